@@ -1,0 +1,37 @@
+"""Additive scores. Bahdanau et al. 2015, arXiv 1409.0473, A.1.2."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Scorer, Size, Tensors
+
+
+class Additive(Scorer):
+    """A small network compares the query with every key.
+
+    Equation:
+        e_ij = v . tanh(W s_i + U h_j)
+
+    Source: Bahdanau et al. 2015, arXiv 1409.0473, A.1.2.
+
+    Args:
+        query_size: Q, the width of a query s.
+        memory_size: M, the width of a memory vector h.
+        hidden_size: the width of v; null takes the query's.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, *, hidden_size: Size | None = None) -> None:
+        super().__init__()
+        size = hidden_size or query_size
+        self.query_map = nn.Linear(query_size, size, bias=False)
+        self.key_map = nn.Linear(memory_size, size)
+        self.vector = nn.Linear(size, 1, bias=False)
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the keys `[B, S, hidden]`."""
+        return (self.key_map(memory),), ()
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        compared = torch.tanh(self.query_map(query).unsqueeze(2) + fixed[0].unsqueeze(1))
+        return self.vector(compared).squeeze(3), state

@@ -1,0 +1,34 @@
+"""Dot-product scores. Luong et al. 2015, arXiv 1508.04025, eq. 8."""
+
+from torch import Tensor
+
+from seqtool.api import PartError, Scorer, Tensors
+
+
+class Dot(Scorer):
+    """The query's inner product with every memory vector.
+
+    Equation:
+        e_ij = s_i . h_j
+
+    Source: Luong et al. 2015, arXiv 1508.04025, section 3.1.
+
+    Args:
+        query_size: Q, the width of a query s.
+        memory_size: M, the width of a memory vector h; must equal Q.
+
+    Raises:
+        PartError: Q and M differ.
+    """
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__()
+        if query_size != memory_size:
+            raise PartError(
+                f"the inner product needs equal sizes: the query has {query_size}, the memory {memory_size}",
+                allowed="equal sizes, or a scorer that maps one to the other: general, additive",
+            )
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        return query @ fixed[0].transpose(1, 2), state

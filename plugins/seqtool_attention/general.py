@@ -1,0 +1,31 @@
+"""Bilinear scores. Luong et al. 2015, arXiv 1508.04025, section 3.1."""
+
+from torch import Tensor, nn
+
+from seqtool.api import Scorer, Tensors
+
+
+class General(Scorer):
+    """A bilinear form of query and memory.
+
+    Equation:
+        e_ij = s_i . W h_j
+
+    Source: Luong et al. 2015, arXiv 1508.04025, section 3.1.
+
+    Args:
+        query_size: Q, the width of a query s.
+        memory_size: M, the width of a memory vector h.
+    """
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__()
+        self.map = nn.Linear(memory_size, query_size, bias=False)
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the keys `[B, S, Q]`."""
+        return (self.map(memory),), ()
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        return query @ fixed[0].transpose(1, 2), state

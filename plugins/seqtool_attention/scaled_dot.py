@@ -1,0 +1,31 @@
+"""Scaled dot-product scores. Vaswani et al. 2017, arXiv 1706.03762, eq. 1."""
+
+from torch import Tensor
+
+from seqtool.api import Tensors
+from seqtool_attention.dot import Dot
+
+
+class ScaledDot(Dot):
+    """The query's inner product with every memory vector, divided by the square root of their size d.
+
+    Equation:
+        e_ij = s_i . h_j / sqrt(d)
+
+    Source: Vaswani et al. 2017, arXiv 1706.03762, eq. 1.
+
+    Args:
+        query_size: d, the width of a query s.
+        memory_size: the width of a memory vector h; must equal d.
+
+    Raises:
+        PartError: the sizes differ.
+    """
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__(query_size, memory_size)
+        self.scale = query_size**-0.5
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        return super().score(query * self.scale, fixed, state)

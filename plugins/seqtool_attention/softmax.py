@@ -1,0 +1,25 @@
+"""Softmax weights. Bahdanau et al. 2015, arXiv 1409.0473, eq. 6."""
+
+from torch import Tensor
+
+from seqtool.api import Normalizer, Tensors
+
+
+class Softmax(Normalizer):
+    """Weights that are positive and sum to one.
+
+    Equation:
+        a_ij = exp(e_ij) / sum_k exp(e_ik)
+
+    Source: Bahdanau et al. 2015, arXiv 1409.0473, eq. 6.
+
+    Args:
+        query_size: Q; not looked at.
+    """
+
+    def __init__(self, query_size: int) -> None:
+        super().__init__()
+
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Normalizer.forward`."""
+        return scores.softmax(-1), state

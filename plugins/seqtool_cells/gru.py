@@ -1,0 +1,46 @@
+"""Gated recurrent unit. Cho et al. 2014, arXiv 1406.1078."""
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Cell, Size, Tensors, last_real
+from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+
+
+class GRU(Cell):
+    """Gated recurrent unit: one state, updated by interpolation.
+
+    Equation:
+        r, z = sigma(W x + U h + b), each its own;  n = tanh(W_n x + b_in + r (U_n h + b_hn))
+        h' = (1 - z) n + z h
+
+    Source: Cho et al. 2014, arXiv 1406.1078, eqs 5-8, with the reset gate after the product, as in torch.
+
+    The state is (h,). Rows of the stacked weights are the gates r, z, n, torch's own layout.
+
+    Args:
+        input_size: I, the width of x.
+        hidden_size: H, the width of h.
+        initialization: glorot, glorot_by_gate, or uniform (torch's).
+    """
+
+    def __init__(self, input_size: int, *, hidden_size: Size, initialization: Initialization = "glorot") -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        self.state_sizes = (hidden_size,)
+        add_recurrent_parameters(self, input_size, hidden_size, 3, initialization)
+
+    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step`."""
+        h = torch.gru_cell(x, state[0], self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return h, (h,)
+
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.unroll`. One call of torch's kernel; padding comes last, so no real output depends on it."""
+        if not x.shape[1]:
+            return x.new_zeros(x.shape[0], 0, self.output_size), state
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        first = state[0].unsqueeze(0)
+        outputs, _ = torch.gru(x, first, weights, True, 1, 0.0, self.training, False, True)
+        outputs = outputs.masked_fill(~mask[:, :, None], 0)
+        return outputs, (last_real(outputs, mask, state[0]),)

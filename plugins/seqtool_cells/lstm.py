@@ -1,0 +1,67 @@
+"""Long short-term memory. Hochreiter & Schmidhuber 1997; with forget gates, Gers et al. 2000."""
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Cell, Size, Tensors, known_full, last_real
+from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+
+FROZEN = 1e4
+
+
+class LSTM(Cell):
+    """Long short-term memory: a gated state c beside the output h.
+
+    Equation:
+        i, f, o = sigma(W x + U h + b), each its own;  g = tanh(W x + U h + b)
+        c' = f c + i g;  h' = o tanh(c')
+
+    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); forget gate: Gers et al. 2000, ibid. 12(10).
+
+    The state is (h, c). Rows of the stacked weights are the gates i, f, g, o, torch's own layout.
+
+    Args:
+        input_size: I, the width of x.
+        hidden_size: H, the width of h and of c.
+        initialization: glorot, glorot_by_gate, or uniform (torch's).
+        forget_bias: where the forget gate's bias starts, in bias_ih alone; ignored by "uniform".
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Size,
+        initialization: Initialization = "glorot",
+        forget_bias: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        self.state_sizes = (hidden_size, hidden_size)
+        add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
+        if initialization != "uniform":
+            self.bias_ih.data[hidden_size : 2 * hidden_size] = forget_bias
+
+    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step`."""
+        h, c = torch.lstm_cell(x, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return h, (h, c)
+
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.unroll`. One call of torch's kernel.
+
+        Padding is one more input, whose weights shut the input gate and open the forget gate: c stays as it is.
+        """
+        if not x.shape[1]:
+            return x.new_zeros(x.shape[0], 0, self.output_size), state
+        weight_ih, full = self.weight_ih, known_full(mask)
+        if not full:
+            gates = weight_ih.new_tensor([-FROZEN, FROZEN, 0, 0]).repeat_interleave(self.output_size)
+            weight_ih = torch.cat([weight_ih, gates[:, None]], 1)
+            x = torch.cat([x, (~mask)[:, :, None].to(x.dtype)], 2)
+        weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        first = tuple(part.unsqueeze(0) for part in state)
+        outputs, _, c = torch.lstm(x, first, weights, True, 1, 0.0, self.training, False, True)
+        if not full:
+            outputs = outputs.masked_fill(~mask[:, :, None], 0)
+        return outputs, (last_real(outputs, mask, state[0]), c.squeeze(0))

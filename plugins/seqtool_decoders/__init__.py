@@ -1,0 +1,25 @@
+"""Decoders."""
+
+from collections.abc import Iterable
+
+from seqtool.api import Component, hookimpl
+
+SEQTOOL_API = (1, 0)
+
+
+@hookimpl
+def seqtool_components() -> Iterable[Component]:
+    """The decoders of this package."""
+    yield Component("decoder", "plain", "seqtool_decoders.plain:Plain", "no attention, the encoder's final state")
+    yield Component(
+        "decoder",
+        "attend_before",
+        "seqtool_decoders.attend_before:AttendBefore",
+        "context, then the cell (Bahdanau)",
+    )
+    yield Component(
+        "decoder",
+        "attend_after",
+        "seqtool_decoders.attend_after:AttendAfter",
+        "the cell, then context (Luong)",
+    )

@@ -1,0 +1,114 @@
+"""A decoder that looks before it steps. Bahdanau et al. 2015, arXiv 1409.0473; Graves 2013, arXiv 1308.0850."""
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from seqtool.api import (
+    Attention,
+    Bridge,
+    BridgeType,
+    Cell,
+    Decoder,
+    Encoded,
+    Factory,
+    MinLen,
+    PartError,
+    Readout,
+    Tensors,
+    named,
+)
+
+
+class AttendBefore(Decoder):
+    """The context is found with the last state, then fed to the cell: the attentive LSTM, Bahdanau's decoder.
+
+    Equation:
+        c_i = attention(s_{i-1}, h);  s_i = cell([y_{i-1}; c_i], s_{i-1})
+
+    Source: Bahdanau et al. 2015, arXiv 1409.0473, section 3.1; Graves 2013, arXiv 1308.0850, section 5.
+
+    Args:
+        input_size: E, the width of an embedded target symbol.
+        memory_size: M, the width of the memory.
+        final_sizes: the widths of the encoder's final states.
+        output_size: V, how many symbols may be predicted.
+        cell: the recurrent cell.
+        attention: scorer, normalizer, heads; null for no context at all.
+        query: what is joined to ask with: the cell's last output, its whole last state, the step's input.
+        feed: what is joined to feed the cell: the step's input, the context.
+        features: what is joined for the readout: the cell's new output, the context, the step's input.
+        bridge: how the encoder's final state becomes the first: zero, copy or linear.
+        readout: features -> logits.
+
+    Raises:
+        PartError: the sizes do not fit a part, or nothing tells the decoder of the source.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        memory_size: int,
+        final_sizes: tuple[int, ...],
+        output_size: int,
+        *,
+        cell: Factory[Cell],
+        attention: Factory[Attention] | None,
+        query: Annotated[tuple[Literal["output", "state", "input"], ...], MinLen(1)] = ("output",),
+        feed: Annotated[tuple[Literal["input", "context"], ...], MinLen(1)] = ("input", "context"),
+        features: Annotated[tuple[Literal["output", "context", "input"], ...], MinLen(1)] = ("output",),
+        bridge: BridgeType = "zero",
+        readout: Factory[Readout] = named("linear"),
+    ) -> None:
+        super().__init__()
+        if attention is None:
+            feed = tuple(piece for piece in feed if piece != "context")
+            features = tuple(piece for piece in features if piece != "context")
+        elif "context" not in feed and "context" not in features:
+            raise PartError("the context is used nowhere", option="feed", allowed="context in feed or features")
+        if not feed or not features:
+            option = "features" if feed else "feed"
+            raise PartError("without attention there is no context to use", option=option)
+        self.query, self.feed, self.features = query, feed, features
+        sizes = {"input": input_size, "context": memory_size}
+        self.cell = cell(sum(sizes[piece] for piece in feed))
+        sizes |= {"output": self.cell.output_size, "state": sum(self.cell.state_sizes)}
+        self.attention = None
+        if attention is not None:
+            self.attention = attention(sum(sizes[piece] for piece in query), memory_size)
+            self.num_heads = self.attention.num_heads
+        self.bridge = Bridge(final_sizes, self.cell.state_sizes, bridge, only_way=attention is None)
+        self.feature_size = sum(sizes[piece] for piece in features)
+        self.readout_layer = readout(self.feature_size, output_size)
+
+    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+        """See `Decoder.start`; the cell's tensors stand first, then the attention's."""
+        fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
+        state = self.bridge(encoded.final, state)
+        if self.attention is None:
+            return fixed, state
+        attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
+        return fixed + attention_fixed, state + attention_state
+
+    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.step`."""
+        fixed_split, state_split = self.cell.num_fixed, len(self.cell.state_sizes)
+        cell_state, attention_state = state[:state_split], state[state_split:]
+        pieces = {"input": inputs}
+        weights = None
+        if self.attention is not None:
+            pieces["output"] = cell_state[self.cell.output_index]
+            if "state" in self.query:
+                pieces["state"] = torch.cat(cell_state, 1)
+            query = join(pieces, self.query).unsqueeze(1)
+            context, all_weights, attention_state = self.attention(query, fixed[fixed_split:], attention_state)
+            pieces["context"], weights = context.squeeze(1), all_weights.squeeze(2)
+        output, cell_state = self.cell.step(join(pieces, self.feed), fixed[:fixed_split], cell_state)
+        pieces["output"] = output
+        return join(pieces, self.features), weights, cell_state + attention_state
+
+
+def join(pieces: dict[str, Tensor], names: tuple[str, ...]) -> Tensor:
+    """The named pieces side by side: `[B, F]`."""
+    return pieces[names[0]] if len(names) == 1 else torch.cat([pieces[name] for name in names], 1)

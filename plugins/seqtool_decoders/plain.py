@@ -1,0 +1,72 @@
+"""A decoder without attention. Sutskever et al. 2014, arXiv 1409.3215; Cho et al. 2014, arXiv 1406.1078."""
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Readout, Tensors, named
+
+
+class Plain(Decoder):
+    """All that it knows of the source is the encoder's final state.
+
+    Equation:
+        s_0 = bridge(final);  s_i = cell(y_{i-1}, s_{i-1}), with `repeat` cell([y_{i-1}; final], s_{i-1})
+
+    Source: Sutskever et al. 2014, arXiv 1409.3215; `repeat`: Cho et al. 2014, arXiv 1406.1078, section 2.2.
+
+    Args:
+        input_size: E, the width of an embedded target symbol.
+        memory_size: M; not looked at.
+        final_sizes: the widths of the encoder's final states.
+        output_size: V, how many symbols may be predicted.
+        cell: the recurrent cell.
+        bridge: how the final state becomes the first: copy, linear or zero.
+        repeat: feed the final states at every step, too.
+        readout: features -> logits.
+
+    Raises:
+        PartError: the sizes do not fit the bridge, or nothing tells the decoder of the source.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        memory_size: int,
+        final_sizes: tuple[int, ...],
+        output_size: int,
+        *,
+        cell: Factory[Cell],
+        bridge: BridgeType = "copy",
+        repeat: bool = False,
+        readout: Factory[Readout] = named("linear"),
+    ) -> None:
+        super().__init__()
+        self.repeat = repeat
+        self.cell = cell(input_size + (sum(final_sizes) if repeat else 0))
+        only_way = not (repeat and final_sizes)
+        self.bridge = Bridge(final_sizes, self.cell.state_sizes, bridge, only_way=only_way)
+        self.feature_size = self.cell.output_size
+        self.readout_layer = readout(self.feature_size, output_size)
+
+    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+        """See `Decoder.start`; `fixed` opens with the joined final states where they are repeated."""
+        fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
+        if self.repeat:
+            fixed = (torch.cat(encoded.final, 1), *fixed)
+        return fixed, self.bridge(encoded.final, state)
+
+    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.step`."""
+        if self.repeat:
+            inputs, fixed = torch.cat([inputs, fixed[0]], 1), fixed[1:]
+        output, state = self.cell.step(inputs, fixed, state)
+        return output, None, state
+
+    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.unroll`. Nothing is fed back, so the cell unrolls by itself."""
+        if self.repeat:
+            repeated = fixed[0].unsqueeze(1).expand(-1, inputs.shape[1], -1)
+            inputs, fixed = torch.cat([inputs, repeated], 2), fixed[1:]
+        real = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
+        outputs, state = self.cell.unroll(inputs, real, fixed, state)
+        return outputs, None, state

@@ -1,0 +1,14 @@
+"""Encoders."""
+
+from collections.abc import Iterable
+
+from seqtool.api import Component, hookimpl
+
+SEQTOOL_API = (1, 0)
+
+
+@hookimpl
+def seqtool_components() -> Iterable[Component]:
+    """The encoders of this package."""
+    yield Component("encoder", "identity", "seqtool_encoders.identity:Identity", "the embedded source itself")
+    yield Component("encoder", "rnn", "seqtool_encoders.rnn:RNNEncoder", "any cell, in layers, one or both ways")

@@ -1,0 +1,27 @@
+"""No encoder: the decoder attends to the embedded source itself."""
+
+from torch import Tensor
+
+from seqtool.api import Encoded, Encoder
+
+
+class Identity(Encoder):
+    """The embedded source is the memory; there is no final state.
+
+    Equation:
+        h_j = x_j
+
+    Source: the attentive LSTM of the recurrent-attention example that the alignment task comes from.
+
+    Args:
+        input_size: I, the width of x, and so of the memory.
+    """
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.memory_size = input_size
+        self.final_sizes = ()
+
+    def forward(self, x: Tensor, mask: Tensor) -> Encoded:
+        """See `Encoder.forward`."""
+        return Encoded(x.masked_fill(~mask[:, :, None], 0), mask, ())

@@ -1,0 +1,55 @@
+"""A recurrent encoder. Sutskever et al. 2014, arXiv 1409.3215; both ways: Schuster & Paliwal 1997."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Cell, Encoded, Encoder, Factory, Size, Tensors, reverse_real
+
+
+class RNNEncoder(Encoder):
+    """Any cell over the source, in layers, one or both ways.
+
+    Equation:
+        h_j = cell(x_j, h_{j-1}); both ways: h_j = [forward h_j; backward h_j]
+
+    Source: Sutskever et al. 2014, arXiv 1409.3215; bidirectional: Schuster & Paliwal 1997, as in Bahdanau et al. 2015,
+    arXiv 1409.0473, section 3.2.
+
+    `final` holds the states of every layer, the first layer's first; both ways, a layer's two states are joined.
+
+    Args:
+        input_size: I, the width of x.
+        cell: the cell of every layer and direction.
+        layers: how many layers.
+        bidirectional: read the source both ways.
+    """
+
+    def __init__(self, input_size: int, *, cell: Factory[Cell], layers: Size = 1, bidirectional: bool = False) -> None:
+        super().__init__()
+        self.num_directions = 2 if bidirectional else 1
+        self.cells = nn.ModuleList()
+        final_sizes: list[int] = []
+        for _ in range(layers):
+            ways = [cell(input_size) for _ in range(self.num_directions)]
+            self.cells.extend(ways)
+            final_sizes += [size * self.num_directions for size in ways[0].state_sizes]
+            input_size = ways[0].output_size * self.num_directions
+        self.memory_size = input_size
+        self.final_sizes = tuple(final_sizes)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Encoded:
+        """See `Encoder.forward`."""
+        final: list[Tensor] = []
+        for layer in range(0, len(self.cells), self.num_directions):
+            outputs, states = self._unroll(self.cells[layer], x, mask)
+            if self.num_directions == 2:
+                backward, ends = self._unroll(self.cells[layer + 1], reverse_real(x, mask), mask)
+                outputs = torch.cat([outputs, reverse_real(backward, mask)], 2)
+                states = tuple(torch.cat(pair, 1) for pair in zip(states, ends, strict=True))
+            final += states
+            x = outputs
+        return Encoded(x, mask, tuple(final))
+
+    @staticmethod
+    def _unroll(cell: Cell, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensors]:
+        return cell.unroll(x, mask, *cell.start(x.shape[0], x))

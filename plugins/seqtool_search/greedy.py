@@ -1,0 +1,44 @@
+"""Greedy search: the best symbol at every step."""
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Hypotheses, Search, StepModel
+
+
+class Greedy(Search):
+    """The most probable symbol at every step, fed to the next: free-running decoding.
+
+    Equation:
+        y_i = argmax_y p(y | y_1 .. y_{i-1}, x)
+
+    Source: Sutskever et al. 2014, arXiv 1409.3215, section 3.2, with a beam of one.
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
+        """See `Search.search`; one hypothesis for each source."""
+        vocabulary = model.target_vocabulary
+        fixed, state = model.start(source, source_mask)
+        ids = torch.full_like(source[:, 0], vocabulary.start)
+        going = torch.ones_like(ids, dtype=torch.bool)
+        score = torch.zeros(len(ids), device=ids.device)
+        steps: list[tuple[Tensor, Tensor]] = []
+        all_weights: list[Tensor] = []
+        for _ in range(max_length):
+            logits, weights, state = model.step(ids, fixed, state)
+            best, ids = logits.log_softmax(-1).max(-1)
+            score = score + best.masked_fill(~going, 0)
+            ids = ids.masked_fill(~going, 0)
+            steps.append((ids, going))
+            if weights is not None:
+                all_weights.append(weights.masked_fill(~going[:, None, None], 0))
+            if vocabulary.end is not None:
+                going = going & (ids != vocabulary.end)
+                if not going.any():
+                    break
+        written, mask = (torch.stack(side, 1).unsqueeze(1) for side in zip(*steps, strict=True))
+        stacked = torch.stack(all_weights, 2).unsqueeze(1) if all_weights else None
+        return Hypotheses(written, mask, score.unsqueeze(1), stacked)

@@ -1,0 +1,32 @@
+"""The copy task."""
+
+from torch import Tensor
+
+from seqtool.api import Size
+from seqtool_tasks.reading import ReadingTask
+from seqtool_tasks.symbols import Ending
+
+
+class Copy(ReadingTask):
+    """The target is the source.
+
+    Equation:
+        y_i = x_i
+
+    Source: Graves et al. 2014, arXiv 1410.5401, section 4.1; Grefenstette et al. 2015, arXiv 1506.02516, section 4.1.
+
+    Args:
+        length: symbols of a source.
+        symbols: how many different symbols there are.
+        min_length: sources are this long to `length`, uniformly, and padded; null for all `length`.
+        ending: "fixed", or "eos" to close each target with an end symbol.
+    """
+
+    def __init__(
+        self, *, length: Size, symbols: Size = 8, min_length: Size | None = None, ending: Ending = "fixed"
+    ) -> None:
+        super().__init__(length, symbols, min_length, ending)
+
+    def order(self, position: Tensor, length: Tensor) -> Tensor:
+        """See `ReadingTask.order`."""
+        return position.expand(len(length), -1)

@@ -1,0 +1,47 @@
+"""Vocabularies of synthetic tasks, and targets read off a source."""
+
+import string
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Batch, Vocabulary
+
+Ending = Literal["fixed", "eos"]
+
+
+def symbol_names(count: int) -> tuple[str, ...]:
+    """`a`, `b`, ... for up to 26 symbols, else `s1`, `s2`, ..."""
+    return tuple(string.ascii_lowercase[:count]) if count <= 26 else tuple(f"s{i + 1}" for i in range(count))
+
+
+def target_vocabulary(count: int, ending: Ending) -> Vocabulary:
+    """The symbols, an end symbol where targets end with one, and the start symbol last."""
+    closing = ("</s>",) if ending == "eos" else ()
+    symbols = (*symbol_names(count), *closing, "<s>")
+    return Vocabulary(symbols, start=len(symbols) - 1, end=count if closing else None)
+
+
+def draw_lengths(low: int, high: int | Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
+    """`[B]` lengths, uniform over low .. high, both included; `high` may differ from row to row."""
+    share = torch.rand(batch_size, generator=generator, device=generator.device)
+    return (low + (share * (high - low + 1)).floor()).long().clamp(max=torch.as_tensor(high, device=share.device))
+
+
+def read_off(source: Tensor, source_length: Tensor, order: Tensor, target_length: Tensor, end: int | None) -> Batch:
+    """A batch whose target is the source read in `order`.
+
+    `source [B, S]`: symbols 0 .. as the target names them, anything where there is none. `order [B, T]`: the source
+    index of each target symbol; its first `target_length [B]` entries count. `end` is appended where given.
+    """
+    step = torch.arange(order.shape[1], device=source.device)
+    real = step < target_length[:, None]
+    order = order.masked_fill(~real, -1)
+    target = source.gather(1, order.clamp(min=0)).masked_fill(~real, 0)
+    if end is not None:
+        order = torch.nn.functional.pad(order, (0, 1), value=-1)
+        target = torch.nn.functional.pad(target, (0, 1)).scatter(1, target_length[:, None], end)
+        real = torch.nn.functional.pad(real, (1, 0), value=True)
+    position = torch.arange(source.shape[1], device=source.device)
+    return Batch(source, position < source_length[:, None], target, real, order)

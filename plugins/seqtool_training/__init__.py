@@ -1,0 +1,35 @@
+"""Losses, metrics, optimizers and schedules."""
+
+from collections.abc import Iterable
+
+from seqtool.api import Component, hookimpl
+
+SEQTOOL_API = (1, 0)
+
+
+@hookimpl
+def seqtool_components() -> Iterable[Component]:
+    """The losses, metrics, optimizers and schedules of this package."""
+    yield Component("loss", "cross_entropy", "seqtool_training.losses:CrossEntropy", "-log p of the gold symbol")
+    yield Component(
+        "metric", "token_accuracy", "seqtool_training.metrics:TokenAccuracy", "right symbols, teacher-forced"
+    )
+    yield Component(
+        "metric",
+        "decoded_token_accuracy",
+        "seqtool_training.metrics:DecodedTokenAccuracy",
+        "right symbols, free-running",
+    )
+    yield Component(
+        "metric",
+        "sequence_accuracy",
+        "seqtool_training.metrics:SequenceAccuracy",
+        "wholly right sequences, free-running",
+    )
+    yield Component("optimizer", "adam", "seqtool_training.optimizers:Adam", "adaptive moments")
+    yield Component("optimizer", "adamw", "seqtool_training.optimizers:AdamW", "adam with decoupled weight decay")
+    yield Component("optimizer", "sgd", "seqtool_training.optimizers:SGD", "stochastic gradient descent")
+    yield Component("schedule", "linear", "seqtool_training.schedules:Linear", "up, then down along a line")
+    yield Component("schedule", "cosine", "seqtool_training.schedules:Cosine", "up, then down along a cosine")
+    yield Component("schedule", "inverse_sqrt", "seqtool_training.schedules:InverseSqrt", "up, then as 1 / sqrt(step)")
+    yield Component("schedule", "exponential", "seqtool_training.schedules:Exponential", "a factor every so many steps")

@@ -1,0 +1,58 @@
+"""Accuracies."""
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Batch, Metric
+
+
+class TokenAccuracy(Metric):
+    """The share of target symbols that are right when the gold symbols before them are given (teacher forcing).
+
+    Equation:
+        sum_i [argmax_y p(y | gold y_1 .. y_{i-1}) = y_i] / number of real positions
+
+    Source: the usual definition; the end symbol counts as a symbol.
+    """
+
+    predictions = "teacher_forced"
+
+    def __init__(self) -> None:
+        pass
+
+    def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
+        """See `Metric.sums`."""
+        right = (predicted == batch.target) & batch.target_mask
+        return torch.stack([right.sum(), batch.target_mask.sum()]).double()
+
+
+class DecodedTokenAccuracy(TokenAccuracy):
+    """The share of target symbols that are right when the model feeds itself (free-running search).
+
+    Equation:
+        sum_i [decoded y_i = gold y_i] / number of real positions
+
+    Source: the usual definition; the end symbol counts as a symbol.
+    """
+
+    predictions = "decoded"
+
+
+class SequenceAccuracy(Metric):
+    """The share of targets that free-running search writes without any fault.
+
+    Equation:
+        sum over examples of [all decoded y_i = gold y_i] / number of examples
+
+    Source: the usual definition, exact match; the end symbol counts as a symbol.
+    """
+
+    predictions = "decoded"
+
+    def __init__(self) -> None:
+        pass
+
+    def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
+        """See `Metric.sums`."""
+        right = ((predicted == batch.target) | ~batch.target_mask).all(1)
+        return torch.stack([right.sum(), torch.full_like(right.sum(), len(batch))]).double()

@@ -1,0 +1,100 @@
+"""torch's optimizers, with options that a recipe can check. Fused kernels, on the CPU too, unless told otherwise."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from seqtool.api import NonNegative, PartError, Positive, Probability
+
+
+class Adam(torch.optim.Adam):
+    """Adaptive moments.
+
+    Equation:
+        m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  w = w - lr m^ / (sqrt(v^) + eps)
+
+    Source: Kingma & Ba 2015, arXiv 1412.6980, algorithm 1.
+
+    Args:
+        params: what to train.
+        lr: learning rate.
+        betas: b1 and b2.
+        eps: the small number in the denominator.
+        weight_decay: an L2 penalty on the weights.
+        fused: use torch's fused kernel; clipping under mixed precision needs false.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        *,
+        lr: NonNegative = 1e-3,
+        betas: tuple[Probability, Probability] = (0.9, 0.999),
+        eps: Positive = 1e-8,
+        weight_decay: NonNegative = 0.0,
+        fused: bool = True,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)
+
+
+class AdamW(torch.optim.AdamW):
+    """Adam with weight decay apart from the gradient.
+
+    Equation:
+        w = w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)
+
+    Source: Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2.
+
+    Args:
+        params: what to train.
+        lr: learning rate.
+        betas: b1 and b2.
+        eps: the small number in the denominator.
+        weight_decay: the share of a weight that each step takes away, times lr.
+        fused: use torch's fused kernel; clipping under mixed precision needs false.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        *,
+        lr: NonNegative = 1e-3,
+        betas: tuple[Probability, Probability] = (0.9, 0.999),
+        eps: Positive = 1e-8,
+        weight_decay: NonNegative = 0.01,
+        fused: bool = True,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)
+
+
+class SGD(torch.optim.SGD):
+    """Stochastic gradient descent, with momentum if wanted.
+
+    Equation:
+        b = momentum b + g;  w = w - lr b
+
+    Source: Robbins & Monro 1951; momentum: Sutskever et al. 2013, ICML.
+
+    Args:
+        params: what to train.
+        lr: learning rate.
+        momentum: how much of the last step stays.
+        nesterov: look ahead along the momentum.
+        weight_decay: an L2 penalty on the weights.
+        fused: use torch's fused kernel; clipping under mixed precision needs false.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        *,
+        lr: NonNegative = 1e-2,
+        momentum: Probability = 0.0,
+        nesterov: bool = False,
+        weight_decay: NonNegative = 0.0,
+        fused: bool = True,
+    ) -> None:
+        if nesterov and not momentum:
+            raise PartError("nesterov needs a momentum above 0", option="nesterov")
+        super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, fused=fused)

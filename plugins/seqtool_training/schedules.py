@@ -1,0 +1,115 @@
+"""Learning-rate schedules: pure functions of the step."""
+
+import math
+
+from seqtool.api import Count, Positive, Probability, Schedule, Size
+
+
+def warm(step: int, warmup_steps: int) -> float:
+    """The rise over the first `warmup_steps`: 1/n, 2/n, ..., then 1."""
+    return min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
+
+
+class Decay(Schedule):
+    """A rise over `warmup_steps`, then a fall from 1 to `end` over the steps that are left."""
+
+    def __init__(self, steps: int, warmup_steps: Count, end: Probability) -> None:
+        self.steps, self.warmup_steps, self.end = steps, warmup_steps, end
+
+    def shape(self, done: float) -> float:
+        """How much of the fall is left, 1 .. 0, when `done` of it, 0 .. 1, has passed."""
+        raise NotImplementedError
+
+    def factor(self, step: int) -> float:
+        """See `Schedule.factor`."""
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        left = self.shape(min(1.0, max(0.0, done)))
+        return warm(step, self.warmup_steps) * (self.end + (1 - self.end) * left)
+
+
+class Linear(Decay):
+    """Up over the first steps, then down along a line.
+
+    Equation:
+        factor = 1 - (1 - end) done
+
+    Source: Devlin et al. 2019, arXiv 1810.04805, A.2.
+
+    Args:
+        steps: how many the run takes.
+        warmup_steps: how many rise from 0 to 1.
+        end: the factor at the last step.
+    """
+
+    def __init__(self, steps: int, *, warmup_steps: Count = 0, end: Probability = 0.0) -> None:
+        super().__init__(steps, warmup_steps, end)
+
+    def shape(self, done: float) -> float:
+        """See `Decay.shape`."""
+        return 1 - done
+
+
+class Cosine(Decay):
+    """Up over the first steps, then down along half a cosine.
+
+    Equation:
+        factor = end + (1 - end) (1 + cos(pi done)) / 2
+
+    Source: Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, without restarts.
+
+    Args:
+        steps: how many the run takes.
+        warmup_steps: how many rise from 0 to 1.
+        end: the factor at the last step.
+    """
+
+    def __init__(self, steps: int, *, warmup_steps: Count = 0, end: Probability = 0.0) -> None:
+        super().__init__(steps, warmup_steps, end)
+
+    def shape(self, done: float) -> float:
+        """See `Decay.shape`."""
+        return (1 + math.cos(math.pi * done)) / 2
+
+
+class InverseSqrt(Schedule):
+    """Up over the first steps, then down as one over the square root of the step.
+
+    Equation:
+        factor = min(n / warmup_steps, sqrt(warmup_steps / n)),  n = step + 1
+
+    Source: Vaswani et al. 2017, arXiv 1706.03762, eq. 3, scaled to reach 1.
+
+    Args:
+        steps: how many the run takes; not looked at.
+        warmup_steps: where the factor is 1.
+    """
+
+    def __init__(self, steps: int, *, warmup_steps: Size) -> None:
+        self.warmup_steps = warmup_steps
+
+    def factor(self, step: int) -> float:
+        """See `Schedule.factor`."""
+        n = step + 1
+        return min(n / self.warmup_steps, math.sqrt(self.warmup_steps / n))
+
+
+class Exponential(Schedule):
+    """Down by a factor every so many steps.
+
+    Equation:
+        factor = gamma ^ (step / every)
+
+    Source: the usual definition.
+
+    Args:
+        steps: how many the run takes; not looked at.
+        gamma: what the rate is multiplied with after `every` steps.
+        every: how many steps that takes.
+    """
+
+    def __init__(self, steps: int, *, gamma: Positive, every: Size = 1) -> None:
+        self.gamma, self.every = gamma, every
+
+    def factor(self, step: int) -> float:
+        """See `Schedule.factor`."""
+        return float(self.gamma ** (step / self.every))

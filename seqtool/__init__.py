@@ -1,0 +1,30 @@
+"""seqtool: sequence-to-sequence models with attention, every part a plugin, every experiment one recipe."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Attention": "seqtool.nn.attention",
+    "load_recipe": "seqtool.recipe",
+    "make": "seqtool.build",
+    "run": "seqtool.experiment",
+}
+__all__ = ["Attention", "__version__", "load_recipe", "make", "run"]
+
+if TYPE_CHECKING:
+    from seqtool.build import make
+    from seqtool.nn.attention import Attention
+    from seqtool.recipe import load_recipe
+    from seqtool.experiment import run
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'seqtool' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,6 @@
+"""`python -m seqtool`, the same as `seqtool`."""
+
+from seqtool.cli import main
+
+if __name__ == "__main__":
+    main()

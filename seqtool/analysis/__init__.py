@@ -1,0 +1,1 @@
+"""Looking at runs: reads run directories only; no torch, no model."""

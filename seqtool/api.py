@@ -1,0 +1,76 @@
+"""All that a plugin may import, in one screen. Reading a name imports what it needs, and no more (PEP 562)."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqtool.component import Component
+    from seqtool.errors import PartError
+    from seqtool.hookspecs import API_VERSION, hookimpl
+    from seqtool.nn.attention import Attention
+    from seqtool.options import (
+        Count,
+        Factory,
+        MinLen,
+        NonNegative,
+        Positive,
+        Probability,
+        Size,
+        named,
+    )
+    from seqtool.parts.batch import Batch
+    from seqtool.parts.bridge import Bridge, BridgeType
+    from seqtool.parts.cell import Cell, stack_steps
+    from seqtool.parts.decoder import Decoder
+    from seqtool.parts.embedding import Embedding
+    from seqtool.parts.encoder import Encoder
+    from seqtool.parts.loss import Loss
+    from seqtool.parts.mask import known_full, last_real, lengths, reverse_real
+    from seqtool.parts.metric import Metric
+    from seqtool.parts.normalizer import Normalizer
+    from seqtool.parts.readout import Readout
+    from seqtool.parts.schedule import Schedule
+    from seqtool.parts.scorer import Scorer
+    from seqtool.parts.search import Hypotheses, Search, StepModel
+    from seqtool.parts.task import SyntheticTask, Task
+    from seqtool.parts.types import Encoded, Tensors
+    from seqtool.parts.vocabulary import Vocabulary
+
+_HOME = {
+    "seqtool.component": ("Component",),
+    "seqtool.errors": ("PartError",),
+    "seqtool.hookspecs": ("API_VERSION", "hookimpl"),
+    "seqtool.nn.attention": ("Attention",),
+    "seqtool.options": (
+        "Count", "Factory", "MinLen", "NonNegative", "Positive", "Probability", "Size", "named",
+    ),
+    "seqtool.parts.batch": ("Batch",),
+    "seqtool.parts.bridge": ("Bridge", "BridgeType"),
+    "seqtool.parts.cell": ("Cell", "stack_steps"),
+    "seqtool.parts.decoder": ("Decoder",),
+    "seqtool.parts.embedding": ("Embedding",),
+    "seqtool.parts.encoder": ("Encoder",),
+    "seqtool.parts.loss": ("Loss",),
+    "seqtool.parts.mask": ("known_full", "last_real", "lengths", "reverse_real"),
+    "seqtool.parts.metric": ("Metric",),
+    "seqtool.parts.normalizer": ("Normalizer",),
+    "seqtool.parts.readout": ("Readout",),
+    "seqtool.parts.schedule": ("Schedule",),
+    "seqtool.parts.scorer": ("Scorer",),
+    "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
+    "seqtool.parts.task": ("SyntheticTask", "Task"),
+    "seqtool.parts.types": ("Encoded", "Tensors"),
+    "seqtool.parts.vocabulary": ("Vocabulary",),
+}  # fmt: skip
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted(_MODULE)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'seqtool.api' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

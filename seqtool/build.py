@@ -1,0 +1,170 @@
+"""Recipe and registry -> task and model. Wires every size; nothing else knows how parts join."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from seqtool.errors import MisuseError, Origin, Problem, RecipeError
+from seqtool.nn.model import Seq2Seq
+from seqtool.parts.loss import Loss
+from seqtool.parts.metric import Metric
+from seqtool.parts.schedule import Schedule
+from seqtool.parts.search import Search
+from seqtool.parts.task import Task
+from seqtool.randomness import derive
+from seqtool.recipe import Recipe, Reference, Variant, reference
+from seqtool.registry import Registry, default_registry
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """All the parts of one variant, built and wired."""
+
+    task: Task
+    model: Seq2Seq
+    loss: Loss
+    metrics: dict[str, Metric]
+    search: Search
+
+
+def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: Any) -> Any:
+    """Build one part for a torch loop of your own.
+
+    `make("scorer/additive", query_size, memory_size, hidden_size=32)`; slots take what a recipe gives or a callable:
+    `make("attention", 32, 64, scorer="additive", normalizer={"type": "softmax"}, heads=4)`.
+
+    Args:
+        spec: "kind/name", or "attention".
+        sizes: what the kind's contract takes, in order (see `seqtool describe`).
+        options: the part's own options, checked as a recipe's are.
+
+    Raises:
+        MisuseError: a spec of another form. PluginError: no such part. RecipeError: options or sizes do not fit.
+    """
+    registry = registry or default_registry()
+    kind, slash, name = spec.partition("/")
+    if kind == "attention" and not slash:
+        return reference("attention", options, registry)(*sizes)
+    if not name:
+        raise MisuseError(f"make() takes 'kind/name', such as 'scorer/additive', or 'attention'; got {spec!r}")
+    return reference(kind, {"type": name, **options}, registry)(*sizes)
+
+
+def assemble(variant: Variant, seed: int) -> Assembly:
+    """Build a variant; its parameters start as a function of `seed` alone, the global generator left as it was.
+
+    Raises:
+        RecipeError: sizes or options that cannot go together, with their place in the recipe.
+    """
+    task: Task = variant.task()
+    train = variant.train
+    loss, metrics = train.loss or task.loss, train.metrics or list(task.metrics)
+    model = build_model(variant, task, seed)
+    return Assembly(
+        task=task,
+        model=model,
+        loss=_by_reference(loss, "loss")(),
+        metrics=dict(_metric(metric) for metric in metrics),
+        search=train.search(),
+    )
+
+
+def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
+    """The model of a variant for a task."""
+    with _own_stream(derive(seed, "parameters")):
+        source_embedding = variant.embedding(task.source_vocabulary)
+        target_embedding = (variant.target_embedding or variant.embedding)(task.target_vocabulary)
+        encoder = variant.encoder(source_embedding.output_size)
+        decoder = variant.decoder(
+            target_embedding.output_size,
+            encoder.memory_size,
+            encoder.final_sizes,
+            task.target_vocabulary.num_outputs,
+        )
+        return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary)
+
+
+def build_schedule(variant: Variant) -> Schedule | None:
+    """The learning-rate schedule of a variant, None for a constant rate."""
+    schedule = variant.train.schedule
+    return None if schedule is None else schedule(variant.train.steps)
+
+
+def build_optimizer(variant: Variant, model: torch.nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of a variant over all parameters of `model`."""
+    optimizer: torch.optim.Optimizer = variant.train.optimizer(model.parameters())
+    return optimizer
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def check(recipe: Recipe) -> None:
+    """Find what a recipe cannot do before any memory is taken: every variant is built on the meta device.
+
+    Raises:
+        RecipeError: all problems of all variants.
+    """
+    problems: dict[str, Problem] = {}
+    for variant in recipe.variants.values():
+        try:
+            _check_variant(variant)
+        except RecipeError as error:
+            problems |= {str(problem): problem for problem in error.problems}
+    if problems:
+        raise RecipeError(problems.values())
+
+
+def _check_variant(variant: Variant) -> None:
+    with torch.device("meta"):
+        assembly = assemble(variant, seed=0)
+    size = 16 * count_parameters(assembly.model)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise _problem(
+            variant,
+            ("model",),
+            f"training this model takes at least {size / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}",
+        )
+    if not count_parameters(assembly.model):
+        raise _problem(variant, ("model",), "this model has nothing to train")
+    build_optimizer(variant, torch.nn.Linear(1, 1))
+    build_schedule(variant)
+    train = variant.train
+    mixed = train.precision.endswith("mixed")
+    if mixed and train.clip_norm and train.optimizer.options.get("fused"):  # type: ignore[attr-defined]
+        message = "a fused optimizer cannot be clipped under mixed precision; set optimizer.fused: false"
+        raise _problem(variant, ("train", "clip_norm"), message)
+
+
+def _problem(variant: Variant, path: tuple[str, ...], message: str) -> RecipeError:
+    origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
+    return RecipeError([Problem(message, path, origin)])
+
+
+def _by_reference(part: Any, kind: str) -> Reference:
+    return part if isinstance(part, Reference) else reference(kind, part, default_registry())
+
+
+def _metric(part: Any) -> tuple[str, Metric]:
+    """A metric and the name its column gets: the short one."""
+    found = _by_reference(part, "metric")
+    metric: Metric = found()
+    return found.name.rpartition(":")[2], metric
+
+
+@contextlib.contextmanager
+def _own_stream(seed: int) -> Iterator[None]:
+    """Run torch's CPU generator from `seed`, and put it back."""
+    before = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)

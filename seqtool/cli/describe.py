@@ -1,0 +1,78 @@
+"""`seqtool describe`: one part, explained by its own docstring and constructor."""
+
+import shutil
+import textwrap
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import click
+
+from seqtool.cli.list_ import part_json
+from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json
+from seqtool.describe import Description, Option, describe
+from seqtool.errors import MisuseError
+from seqtool.registry import Registered, Registry
+
+
+@verb("describe", example="seqtool describe scorer/additive\nseqtool describe decoder/attend_before --json")
+@click.argument("part", metavar="KIND/NAME")
+@plugin_options
+@json_option
+def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
+    """Explain one part: its equation, the options that recipes give it, and its source."""
+    registry = plugins.registry()
+    kind, slash, name = part.partition("/")
+    if not slash:
+        raise MisuseError(_no_kind(registry, part))
+    found = registry.find(kind, name)
+    description = describe(found.load())
+    if as_json:
+        emit_json({**part_json(registry, found), **_json(description)})
+    else:
+        _show(registry, found, description)
+
+
+def _json(description: Description) -> dict[str, object]:
+    sizes = [{"name": name, "meaning": meaning} for name, meaning in description.sizes]
+    options = [{**asdict(option), "required": option.default is None} for option in description.options]
+    return {**asdict(description), "sizes": sizes, "options": options}
+
+
+def _no_kind(registry: Registry, name: str) -> str:
+    labels = [f"{part.kind}/{registry.label(part)}" for part in registry.parts()]
+    near = [label for label in labels if label.partition("/")[2] == name]
+    hint = f"; did you mean {' or '.join(near)}?" if near else ", for example scorer/additive; see `seqtool list`"
+    return f"{name!r}: give KIND/NAME{hint}"
+
+
+def _show(registry: Registry, part: Registered, description: Description) -> None:
+    click.echo(f"{part.kind}/{registry.label(part)}: {description.summary or part.summary}")
+    click.echo(f"{part.canonical}, from {part.plugin.source}, {part.target}")
+    for heading, text in (
+        ("", description.text),
+        ("Equation", description.equation),
+        ("Sizes, from the parts around it", _entries(description.sizes)),
+        ("Options", _entries((_heading(option), option.meaning) for option in description.options) or "none"),
+        ("Source", description.source),
+    ):
+        if text:
+            indent = "  " if heading else ""
+            lines = [indent + line if line else "" for line in text.splitlines()]
+            click.echo("\n".join(["", *filter(None, [heading]), *lines]))
+
+
+def _heading(option: Option) -> str:
+    default = "required" if option.default is None else f"default {option.default}"
+    return f"{option.name}: {option.type} ({default})"
+
+
+def _entries(entries: Iterable[tuple[str, str]]) -> str:
+    """A heading a line, with what it means below, wrapped."""
+    width = shutil.get_terminal_size().columns - 2
+    return "\n".join(
+        heading + textwrap.indent("\n" + textwrap.fill(meaning, max(width - 4, 40)), "    ").lstrip(" ")
+        if meaning
+        else heading
+        for heading, meaning in entries
+    )

@@ -1,0 +1,44 @@
+"""`seqtool list`: the parts that recipes can name."""
+
+import click
+
+from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json, emit_table
+from seqtool.registry import Registered, Registry
+
+
+@verb("list", example="seqtool list scorer\nseqtool list --json | jq '.parts[].canonical'")
+@click.argument("kind", required=False)
+@plugin_options
+@json_option
+def command(kind: str | None, plugins: PluginFlags, as_json: bool) -> None:
+    """List the parts that recipes can name: all, or those of one KIND (cell, scorer, task, ...)."""
+    registry = plugins.registry()
+    parts = registry.parts(kind)
+    if as_json:
+        emit_json({"parts": [part_json(registry, part) for part in parts]})
+        return
+    if parts:
+        rows = [(f"{part.kind}/{registry.label(part)}", part.summary, str(part.plugin)) for part in parts]
+        emit_table(("PART", "SUMMARY", "PLUGIN"), rows)
+    else:
+        click.echo(f"no {kind or 'part'} is there: no working plugin brings one", err=True)
+    if broken := registry.broken():
+        names = ", ".join(str(plugin) for plugin in broken)
+        click.echo(f"broken, see `seqtool plugins`: {names}", err=True)
+
+
+def part_json(registry: Registry, part: Registered) -> dict[str, str]:
+    """What machines get told of a part."""
+    return {
+        "kind": part.kind,
+        "name": part.name,
+        "label": f"{part.kind}/{registry.label(part)}",
+        "canonical": part.canonical,
+        "summary": part.summary,
+        "target": part.target,
+        "plugin": part.plugin.name,
+        "distribution": part.plugin.distribution,
+        "version": part.plugin.version,
+        "origin": part.plugin.origin,
+    }

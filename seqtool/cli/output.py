@@ -1,0 +1,31 @@
+"""What verbs write to stdout: aligned columns for people, one JSON object for machines."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+FORMAT = 1
+
+
+def emit_json(content: Mapping[str, Any]) -> None:
+    """One object, its `format` first. JSON has no NaN and no infinity: they become null."""
+    click.echo(json.dumps({"format": FORMAT, **_finite(content)}, indent=2))
+
+
+def emit_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as what they hold."""
+    lines = [heading, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

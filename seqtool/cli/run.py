@@ -1,0 +1,100 @@
+"""`seqtool run`: train what a recipe says, and compare it."""
+
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import click
+
+from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json, emit_table
+
+EXAMPLE = """\
+seqtool run align_60_20
+seqtool run my.yaml --set train.steps=200 --variant attentive --seed 0 --seed 1
+seqtool run --resume runs/align_60_20/20261121-101500-ab12"""
+
+COLUMNS = {
+    "loss": ("train_loss", ".4f"),
+    "token accuracy": ("token_accuracy", ".4f"),
+    "sequence accuracy": ("sequence_accuracy", ".4f"),
+    "steps/s": ("steps_per_second", ".1f"),
+}
+
+
+@verb("run", example=EXAMPLE)
+@click.argument("recipe", required=False)
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one value of the recipe (repeatable).")
+@click.option("--variant", "variants", multiple=True, metavar="NAME", help="Only this variant (repeatable).")
+@click.option(
+    "--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="This seed instead of the recipe's (repeatable)."
+)
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps; default: the recipe's.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder, new or empty; default: runs/NAME/ID.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
+@click.option("--dry-run", is_flag=True, help="Check everything, say what would be trained, write nothing.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@json_option
+@plugin_options
+def command(
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    variants: tuple[str, ...],
+    seeds: tuple[int, ...],
+    device: str | None,
+    out: Path | None,
+    resume: Path | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    plugins: PluginFlags,
+) -> None:
+    """Train every variant and seed of RECIPE, a path or the name of a bundled recipe, and compare them.
+
+    Leaves a run directory: the recipe as resolved, metrics.csv, checkpoints, predictions, result.json, losses.png.
+    Ctrl-C saves a checkpoint and prints the line that goes on from it.
+    """
+    from seqtool.experiment import plan, run
+
+    arguments: dict[str, Any] = {
+        "out": out,
+        "resume": resume,
+        "overrides": overrides,
+        "variants": variants,
+        "seeds": seeds,
+        "device": device,
+        "registry": plugins.registry(),
+    }
+    if dry_run:
+        _show_plan(plan(recipe, **arguments).summary(), as_json)
+        return
+    result = run(recipe, **arguments, show_bar=not quiet)
+    if not result["run"]:
+        return
+    if as_json:
+        emit_json(result)
+        return
+    emit_table(("variant", "seeds", "parameters", *COLUMNS), map(_row, *zip(*result["variants"].items(), strict=True)))
+    click.echo(f"\n{result['run']}")
+
+
+def _row(name: str, variant: dict[str, Any]) -> list[str]:
+    """A line of the final table: means over seeds."""
+    seeds = list(variant["seeds"].values())
+    cells = [
+        format(mean(seed[key] for seed in seeds), form) if all(key in seed for seed in seeds) else "-"
+        for key, form in COLUMNS.values()
+    ]
+    return [name, str(len(seeds)), f"{variant['parameters']:,}", *cells]
+
+
+def _show_plan(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        emit_json(summary)
+        return
+    rows = [
+        (name, ", ".join(map(str, summary["seeds"])), f"{item['parameters']:,}", str(item["steps"]), item["device"])
+        for name, item in summary["variants"].items()
+    ]
+    emit_table(("variant", "seeds", "parameters", "steps", "device"), rows)
+    click.echo("\nnothing was trained or written: --dry-run")

@@ -1,0 +1,267 @@
+"""From a recipe to a finished run: every variant, every seed, the figure. The straight line through seqtool."""
+
+import datetime
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqtool import __version__
+from seqtool.analysis.losses import draw_losses
+from seqtool.build import assemble, check, count_parameters
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.recipe import Recipe, Variant, load_recipe
+from seqtool.recipe.dump import dump
+from seqtool.registry import Registry, default_registry
+from seqtool.rundir import FORMAT, RunDirectory
+from seqtool.training.devices import is_rank_zero, trainer_options
+from seqtool.training.fit import fit_seed
+from seqtool.training.stopping import Interrupted, StopSignal
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, all of it checked, nothing of it written.
+
+    `recipe` is None when an existing run, `directory`, is gone on with.
+    """
+
+    name: str
+    recipe: Recipe | None
+    directory: RunDirectory | None
+    out: Path | None
+    variants: dict[str, Variant]
+    seeds: list[int]
+    device: str | None
+    registry: Registry
+
+    def summary(self) -> dict[str, Any]:
+        """Sizes and devices of what would be trained."""
+        variants = {}
+        for name, variant in self.variants.items():
+            options = trainer_options(variant.train, self.device)
+            with torch.device("meta"):
+                parameters = count_parameters(assemble(variant, seed=0).model)
+            variants[name] = {
+                "parameters": parameters,
+                "steps": variant.train.steps,
+                "device": f"{options['accelerator']} x {options['devices']}",
+            }
+        return {"recipe": self.name, "seeds": self.seeds, "variants": variants}
+
+
+def plan(
+    recipe: str | Path | Recipe | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    device: str | None = None,
+    registry: Registry | None = None,
+) -> Plan:
+    """Check what `run` with the same arguments would do, and do nothing. Arguments and errors: see `run`."""
+    registry = registry or default_registry()
+    loaded, directory = None, None
+    if resume is not None:
+        if out is not None or overrides:
+            raise MisuseError("a resumed run keeps its folder and its recipe: no --out and no --set with --resume")
+        directory = RunDirectory.open(Path(resume))
+        written = directory.read_plan()
+        name, known_seeds = written["recipe"], written["seeds"]
+        chosen = resumed_variants(directory, written, registry, recipe)
+        seeds = _chosen(seeds, known_seeds, "seed")
+    else:
+        if recipe is None:
+            raise MisuseError("a recipe is needed, or a run to --resume")
+        loaded = as_recipe(recipe, registry, overrides)
+        name, chosen = loaded.name, loaded.variants
+        seeds = list(dict.fromkeys(seeds)) or list(loaded.seeds)
+    chosen = {name: chosen[name] for name in _chosen(variants, chosen, "variant")}
+    for variant in chosen.values():
+        trainer_options(variant.train, device)
+    if loaded:
+        loaded = replace(loaded, variants=chosen)
+        check(loaded)
+    return Plan(name, loaded, directory, Path(out) if out is not None else None, chosen, list(seeds), device, registry)
+
+
+def run(
+    recipe: str | Path | Recipe | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    device: str | None = None,
+    registry: Registry | None = None,
+    show_bar: bool = False,
+) -> dict[str, Any]:
+    """Train every variant and seed of a recipe, and return what the run's result.json holds.
+
+    Args:
+        recipe: a path, the name of a bundled recipe, or a loaded one. May be left out when resuming.
+        out: the run directory; it must be new or empty. Default: runs/<recipe>/<a new run id>.
+        resume: a run directory to go on with; finished variants and seeds are not run again.
+        overrides: "a.b=c", like `--set`.
+        variants: train only these; default: all of the recipe's.
+        seeds: train these instead of the recipe's.
+        device: "cpu", "cuda", "cuda:1", "mps"; default: the recipe's.
+        registry: where parts are found; default: all installed plugins.
+        show_bar: a progress bar on stderr.
+
+    Raises:
+        RecipeError: the recipe is wrong; nothing was written.
+        SeqtoolError: no such device, a folder that exists, an interruption (the message says how to resume).
+    """
+    planned = plan(
+        recipe,
+        out=out,
+        resume=resume,
+        overrides=overrides,
+        variants=variants,
+        seeds=seeds,
+        device=device,
+        registry=registry,
+    )
+    directory = planned.directory
+    if planned.recipe and is_rank_zero():
+        directory = RunDirectory.create(planned.out, planned.name)
+        _write_plan(directory, planned, planned.recipe)
+    try:
+        with StopSignal() as stop:
+            results = _train_all(planned, directory, stop, show_bar)
+    except Interrupted as error:
+        where = directory.path if directory else "RUN"
+        line = f"seqtool run --resume {where}{_plugin_flags(planned.registry)}"
+        raise SeqtoolError(f"stopped; all that was trained is kept\n    go on with: {line}") from error
+    summary = {"format": FORMAT, "run": "", "variants": results}
+    if directory and is_rank_zero():
+        summary["run"] = str(directory.path)
+        directory.write_result(summary)
+        draw_losses(directory)
+    return summary
+
+
+def as_recipe(recipe: str | Path | Recipe, registry: Registry, overrides: Sequence[str]) -> Recipe:
+    """A recipe that is loaded already, or the one of that path or name."""
+    if isinstance(recipe, Recipe):
+        if overrides:
+            raise MisuseError("a loaded recipe takes no overrides: give them to load_recipe")
+        return recipe
+    return load_recipe(recipe, registry=registry, overrides=overrides)
+
+
+def resumed_variants(
+    directory: RunDirectory, written: dict[str, Any], registry: Registry, recipe: str | Path | Recipe | None
+) -> dict[str, Variant]:
+    """The variants of a run as it resolved them; a recipe given beside must resolve to the same."""
+    found = {}
+    for name in written["variants"]:
+        (variant,) = load_recipe(directory.resolved(name), registry=registry).variants.values()
+        found[name] = replace(variant, name=name)
+    if recipe is not None:
+        given = as_recipe(recipe, registry, written["overrides"]).variants
+        for name, variant in found.items():
+            if name not in given or _parts(given[name]) != _parts(variant):
+                raise SeqtoolError(
+                    f"{directory.path} is a run of another recipe: variant {name!r} differs\n"
+                    f"    allowed: seqtool run --resume {directory.path}, or a new run of this recipe"
+                )
+    return found
+
+
+def _parts(variant: Variant) -> dict[str, Any]:
+    return {key: variant.data[key] for key in ("task", "model", "train")}
+
+
+def _train_all(
+    planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool
+) -> dict[str, dict[str, Any]]:
+    """Train what is not finished, one after the other; ranks other than 0 help, and write nothing."""
+    writes = is_rank_zero()
+    resuming = planned.recipe is None
+    results: dict[str, dict[str, Any]] = {}
+    for name, variant in planned.variants.items():
+        for seed in planned.seeds:
+            place = directory.seed(name, seed) if directory else None
+            if resuming and place and place.finished:
+                result = place.read_result()
+            else:
+                resume = place.last if resuming and place and place.last.exists() else None
+                result = fit_seed(
+                    variant,
+                    seed,
+                    place if writes else None,
+                    stop,
+                    resume=resume,
+                    device=planned.device,
+                    show_bar=show_bar and writes,
+                )
+            entry = results.setdefault(name, {"parameters": result["parameters"], "seeds": {}})
+            entry["seeds"][str(seed)] = result
+    return results
+
+
+def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]:
+    """`wanted`, each of which must be there; all that is there if nothing is wanted."""
+    known = list(there)
+    for item in wanted:
+        if item not in known:
+            guess = nearest_name(str(item), map(str, known))
+            hint = f"\n    did you mean {guess!r}?" if guess else ""
+            allowed = ", ".join(map(str, known))
+            raise MisuseError(f"the recipe has no {what} {item!r}{hint}\n    allowed: {allowed}")
+    return list(dict.fromkeys(wanted)) or known
+
+
+def _write_plan(directory: RunDirectory, planned: Plan, recipe: Recipe) -> None:
+    packages = ("torch", "pytorch-lightning", "numpy")
+    content = {
+        "recipe": recipe.name,
+        "source": str(recipe.path),
+        "variants": list(planned.variants),
+        "seeds": planned.seeds,
+        "overrides": list(recipe.overrides),
+        "command": sys.argv,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "seqtool": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
+        "plugins": [
+            {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
+            for plugin in planned.registry.plugins
+            if plugin.status == "ok"
+        ],
+        "git": _git(recipe.path.parent),
+    }
+    resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
+    directory.write_plan(content, recipe.text, resolved)
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """The commit that `folder` stands at, None where there is none."""
+    try:
+        head, status = (
+            subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": head.strip(), "changed": bool(status.strip())}
+
+
+def _plugin_flags(registry: Registry) -> str:
+    """The flags that found the plugins that are not installed, for the line that resumes."""
+    flags = {f" {p.origin}" if p.origin != "-p" else f" -p {p.module}" for p in registry.plugins if p.origin[0] == "-"}
+    return "".join(sorted(flags))

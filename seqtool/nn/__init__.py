@@ -1,0 +1,1 @@
+"""What composes parts: attention and the model."""

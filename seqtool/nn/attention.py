@@ -1,0 +1,154 @@
+"""Attention: a scorer and a normalizer, composed. The one place that masks, normalises and makes the context."""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.errors import PartError
+from seqtool.options import Factory, Size, named
+from seqtool.parts.normalizer import Normalizer
+from seqtool.parts.scorer import Scorer
+from seqtool.parts.types import Tensors
+
+
+class Attention(nn.Module):
+    """Weights over a memory, and the context they pick: c_i = sum_j a_ij h_j.
+
+    Equation:
+        e = scorer(query, memory);  a = normalizer(e);  c_i = sum_j a_ij h_j
+
+    With `heads` N > 1, queries, keys and values are projected to N parts of equal width, all N are folded into the
+    batch of one scorer, and the contexts are joined and projected back (Vaswani et al. 2017, arXiv 1706.03762,
+    section 3.2.2, with any scorer in the place of the scaled product).
+
+    Args:
+        query_size: Q, the width of a query.
+        memory_size: M, the width of the memory and of the context.
+        scorer: scores before normalising.
+        normalizer: weights from scores.
+        heads: N; must divide Q and M.
+
+    Raises:
+        PartError: the sizes do not divide, or the scorer refuses them.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        *,
+        scorer: Factory[Scorer],
+        normalizer: Factory[Normalizer] = named("softmax"),
+        heads: Size = 1,
+    ) -> None:
+        super().__init__()
+        if query_size % heads or memory_size % heads:
+            raise PartError(
+                f"{heads} heads cannot share a query of {query_size} and a memory of {memory_size} evenly",
+                option="heads",
+                allowed="a number that divides both sizes",
+            )
+        self.num_heads = heads
+        self.memory_size = memory_size
+        self.normalizer = normalizer(query_size // heads)
+        self.scorers = nn.ModuleList(
+            scorer(query_size // heads, memory_size // heads) for _ in range(self.normalizer.num_energies)
+        )
+        if self.normalizer.log_weights and not all(part.log_weights for part in self._scorers()):
+            warnings.warn(
+                f"{type(self.normalizer).__name__} takes scores as logarithms of weights, which "
+                f"{type(self.scorers[0]).__name__} does not give: weights may become huge",
+                stacklevel=2,
+            )
+        if heads > 1:
+            self.query_map = nn.Linear(query_size, query_size, bias=False)
+            self.key_map = nn.Linear(memory_size, memory_size, bias=False)
+            self.value_map = nn.Linear(memory_size, memory_size, bias=False)
+            self.context_map = nn.Linear(memory_size, memory_size, bias=False)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether all target steps may be given at once without a loop over them."""
+        return self.normalizer.parallel and all(scorer.parallel for scorer in self._scorers())
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """`memory [B, S, M]`, `mask [B, S]` -> `(fixed, state)`; N heads stand as rows of the batch, `[B, N, ...]`."""
+        keys, values = memory, memory
+        if self.num_heads > 1:
+            keys, values = self._fold(self.key_map(memory)), self._fold(self.value_map(memory))
+            mask = mask.repeat_interleave(self.num_heads, 0)
+        fixed: Tensors = (values, mask)
+        state: Tensors = ()
+        for scorer in self._scorers():
+            scorer_fixed, scorer_state = scorer.start(keys, mask)
+            fixed, state = fixed + scorer_fixed, state + scorer_state
+        first = self.normalizer.start(keys, mask)
+        if len(first) != self.normalizer.num_state:
+            raise PartError(
+                f"{type(self.normalizer).__name__}.start returned {len(first)} state tensors, "
+                f"but it declares num_state = {self.normalizer.num_state}"
+            )
+        return self._unfold_rows(fixed), self._unfold_rows(state + first)
+
+    def forward(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
+        """`query [B, T, Q]` -> `(context [B, T, M], weights [B, N, T, S], state)`."""
+        batch_size, steps, _ = query.shape
+        fixed, state = self._fold_rows(fixed), self._fold_rows(state)
+        if self.num_heads > 1:
+            query = self._fold(self.query_map(query))
+        if self.parallel or steps == 1:
+            context, weights, state = self._attend(query, fixed, state)
+        else:
+            parts = []
+            for query_t in query.split(1, 1):
+                context, weights, state = self._attend(query_t, fixed, state)
+                parts.append((context, weights))
+            context, weights = (torch.cat(side, 1) for side in zip(*parts, strict=True))
+        state = self._unfold_rows(state)
+        if self.num_heads == 1:
+            return context, weights.unsqueeze(1), state
+        context = context.unflatten(0, (batch_size, self.num_heads)).transpose(1, 2).flatten(2)
+        return self.context_map(context), weights.unflatten(0, (batch_size, self.num_heads)), state
+
+    def _attend(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
+        """Score, mask, normalise, mask, sum: `query [B, T, Q]` -> `(context [B, T, M], weights [B, T, S], state)`."""
+        values, mask, *rest = fixed
+        scorers = self._scorers()
+        split = len(state) - self.normalizer.num_state
+        scorer_states, normalizer_state = state[:split], state[split:]
+        width_fixed, width_state = len(rest) // len(scorers), split // len(scorers)
+        padding = ~mask[:, None]
+        all_scores, states = [], []
+        for i, scorer in enumerate(scorers):
+            scores, scorer_state = scorer.score(
+                query,
+                tuple(rest[i * width_fixed : (i + 1) * width_fixed]),
+                scorer_states[i * width_state : (i + 1) * width_state],
+            )
+            all_scores.append(scores.masked_fill(padding, torch.finfo(scores.dtype).min))
+            states.append(scorer_state)
+        energies = all_scores[0] if len(scorers) == 1 else torch.stack(all_scores, 1)
+        weights, normalizer_state = self.normalizer(energies, mask, query, normalizer_state)
+        weights = weights.masked_fill(padding, 0)
+        if not self.parallel:
+            observed = weights.squeeze(1)
+            states = [s.observe(observed, after) for s, after in zip(scorers, states, strict=True)]
+        context = weights @ values
+        return context, weights, (*(tensor for after in states for tensor in after), *normalizer_state)
+
+    def _scorers(self) -> list[Scorer]:
+        return list(self.scorers)  # type: ignore[arg-type]
+
+    def _fold(self, x: Tensor) -> Tensor:
+        """`[B, L, N * F]` -> `[B * N, L, F]`."""
+        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2).flatten(0, 1)
+
+    def _fold_rows(self, tensors: Tensors) -> Tensors:
+        """`[B, N, ...]` -> `[B * N, ...]` each, so that rows of the batch hold all their heads."""
+        return tensors if self.num_heads == 1 else tuple(tensor.flatten(0, 1) for tensor in tensors)
+
+    def _unfold_rows(self, tensors: Tensors) -> Tensors:
+        if self.num_heads == 1:
+            return tensors
+        return tuple(tensor.unflatten(0, (-1, self.num_heads)) for tensor in tensors)

@@ -1,0 +1,67 @@
+"""What a part's constructor may say: the types of options, and slots that hold other parts.
+
+A constructor is the schema of a part. Positional parameters are sizes that the builder wires;
+keyword-only parameters are options of the recipe. An option annotated `Factory[Scorer]` is a slot.
+No torch here: the recipe language reads this without it.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn, Protocol, TypeVar
+
+from annotated_types import Ge, Gt, Interval, Le, MinLen
+
+from seqtool.errors import PartError
+
+Part_co = TypeVar("Part_co", covariant=True)
+
+Size = Annotated[int, Ge(1), Le(1_000_000)]
+Count = Annotated[int, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Probability = Annotated[float, Interval(ge=0, le=1)]
+__all__ = [
+    "Count",
+    "Factory",
+    "MinLen",
+    "Named",
+    "NonNegative",
+    "Positive",
+    "Probability",
+    "Size",
+    "SlotKind",
+    "named",
+]
+
+
+class Factory(Protocol[Part_co]):
+    """A slot filled: takes the sizes that its owner alone knows, and returns the part.
+
+    Any callable will do in Python, `lambda query, memory: Dot(query, memory)`; a recipe's `{type: dot}` becomes one.
+    """
+
+    def __call__(self, *sizes: Any) -> Part_co: ...
+
+
+@dataclass(frozen=True)
+class SlotKind:
+    """Names the kind of a slot where its contract cannot be imported: `Annotated[Factory[Any], SlotKind("loss")]`."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Named:
+    """The default of a slot, by the name that a recipe would give: `normalizer: Factory[Normalizer] = named("softmax")`."""
+
+    name: str
+
+    def __call__(self, *sizes: Any) -> NoReturn:
+        raise PartError(
+            f"the default part {self.name!r} is found by name: build the owner through seqtool.make(...) "
+            "or a recipe, or pass a factory"
+        )
+
+
+def named(name: str) -> Any:
+    """The default of a slot. Typed `Any`, so that it may stand for any kind of part."""
+    return Named(name)

@@ -1,0 +1,1 @@
+"""The contracts between parts; `seqtool.api` re-exports what a plugin needs."""

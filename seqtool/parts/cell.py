@@ -1,0 +1,54 @@
+"""The contract of a cell: one step of a recurrent network."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.parts.types import Tensors
+
+
+class Cell(nn.Module):
+    """One step of a recurrent network; the same class serves encoders and decoders.
+
+    A subclass takes `(input_size, *, hidden_size, ...)`, sets `output_size` and `state_sizes`, and writes `step`.
+
+    Attributes:
+        output_size: H, the width of the output.
+        state_sizes: the width of each tensor of the state.
+        output_index: `state[output_index]` is the last output.
+        num_fixed: how many tensors `start` returns as `fixed` (0: none).
+    """
+
+    kind = "cell"
+    output_size: int
+    state_sizes: tuple[int, ...]
+    output_index: int = 0
+    num_fixed: int = 0
+
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
+        """`(fixed, state)` before the first step, with the dtype and device of `like`; zeros unless overridden.
+
+        Every tensor is `[batch_size, ...]`. `fixed` holds what is drawn once for a sequence (dropout masks).
+        """
+        return (), tuple(like.new_zeros(batch_size, size) for size in self.state_sizes)
+
+    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """One step: `x [B, I]` -> `(output [B, H], state)`."""
+        raise NotImplementedError
+
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """All steps: `x [B, S, I]`, `mask [B, S]` -> `(outputs [B, S, H], state)`.
+
+        The output at padding is zero, and the state is the one after each row's last real position.
+        This loop is the meaning; a faster form overrides it, and the contract suite holds the two equal.
+        """
+        outputs = []
+        for x_t, real in zip(x.unbind(1), mask.unsqueeze(2).unbind(1), strict=True):
+            output, after = self.step(x_t, fixed, state)
+            state = tuple(torch.where(real, new, old) for new, old in zip(after, state, strict=True))
+            outputs.append(output.masked_fill(~real, 0))
+        return stack_steps(outputs, x, self.output_size), state
+
+
+def stack_steps(steps: list[Tensor], like: Tensor, size: int) -> Tensor:
+    """`[B, F]` a step -> `[B, S, F]`; `[B, 0, size]` for no step at all."""
+    return torch.stack(steps, 1) if steps else like.new_zeros(like.shape[0], 0, size)

@@ -1,0 +1,52 @@
+"""The contract of a decoder: what attends where."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.parts.cell import stack_steps
+from seqtool.parts.types import Encoded, Tensors
+
+
+class Decoder(nn.Module):
+    """Takes `(input_size, memory_size, final_sizes, output_size, *, ...)`.
+
+    Cell, attention and readout are its slots, since it alone knows the widths that it feeds them. How inputs are
+    chosen (teacher forcing, greedy, beam, sampling) is not its business.
+
+    Attributes:
+        feature_size: D, the width of the features that the readout gets.
+        num_heads: N of its weights; 0 for a decoder without attention.
+    """
+
+    kind = "decoder"
+    feature_size: int
+    num_heads: int = 0
+    readout_layer: nn.Module
+
+    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+        """`(fixed, state)` before the first step."""
+        raise NotImplementedError
+
+    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """`inputs [B, E]` -> `(features [B, D], weights [B, N, S] or None, state)`."""
+        raise NotImplementedError
+
+    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """`inputs [B, T, E]` -> `(features [B, T, D], weights [B, N, T, S] or None, state)`.
+
+        This loop is the meaning; it is overridden where the mathematics allow all steps at once.
+        """
+        all_features: list[Tensor] = []
+        all_weights: list[Tensor] = []
+        for inputs_t in inputs.unbind(1):
+            features, weights, state = self.step(inputs_t, fixed, state)
+            all_features.append(features)
+            if weights is not None:
+                all_weights.append(weights)
+        stacked = torch.stack(all_weights, 2) if all_weights else None
+        return stack_steps(all_features, inputs, self.feature_size), stacked, state
+
+    def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
+        """`features [B, T, D]`, `weights [B, N, T, S]` or None, `source [B, S]` -> `logits [B, T, V]`."""
+        logits: Tensor = self.readout_layer(features)
+        return logits

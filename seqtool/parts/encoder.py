@@ -1,0 +1,22 @@
+"""The contract of an encoder: source vectors -> memory."""
+
+from torch import Tensor, nn
+
+from seqtool.parts.types import Encoded
+
+
+class Encoder(nn.Module):
+    """Takes `(input_size, *, ...)`; declares how wide its memory and its final states are.
+
+    Attributes:
+        memory_size: M, the width of the memory.
+        final_sizes: the width of each tensor of `final`; `()` where there is none.
+    """
+
+    kind = "encoder"
+    memory_size: int
+    final_sizes: tuple[int, ...]
+
+    def forward(self, x: Tensor, mask: Tensor) -> Encoded:
+        """`x [B, S, I]`, `mask [B, S]` -> `Encoded(memory [B, S', M], mask [B, S'], final)`."""
+        raise NotImplementedError

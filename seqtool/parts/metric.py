@@ -1,0 +1,28 @@
+"""The contract of a metric: sums that add up over batches and ranks."""
+
+from typing import Literal
+
+from torch import Tensor
+
+from seqtool.parts.batch import Batch
+
+
+class Metric:
+    """Takes `(*, ...)`.
+
+    Attributes:
+        predictions: "teacher_forced" for the argmax of the logits of a teacher-forced pass,
+            "decoded" for what free-running search writes.
+    """
+
+    kind = "metric"
+    predictions: Literal["teacher_forced", "decoded"] = "decoded"
+
+    def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
+        """`predicted [B, T]` ids -> `[2]` float64: what was right, and out of how many."""
+        raise NotImplementedError
+
+    def compute(self, sums: Tensor) -> float:
+        """The metric from summed sums."""
+        right, total = sums.tolist()
+        return float(right / total) if total else float("nan")

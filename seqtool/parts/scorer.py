@@ -1,0 +1,31 @@
+"""The contract of a scorer: how well each memory position answers a query, before normalising."""
+
+from torch import Tensor, nn
+
+from seqtool.parts.types import Tensors
+
+
+class Scorer(nn.Module):
+    """Takes `(query_size, memory_size, *, ...)`. Masks and normalises nothing: `Attention` does.
+
+    Attributes:
+        parallel: whether `score` may be given T > 1 queries at once. False where the scores of a step
+            need the weights of the step before.
+        log_weights: whether scores are logarithms of weights, which the `exp` normalizer wants.
+    """
+
+    kind = "scorer"
+    parallel: bool = True
+    log_weights: bool = False
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`. Keys are projected here, once."""
+        return (memory,), ()
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """`query [B, T, Q]` -> `(scores [B, T, S], state)`; scores at padding are any finite number."""
+        raise NotImplementedError
+
+    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+        """The state after seeing the step's `weights [B, S]`; only scorers that are not parallel need it."""
+        return state

@@ -1,0 +1,45 @@
+"""The contract of a search: a trained model -> the sequences it writes by itself."""
+
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from seqtool.parts.types import Tensors
+from seqtool.parts.vocabulary import Vocabulary
+
+
+class StepModel(Protocol):
+    """What a search may ask of a model."""
+
+    target_vocabulary: Vocabulary
+
+    def start(self, source: Tensor, source_mask: Tensor) -> tuple[Tensors, Tensors]:
+        """`(fixed, state)` for `source [B, S]`; `fixed` is repeated once for a beam, `state` is selected from."""
+        ...
+
+    def step(self, ids: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """Ids just written `[B]` -> `(logits [B, V], weights [B, N, S] or None, state)`."""
+        ...
+
+
+class Hypotheses(NamedTuple):
+    """K hypotheses for each of B sources, best first.
+
+    `ids [B, K, T]`, the end symbol included, 0 at padding; `mask [B, K, T]`; `scores [B, K]`, the sum of
+    log-probabilities; `weights [B, K, N, T, S]`, or None for a model without attention.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    scores: Tensor
+    weights: Tensor | None
+
+
+class Search:
+    """Takes `(*, ...)`."""
+
+    kind = "search"
+
+    def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
+        """`source [B, S]` -> hypotheses of at most `max_length` symbols; exactly that many where no end symbol is."""
+        raise NotImplementedError

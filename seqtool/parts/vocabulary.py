@@ -1,0 +1,39 @@
+"""What ids mean: the symbols of one side of a task."""
+
+from dataclasses import dataclass
+
+from seqtool.errors import PartError
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The symbols of one side. An id is an index into `symbols`.
+
+    `blank`: the id that stands for nothing (an empty slot); one-hot embeds it as the zero vector.
+    `start`: the id that opens a target; it is fed, never predicted, so it stands last.
+    `end`: the id that closes a target, where the task's ending is "eos".
+    """
+
+    symbols: tuple[str, ...]
+    blank: int | None = None
+    start: int | None = None
+    end: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(set(self.symbols)) != len(self.symbols):
+            raise PartError("a vocabulary's symbols must differ from one another")
+        if self.start is not None and self.start != len(self.symbols) - 1:
+            raise PartError("the start symbol must be the last of its vocabulary: it is fed, never predicted")
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def num_outputs(self) -> int:
+        """How many ids may be predicted: all but `start`."""
+        return len(self.symbols) - (self.start is not None)
+
+    @property
+    def empty(self) -> frozenset[int]:
+        """The ids that carry no content: `blank` and `start`."""
+        return frozenset(i for i in (self.blank, self.start) if i is not None)

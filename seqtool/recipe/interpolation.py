@@ -1,0 +1,63 @@
+"""`${a.b}`: a value that is another value of the same variant."""
+
+import re
+from dataclasses import replace
+
+from seqtool.errors import Problem, nearest_name
+from seqtool.recipe.loader import MAX_DEPTH, MAX_NODES
+from seqtool.recipe.nodes import Node, Path
+
+_WHOLE = re.compile(r"\$\{([^${}]+)\}")
+
+
+def interpolate(root: Node, problems: list[Problem]) -> Node:
+    """`root` with every `${a.b}` replaced by what stands at `a.b`; what cannot be is noted and left alone."""
+    return _Interpolation(root, problems).resolve(root, (), ())
+
+
+class _Interpolation:
+    def __init__(self, root: Node, problems: list[Problem]) -> None:
+        self.root = root
+        self.problems = problems
+        self.count = 0
+
+    def resolve(self, node: Node, path: Path, trail: tuple[str, ...]) -> Node:
+        """`trail` holds the references that led here, so that cycles are seen."""
+        self.count += 1
+        if isinstance(node.value, str) and "${" in node.value:
+            return self._reference(node, node.value, path, trail)
+        if isinstance(node.value, dict):
+            return replace(node, value={k: self.resolve(v, (*path, k), trail) for k, v in node.value.items()})
+        if isinstance(node.value, list):
+            return replace(node, value=[self.resolve(v, (*path, i), trail) for i, v in enumerate(node.value)])
+        return node
+
+    def _reference(self, node: Node, text: str, path: Path, trail: tuple[str, ...]) -> Node:
+        match = _WHOLE.fullmatch(text)
+        if not match:
+            message = f"{text!r}: ${{...}} must be the whole value, such as ${{task.symbols}}"
+            return self._refuse(node, path, message)
+        name = match.group(1).strip()
+        if name in trail:
+            return self._refuse(node, path, " -> ".join((*trail, name)) + " goes round in a circle")
+        if len(path) + len(trail) > 2 * MAX_DEPTH or self.count > MAX_NODES:
+            return self._refuse(node, path, "${...} within ${...} makes the recipe too large")
+        target = self._find(node, name, path)
+        if target is None:
+            return replace(node, value=None)
+        resolved = self.resolve(target, path, (*trail, name))
+        return replace(resolved, origin=node.origin, key=node.key)
+
+    def _find(self, node: Node, name: str, path: Path) -> Node | None:
+        here = self.root
+        for step in name.split("."):
+            known = {str(key): child for key, child in here.children()}
+            if step not in known:
+                self._refuse(node, path, f"${{{name}}}: there is no {step!r} in this recipe", nearest_name(step, known))
+                return None
+            here = known[step]
+        return here
+
+    def _refuse(self, node: Node, path: Path, message: str, nearest: str = "") -> Node:
+        self.problems.append(Problem(message, path, node.origin, nearest=nearest))
+        return replace(node, value=None)

@@ -1,0 +1,164 @@
+"""YAML text -> a tree of nodes with places. Strings, numbers, booleans, null, mappings, lists; nothing else."""
+
+import re
+from typing import Any
+
+import yaml
+from yaml.composer import Composer
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
+
+from seqtool.errors import Origin, Problem, RecipeError
+from seqtool.recipe.nodes import Node
+from seqtool.recipe.scalars import Scalar, parse_scalar, shorten
+from seqtool.recipe.syntax import syntax_place, syntax_words
+
+MAX_DEPTH = 32
+MAX_NODES = 20_000
+_LINE_SHOWN = 160
+_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class _Places:
+    """Turns YAML's marks into origins with their source line."""
+
+    def __init__(self, source: str, text: str) -> None:
+        self.source = source
+        self.lines = text.split("\n")
+
+    def at(self, line: int, column: int) -> Origin:
+        """Both count from 0, as YAML's marks do."""
+        line = min(line, len(self.lines) - 1)
+        text = self.lines[line].replace("\t", " ").rstrip()
+        if len(text) > _LINE_SHOWN:
+            text = text[:_LINE_SHOWN] + "..." if column < _LINE_SHOWN else ""
+        return Origin(self.source, line + 1, column + 1, text)
+
+    def of(self, mark: Any) -> Origin:
+        return self.at(mark.line, mark.column)
+
+    def at_index(self, text: str, index: int) -> Origin:
+        return self.at(text.count("\n", 0, index), index - text.rfind("\n", 0, index) - 1)
+
+
+class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
+    """YAML nodes without tags, too deep nesting, or more nodes than a recipe can need."""
+
+    def __init__(self, text: str, places: _Places) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
+        self.places = places
+        self.problems: list[Problem] = []
+        self.depth = 0
+        self.count = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()
+        self.count += 1
+        self.depth += 1
+        _check_limits(self.depth, self.count, self.places.of(event.start_mark))
+        if getattr(event, "tag", None) is not None:
+            self.problems.append(Problem("tags are not allowed in a recipe", (), self.places.of(event.start_mark)))
+        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        self.depth -= 1
+        return node
+
+
+class _Converter:
+    """YAML nodes -> our nodes, aliases expanded, every problem noted."""
+
+    def __init__(self, places: _Places, problems: list[Problem]) -> None:
+        self.places = places
+        self.problems = problems
+        self.count = 0
+        self.open: list[int] = []
+
+    def convert(self, raw: yaml.Node, key: Origin | None = None) -> Node:
+        origin = self.places.of(raw.start_mark)
+        self.count += 1
+        _check_limits(len(self.open) + 1, self.count, key or origin)
+        if id(raw) in self.open:
+            raise RecipeError([Problem("an alias stands for something that holds the alias itself", (), key or origin)])
+        self.open.append(id(raw))
+        value: Scalar | dict[str, Node] | list[Node]
+        if isinstance(raw, yaml.MappingNode):
+            value = self._mapping(raw)
+        elif isinstance(raw, yaml.SequenceNode):
+            value = [self.convert(item) for item in raw.value]
+        else:
+            value = self._scalar(raw, origin)
+        self.open.pop()
+        return Node(value, origin, key or origin)
+
+    def _mapping(self, raw: yaml.MappingNode) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        for raw_key, raw_value in raw.value:
+            origin = self.places.of(raw_key.start_mark)
+            name = self._scalar(raw_key, origin) if isinstance(raw_key, yaml.ScalarNode) else raw_key
+            if not isinstance(name, str):
+                words = shorten(raw_key.value) if isinstance(raw_key, yaml.ScalarNode) else f"a {raw_key.id}"
+                self._problem(f"a key must be a name, got {words or 'nothing'}; quote it if it is one", origin)
+            elif name == "<<":
+                self._problem("merge keys (<<) are not part of recipes: use `extends` or `variants`", origin)
+            elif name in entries:
+                self._problem(f"key {shorten(name)!r} stands twice, first in line {entries[name].key.line}", origin)
+            node = self.convert(raw_value, origin)
+            if isinstance(name, str):
+                entries.setdefault(name, node)
+        return entries
+
+    def _scalar(self, raw: yaml.Node, origin: Origin) -> Scalar:
+        text: str = raw.value
+        if unprintable := _UNPRINTABLE.search(text):
+            self._problem(f"the character {unprintable.group()!a} is not allowed in a recipe", origin)
+        if raw.style is not None:
+            return text
+        try:
+            return parse_scalar(text)
+        except ValueError as error:
+            self._problem(str(error), origin)
+            return text
+
+    def _problem(self, message: str, origin: Origin) -> None:
+        self.problems.append(Problem(message, (), origin))
+
+
+def parse_text(text: str, source: str) -> Node | None:
+    """The tree of one YAML document; None for one that holds nothing.
+
+    Raises:
+        RecipeError: the text is not the YAML that recipes are written in; with a place in `source`.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    places = _Places(source, text)
+    if unprintable := _UNPRINTABLE.search(text):
+        place = places.at_index(text, unprintable.start())
+        raise RecipeError([Problem(f"the character {unprintable.group()!a} is not allowed in a recipe", (), place)])
+    composer = _Composer(text, places)
+    try:
+        raw: yaml.Node | None = composer.get_single_node()  # type: ignore[no-untyped-call]
+    except yaml.MarkedYAMLError as error:
+        place = places.of(syntax_place(error, composer.tokens))
+        raise RecipeError([*composer.problems, Problem(syntax_words(error), (), place)]) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # chr() on an escape beyond Unicode, such as "\UFFFFFFFF", is the one known way here.
+        place = places.at(composer.line, composer.column)
+        raise RecipeError([Problem("not YAML: an escape in this string has no meaning", (), place)]) from error
+    if raw is None:
+        return None
+    node = _Converter(places, composer.problems).convert(raw)
+    if composer.problems:
+        raise RecipeError(composer.problems)
+    return node
+
+
+def _check_limits(depth: int, count: int, place: Origin) -> None:
+    if depth > MAX_DEPTH:
+        raise RecipeError([Problem(f"nested deeper than {MAX_DEPTH} levels", (), place)])
+    if count > MAX_NODES:
+        raise RecipeError([Problem(f"more than {MAX_NODES} values, aliases expanded", (), place)])

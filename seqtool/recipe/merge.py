@@ -1,0 +1,44 @@
+"""How one recipe goes over another: mappings deeply, lists and scalars replace, a changed `type` replaces all."""
+
+from dataclasses import replace
+
+from seqtool.recipe.nodes import Node
+
+
+def merge(base: Node, over: Node) -> Node:
+    """`over` laid on `base`.
+
+    A bare name and a mapping with `type` are two forms of one thing, so `lstm` over `{type: lstm, hidden_size: 3}`
+    keeps the size, and `gru` over it does not. `null` stays: what it means depends on where it stands.
+    """
+    options = _as_part(base)
+    if options is None:
+        return over
+    if over.entries is None:
+        if isinstance(over.value, str) and "type" in options and same_type(options["type"], over):
+            return replace(base, value={**options, "type": over})
+        return over
+    if "type" in options and "type" in over.entries and not same_type(options["type"], over.entries["type"]):
+        return over
+    key = over.key if "type" in over.entries and "type" not in options else base.key
+    merged = dict(options)
+    for name, node in over.entries.items():
+        merged[name] = merge(options[name], node) if name in options else node
+    return replace(base, value=merged, key=key)
+
+
+def same_type(one: Node, other: Node) -> bool:
+    """Whether two names mean one part; `gmm` is `attention:gmm`, short names being unique in their kind."""
+    if one.value == other.value:
+        return True
+    if not isinstance(one.value, str) or not isinstance(other.value, str):
+        return False
+    short, canonical = sorted((one.value, other.value), key=lambda name: ":" in name)
+    return ":" not in short and canonical.endswith(":" + short)
+
+
+def _as_part(node: Node) -> dict[str, Node] | None:
+    """The entries of a mapping or of what a bare name stands for; None for anything else."""
+    if isinstance(node.value, str):
+        return {"type": node}
+    return node.entries

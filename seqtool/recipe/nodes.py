@@ -1,0 +1,78 @@
+"""The tree that a recipe is read into: every value with its place."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from seqtool.errors import Origin
+from seqtool.recipe.scalars import Scalar, shorten
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value, where it stands, and where its key stands (for a list's item and for the root: the value itself).
+
+    A callable stands only in trees made from Python values: a slot filled by hand.
+    """
+
+    value: "Scalar | dict[str, Node] | list[Node] | Callable[..., Any]"
+    origin: Origin
+    key: Origin
+
+    @property
+    def entries(self) -> "dict[str, Node] | None":
+        """The mapping's entries; None for anything that is not a mapping."""
+        return self.value if isinstance(self.value, dict) else None
+
+    def children(self) -> "Iterator[tuple[str | int, Node]]":
+        """The steps down from here, with what stands there."""
+        if isinstance(self.value, dict):
+            yield from self.value.items()
+        elif isinstance(self.value, list):
+            yield from enumerate(self.value)
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.value, dict):
+            return {name: node.plain() for name, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+def from_plain(value: Any, origin: Origin) -> Node:
+    """A tree of a Python value, all of it at one place."""
+    if isinstance(value, Mapping):
+        return Node({str(name): from_plain(inner, origin) for name, inner in value.items()}, origin, origin)
+    if isinstance(value, list | tuple):
+        return Node([from_plain(inner, origin) for inner in value], origin, origin)
+    return Node(value, origin, origin)
+
+
+def relocate(node: Node, origin: Origin) -> Node:
+    """The same tree, all of it at one place."""
+    if isinstance(node.value, dict):
+        return Node({name: relocate(inner, origin) for name, inner in node.value.items()}, origin, origin)
+    if isinstance(node.value, list):
+        return Node([relocate(inner, origin) for inner in node.value], origin, origin)
+    return replace(node, origin=origin, key=origin)
+
+
+def found(node: Node) -> str:
+    """What stands at a node, in a few words: `'abc'`, `true`, `null`, `[1, 2]`."""
+    if isinstance(node.value, dict):
+        return f"the mapping {shorten(json.dumps(node.plain(), default=repr))}"
+    if isinstance(node.value, list):
+        return f"the list {shorten(json.dumps(node.plain(), default=repr))}"
+    if node.value is None or isinstance(node.value, bool):
+        return json.dumps(node.value)
+    if isinstance(node.value, str):
+        return f"the string {shorten(repr(node.value))}" if _looks_like_number(node.value) else shorten(repr(node.value))
+    return shorten(repr(node.value))
+
+
+def _looks_like_number(text: str) -> bool:
+    return text[:1].isdigit() or text[1:2].isdigit()

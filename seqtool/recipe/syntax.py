@@ -1,0 +1,50 @@
+"""PyYAML's syntax errors in plain words, and at the line that caused them."""
+
+from typing import Any
+
+import yaml
+
+_OPENERS = ("while parsing a flow", "while scanning a quoted scalar", "while scanning a simple key")
+_WORDS = (
+    ("mapping values are not allowed", "a ':' where no key can stand: wrong indentation, or a ':' missing above"),
+    ("could not find expected ':'", "a key without ':' after it"),
+    ("expected <block end>", "wrong indentation, or a bracket or quote too many"),
+    ("expected ',' or '}'", "this '{' is not closed, or a ',' is missing inside"),
+    ("expected ',' or ']'", "this '[' is not closed, or a ',' is missing inside"),
+    ("found unexpected end of stream", "this quote is not closed"),
+    ("found unknown escape character", "a backslash in double quotes that starts no known escape"),
+    ("cannot start any token", "a character that cannot start a value; quote the value, and indent by spaces only"),
+    ("found undefined alias", "an alias (*name) whose anchor (&name) does not stand before it"),
+    ("found duplicate anchor", "an anchor (&name) that stands twice"),
+    ("but found another document", "a second document (---): a recipe is one"),
+    ("found undefined tag handle", "tags are not allowed in a recipe"),
+    ("did not find expected <document start>", "text outside the document"),
+    ("expected '<document start>'", "wrong indentation, or text after the end of the recipe"),
+)
+
+
+def syntax_words(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong, in words that do not need YAML's grammar."""
+    problem = " ".join(filter(None, (error.context, error.problem)))
+    for marker, words in _WORDS:
+        if marker in problem:
+            return f"not YAML: {words}"
+    return f"not YAML: {error.problem or error.context}"
+
+
+def syntax_place(error: yaml.MarkedYAMLError, tokens: list[Any]) -> Any:
+    """The mark of what went wrong: an opener that is never closed, rather than where that was noticed."""
+    context = error.context or ""
+    if error.context_mark is not None and context.startswith(_OPENERS):
+        return error.context_mark
+    if "mapping values" in (error.problem or "") and tokens and _stands_first(tokens[-1]):
+        return tokens[-1].start_mark
+    return error.problem_mark or error.context_mark
+
+
+def _stands_first(token: Any) -> bool:
+    """Whether a scalar of several lines begins its line: then it is a key whose ':' is missing."""
+    mark = token.start_mark
+    if not isinstance(token, yaml.ScalarToken) or not token.plain or mark.line == token.end_mark.line:
+        return False
+    return not mark.buffer[mark.pointer - mark.column : mark.pointer].strip(" ")

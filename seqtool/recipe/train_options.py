@@ -1,0 +1,67 @@
+"""The `train` section of a recipe. Its constructor is its schema, like any part's."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from seqtool.options import Count, Factory, Named, NonNegative, Positive, Size, SlotKind
+
+Monitor = Literal["valid_loss", "valid_token_accuracy", "valid_sequence_accuracy"]
+Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping:
+    """Stop when `monitor` has not improved by `min_delta` for `patience` validations in a row."""
+
+    patience: Size
+    monitor: Monitor = "valid_loss"
+    min_delta: NonNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How a variant is trained.
+
+    Args:
+        steps: optimizer steps.
+        batch_size: examples a step and a process; `devices: 2` sees twice as many.
+        optimizer: adam, adamw, sgd, ...
+        schedule: a factor on the learning rate by step; null keeps it.
+        loss: null takes the task's own. metrics: null takes the task's own.
+        search: how validation decodes by itself.
+        clip_norm: the largest norm of all gradients together; null does not clip.
+        validate_every: steps between validations; the last step is always followed by one.
+        validation_batches, validation_batch_size: what a validation looks at; the same batches every time.
+        early_stopping: null trains all steps.
+        monitor: what decides which checkpoint is the best.
+        checkpoint_every: steps between checkpoints, beside those after each validation; null for none beside.
+        log_every: steps that one row of metrics.csv is the mean of.
+        accelerator, devices, num_nodes, strategy, precision: Lightning's, "auto" picks what is there.
+        deterministic: refuse operations that are not reproducible on the device.
+        tensorboard: also write TensorBoard files; needs the extra `tensorboard`.
+    """
+
+    steps: Size
+    batch_size: Size = 64
+    optimizer: Annotated[Factory[Any], SlotKind("optimizer")] = Named("adam")
+    schedule: Annotated[Factory[Any], SlotKind("schedule")] | None = None
+    loss: Annotated[Factory[Any], SlotKind("loss")] | None = None
+    metrics: list[Annotated[Factory[Any], SlotKind("metric")]] | None = None
+    search: Annotated[Factory[Any], SlotKind("search")] = Named("greedy")
+    clip_norm: Positive | None = None
+    validate_every: Size = 250
+    validation_batches: Size = 8
+    validation_batch_size: Size = 64
+    early_stopping: Factory[EarlyStopping] | None = None
+    monitor: Monitor = "valid_loss"
+    checkpoint_every: Size | None = None
+    log_every: Size = 10
+    accelerator: str = "auto"
+    devices: Annotated[int, Ge(1)] | list[Count] | Literal["auto"] = "auto"
+    num_nodes: Size = 1
+    strategy: str = "auto"
+    precision: Precision = "32-true"
+    deterministic: bool = False
+    tensorboard: bool = False

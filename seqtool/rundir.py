@@ -1,0 +1,226 @@
+"""The run directory: the only module that knows its layout. No torch.
+
+RUN/                       runs/<recipe>/<run id>, or --out
+  run.json                 what was asked: recipe, variants, seeds, versions, git commit
+  recipe.yaml              the recipe, verbatim
+  result.json              what came out, over all variants and seeds
+  losses.png
+  <variant>/resolved.yaml  the whole recipe of the variant, defaults filled in
+  <variant>/seed<k>/
+    environment.json       device, precision, threads, parameters
+    metrics.csv            one row every `log_every` steps and one for each validation
+    last.ckpt  best.ckpt
+    predictions.jsonl  alignments.npz   a fixed validation sample
+    result.json            written last: a seed that has one is finished
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from seqtool.errors import SeqtoolError
+
+FORMAT = 1
+TEMPORARY = ".tmp"
+
+
+@dataclass(frozen=True)
+class SeedDirectory:
+    """What one seed of one variant leaves behind."""
+
+    path: Path
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.ckpt"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.jsonl"
+
+    @property
+    def alignments(self) -> Path:
+        return self.path / "alignments.npz"
+
+    @property
+    def finished(self) -> bool:
+        return self.result.exists()
+
+    def read_result(self) -> dict[str, Any]:
+        return read_json(self.result)
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        write_json(self.result, {"format": FORMAT, **result})
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        write_json(self.path / "environment.json", {"format": FORMAT, **environment})
+
+    def prepare(self, columns: Iterable[str], step: int) -> None:
+        """Make ready to go on after `step`: rows after it are dropped, and so is every half-written file."""
+        with _told(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            for leftover in self.path.glob(f".*{TEMPORARY}"):
+                leftover.unlink()
+            lines = self.metrics.read_text().splitlines(keepends=True)[1:] if step else []
+        kept = [line for line in lines if line.endswith("\n") and int(line.split(",", 1)[0]) <= step]
+        write_atomic(self.metrics, "".join([",".join(columns) + "\n", *kept]).encode())
+
+    def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows in one write, so that a kill leaves whole rows; a column that a row lacks stays empty."""
+        with _told(self.metrics):
+            with open(self.metrics) as file:
+                columns = file.readline().rstrip("\n").split(",")
+            text = io.StringIO()
+            csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
+            with open(self.metrics, "ab", buffering=0) as sink:
+                sink.write(text.getvalue().encode())
+
+    def read_metrics(self) -> list[dict[str, str]]:
+        if not self.metrics.exists():
+            return []
+        with open(self.metrics, newline="") as file:
+            return list(csv.DictReader(file))
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run of one recipe: its variants and their seeds."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path | None, recipe_name: str) -> "RunDirectory":
+        """A new folder, `path` or runs/<recipe>/<a new run id>; never one that holds anything.
+
+        Raises:
+            SeqtoolError: it exists and is not empty, or cannot be written.
+        """
+        if path is None:
+            run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+            path = Path("runs") / recipe_name / run_id
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise SeqtoolError(
+                f"{path} exists already, and a run never writes over another\n"
+                f"    allowed: another --out, or --resume {path} to go on with it"
+            )
+        with _told(path):
+            path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDirectory":
+        """An existing run.
+
+        Raises:
+            SeqtoolError: no run is there, or it is of a later format.
+        """
+        if not (path / "run.json").is_file():
+            raise SeqtoolError(f"{path} is not a run: it has no run.json")
+        found = read_json(path / "run.json").get("format")
+        if found != FORMAT:
+            raise SeqtoolError(f"{path} is a run of format {found!r}; this seqtool reads format {FORMAT}")
+        return cls(path)
+
+    def seed(self, variant: str, seed: int) -> SeedDirectory:
+        return SeedDirectory(self.path / variant / f"seed{seed}")
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def losses(self) -> Path:
+        return self.path / "losses.png"
+
+    def resolved(self, variant: str) -> Path:
+        return self.path / variant / "resolved.yaml"
+
+    def read_plan(self) -> dict[str, Any]:
+        return read_json(self.path / "run.json")
+
+    def write_plan(self, plan: Mapping[str, Any], recipe: str, resolved: Mapping[str, str]) -> None:
+        """All that is known before training. run.json comes last: a folder that has one is whole."""
+        write_atomic(self.path / "recipe.yaml", recipe.encode())
+        for variant, text in resolved.items():
+            with _told(self.path):
+                (self.path / variant).mkdir(exist_ok=True)
+            write_atomic(self.resolved(variant), text.encode())
+        write_json(self.path / "run.json", {"format": FORMAT, **plan})
+
+    def read_result(self) -> dict[str, Any]:
+        return read_json(self.result)
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        write_json(self.result, {"format": FORMAT, **result})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        SeqtoolError: it cannot be read, or is no JSON object.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SeqtoolError(f"cannot read {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise SeqtoolError(f"cannot read {path}: it holds no JSON object")
+    return found
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a whole file or none of it."""
+    write_atomic_with(path, lambda file: file.write(content))
+
+
+def write_atomic_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Have `write` fill a temporary file beside `path`, make sure it is on the disk, and put it in place.
+
+    Raises:
+        SeqtoolError: the folder cannot be written, or the disk is full; `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    with _told(path):
+        try:
+            with open(temporary, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell an operating system's refusal in our words."""
+    try:
+        yield
+    except OSError as error:
+        raise SeqtoolError(f"cannot write {path}: {error.strerror or error}") from error

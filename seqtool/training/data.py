@@ -1,0 +1,65 @@
+"""Batches by number: what Lightning iterates over."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+import torch
+
+from seqtool.parts.batch import Batch
+from seqtool.parts.task import Split, Task
+
+
+@dataclass
+class Batches:
+    """The batches `numbers` of a split, drawn when asked for."""
+
+    task: Task
+    split: Split
+    numbers: Iterable[int]
+    seed: int
+    rank: int
+    batch_size: int
+    device: torch.device
+
+    def __iter__(self) -> Iterator[Batch]:
+        for k in self.numbers:
+            yield self.task.batch(
+                self.split, k, seed=self.seed, rank=self.rank, batch_size=self.batch_size, device=self.device
+            )
+
+
+class DataModule(pl.LightningDataModule):
+    """Training batches from the step that the trainer stands at, one a step; a fixed set of validation batches.
+
+    Each rank draws training batches of its own, and every `world_size`-th validation batch.
+    """
+
+    def __init__(
+        self, task: Task, *, seed: int, batch_size: int, steps: int, valid_batches: int, valid_batch_size: int
+    ) -> None:
+        super().__init__()
+        self.task = task
+        self.seed = seed
+        self.batch_size = batch_size
+        self.steps = steps
+        self.valid_batches = valid_batches
+        self.valid_batch_size = valid_batch_size
+
+    def train_dataloader(self) -> Batches:
+        """Numbers from the present step on: a resumed run goes on with the batch that was next."""
+        trainer = self._trainer()
+        device, start = trainer.strategy.root_device, trainer.global_step
+        numbers = range(start, self.steps)
+        return Batches(self.task, "train", numbers, self.seed, trainer.global_rank, self.batch_size, device)
+
+    def val_dataloader(self) -> Batches:
+        """This rank's share of the validation batches."""
+        trainer = self._trainer()
+        numbers = range(trainer.global_rank, self.valid_batches, trainer.world_size)
+        device = trainer.strategy.root_device
+        return Batches(self.task, "valid", numbers, self.seed, 0, self.valid_batch_size, device)
+
+    def _trainer(self) -> pl.Trainer:
+        assert self.trainer is not None
+        return self.trainer

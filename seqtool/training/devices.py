@@ -1,0 +1,76 @@
+"""Which devices to train on: the recipe's wishes and the machine's facts."""
+
+import os
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.environments import SLURMEnvironment
+from pytorch_lightning.strategies import StrategyRegistry
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.recipe.train_options import TrainOptions
+
+ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "gpu": "cuda", "mps": "mps"}
+
+
+def is_rank_zero() -> bool:
+    """Whether this process writes and speaks, or only helps another that does."""
+    return getattr(rank_zero_only, "rank", 0) in (None, 0)
+
+
+def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str, Any]:
+    """The trainer's accelerator, devices, nodes and strategy; `device` ("cpu", "cuda:1", "mps") overrides the recipe.
+
+    "auto" devices are one, or as many as torchrun or SLURM started processes for.
+
+    Raises:
+        MisuseError: no such name. SeqtoolError: no such device here.
+    """
+    name, _, index = (device or train.accelerator).partition(":")
+    if name not in ACCELERATORS or (index and not index.isdecimal()):
+        raise MisuseError(_unknown("device", f"{name}:{index}" if index else name, [*ACCELERATORS, "cuda:0"]))
+    accelerator = ACCELERATORS[name]
+    devices: Any = [int(index)] if index else train.devices
+    if device and not index and isinstance(devices, list):
+        devices = "auto"
+    _refuse_missing(accelerator, devices)
+    available = [*StrategyRegistry.available_strategies(), "auto"]
+    if train.strategy not in available:
+        raise MisuseError(_unknown("strategy", train.strategy, sorted(available)))
+    num_nodes = train.num_nodes
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    if devices == "auto" and local:
+        devices, num_nodes = local, int(os.environ["WORLD_SIZE"]) // local
+    elif devices == "auto":
+        devices = int(os.environ.get("SLURM_NTASKS_PER_NODE", 1)) if SLURMEnvironment.detect() else 1
+    return {
+        "accelerator": accelerator,
+        "devices": devices,
+        "num_nodes": num_nodes,
+        "strategy": train.strategy,
+        "precision": train.precision,
+    }
+
+
+def cluster_plugins() -> list[SLURMEnvironment]:
+    """Under SLURM, its environment without requeueing: a requeued job goes on by --resume."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
+def _refuse_missing(accelerator: str, devices: Any) -> None:
+    """Tell of a device that is not there before anything is written."""
+    count = torch.cuda.device_count()
+    if accelerator == "cuda":
+        wanted = max(devices) + 1 if isinstance(devices, list) else 1 if devices == "auto" else devices
+        if wanted > count:
+            found = f"this machine has {count} CUDA device{'s' * (count != 1)}"
+            raise SeqtoolError(f"no such device: {found}, and CUDA device {wanted - 1} was asked for")
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise SeqtoolError("no such device: this machine has no MPS device")
+
+
+def _unknown(what: str, name: str, allowed: list[str]) -> str:
+    guess = nearest_name(name, allowed)
+    hint = f"\n    did you mean {guess!r}?" if guess else ""
+    return f"unknown {what} {name!r}{hint}\n    allowed: {', '.join(allowed)}"

@@ -1,0 +1,171 @@
+"""One seed of one variant, trained from its start or from its last checkpoint."""
+
+import contextlib
+import logging
+import platform
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from seqtool.build import assemble, count_parameters
+from seqtool.recipe import Variant
+from seqtool.recipe.train_options import EarlyStopping
+from seqtool.rundir import SeedDirectory
+from seqtool.training.bar import Bar
+from seqtool.training.checkpoints import AtomicCheckpoints, fingerprint, read_checkpoint
+from seqtool.training.data import DataModule
+from seqtool.training.devices import cluster_plugins, trainer_options
+from seqtool.training.module import SequenceModule
+from seqtool.training.recorder import Recorder
+from seqtool.training.sample import write_sample
+from seqtool.training.stopping import StopSignal
+
+TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
+
+
+def fit_seed(
+    variant: Variant,
+    seed: int,
+    directory: SeedDirectory | None,
+    stop: StopSignal,
+    *,
+    resume: Path | None = None,
+    device: str | None = None,
+    show_bar: bool = False,
+) -> dict[str, Any]:
+    """Train one seed, and return what `result.json` holds (docs/run_directory.md).
+
+    Args:
+        directory: where to write; None on every rank but 0.
+        resume: a checkpoint to go on from, None to begin.
+        device: overrides the recipe's accelerator.
+
+    Raises:
+        SeqtoolError: the checkpoint is another recipe's, the disk is full, the loss is no longer finite.
+        Interrupted: someone asked to stop; the last checkpoint is written.
+    """
+    options = trainer_options(variant.train, device)
+    checkpoint = read_checkpoint(resume, variant, seed) if resume else None
+    done = checkpoint["global_step"] if checkpoint else 0
+    assembly = assemble(variant, seed)
+    module = SequenceModule(assembly, variant, seed)
+    if directory:
+        valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
+        directory.prepare([*TRAIN_COLUMNS, *valid, "seconds"], done)
+    label = f"{variant.name}, seed {seed}"
+    with Bar(label, variant.train.steps, done, show=show_bar) as bar, _quiet_lightning():
+        recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
+        trainer = _trainer(variant, options, recorder, done)
+        if directory:
+            directory.write_environment(_environment(trainer, options, assembly.model))
+        state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
+        if checkpoint and state["finished"]:
+            recorder.load_state_dict(state)
+            module.load_state_dict(checkpoint["state_dict"])
+        else:
+            _fit(trainer, module, resume)
+    result = _result(recorder, count_parameters(assembly.model))
+    if directory:
+        write_sample(directory, module)
+        directory.write_result(result)
+    return result
+
+
+def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None) -> None:
+    """Train with torch's global generator left as it was."""
+    train = module.variant.train
+    data = DataModule(
+        module.assembly.task,
+        seed=module.seed,
+        batch_size=train.batch_size,
+        steps=train.steps,
+        valid_batches=train.validation_batches,
+        valid_batch_size=train.validation_batch_size,
+    )
+    with torch.random.fork_rng():
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+
+
+def _trainer(variant: Variant, options: dict[str, Any], recorder: Recorder, done: int) -> pl.Trainer:
+    train, root = variant.train, recorder.directory.path if recorder.directory else None
+    callbacks: list[pl.Callback] = [recorder]
+    if train.early_stopping:
+        callbacks.append(early_stopping(train.early_stopping()))
+    logger: Any = False
+    if train.tensorboard and root:
+        logger = pl.loggers.TensorBoardLogger(root, name="", version="tensorboard", purge_step=done + 1)
+        recorder.listeners = [*recorder.listeners, lambda row: logger.log_metrics(row, int(row["step"]))]
+    return pl.Trainer(
+        **options,
+        plugins=[AtomicCheckpoints(), *cluster_plugins()],
+        callbacks=callbacks,
+        logger=logger,
+        max_steps=train.steps,
+        val_check_interval=train.validate_every,
+        check_val_every_n_epoch=None,
+        gradient_clip_val=train.clip_norm,
+        deterministic=train.deterministic or None,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=True,
+        use_distributed_sampler=False,
+        default_root_dir=root,
+    )
+
+
+def early_stopping(options: EarlyStopping) -> pl.Callback:
+    """Lightning's own, told by our names."""
+    mode = "min" if options.monitor == "valid_loss" else "max"
+    return pl.callbacks.EarlyStopping(
+        options.monitor, min_delta=options.min_delta, patience=options.patience, mode=mode
+    )
+
+
+def _environment(trainer: pl.Trainer, options: dict[str, Any], model: torch.nn.Module) -> dict[str, Any]:
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
+    return {
+        "device": str(device),
+        "device_name": name,
+        "world_size": trainer.world_size,
+        "strategy": type(trainer.strategy).__name__,
+        "precision": options["precision"],
+        "threads": torch.get_num_threads(),
+        "engine": "reference",
+        "parameters": {part: count_parameters(module) for part, module in model.named_children()},
+    }
+
+
+def _result(recorder: Recorder, parameters: int) -> dict[str, Any]:
+    losses, valid = recorder.last_losses, recorder.last_valid
+    return {
+        "train_loss": sum(losses) / len(losses),
+        **{name if name == "valid_loss" else name.removeprefix("valid_"): value for name, value in valid.items()},
+        "steps": recorder.step,
+        "seconds": round(recorder.seconds, 3),
+        "steps_per_second": round(recorder.step / recorder.seconds, 3),
+        "best": recorder.best,
+        "parameters": parameters,
+    }
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's remarks on devices and unused features to itself; its warnings of faults stay."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*available but not used.*")
+            warnings.filterwarnings("ignore", message=".*`tensorboardX`.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,95 @@
+"""A variant as a Lightning module."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from seqtool.build import Assembly, build_optimizer, build_schedule
+from seqtool.parts.batch import Batch
+from seqtool.randomness import derive
+from seqtool.recipe import Variant
+
+
+class SequenceModule(pl.LightningModule):
+    """Trains and validates an assembly. What it measures stays on the device until the recorder fetches it.
+
+    Attributes:
+        step_sums: for each step since the recorder last looked, `[3]` float64 over all ranks:
+            the summed loss, the number of real tokens, how many of them were right.
+        valid_values: the last validation's figures by column name.
+    """
+
+    def __init__(self, assembly: Assembly, variant: Variant, seed: int) -> None:
+        super().__init__()
+        self.assembly = assembly
+        self.model = assembly.model
+        self.loss = assembly.loss
+        self.metrics = assembly.metrics
+        self.variant = variant
+        self.seed = seed
+        self.step_sums: list[Tensor] = []
+        self.valid_values: dict[str, float] = {}
+        self._valid_sums: dict[str, Tensor] = {}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Teacher forcing. The loss is summed over all ranks' tokens and divided by their number."""
+        trainer = self.trainer
+        torch.default_generator.manual_seed(derive(self.seed, self.global_rank, trainer.global_step, "model"))
+        logits, weights = self.model(batch)
+        total, count = self.loss(logits, weights, batch)
+        with torch.no_grad():
+            right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
+            sums = torch.stack([total.detach().double(), count.double(), right.double()])
+        if trainer.world_size > 1:
+            sums = trainer.strategy.reduce(sums, reduce_op="sum")
+        self.step_sums.append(sums)
+        # DDP takes the mean of the ranks' gradients; ours is their sum over the common count
+        mean: Tensor = total * (trainer.world_size / sums[1].clamp(min=1)).to(total.dtype)
+        return mean
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin new sums."""
+        self._valid_sums = {
+            name: torch.zeros(2, dtype=torch.float64, device=self.device) for name in ("loss", *self.metrics)
+        }
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Teacher-forced loss, and the metrics of what each of them looks at."""
+        logits, weights = self.model(batch)
+        total, count = self.loss(logits, weights, batch)
+        self._valid_sums["loss"] += torch.stack([total, count]).double()
+        predicted = {"teacher_forced": logits.argmax(-1)}
+        if any(metric.predictions == "decoded" for metric in self.metrics.values()):
+            predicted["decoded"] = self.decode(batch)
+        for name, metric in self.metrics.items():
+            self._valid_sums[name] += metric.sums(predicted[metric.predictions], batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Sum over ranks, and hand the values to the recorder and to early stopping."""
+        names = list(self._valid_sums)
+        sums = torch.stack([self._valid_sums[name] for name in names])
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        loss = sums[0, 0] / sums[0, 1].clamp(min=1)
+        values = [float(loss)] + [self.metrics[n].compute(s) for n, s in zip(names[1:], sums[1:], strict=True)]
+        self.valid_values = {f"valid_{name}": value for name, value in zip(names, values, strict=True)}
+        self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
+
+    def decode(self, batch: Batch) -> Tensor:
+        """What free-running search writes for a batch: ids `[B, T]`, T as in the batch, -1 where it wrote nothing."""
+        steps = batch.target.shape[1]
+        best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
+        ids = best.ids[:, 0].masked_fill(~best.mask[:, 0], -1)
+        return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1)
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimizer and schedule; the schedule moves at every step."""
+        optimizer = build_optimizer(self.variant, self.model)
+        schedule = build_schedule(self.variant)
+        if schedule is None:
+            return optimizer
+        scheduler = LambdaLR(optimizer, schedule.factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
