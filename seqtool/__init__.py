@@ -15,9 +15,9 @@ __all__ = ["Attention", "__version__", "load_recipe", "make", "run"]
 
 if TYPE_CHECKING:
     from seqtool.build import make
+    from seqtool.experiment import run
     from seqtool.nn.attention import Attention
     from seqtool.recipe import load_recipe
-    from seqtool.experiment import run
 
 
 def __getattr__(name: str) -> Any:

@@ -138,7 +138,7 @@ def _check_variant(variant: Variant) -> None:
     build_schedule(variant)
     train = variant.train
     mixed = train.precision.endswith("mixed")
-    if mixed and train.clip_norm and train.optimizer.options.get("fused"):  # type: ignore[attr-defined]
+    if mixed and train.clip_norm and train.optimizer.options.get("fused"):
         message = "a fused optimizer cannot be clipped under mixed precision; set optimizer.fused: false"
         raise _problem(variant, ("train", "clip_norm"), message)
 

@@ -106,10 +106,14 @@ def _fixed_class(annotation: Any) -> type | None:
     """The class of a slot that has no `type` to choose: `Attention` of `Factory[Attention]`."""
     if get_origin(annotation) is Factory:
         (target,) = get_args(annotation)
-        return target if isinstance(target, type) and not hasattr(target, "kind") else None
+        return target if _is_fixed(target) else None
     if get_origin(annotation) in (Annotated, Union, UnionType):
         return next(filter(None, map(_fixed_class, get_args(annotation))), None)
     return None
+
+
+def _is_fixed(target: Any) -> bool:
+    return isinstance(target, type) and target is not Any and not hasattr(target, "kind")
 
 
 def render_type(annotation: Any) -> str:
@@ -155,20 +159,19 @@ def _render_annotated(inner: Any, notes: tuple[Any, ...]) -> str:
 
 
 def _render_slot(target: Any) -> str:
-    kind = getattr(target, "kind", None)
-    if kind:
-        return f"{kind} slot"
-    if not isinstance(target, type):
-        return "slot"
-    return f"{{{', '.join(option.name for option in read_constructor(target).options)}}}"
+    if _is_fixed(target):
+        return f"{{{', '.join(option.name for option in read_constructor(target).options)}}}"
+    return f"{getattr(target, 'kind', '')} slot".strip()
 
 
 def render_value(value: Any) -> str:
     """A value as a recipe writes it."""
     if isinstance(value, Named):
         return value.name
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value):
+    if isinstance(value, str) and re.fullmatch(r"(?!(?:true|false|null)$)[A-Za-z_][\w.-]*", value):
         return value
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(render_value, value))}]"
     try:
         return json.dumps(value)
     except TypeError:

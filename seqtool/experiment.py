@@ -134,8 +134,7 @@ def run(
     )
     directory = planned.directory
     if planned.recipe and is_rank_zero():
-        directory = RunDirectory.create(planned.out, planned.name)
-        _write_plan(directory, planned, planned.recipe)
+        directory = _create(planned, planned.recipe)
     try:
         with StopSignal() as stop:
             results = _train_all(planned, directory, stop, show_bar)
@@ -223,7 +222,8 @@ def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]
     return list(dict.fromkeys(wanted)) or known
 
 
-def _write_plan(directory: RunDirectory, planned: Plan, recipe: Recipe) -> None:
+def _create(planned: Plan, recipe: Recipe) -> RunDirectory:
+    """The run directory, with all that is known before training."""
     packages = ("torch", "pytorch-lightning", "numpy")
     content = {
         "recipe": recipe.name,
@@ -246,7 +246,7 @@ def _write_plan(directory: RunDirectory, planned: Plan, recipe: Recipe) -> None:
         "git": _git(recipe.path.parent),
     }
     resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
-    directory.write_plan(content, recipe.text, resolved)
+    return RunDirectory.create(planned.out, content, recipe.text, resolved)
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

@@ -51,7 +51,7 @@ class SlotKind:
 
 @dataclass(frozen=True)
 class Named:
-    """The default of a slot, by the name that a recipe would give: `normalizer: Factory[Normalizer] = named("softmax")`."""
+    """The default of a slot, by the name that a recipe gives: `readout: Factory[Readout] = named("linear")`."""
 
     name: str
 

@@ -20,6 +20,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -109,22 +110,47 @@ class RunDirectory:
     path: Path
 
     @classmethod
-    def create(cls, path: Path | None, recipe_name: str) -> "RunDirectory":
-        """A new folder, `path` or runs/<recipe>/<a new run id>; never one that holds anything.
+    def create(
+        cls, path: Path | None, plan: Mapping[str, Any], recipe: str, resolved: Mapping[str, str]
+    ) -> "RunDirectory":
+        """A new folder, `path` or runs/<recipe>/<a new run id>, with all that is known before training.
+
+        It appears whole, under its name, or not at all.
+
+        Args:
+            path: where; it must not exist, or be an empty folder.
+            plan: the content of run.json.
+            recipe: the recipe, verbatim.
+            resolved: the resolved recipe of each variant, as YAML.
 
         Raises:
             SeqtoolError: it exists and is not empty, or cannot be written.
         """
         if path is None:
             run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-            path = Path("runs") / recipe_name / run_id
+            path = Path("runs") / plan["recipe"] / run_id
+        path = path.absolute() if path.name in ("", "..") else path
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise SeqtoolError(
                 f"{path} exists already, and a run never writes over another\n"
                 f"    allowed: another --out, or --resume {path} to go on with it"
             )
+        draft = cls(path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}"))
         with _told(path):
-            path.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.path.mkdir()
+        try:
+            write_atomic(draft.path / "recipe.yaml", recipe.encode())
+            for variant, text in resolved.items():
+                with _told(path):
+                    draft.resolved(variant).parent.mkdir()
+                write_atomic(draft.resolved(variant), text.encode())
+            write_json(draft.path / "run.json", {"format": FORMAT, **plan})
+            with _told(path):
+                os.rename(draft.path, path)
+        except BaseException:
+            shutil.rmtree(draft.path, ignore_errors=True)
+            raise
         return cls(path)
 
     @classmethod
@@ -157,15 +183,6 @@ class RunDirectory:
 
     def read_plan(self) -> dict[str, Any]:
         return read_json(self.path / "run.json")
-
-    def write_plan(self, plan: Mapping[str, Any], recipe: str, resolved: Mapping[str, str]) -> None:
-        """All that is known before training. run.json comes last: a folder that has one is whole."""
-        write_atomic(self.path / "recipe.yaml", recipe.encode())
-        for variant, text in resolved.items():
-            with _told(self.path):
-                (self.path / variant).mkdir(exist_ok=True)
-            write_atomic(self.resolved(variant), text.encode())
-        write_json(self.path / "run.json", {"format": FORMAT, **plan})
 
     def read_result(self) -> dict[str, Any]:
         return read_json(self.result)

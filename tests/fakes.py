@@ -9,13 +9,18 @@ import pytest
 
 from seqtool.registry import Plugin, Registry, discover
 
+PLUGINS = Path(__file__).parent.parent / "plugins"
+
+BUILT_IN = tuple(sorted(path.parent.name for path in PLUGINS.glob("*/__init__.py")))
+"""The modules of the plugins that ship, for `-p`: they are found where seqtool is not installed, too."""
+
 HEADER = "from seqtool.api import Component, hookimpl\n"
 
 
 def parts(*components: str) -> str:
     """The source of a plugin that yields these components: `parts('"scorer", "a", "some.module:A"')`."""
     lines = "".join(f"    yield Component({component})\n" for component in components)
-    return f"{HEADER}@hookimpl\ndef seqtool_components():\n{lines or '    return ()'}"
+    return f"{HEADER}@hookimpl\ndef seqtool_components():\n{lines or '    return ()'}\n"
 
 
 class Fakes:

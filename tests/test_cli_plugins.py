@@ -10,23 +10,13 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from fakes import HEADER, Fakes, parts
+from fakes import BUILT_IN, HEADER, Fakes, parts
 
 from seqtool.cli import VERBS, main
 from seqtool.cli.options import PluginFlags
+from seqtool.cli.output import emit_json, emit_table
 from seqtool.errors import MisuseError
 
-BUILT_IN = (
-    "seqtool_attention",
-    "seqtool_cells",
-    "seqtool_decoders",
-    "seqtool_embeddings",
-    "seqtool_encoders",
-    "seqtool_readouts",
-    "seqtool_search",
-    "seqtool_tasks",
-    "seqtool_training",
-)
 HEAVY = ("torch", "pydantic", "numpy", "matplotlib", "pytorch_lightning", "packaging")
 SCORER = '''
 from typing import Annotated, Literal
@@ -217,7 +207,7 @@ def test_debug_may_come_from_the_environment(cli: Cli, monkeypatch: pytest.Monke
     ("error", "code", "message"),
     [
         (KeyError("no\nway"), 1, "internal error: KeyError: 'no\\nway'; run again with --debug to see where\n"),
-        (RecursionError(), 1, "internal error: RecursionError:; run again with --debug to see where\n"),
+        (RecursionError(), 1, "internal error: RecursionError; run again with --debug to see where\n"),
         (MisuseError("that cannot be"), 2, "error: that cannot be\n"),
         (PermissionError(13, "Permission denied", "x/y"), 1, "error: [Errno 13] Permission denied: 'x/y'\n"),
         (KeyboardInterrupt(), 1, "stopped\n"),
@@ -392,11 +382,16 @@ def test_a_module_of_the_current_folder_is_found_by_name(
     assert sys.path[-1] == str(tmp_path)
 
 
-def test_flags_can_be_typed_again() -> None:
-    flags = PluginFlags(("a", "b.c"), ("dir",), ("x",), True)
-    words = ["-p", "a", "-p", "b.c", "--plugins-dir", "dir", "--no-plugin", "x", "--strict-plugins"]
-    assert flags.arguments() == words
-    assert PluginFlags().arguments() == []
+def test_json_has_no_nan_and_tables_align(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_json({"loss": float("nan"), "seeds": {"0": [1.5, float("inf")]}, "name": "x"})
+    assert json.loads(capsys.readouterr().out) == {
+        "format": 1,
+        "loss": None,
+        "seeds": {"0": [1.5, None]},
+        "name": "x",
+    }
+    emit_table(("A", "LONGER"), [("aaaa", "b"), ("c", "")])
+    assert capsys.readouterr().out == "A     LONGER\naaaa  b\nc\n"
 
 
 def test_plugin_warnings_go_to_stderr(cli: Cli, fakes: Fakes) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fakes import HEADER, Fakes, found, only, parts, strangers
 
 from seqtool.errors import MisuseError, PluginError
-from seqtool.registry import UnknownPartError, discover
+from seqtool.registry import UnknownPartError, default_registry, discover
 
 WINDOWED = parts('"scorer", "windowed_x", "fake_parts.scorers:Windowed", "a window"')
 HOOK = f"{HEADER}@hookimpl\ndef seqtool_components"
@@ -223,6 +223,17 @@ def test_a_newer_minor_api_is_warned_about_and_so_are_the_hooks_that_came_with_i
     assert (plugin.status, len(plugin.components)) == ("ok", 1)
     assert any("made for API 1.7 of seqtool, newer than this one, 1.0" in text for text in plugin.warnings)
     assert any("unknown hook 'seqtool_brand_new'" in text for text in plugin.warnings)
+
+
+def test_the_default_registry_is_found_once_and_passes_warnings_on(fakes: Fakes) -> None:
+    fakes.installed("newer", parts() + "SEQTOOL_API = (1, 7)\n")
+    default_registry.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=r"plugin newer \(seqtool-newer 0.3\) was made for API 1.7"):
+            registry = default_registry()
+        assert default_registry() is registry
+    finally:
+        default_registry.cache_clear()
 
 
 def test_a_module_without_hooks_works_and_says_that_it_brings_nothing(fakes: Fakes) -> None:

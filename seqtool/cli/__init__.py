@@ -93,7 +93,8 @@ def _report(error: Exception, settings: Settings) -> int:
     if isinstance(error, OSError):  # no space left, not allowed, no such folder: the user can mend it
         click.echo(f"error: {error}", err=True)
         return 1
-    brief = " ".join(f"{type(error).__name__}: {error}".split())
+    from seqtool.plugin import one_line
+
     again = "" if settings.debug else "; run again with --debug to see where"
-    click.echo(f"internal error: {brief}{again}", err=True)
+    click.echo(f"internal error: {one_line(error)}{again}", err=True)
     return 1

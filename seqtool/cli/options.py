@@ -49,12 +49,6 @@ class PluginFlags:
                     click.echo(f"warning: plugin {plugin} {warning}", err=True)
         return registry
 
-    def arguments(self) -> list[str]:
-        """The same flags again, for a line that the user can type."""
-        pairs = [("-p", self.modules), ("--plugins-dir", self.directories), ("--no-plugin", self.disabled)]
-        words = [word for flag, values in pairs for value in values for word in (flag, value)]
-        return [*words, "--strict-plugins"] if self.strict else words
-
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:

@@ -109,7 +109,8 @@ class Attention(nn.Module):
         if self.num_heads == 1:
             return context, weights.unsqueeze(1), state
         context = context.unflatten(0, (batch_size, self.num_heads)).transpose(1, 2).flatten(2)
-        return self.context_map(context), weights.unflatten(0, (batch_size, self.num_heads)), state
+        joined: Tensor = self.context_map(context)
+        return joined, weights.unflatten(0, (batch_size, self.num_heads)), state
 
     def _attend(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
         """Score, mask, normalise, mask, sum: `query [B, T, Q]` -> `(context [B, T, M], weights [B, T, S], state)`."""
@@ -142,7 +143,8 @@ class Attention(nn.Module):
 
     def _fold(self, x: Tensor) -> Tensor:
         """`[B, L, N * F]` -> `[B * N, L, F]`."""
-        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2).flatten(0, 1)
+        parts: Tensor = x.unflatten(2, (self.num_heads, -1))
+        return parts.transpose(1, 2).flatten(0, 1)
 
     def _fold_rows(self, tensors: Tensors) -> Tensors:
         """`[B, N, ...]` -> `[B * N, ...]` each, so that rows of the batch hold all their heads."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from seqtool.errors import PartError
 from seqtool.parts.types import Tensors

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from seqtool.options import Count, Factory, Named, NonNegative, Positive, Size, SlotKind
+from seqtool.options import Count, Factory, NonNegative, Positive, Size, SlotKind, named
 
 Monitor = Literal["valid_loss", "valid_token_accuracy", "valid_sequence_accuracy"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
@@ -45,11 +45,11 @@ class TrainOptions:
 
     steps: Size
     batch_size: Size = 64
-    optimizer: Annotated[Factory[Any], SlotKind("optimizer")] = Named("adam")
+    optimizer: Annotated[Factory[Any], SlotKind("optimizer")] = named("adam")
     schedule: Annotated[Factory[Any], SlotKind("schedule")] | None = None
     loss: Annotated[Factory[Any], SlotKind("loss")] | None = None
     metrics: list[Annotated[Factory[Any], SlotKind("metric")]] | None = None
-    search: Annotated[Factory[Any], SlotKind("search")] = Named("greedy")
+    search: Annotated[Factory[Any], SlotKind("search")] = named("greedy")
     clip_norm: Positive | None = None
     validate_every: Size = 250
     validation_batches: Size = 8

@@ -4,9 +4,9 @@ import os
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.environments import SLURMEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.strategies import StrategyRegistry
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.recipe.train_options import TrainOptions

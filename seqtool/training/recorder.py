@@ -53,7 +53,7 @@ class Recorder(pl.callbacks.Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock; tell Lightning's batch counter the step, since a resumed loop counts from 0."""
         self._started = time.perf_counter()
-        total = trainer.fit_loop.epoch_loop.batch_progress.total
+        total: Any = trainer.fit_loop.epoch_loop.batch_progress.total
         total.ready = total.started = total.processed = total.completed = trainer.global_step
 
     def on_train_batch_end(

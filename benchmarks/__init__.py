@@ -1,0 +1,1 @@
+"""Timings, each a ratio from one interleaved run: `python -m benchmarks.loop`."""

@@ -1,0 +1,89 @@
+"""What the training loop costs beside a bare torch loop over the same model and data.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.loop align_60_20 --rounds 5
+
+Both train the same variant from the same start, in turn, so that a machine whose speed drifts slows both.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from seqtool.build import assemble, build_optimizer
+from seqtool.recipe import Variant, load_recipe
+from seqtool.rundir import SeedDirectory
+from seqtool.training.fit import fit_seed
+from seqtool.training.stopping import StopSignal
+
+
+def bare(variant: Variant, steps: int) -> float:
+    """Milliseconds a step of the plainest loop: draw, forward, backward, clip, step."""
+    assembly = assemble(variant, seed=0)
+    optimizer, cpu = build_optimizer(variant, assembly.model), torch.device("cpu")
+    train = variant.train
+    begun = time.perf_counter()
+    for k in range(steps):
+        batch = assembly.task.batch("train", k, seed=0, rank=0, batch_size=train.batch_size, device=cpu)
+        logits, weights = assembly.model(batch)
+        total, count = assembly.loss(logits, weights, batch)
+        optimizer.zero_grad()
+        (total / count).backward()
+        if train.clip_norm:
+            torch.nn.utils.clip_grad_norm_(assembly.model.parameters(), train.clip_norm)
+        optimizer.step()
+    return 1000 * (time.perf_counter() - begun) / steps
+
+
+def seqtool_loop(variant: Variant, steps: int) -> float:
+    """Milliseconds a step of `seqtool run` at default logging, between its first row of metrics and its last."""
+    with tempfile.TemporaryDirectory() as folder, StopSignal() as stop:
+        directory = SeedDirectory(Path(folder))
+        fit_seed(variant, 0, directory, stop)
+        rows = directory.read_metrics()
+        first, last = rows[0], [row for row in rows if not row["valid_loss"]][-1]
+        return 1000 * (float(last["seconds"]) - float(first["seconds"])) / (int(last["step"]) - int(first["step"]))
+
+
+def main() -> None:
+    """Measure each variant of a recipe, and print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    # one validation, after the last step: what is timed is the loop
+    changes = [f"train.steps={arguments.steps}", f"train.validate_every={arguments.steps}", "train.accelerator=cpu"]
+    variants = load_recipe(arguments.recipe, overrides=changes).variants
+    report = {}
+    for name, variant in variants.items():
+        bare(variant, 20)
+        pairs = [
+            (bare(variant, arguments.steps), seqtool_loop(variant, arguments.steps)) for _ in range(arguments.rounds)
+        ]
+        report[name] = {
+            "bare_ms": statistics.median(a for a, _ in pairs),
+            "seqtool_ms": statistics.median(b for _, b in pairs),
+            "ratio": statistics.median(b / a for a, b in pairs),
+            "ratio_range": [min(b / a for a, b in pairs), max(b / a for a, b in pairs)],
+            "more_ms": statistics.median(b - a for a, b in pairs),
+        }
+    if arguments.json:
+        print(json.dumps({"threads": torch.get_num_threads(), "variants": report}, indent=2))
+        return
+    print(f"{torch.get_num_threads()} thread(s), {arguments.rounds} rounds of {arguments.steps} steps")
+    for name, row in report.items():
+        low, high = row["ratio_range"]
+        print(
+            f"{name}: bare {row['bare_ms']:.2f} ms a step, seqtool {row['seqtool_ms']:.2f}; "
+            f"ratio {row['ratio']:.3f} ({low:.3f} to {high:.3f}), {row['more_ms']:+.2f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The contract of a cell, as rules."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+
+from seqtool.parts.cell import Cell
+from seqtool.testing.compare import Outputs
+from seqtool.testing.contract import rule
+from seqtool.testing.gradients import GradientContract
+from seqtool.testing.module import BATCH, SOURCE, STEPS
+
+INPUT = 11
+
+
+class CellContract(GradientContract):
+    """`build(input_size)` makes the cell."""
+
+    kind = "cell"
+    all_sizes = ((INPUT,),)
+    source_axes: ClassVar[dict[str, int]] = {"x": 1, "mask": 1}
+    hostile_padding = True
+
+    def inputs(self, part: Cell, batch_size: int, source_length: int, steps: int) -> Outputs:
+        """See `ModuleContract.inputs`."""
+        x = self.randn(batch_size, source_length, *self.sizes)
+        return {"x": x, "mask": self.mask(batch_size, source_length)}
+
+    def run(self, part: Cell, inputs: Outputs) -> Outputs:
+        """`unroll` from the start."""
+        return unrolled(part, inputs, part.unroll)
+
+    def shapes_of(
+        self, part: Cell, batch_size: int, source_length: int, steps: int
+    ) -> dict[str, tuple[int, ...]]:
+        """See `ModuleContract.shapes_of`."""
+        states = {f"state[{i}]": (batch_size, size) for i, size in enumerate(part.state_sizes)}
+        return {"outputs": (batch_size, source_length, part.output_size), **states}
+
+    @rule
+    def start_as_declared(self) -> None:
+        """`start` returns `num_fixed` and `len(state_sizes)` tensors, `[B, ...]` each, as `like` is."""
+        part = self.part()
+        fixed, state = part.start(BATCH, torch.zeros(1, dtype=torch.float64))
+        self.expect(
+            len(fixed) == part.num_fixed, f"starts with {len(fixed)} fixed, declares num_fixed = {part.num_fixed}"
+        )
+        found = [tuple(x.shape) for x in state]
+        wanted = [(BATCH, size) for size in part.state_sizes]
+        self.expect(found == wanted, f"starts with states of the shapes {found}, declares {wanted}")
+        for x in (*fixed, *state):
+            self.expect(x.shape[:1] == (BATCH,), f"start returns a tensor {list(x.shape)}, which is not [B, ...]")
+            self.expect(x.dtype == torch.float64, f"starts with {x.dtype} where `like` is float64")
+
+    @rule
+    def last_output_in_state(self) -> None:
+        """`state[output_index]` is the last output."""
+        part = self.part()
+        x = self.draw(part)["x"][:, 0]
+        fixed, state = part.start(BATCH, x)
+        output, state = part.step(x, fixed, state)
+        wanted = state[part.output_index]
+        same = output.shape == wanted.shape and torch.allclose(output, wanted)
+        self.expect(same, f"state[{part.output_index}] is not the last output, as output_index says")
+
+    @rule
+    def unroll_is_steps(self) -> None:
+        """`unroll` equals the loop of `step`: outputs, states and gradients, whatever the padding."""
+        part = self.part()
+        inputs = self.draw(part)
+        loop = self.with_gradients(part, inputs, lambda cell, given: unrolled(cell, given, _loop(cell)))
+        self.expect_equal(
+            self.with_gradients(part, inputs, self.run),
+            loop,
+            lambda name, row, values: (
+                f"row {row}'s {name} differ between unroll and a loop of step "
+                f"({int(inputs['mask'][row].sum()) if row < BATCH else 'any'} real positions): {values}"
+            ),
+            tolerance=1e-6,
+        )
+
+    @rule
+    def unroll_continues(self) -> None:
+        """`unroll` goes on from the state that it is given: two halves make the whole."""
+        part = self.part()
+        inputs = self.draw(part)
+        x, mask = inputs["x"], inputs["mask"]
+        fixed, state = part.start(BATCH, x)
+        first, state = part.unroll(x[:, :STEPS], mask[:, :STEPS], fixed, state)
+        second, state = part.unroll(x[:, STEPS:], mask[:, STEPS:], fixed, state)
+        halves = {"outputs": torch.cat([first, second], 1), **_named(state)}
+        self.expect_equal(
+            self.run(part, inputs),
+            halves,
+            lambda name, row, values: (
+                f"row {row}'s {name} differ when {SOURCE} positions are unrolled as {STEPS} and the rest: {values}"
+            ),
+        )
+
+    @rule
+    def zero_at_padding(self) -> None:
+        """The output at padding is exactly zero."""
+        part = self.part()
+        inputs = self.draw(part)
+        self.expect(
+            not self.run(part, inputs)["outputs"][~inputs["mask"]].any(), "outputs at padding are not zero"
+        )
+
+    @rule
+    def no_step_at_all(self) -> None:
+        """`unroll` over no position, or over padding alone, leaves the state as it is."""
+        part = self.part()
+        x, mask = self.draw(part)["x"], torch.zeros(BATCH, SOURCE, dtype=torch.bool)
+        fixed, start = part.start(BATCH, x)
+        _, state = part.step(x[:, 0], fixed, start)
+        for length in (0, SOURCE):
+            outputs, after = part.unroll(x[:, :length], mask[:, :length], fixed, state)
+            shape = (BATCH, length, part.output_size)
+            self.expect(outputs.shape == shape, f"{length} positions give outputs {list(outputs.shape)}")
+            self.expect_equal(
+                _named(state),
+                _named(after),
+                lambda name, row, values, length=length: (  # type: ignore[misc]
+                    f"row {row}'s {name} moves over {length} positions of padding: {values}"
+                ),
+            )
+
+
+def unrolled(part: Cell, inputs: Outputs, unroll: Callable[..., Any]) -> Outputs:
+    """What `unroll` gives from the start."""
+    fixed, state = part.start(len(inputs["x"]), inputs["x"])
+    outputs, state = unroll(inputs["x"], inputs["mask"], fixed, state)
+    return {"outputs": outputs, **_named(state)}
+
+
+def _loop(part: Cell) -> Callable[..., Any]:
+    """The inherited `unroll`, whatever the cell overrides it with."""
+    return lambda x, mask, fixed, state: Cell.unroll(part, x, mask, fixed, state)
+
+
+def _named(state: tuple[torch.Tensor, ...]) -> Outputs:
+    return {f"state[{i}]": x for i, x in enumerate(state)}
+
+
+def check_cell(build: Callable[..., Cell], *, name: str = "", sizes: tuple[int] | None = None) -> None:
+    """Hold a cell against its contract. `build(input_size)` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    CellContract(build, name=name, sizes=sizes).check()

@@ -1,0 +1,84 @@
+"""Comparisons that end in words: which row, by how much."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+Outputs = dict[str, Tensor]
+
+
+def difference(first: Tensor, second: Tensor, *, exact: bool = False, tolerance: float = 1e-8) -> str | None:
+    """Where two `[B, ...]` tensors differ, in words; None where they do not. NaN differs from everything."""
+    if first.shape != second.shape:
+        return f"{list(first.shape)} and {list(second.shape)}"
+    row = differing_row(first, second, exact=exact, tolerance=tolerance)
+    if row is None:
+        return None
+    ours, theirs = (x.detach().double().reshape(x.shape[0] if x.dim() else 1, -1)[row] for x in (first, second))
+    at = int((ours - theirs).abs().nan_to_num(torch.inf).argmax())
+    return f"{ours[at]:.6g} and {theirs[at]:.6g} in row {row}"
+
+
+def differing_row(
+    first: Tensor, second: Tensor, *, exact: bool = False, tolerance: float = 1e-8
+) -> int | None:
+    """The first row in which two tensors of one shape differ, or None."""
+    ours, theirs = first.detach(), second.detach()
+    if exact or not ours.is_floating_point():
+        same = ours == theirs
+    else:
+        same = torch.isclose(ours, theirs, rtol=tolerance, atol=tolerance)
+    wrong = (~same.reshape(same.shape[0] if same.dim() else 1, -1)).any(1).nonzero()
+    return int(wrong[0]) if len(wrong) else None
+
+
+def common_part(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Both cut to the shorter one along every axis: what is left when padding grows."""
+    if first.dim() != second.dim():
+        return first, second
+    cut = tuple(slice(min(sizes)) for sizes in zip(first.shape, second.shape, strict=True))
+    return first[cut], second[cut]
+
+
+def not_finite(x: Tensor) -> int | None:
+    """The first row that holds NaN or an infinity, or None."""
+    wrong = (~torch.isfinite(x.detach())).reshape(x.shape[0] if x.dim() else 1, -1).any(1).nonzero()
+    return int(wrong[0]) if len(wrong) else None
+
+
+def is_prefix(mask: Tensor) -> bool:
+    """Whether the real positions of every row of a mask come first."""
+    return bool((mask[:, 1:] <= mask[:, :-1]).all())
+
+
+def snapshot(part: object) -> dict[str, object]:
+    """All that a part holds, by path: tensors by value, generators and foreign objects by identity."""
+    found: dict[str, object] = {}
+    _snapshot(part, "", found, set())
+    return found
+
+
+def _snapshot(value: object, path: str, found: dict[str, object], seen: set[int]) -> None:
+    if isinstance(value, Tensor):
+        found[path] = (str(value.dtype), repr(value.detach().tolist()))
+    elif isinstance(value, str | bytes | int | float | complex | None):
+        found[path] = repr(value)
+    elif id(value) in seen:
+        return
+    elif isinstance(value, Mapping):
+        seen.add(id(value))
+        for key, item in value.items():
+            _snapshot(item, f"{path}.{key}" if path else str(key), found, seen)
+    elif isinstance(value, list | tuple | set | frozenset):
+        seen.add(id(value))
+        found[path] = len(value)
+        for index, item in enumerate(sorted(value, key=repr) if isinstance(value, set | frozenset) else value):
+            _snapshot(item, f"{path}[{index}]", found, seen)
+    elif isinstance(value, nn.Module) or not path:
+        seen.add(id(value))
+        for key, item in vars(value).items():
+            inner = "" if key in ("_parameters", "_buffers", "_modules") else key
+            _snapshot(item, ".".join(step for step in (path, inner) if step), found, seen)
+    else:
+        found[path] = id(value)

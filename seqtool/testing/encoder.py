@@ -1,0 +1,95 @@
+"""The contract of an encoder, as rules."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+
+from seqtool.parts.encoder import Encoder
+from seqtool.testing.compare import Outputs, is_prefix
+from seqtool.testing.contract import rule
+from seqtool.testing.gradients import GradientContract
+
+INPUT = 11
+MANY_ROWS = 23
+
+
+class EncoderContract(GradientContract):
+    """`build(input_size)` makes the encoder."""
+
+    kind = "encoder"
+    all_sizes = ((INPUT,),)
+    source_axes: ClassVar[dict[str, int]] = {"x": 1, "mask": 1}
+    hostile_padding = True
+
+    def inputs(self, part: Encoder, batch_size: int, source_length: int, steps: int) -> Outputs:
+        """See `ModuleContract.inputs`."""
+        x = self.randn(batch_size, source_length, *self.sizes)
+        return {"x": x, "mask": self.mask(batch_size, source_length)}
+
+    def run(self, part: Encoder, inputs: Outputs) -> Outputs:
+        """`forward`."""
+        encoded = part(inputs["x"], inputs["mask"])
+        final = {f"final[{i}]": x for i, x in enumerate(encoded.final)}
+        return {"memory": encoded.memory, "memory mask": encoded.mask, **final}
+
+    def shapes_of(
+        self, part: Encoder, batch_size: int, source_length: int, steps: int
+    ) -> dict[str, tuple[int, ...]]:
+        """See `ModuleContract.shapes_of`; an encoder may shorten the source."""
+        encoded = part(*self.draw(part, source_length=source_length).values())
+        length = encoded.mask.shape[-1]
+        finals = {f"final[{i}]": (batch_size, size) for i, size in enumerate(part.final_sizes)}
+        return {
+            "memory": (batch_size, length, part.memory_size),
+            "memory mask": (batch_size, length),
+            **finals,
+        }
+
+    @rule
+    def final_as_declared(self) -> None:
+        """`final` holds as many tensors as `final_sizes`."""
+        part = self.part()
+        found = len(part(*self.draw(part).values()).final)
+        self.expect(
+            found == len(part.final_sizes), f"ends with {found} final states, declares {part.final_sizes}"
+        )
+
+    @rule
+    def zero_at_padding(self) -> None:
+        """The memory at padding is exactly zero, and its mask is a bool prefix of each row."""
+        part = self.part()
+        encoded = part(*self.draw(part).values())
+        self.expect(encoded.mask.dtype == torch.bool, f"the memory's mask is {encoded.mask.dtype}, not bool")
+        self.expect(is_prefix(encoded.mask), "the memory's mask has a real position after padding")
+        self.expect(not encoded.memory[~encoded.mask].any(), "the memory at padding is not zero")
+
+    @rule
+    def positions_correspond(self) -> None:
+        """Where the memory is as long as the source, memory j has looked at source position j in every column."""
+        part = self.part()
+        self.generator.manual_seed(1)
+        x = self.randn(MANY_ROWS, 6, *self.sizes)
+        mask = torch.ones(x.shape[:2], dtype=torch.bool)
+        before = part(x, mask).memory
+        if before.shape[1] != x.shape[1]:
+            return
+        for position in range(x.shape[1]):
+            other = x.clone()
+            other[:, position] += self.randn(MANY_ROWS, *self.sizes)
+            same = (part(other, mask).memory == before).all(0)
+            blind = (same[position] & ~same.all(0)).nonzero().flatten().tolist()
+            self.expect(
+                not blind,
+                f"memory {position} does not depend on source position {position} in columns {blind}, which depend "
+                "on it elsewhere: a direction is not reversed, or not reversed back",
+            )
+
+
+def check_encoder(build: Callable[..., Encoder], *, name: str = "", sizes: tuple[int] | None = None) -> None:
+    """Hold an encoder against its contract. `build(input_size)` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    EncoderContract(build, name=name, sizes=sizes).check()

@@ -1,0 +1,124 @@
+"""The rules of gradients: they are derivatives, reach all parameters, and survive padding and huge inputs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.gradcheck import GradcheckError, gradcheck
+from torch.func import functional_call
+
+from seqtool.testing.compare import Outputs
+from seqtool.testing.contract import rule
+from seqtool.testing.module import ModuleContract
+
+Run = Callable[[Any, Outputs], Outputs]
+
+
+class GradientContract(ModuleContract):
+    """Adds the rules of gradients to those of tensors.
+
+    Attributes:
+        extreme: by how much inputs grow for the rule on huge ones.
+    """
+
+    extreme: ClassVar[float] = 1e4
+
+    def weighted_sum(self, outputs: Outputs) -> Tensor:
+        """A scalar to which every number of every output counts, each by its own amount."""
+        self.generator.manual_seed(2)
+        floats = [x for x in outputs.values() if x.is_floating_point()]
+        return sum(((x * self.randn(*x.shape, dtype=x.dtype)).sum() for x in floats), torch.zeros(()))
+
+    def with_gradients(self, part: nn.Module, inputs: Outputs, run: Run) -> Outputs:
+        """The outputs, and the gradient of their weighted sum with respect to inputs and parameters."""
+        given = {name: x.clone().requires_grad_(x.is_floating_point()) for name, x in inputs.items()}
+        leaves = _leaves(part, given)
+        outputs = run(part, given)
+        total = self.weighted_sum(outputs)
+        grads: Sequence[Tensor | None] = [None] * len(leaves)
+        if total.requires_grad and leaves:
+            grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+        named = zip(leaves.items(), grads, strict=True)
+        return outputs | {f"gradients of {n}": torch.zeros_like(x) if g is None else g for (n, x), g in named}
+
+    @rule
+    def padding_gradient(self) -> None:
+        """What stands at padding gets no gradient, where it may be anything."""
+        if not self.hostile_padding:
+            return
+        part = self.part()
+        inputs = self.draw(part)
+        found = self.with_gradients(part, inputs, self.run)
+        for name, axis in self.source_axes.items():
+            if inputs[name].is_floating_point():
+                at_padding = found[f"gradients of {name}"].movedim(axis, 1)[~inputs["mask"]]
+                self.expect(not at_padding.any(), f"{name} gets a gradient at padding")
+
+    @rule
+    def no_real_position(self) -> None:
+        """A row of padding alone harms nothing: no NaN, forward or backward."""
+        if not self.source_axes:
+            return
+        part = self.part()
+        found = self.with_gradients(part, self.draw(part), self.run)
+        self.expect_finite(found, "when row 2 has no real position")
+
+    @rule
+    def extreme_inputs(self) -> None:
+        """Huge inputs give finite outputs and gradients, in float32."""
+        part = self.part(torch.float32)
+        inputs = self.draw(part, dtype=torch.float32)
+        inputs = {name: x * self.extreme if x.is_floating_point() else x for name, x in inputs.items()}
+        found = self.with_gradients(part, inputs, self.run)
+        self.expect_finite(found, f"when inputs are {self.extreme:g} times as large")
+
+    @rule
+    def gradients(self) -> None:
+        """Every gradient is the derivative: `torch.autograd.gradcheck` in float64."""
+        part = self.part()
+        inputs = self.draw(part)
+        module = Runner(part, self.run)
+        for name, leaf in _leaves(part, inputs).items():
+
+            def scalar(value: Tensor, name: str = name) -> Tensor:
+                if name in inputs:
+                    return self.weighted_sum(module(inputs | {name: value}))
+                replaced = functional_call(module, {f"part.{name}": value}, (inputs,))
+                return self.weighted_sum(replaced)
+
+            point = leaf.detach().clone().requires_grad_()
+            try:
+                gradcheck(scalar, (point,), atol=1e-6, rtol=1e-4, fast_mode=True)
+            except GradcheckError as error:
+                total = scalar(point)
+                cut = not total.requires_grad or not torch.autograd.grad(total, point)[0].any()
+                what = "is cut somewhere" if cut else "is not the derivative"
+                self.fail(f"the gradient with respect to {name} {what}: {' '.join(str(error).split())}")
+
+    @rule
+    def parameters_learn(self) -> None:
+        """Every parameter gets a gradient."""
+        part = self.part()
+        found = self.with_gradients(part, self.draw(part), self.run)
+        for name, parameter in part.named_parameters():
+            learns = not parameter.requires_grad or bool(found[f"gradients of {name}"].any())
+            self.expect(learns, f"the parameter {name} gets no gradient")
+
+
+class Runner(nn.Module):
+    """A part and how it is used, as one module, so that `functional_call` may replace parameters."""
+
+    def __init__(self, part: nn.Module, run: Run) -> None:
+        super().__init__()
+        self.part = part
+        self.use = run
+
+    def forward(self, inputs: Outputs) -> Outputs:
+        """Use the part."""
+        return self.use(self.part, inputs)
+
+
+def _leaves(part: nn.Module, inputs: Outputs) -> dict[str, Tensor]:
+    """All that a gradient may be asked for, by name."""
+    return {name: x for name, x in inputs.items() if x.is_floating_point()} | dict(part.named_parameters())

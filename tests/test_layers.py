@@ -1,0 +1,140 @@
+"""Imports run one way. Both rules of the design, read from the source."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = sorted((ROOT / "seqtool").rglob("*.py"))
+PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+THIRD_PARTY = sorted((Path(__file__).parent / "third_party").rglob("*.py"))
+
+BASE = {
+    "admission",
+    "component",
+    "describe",
+    "discovery",
+    "errors",
+    "hookspecs",
+    "kinds",
+    "options",
+    "plugin",
+    "randomness",
+    "registry",
+    "signature",
+}
+"""Modules that every other may import; among themselves they import nothing else."""
+
+MAY_IMPORT = {
+    **dict.fromkeys(BASE, BASE),
+    "parts": BASE,
+    "nn": BASE | {"parts"},
+    "recipe": BASE,
+    "rundir": BASE,
+    "build": BASE | {"recipe", "nn", "parts"},
+    "training": BASE | {"recipe", "nn", "parts", "build", "rundir", "inference"},
+    "inference": BASE | {"recipe", "nn", "parts", "build", "rundir"},
+    "analysis": BASE | {"rundir"},
+    "api": BASE | {"nn", "parts"},
+}
+"""Each module or package of seqtool: what of seqtool it may import. Those that are not here stand on top."""
+
+LOW = set(MAY_IMPORT)
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """The full names of all that is imported anywhere, but for what only type checkers see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *filter(None, [node.module])])
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+        yield from imports(node, package)
+
+
+def imported(path: Path, root: Path) -> set[str]:
+    relative = path.relative_to(root).with_suffix("")
+    return set(imports(ast.parse(path.read_text()), ".".join(relative.parent.parts)))
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def area(name: str) -> str:
+    """`seqtool.parts.cell.Cell` -> "parts"; `seqtool` itself, which holds only lazy names, is no area."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def test_the_reader_of_imports_sees_them_all() -> None:
+    source = (
+        "import a.b as c\nfrom d import e, f\nfrom . import g\nfrom ..h import i\n"
+        "def x():\n    import j\nif TYPE_CHECKING:\n    import hidden\nelse:\n    import k\n"
+        "try:\n    import l\nexcept ImportError:\n    import m\n"
+    )
+    found = set(imports(ast.parse(source.replace("else:\n    import k\n", "")), "p.q"))
+    assert found == {"a.b", "d.e", "d.f", "p.q.g", "p.h.i", "j", "l", "m"}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_never_imports_a_plugin_and_its_imports_run_one_way(path: Path) -> None:
+    names = imported(path, ROOT)
+    assert not [name for name in names if top(name).startswith("seqtool_")]
+    here = path.relative_to(ROOT / "seqtool").with_suffix("").parts[0]
+    ours = {area(name) for name in names if top(name) == "seqtool"} - {here, "", "__version__"}
+    if here in MAY_IMPORT:
+        assert ours <= MAY_IMPORT[here], f"{here} imports {sorted(ours - MAY_IMPORT[here])}"
+    if here != "cli":
+        assert "cli" not in ours or here == "__main__"
+    if here != "training":
+        assert not {name for name in names if top(name) in ("pytorch_lightning", "lightning")}
+    assert not {name for name in names if top(name) == "lightning"}, "import pytorch_lightning"
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_needs_no_torch_imports_none(path: Path) -> None:
+    here = path.relative_to(ROOT / "seqtool").with_suffix("").parts[0]
+    if here in BASE | {"analysis", "recipe", "rundir"}:
+        assert not {name for name in imported(path, ROOT) if top(name) == "torch"}
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_built_in_plugin_imports_the_api_torch_and_itself(path: Path) -> None:
+    folder = path.relative_to(ROOT / "plugins").parts[0]
+    check_plugin(imported(path, ROOT / "plugins"), folder)
+
+
+@pytest.mark.parametrize("path", THIRD_PARTY, ids=lambda path: path.name)
+def test_the_example_of_a_third_party_keeps_the_same_rule(path: Path) -> None:
+    folder = path.parent.name
+    check_plugin(imported(path, path.parent.parent), folder)
+
+
+def check_plugin(names: set[str], folder: str) -> None:
+    for name in names:
+        allowed = name.startswith("seqtool.api.") or top(name) in {folder, "torch", "numpy"}
+        assert allowed or top(name) in sys.stdlib_module_names, name
+
+
+def test_a_new_file_of_the_core_has_its_place_among_the_layers() -> None:
+    above = {"__init__", "__main__", "cli", "experiment", "testing"}
+    known = set(MAY_IMPORT) | above
+    found = {path.relative_to(ROOT / "seqtool").with_suffix("").parts[0] for path in CORE}
+    assert found <= known, f"say in MAY_IMPORT what these may import: {sorted(found - known)}"
+
+
+@pytest.mark.parametrize("module", ["seqtool", "seqtool.registry", "seqtool.recipe", "seqtool.analysis"])
+def test_neither_torch_nor_pydantic_comes_along_when_imported(module: str) -> None:
+    code = f"import sys, {module}; print([n for n in ('torch', 'pydantic', 'matplotlib') if n in sys.modules])"
+    if module == "seqtool.analysis":
+        code = code.replace(", 'matplotlib'", "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

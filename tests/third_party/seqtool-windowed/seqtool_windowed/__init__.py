@@ -1,0 +1,15 @@
+"""Attention within a window that moves along the memory."""
+
+from collections.abc import Iterable
+
+from seqtool.api import Component, hookimpl
+
+SEQTOOL_API = (1, 0)
+
+
+@hookimpl
+def seqtool_components() -> Iterable[Component]:
+    """The one scorer of this package."""
+    yield Component(
+        "scorer", "windowed", "seqtool_windowed.scorer:Windowed", "s . W h, less the distance from a moving place"
+    )

@@ -1,0 +1,42 @@
+"""Bilinear scores (Luong et al. 2015, arXiv 1508.04025) within a window that moves at a learnt speed."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Positive, Scorer, Tensors
+
+
+class Windowed(Scorer):
+    """What a position holds, less how far it is from where step i is expected to look.
+
+    Equation:
+        e_ij = s_i . W h_j - |j - r i| / w,  j = 0 .. S - 1,  i = 0 .. T - 1
+
+    Source: the general scorer of Luong et al. 2015, arXiv 1508.04025, with a linear bias on the distance as in
+    Press et al. 2022, arXiv 2108.12409.
+
+    Args:
+        query_size: Q, the width of a query s.
+        memory_size: M, the width of a memory vector h.
+        speed: r at the start, source positions a target step; learnt.
+        width: w at the start, source positions; learnt.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, *, speed: Positive = 1.0, width: Positive = 5.0) -> None:
+        super().__init__()
+        self.map = nn.Linear(memory_size, query_size, bias=False)
+        self.log_speed = nn.Parameter(torch.tensor(speed).log())
+        self.log_width = nn.Parameter(torch.tensor(width).log())
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the keys `[B, S, Q]`, `state` the number of the next step `[B]`."""
+        return (self.map(memory),), (memory.new_zeros(len(memory)),)
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        (keys,), (first,) = fixed, state
+        step = first[:, None] + torch.arange(query.shape[1], device=query.device)
+        place = torch.arange(keys.shape[1], device=query.device)
+        distance = (place - self.log_speed.exp() * step[:, :, None]).abs()
+        scores = query @ keys.transpose(1, 2) - distance / self.log_width.exp()
+        return scores, (first + query.shape[1],)

@@ -1,0 +1,44 @@
+"""A recipe that trains in seconds, and what two runs must share."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+SMALL = """\
+seqtool: 1
+name: small
+seeds: [0]
+task: {type: alignment, source_length: 9, target_length: 4, min_source_length: 6, min_target_length: 2, symbols: 3}
+model:
+  encoder: {type: rnn, bidirectional: true, cell: {type: lstm, hidden_size: 8}}
+  decoder:
+    type: attend_before
+    cell: {type: gru, hidden_size: 8}
+    attention: {scorer: additive}
+    bridge: linear
+train:
+  steps: 60
+  batch_size: 8
+  optimizer: {type: adam, lr: 3e-3}
+  schedule: {type: cosine, warmup_steps: 7}
+  clip_norm: 1.0
+  validate_every: 25
+  validation_batches: 2
+  validation_batch_size: 16
+  checkpoint_every: 10
+  log_every: 7
+  accelerator: cpu
+"""
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """A seed's metrics without the times."""
+    with open(folder / "metrics.csv", newline="") as file:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """A seed's result without the times."""
+    result = json.loads((folder / "result.json").read_text())
+    return {name: value for name, value in result.items() if name not in ("seconds", "steps_per_second")}

@@ -1,0 +1,116 @@
+"""Two processes train as one would on their joined batches, and leave one run directory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import figures, rows
+
+import seqtool
+from seqtool.build import assemble, build_optimizer, build_schedule
+from seqtool.parts.batch import Batch
+
+STEPS = 20
+CHANGES = [f"train.steps={STEPS}", "train.log_every=1", "train.devices=2", "train.strategy=ddp"]
+LAUNCHERS = {
+    "ddp": ["-m", "seqtool"],
+    "torchrun": ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517", "-m", "seqtool"],
+}
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """Batches of equal widths as one."""
+    return Batch(*(torch.cat(side) for side in zip(*(vars(batch).values() for batch in batches), strict=True)))
+
+
+def losses_of_one_process(recipe: Path) -> list[float]:
+    """A bare torch loop over the batches of both ranks, joined."""
+    variant = seqtool.load_recipe(recipe, overrides=[f"train.steps={STEPS}"]).variants["default"]
+    assembly = assemble(variant, seed=0)
+    optimizer, schedule = build_optimizer(variant, assembly.model), build_schedule(variant)
+    lr, losses = optimizer.param_groups[0]["lr"], []
+    for k in range(STEPS):
+        drawn = [
+            assembly.task.batch("train", k, seed=0, rank=rank, batch_size=8, device=torch.device("cpu"))
+            for rank in (0, 1)
+        ]
+        assert not torch.equal(drawn[0].source, drawn[1].source)
+        assert drawn[0].target_mask.sum() != drawn[1].target_mask.sum() or k != 0
+        batch = joined(drawn)
+        optimizer.param_groups[0]["lr"] = lr * schedule.factor(k)
+        logits, weights = assembly.model(batch)
+        total, count = assembly.loss(logits, weights, batch)
+        optimizer.zero_grad()
+        (total / count).backward()
+        torch.nn.utils.clip_grad_norm_(assembly.model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(float(total / count))
+    return losses
+
+
+def launch(launcher: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, *LAUNCHERS[launcher], "run", *map(str, arguments), "--quiet", "--json"]
+    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    environment |= {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(words, capture_output=True, text=True, timeout=180, env=environment)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_equal_one_on_the_joined_batches(small: Path, tmp_path: Path, launcher: str) -> None:
+    flags = [word for change in CHANGES for word in ("--set", change)]
+    done = launch(launcher, small, "--out", tmp_path / "run", *flags)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)  # rank 0 alone speaks
+    assert result["variants"]["default"]["seeds"]["0"]["steps"] == STEPS
+    found = [float(row["train_loss"]) for row in rows(tmp_path / "run/default/seed0")]
+    assert found == pytest.approx(losses_of_one_process(small), rel=1e-5)
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "small.yaml"}
+    environment = json.loads((tmp_path / "run/default/seed0/environment.json").read_text())
+    assert environment["world_size"] == 2
+
+
+def test_validation_of_two_processes_equals_that_of_one(small: Path, tmp_path: Path) -> None:
+    flags = [word for change in CHANGES for word in ("--set", change)]
+    done = launch("ddp", small, "--out", tmp_path / "run", *flags, "--set", "train.validation_batches=3")
+    assert done.returncode == 0, done.stderr
+    two = figures(tmp_path / "run/default/seed0")
+    variant = seqtool.load_recipe(small).variants["default"]
+    assembly = assemble(variant, seed=0)
+    checkpoint = torch.load(tmp_path / "run/default/seed0/last.ckpt", weights_only=True)
+    assembly.model.load_state_dict({k.removeprefix("model."): v for k, v in checkpoint["state_dict"].items()})
+    total = count = right = 0.0
+    for k in range(3):
+        batch = assembly.task.batch("valid", k, seed=0, rank=0, batch_size=16, device=torch.device("cpu"))
+        with torch.no_grad():
+            logits, weights = assembly.model(batch)
+        some, tokens = assembly.loss(logits, weights, batch)
+        total, count = total + float(some), count + float(tokens)
+        right += float(((logits.argmax(-1) == batch.target) & batch.target_mask).sum())
+    assert two["valid_loss"] == pytest.approx(total / count, rel=1e-6)
+    assert two["token_accuracy"] == right / count
+
+
+def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
+    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    out = tmp_path / "run"
+    flags = [word for change in (*CHANGES, "train.steps=4000") for word in ("--set", change)]
+    words = [sys.executable, *LAUNCHERS["ddp"], "run", str(small), "--out", str(out), "--quiet", *flags]
+    process = subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True
+    )
+    while process.poll() is None and not (out / "default/seed0/last.ckpt").exists():
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1, told
+    assert f"go on with: seqtool run --resume {out}" in told
+    step = torch.load(out / "default/seed0/last.ckpt", weights_only=True)["global_step"]
+    assert 10 <= step < 4000

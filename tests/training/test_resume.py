@@ -1,0 +1,191 @@
+"""Stopped in any way and gone on with, a run ends as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_run import figures, rows
+
+import seqtool
+from seqtool.errors import SeqtoolError
+from seqtool.rundir import TEMPORARY, RunDirectory, read_json
+
+
+def same_run(one: Path, other: Path) -> None:
+    """Equal rows, results, predictions and weights, bit for bit."""
+    assert rows(one) == rows(other)
+    assert figures(one) == figures(other)
+    assert (one / "predictions.jsonl").read_bytes() == (other / "predictions.jsonl").read_bytes()
+    for name in ("last.ckpt", "best.ckpt"):
+        a, b = (torch.load(folder / name, weights_only=True)["state_dict"] for folder in (one, other))
+        assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_same_recipe_and_seed_twice_are_equal_bit_for_bit(small: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        torch.rand(1)  # whatever the global generator stands at
+        seqtool.run(small, out=tmp_path / name)
+    same_run(tmp_path / "one/default/seed0", tmp_path / "two/default/seed0")
+    seqtool.run(small, out=tmp_path / "three", seeds=[1])
+    assert rows(tmp_path / "three/default/seed1") != rows(tmp_path / "one/default/seed0")
+
+
+@pytest.mark.parametrize("step", [1, 7, 10, 24, 25, 30, 59, 60])
+def test_interrupted_after_any_step_and_resumed(small: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seqtool.run(small, out=tmp_path / "whole")
+    drawn = seqtool.api.SyntheticTask.batch
+
+    def draw(self: object, split: str, k: int, **keys: object) -> object:
+        if split == "train" and k == step - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return drawn(self, split, k, **keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seqtool.api.SyntheticTask, "batch", draw)
+        try:
+            seqtool.run(small, out=tmp_path / "parts")
+            stopped = False
+        except SeqtoolError as error:
+            stopped = True
+            assert f"seqtool run --resume {tmp_path / 'parts'}" in str(error)
+    assert stopped or step >= 59  # drawn one batch ahead: the last one comes too late to stop anything
+    seqtool.run(resume=tmp_path / "parts")
+    same_run(tmp_path / "whole/default/seed0", tmp_path / "parts/default/seed0")
+
+
+def test_early_stopping_and_its_patience_survive_a_resume(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = ["train.early_stopping={patience: 2, min_delta: 10.0}", "train.validate_every=10"]
+    seqtool.run(small, out=tmp_path / "whole", overrides=change)
+    assert figures(tmp_path / "whole/default/seed0")["steps"] == 30
+    monkeypatch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 20)
+    with pytest.raises(SeqtoolError, match="go on with"):
+        seqtool.run(small, out=tmp_path / "parts", overrides=change)
+    monkeypatch.undo()
+    seqtool.run(resume=tmp_path / "parts")
+    same_run(tmp_path / "whole/default/seed0", tmp_path / "parts/default/seed0")
+
+
+def test_what_is_finished_is_not_run_again(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    seqtool.run(small, out=out, overrides=["seeds=[0, 1]"])
+    (out / "default/seed1/result.json").unlink()
+    before = (out / "default/seed0/metrics.csv").stat().st_mtime_ns
+    trained: list[int] = []
+    fit = seqtool.experiment.fit_seed
+    monkeypatch.setattr(
+        "seqtool.experiment.fit_seed", lambda variant, seed, *a, **k: trained.append(seed) or fit(variant, seed, *a, **k)
+    )
+    result = seqtool.run(resume=out)
+    assert trained == [1]
+    assert set(result["variants"]["default"]["seeds"]) == {"0", "1"}
+    assert (out / "default/seed0/metrics.csv").stat().st_mtime_ns == before
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "one")
+    seqtool.run(small, out=tmp_path / "two", overrides=["train.batch_size=4"])
+    (tmp_path / "one/default/seed0/result.json").unlink()
+    (tmp_path / "two/default/seed0/last.ckpt").replace(tmp_path / "one/default/seed0/last.ckpt")
+    with pytest.raises(SeqtoolError, match="checkpoint of another recipe or seed"):
+        seqtool.run(resume=tmp_path / "one")
+
+
+def test_a_resume_with_another_recipe_is_refused(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run")
+    seqtool.run(small, resume=tmp_path / "run")
+    small.write_text(small.read_text().replace("batch_size: 8", "batch_size: 9"))
+    with pytest.raises(SeqtoolError, match="run of another recipe: variant 'default' differs"):
+        seqtool.run(small, resume=tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_told(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run")
+    folder = tmp_path / "run/default/seed0"
+    (folder / "result.json").unlink()
+    (folder / "last.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(SeqtoolError, match=r"cannot read the checkpoint .*last\.ckpt"):
+        seqtool.run(resume=tmp_path / "run")
+
+
+def whole_files(run: Path) -> None:
+    """Nothing under its final name is half-written."""
+    for path in run.rglob("*"):
+        if path.suffix == ".json":
+            read_json(path)
+        elif path.suffix == ".ckpt":
+            torch.load(path, weights_only=True)
+        elif path.suffix == ".npz":
+            assert np.load(path)["gold"].ndim == 2
+        elif path.suffix in (".csv", ".jsonl", ".yaml"):
+            assert path.read_bytes().endswith(b"\n"), path
+
+
+INSIDE = """
+import os, signal, sys
+import seqtool.training.module, seqtool.rundir
+from seqtool.cli import main
+where, count = sys.argv[1], int(sys.argv[2])
+def die_at(owner, name):
+    inner, calls = getattr(owner, name), [0]
+    def outer(*arguments, **keys):
+        calls[0] += 1
+        if calls[0] == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return inner(*arguments, **keys)
+    setattr(owner, name, outer)
+if where == "write":
+    die_at(seqtool.rundir.os, "fsync")
+elif where == "replace":
+    die_at(seqtool.rundir.os, "replace")
+else:
+    die_at(seqtool.training.module.SequenceModule, "validation_step")
+main(sys.argv[3:])
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_thirty_moments_and_resumed(small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    changes = [word for change in ("train.steps=1500", "seeds=[0, 1]") for word in ("--set", change)]
+    done = command("run", small, "--out", tmp_path / "whole", "--quiet", *changes, timeout=300)
+    assert done.returncode == 0, done.stderr
+    killed, chance = tmp_path / "killed", random.Random(20)
+    kills = {"outside": 0, "write": 0, "replace": 0, "validation": 0}
+    leftovers = 0
+    while sum(kills.values()) < 30:
+        target = ["--resume", killed] if (killed / "run.json").exists() else [small, "--out", killed, *changes]
+        arguments = ["run", *map(str, target), "--quiet"]
+        where = ("outside", "outside", "write", "replace", "validation")[sum(kills.values()) % 5]
+        words = ["-m", "seqtool"] if where == "outside" else ["-c", INSIDE, where, str(chance.randint(1, 12))]
+        process = subprocess.Popen(
+            [sys.executable, *words, *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        if where == "outside":
+            before = sum(path.stat().st_mtime_ns for path in killed.rglob("metrics.csv"))
+            while process.poll() is None and before == sum(p.stat().st_mtime_ns for p in killed.rglob("metrics.csv")):
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.4))
+            process.kill()
+        _, complaint = process.communicate(timeout=120)
+        assert process.returncode in (-signal.SIGKILL, 0), complaint.decode()
+        assert process.returncode, f"the run was over after {kills}: it must be longer for this test to mean anything"
+        kills[where] += 1
+        leftovers += bool(list(killed.rglob(f".*{TEMPORARY}")))
+        whole_files(killed)
+    assert leftovers >= 5, "some kills must fall inside the writing of a file"
+    done = command("run", "--resume", killed, "--quiet", timeout=300)
+    assert done.returncode == 0, done.stderr
+    whole_files(killed)
+    assert not list(killed.rglob(f".*{TEMPORARY}"))
+    for seed in (0, 1):
+        same_run(RunDirectory(tmp_path / "whole").seed("default", seed).path, killed / f"default/seed{seed}")
