@@ -28,6 +28,7 @@ class GMM(Scorer):
     """
 
     log_weights = True
+    reads_memory = False
 
     def __init__(
         self, query_size: int, memory_size: int, *, components: Size = 3, hidden_size: Size | None = None

@@ -58,7 +58,8 @@ class LSTM(Cell):
         if not full:
             gates = weight_ih.new_tensor([-FROZEN, FROZEN, 0, 0]).repeat_interleave(self.output_size)
             weight_ih = torch.cat([weight_ih, gates[:, None]], 1)
-            x = torch.cat([x, (~mask)[:, :, None].to(x.dtype)], 2)
+            padding = ~mask[:, :, None]
+            x = torch.cat([x.masked_fill(padding, 0), padding.to(x.dtype)], 2)
         weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         first = tuple(part.unsqueeze(0) for part in state)
         outputs, _, c = torch.lstm(x, first, weights, True, 1, 0.0, self.training, False, True)

@@ -43,7 +43,7 @@ class AttendBefore(Decoder):
         readout: features -> logits.
 
     Raises:
-        PartError: the sizes do not fit a part, or nothing tells the decoder of the source.
+        PartError: the sizes do not fit a part, nothing tells the decoder of the source, or the cell is used nowhere.
     """
 
     def __init__(
@@ -70,6 +70,13 @@ class AttendBefore(Decoder):
         if not feed or not features:
             option = "features" if feed else "feed"
             raise PartError("without attention there is no context to use", option=option)
+        asks = attention is not None and not {"output", "state"}.isdisjoint(query)
+        if "output" not in features and not (asks and "context" in features):
+            raise PartError(
+                "nothing that is read out depends on the cell",
+                option="features",
+                allowed="output among them, or the context when the query holds output or state",
+            )
         self.query, self.feed, self.features = query, feed, features
         sizes = {"input": input_size, "context": memory_size}
         self.cell = cell(sum(sizes[piece] for piece in feed))

@@ -63,7 +63,8 @@ class Attention(nn.Module):
             )
         if heads > 1:
             self.query_map = nn.Linear(query_size, query_size, bias=False)
-            self.key_map = nn.Linear(memory_size, memory_size, bias=False)
+            reads_memory = any(part.reads_memory for part in self._scorers())
+            self.key_map = nn.Linear(memory_size, memory_size, bias=False) if reads_memory else nn.Identity()
             self.value_map = nn.Linear(memory_size, memory_size, bias=False)
             self.context_map = nn.Linear(memory_size, memory_size, bias=False)
 

@@ -12,11 +12,13 @@ class Scorer(nn.Module):
         parallel: whether `score` may be given T > 1 queries at once. False where the scores of a step
             need the weights of the step before.
         log_weights: whether scores are logarithms of weights, which the `exp` normalizer wants.
+        reads_memory: whether scores depend on what the memory holds; False for those that look at positions alone.
     """
 
     kind = "scorer"
     parallel: bool = True
     log_weights: bool = False
+    reads_memory: bool = True
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
         """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`. Keys are projected here, once."""

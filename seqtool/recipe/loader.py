@@ -58,13 +58,13 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
         self.count = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         self.count += 1
         self.depth += 1
         _check_limits(self.depth, self.count, self.places.of(event.start_mark))
         if getattr(event, "tag", None) is not None:
             self.problems.append(Problem("tags are not allowed in a recipe", (), self.places.of(event.start_mark)))
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
@@ -112,7 +112,7 @@ class _Converter:
                 entries.setdefault(name, node)
         return entries
 
-    def _scalar(self, raw: yaml.Node, origin: Origin) -> Scalar:
+    def _scalar(self, raw: Any, origin: Origin) -> Scalar:
         text: str = raw.value
         if unprintable := _UNPRINTABLE.search(text):
             self._problem(f"the character {unprintable.group()!a} is not allowed in a recipe", origin)
@@ -141,7 +141,7 @@ def parse_text(text: str, source: str) -> Node | None:
         raise RecipeError([Problem(f"the character {unprintable.group()!a} is not allowed in a recipe", (), place)])
     composer = _Composer(text, places)
     try:
-        raw: yaml.Node | None = composer.get_single_node()  # type: ignore[no-untyped-call]
+        raw: yaml.Node | None = composer.get_single_node()
     except yaml.MarkedYAMLError as error:
         place = places.of(syntax_place(error, composer.tokens))
         raise RecipeError([*composer.problems, Problem(syntax_words(error), (), place)]) from error

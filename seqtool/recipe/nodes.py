@@ -70,7 +70,9 @@ def found(node: Node) -> str:
     if node.value is None or isinstance(node.value, bool):
         return json.dumps(node.value)
     if isinstance(node.value, str):
-        return f"the string {shorten(repr(node.value))}" if _looks_like_number(node.value) else shorten(repr(node.value))
+        return (
+            f"the string {shorten(repr(node.value))}" if _looks_like_number(node.value) else shorten(repr(node.value))
+        )
     return shorten(repr(node.value))
 
 

@@ -31,9 +31,7 @@ class CellContract(GradientContract):
         """`unroll` from the start."""
         return unrolled(part, inputs, part.unroll)
 
-    def shapes_of(
-        self, part: Cell, batch_size: int, source_length: int, steps: int
-    ) -> dict[str, tuple[int, ...]]:
+    def shapes_of(self, part: Cell, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`."""
         states = {f"state[{i}]": (batch_size, size) for i, size in enumerate(part.state_sizes)}
         return {"outputs": (batch_size, source_length, part.output_size), **states}
@@ -103,9 +101,7 @@ class CellContract(GradientContract):
         """The output at padding is exactly zero."""
         part = self.part()
         inputs = self.draw(part)
-        self.expect(
-            not self.run(part, inputs)["outputs"][~inputs["mask"]].any(), "outputs at padding are not zero"
-        )
+        self.expect(not self.run(part, inputs)["outputs"][~inputs["mask"]].any(), "outputs at padding are not zero")
 
     @rule
     def no_step_at_all(self) -> None:

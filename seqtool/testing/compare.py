@@ -20,9 +20,7 @@ def difference(first: Tensor, second: Tensor, *, exact: bool = False, tolerance:
     return f"{ours[at]:.6g} and {theirs[at]:.6g} in row {row}"
 
 
-def differing_row(
-    first: Tensor, second: Tensor, *, exact: bool = False, tolerance: float = 1e-8
-) -> int | None:
+def differing_row(first: Tensor, second: Tensor, *, exact: bool = False, tolerance: float = 1e-8) -> int | None:
     """The first row in which two tensors of one shape differ, or None."""
     ours, theirs = first.detach(), second.detach()
     if exact or not ours.is_floating_point():

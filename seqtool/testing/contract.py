@@ -12,7 +12,7 @@ from seqtool.testing.compare import Outputs, difference, snapshot
 Method = TypeVar("Method", bound=Callable[..., None])
 
 
-class ContractViolation(AssertionError):
+class ContractViolation(AssertionError):  # noqa: N818
     """A part does not keep the contract of its kind; the message says in words what is wrong."""
 
 
@@ -38,9 +38,7 @@ class Contract:
     kind: ClassVar[str]
     all_sizes: Sequence[tuple[Any, ...]] = ((),)
 
-    def __init__(
-        self, build: Callable[..., Any], *, name: str = "", sizes: tuple[Any, ...] | None = None
-    ) -> None:
+    def __init__(self, build: Callable[..., Any], *, name: str = "", sizes: tuple[Any, ...] | None = None) -> None:
         self.build = build
         self.name = name
         if sizes is not None:
@@ -105,7 +103,7 @@ class Contract:
             with torch.no_grad():
                 for parameter in part.parameters():
                     draw = torch.randn(parameter.shape, generator=noise, dtype=torch.float64)
-                    parameter += 0.3 * draw.to(dtype)
+                    parameter.add_(0.3 * draw.to(dtype))
         return part
 
     def _build(self) -> Any:
@@ -118,7 +116,7 @@ class Contract:
             else:
                 self.sizes = sizes
                 return part
-        self.fail("refuses all sizes that were tried: " + "; ".join(refusals))
+        raise PartError("it refuses all sizes that were tried: " + "; ".join(refusals))
 
     def randn(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
         """Normal numbers from the suite's own generator."""

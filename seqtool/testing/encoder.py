@@ -33,9 +33,7 @@ class EncoderContract(GradientContract):
         final = {f"final[{i}]": x for i, x in enumerate(encoded.final)}
         return {"memory": encoded.memory, "memory mask": encoded.mask, **final}
 
-    def shapes_of(
-        self, part: Encoder, batch_size: int, source_length: int, steps: int
-    ) -> dict[str, tuple[int, ...]]:
+    def shapes_of(self, part: Encoder, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`; an encoder may shorten the source."""
         encoded = part(*self.draw(part, source_length=source_length).values())
         length = encoded.mask.shape[-1]
@@ -51,9 +49,7 @@ class EncoderContract(GradientContract):
         """`final` holds as many tensors as `final_sizes`."""
         part = self.part()
         found = len(part(*self.draw(part).values()).final)
-        self.expect(
-            found == len(part.final_sizes), f"ends with {found} final states, declares {part.final_sizes}"
-        )
+        self.expect(found == len(part.final_sizes), f"ends with {found} final states, declares {part.final_sizes}")
 
     @rule
     def zero_at_padding(self) -> None:

@@ -35,9 +35,7 @@ class ModuleContract(Contract):
         """Use the part as a model does."""
         raise NotImplementedError
 
-    def shapes_of(
-        self, part: Any, batch_size: int, source_length: int, steps: int
-    ) -> dict[str, tuple[int, ...]]:
+    def shapes_of(self, part: Any, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """The shape of each output that the contract fixes."""
         raise NotImplementedError
 
@@ -72,12 +70,11 @@ class ModuleContract(Contract):
         for name, axis in self.source_axes.items():
             x = inputs[name]
             if x.is_floating_point():
-                where = padding.reshape(len(padding), *[1] * (axis - 1), -1, *[1] * (x.dim() - axis - 1))
+                after = x.dim() - axis % x.dim() - 1
+                where = padding.reshape(len(padding), *[1] * (x.dim() - after - 2), -1, *[1] * after)
                 inputs[name] = x.masked_fill(where, 1e5 if self.hostile_padding else 0)
 
-    def expect_equal(
-        self, first: Outputs, second: Outputs, message: Message, *, tolerance: float = 1e-8
-    ) -> None:
+    def expect_equal(self, first: Outputs, second: Outputs, message: Message, *, tolerance: float = 1e-8) -> None:
         """Fail with `message` where two runs differ."""
         for name, value in first.items():
             found = difference(value, second[name], tolerance=tolerance)
@@ -154,9 +151,7 @@ class ModuleContract(Contract):
 
             def message(name: str, row: int, values: str, grown: int = grown) -> str:
                 real = int(inputs["mask"][row].sum())
-                return (
-                    f"row {row}'s {name} change when padding grows from {SOURCE - real} to {grown - real}: {values}"
-                )
+                return f"row {row}'s {name} change when padding grows from {SOURCE - real} to {grown - real}: {values}"
 
             first, second = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
             self.expect_equal(first, second, message)

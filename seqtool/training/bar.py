@@ -12,7 +12,7 @@ class Bar:
     def __init__(self, label: str, steps: int, done: int, show: bool) -> None:
         form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_fmt}, {remaining} left]{postfix}"
         self._bar = tqdm(
-            total=steps, initial=done, desc=label, disable=not show, file=sys.stderr, unit="step",
+            total=steps, initial=done, desc=label, disable=not show, file=sys.stderr, unit=" steps",
             bar_format=form, dynamic_ncols=True, mininterval=0.2,
         )  # fmt: skip
 

@@ -67,7 +67,7 @@ def fit_seed(
             recorder.load_state_dict(state)
             module.load_state_dict(checkpoint["state_dict"])
         else:
-            _fit(trainer, module, resume)
+            _fit(trainer, module, resume, done)
     result = _result(recorder, count_parameters(assembly.model))
     if directory:
         write_sample(directory, module)
@@ -75,8 +75,12 @@ def fit_seed(
     return result
 
 
-def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None) -> None:
-    """Train with torch's global generator left as it was."""
+def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done: int) -> None:
+    """Train with torch's global generator left as it was. Lightning's fresh counters begin at the steps done."""
+    epoch: Any = trainer.fit_loop.epoch_loop
+    epoch.automatic_optimization.optim_progress.optimizer.step.total.completed = done
+    batches = epoch.batch_progress.total
+    batches.ready = batches.started = batches.processed = batches.completed = done
     train = module.variant.train
     data = DataModule(
         module.assembly.task,
@@ -164,7 +168,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*available but not used.*")
-            warnings.filterwarnings("ignore", message=".*`tensorboardX`.*")
+            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -51,10 +51,8 @@ class Recorder(pl.callbacks.Checkpoint):
         return self.seconds_before + (time.perf_counter() - self._started if self._started else 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock; tell Lightning's batch counter the step, since a resumed loop counts from 0."""
+        """Start the clock."""
         self._started = time.perf_counter()
-        total: Any = trainer.fit_loop.epoch_loop.batch_progress.total
-        total.ready = total.started = total.processed = total.completed = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -96,7 +94,7 @@ class Recorder(pl.callbacks.Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Name the recipe it belongs to. Lightning's loop counters stay out: they depend on where in a step it is."""
+        """Name the recipe it belongs to. Lightning's loop counters stay out: they tell where in a step it was."""
         checkpoint["seqtool"] = {"format": FORMAT, "fingerprint": self.fingerprint}
         del checkpoint["loops"]
 

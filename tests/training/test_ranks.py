@@ -51,7 +51,7 @@ def losses_of_one_process(recipe: Path) -> list[float]:
         (total / count).backward()
         torch.nn.utils.clip_grad_norm_(assembly.model.parameters(), 1.0)
         optimizer.step()
-        losses.append(float(total / count))
+        losses.append(float(total.detach() / count))
     return losses
 
 

@@ -1,0 +1,43 @@
+"""Vectors and matrices as lists of floats."""
+
+import math
+from collections.abc import Callable
+
+Vector = list[float]
+Matrix = list[Vector]
+"""Rows."""
+
+
+def inner(a: Vector, b: Vector) -> float:
+    """a . b"""
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def times(matrix: Matrix, vector: Vector) -> Vector:
+    """M v"""
+    return [inner(row, vector) for row in matrix]
+
+
+def plus(*vectors: Vector) -> Vector:
+    """a + b + ..."""
+    return [sum(column) for column in zip(*vectors, strict=True)]
+
+
+def by_element(a: Vector, b: Vector) -> Vector:
+    """The product element by element."""
+    return [x * y for x, y in zip(a, b, strict=True)]
+
+
+def each(function: Callable[[float], float], vector: Vector) -> Vector:
+    """f(v), element by element."""
+    return [function(x) for x in vector]
+
+
+def joined(*vectors: Vector) -> Vector:
+    """[a; b; ...]"""
+    return [x for vector in vectors for x in vector]
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), without overflow on either side."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

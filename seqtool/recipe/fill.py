@@ -1,0 +1,201 @@
+"""The second pass: each slot against the constructor of the part it names, all the way down."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from seqtool.describe import render_type
+from seqtool.errors import Origin, PartError, PluginError, Problem, RecipeError, nearest_name
+from seqtool.options import Named
+from seqtool.recipe.loader import MAX_DEPTH
+from seqtool.recipe.nodes import Node, Path, found
+from seqtool.recipe.reference import Reference
+from seqtool.recipe.schema import Option, Schema, Slot, schema_of
+from seqtool.recipe.values import Checked, check_default, check_value
+
+if TYPE_CHECKING:
+    from seqtool.registry import Registered, Registry
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The options of one part: for its constructor, as a recipe writes them, and their places."""
+
+    values: dict[str, Any]
+    plain: dict[str, Any]
+    origins: dict[str, Origin]
+
+
+@dataclass(frozen=True)
+class Filler:
+    """Turns trees into references. What is wrong comes as one `RecipeError` with all problems below the tree.
+
+    Attributes:
+        origins: where each value came from, by its path; grows as trees are filled.
+    """
+
+    registry: "Registry"
+    origins: dict[Path, Origin] = field(default_factory=dict)
+
+    def part(self, kind: str, node: Node, path: Path, default: str = "") -> Reference:
+        """The part that a bare name or a mapping with `type` means; `default` is the slot's, where it has one."""
+        entries = {"type": node} if isinstance(node.value, str) else node.entries
+        if entries is None:
+            raise _refusal(f"expected {_a(kind)}, got {found(node)}", path, node.origin)
+        if len(path) > MAX_DEPTH:
+            raise _refusal("parts within parts without end", path, node.origin)
+        named = entries.get("type") or (Node(default, node.origin, node.key) if default else None)
+        misspelt = next((name for name in entries if nearest_name(name, ["type"])), "type")
+        if misspelt != "type" and "type" not in entries:
+            message = f"{_a(kind)} needs its `type`, not {misspelt!r}"
+            raise _refusal(message, path, entries[misspelt].key, nearest="type")
+        if named is None:
+            names = ", ".join(self.registry.label(part) for part in self.registry.parts(kind))
+            raise _refusal(f"{_a(kind)} needs its `type`", path, node.key, allowed=names)
+        registered = self._find(kind, named, path)
+        cls, schema = _load(registered, named, path)
+        given = {name: option for name, option in entries.items() if name != "type"}
+        unknown = [name for name in given if name not in schema.options]
+        if "type" not in entries and unknown:
+            message = f"without `type` this is the default {kind}, {default}, which has no option {unknown[0]!r}"
+            raise _refusal(message, path, node.key)
+        self.origins[path] = node.key
+        self.origins[*path, "type"] = named.origin
+        name = registered.canonical
+        options = self._options(schema, f"{kind} {name}", replace(node, value=given), path)
+        return Reference(
+            kind,
+            name,
+            cls,
+            options.values,
+            {"type": name, **options.plain},
+            path,
+            named.origin,
+            options.origins,
+            registered.plugin.source,
+        )
+
+    def fixed(self, cls: type, node: Node, path: Path) -> Reference:
+        """What fills a slot that takes one class, so that there is no `type` to choose."""
+        name = str(path[-1]) if path else "a recipe"
+        if node.entries is None:
+            raise _refusal(f"expected a mapping of {name}'s options, got {found(node)}", path, node.origin)
+        try:
+            schema = schema_of(cls)
+        except PartError as error:
+            raise _refusal(f"{cls.__name__}: {error}", path, node.origin) from error
+        self.origins[path] = node.key
+        options = self._options(schema, name, node, path)
+        return Reference("", cls.__name__, cls, options.values, options.plain, path, node.key, options.origins)
+
+    def _options(self, schema: Schema, label: str, node: Node, path: Path) -> _Options:
+        entries = node.entries or {}
+        problems, meant = _unknown(schema, label, entries, path)
+        checked: dict[str, Checked] = {}
+        origins: dict[str, Origin] = {}
+        for name, option in schema.options.items():
+            here, given = (*path, name), entries.get(name)
+            if given is None and option.required:
+                if name not in meant:
+                    message, allowed = f"{label} needs the option {name!r}", render_type(option.annotation)
+                    problems.append(Problem(message, here, node.key, allowed))
+                continue
+            origins[name] = given.origin if given else Origin(f"default of {label}")
+            self.origins[here] = origins[name]
+            try:
+                checked[name] = self._option(option, given, here, origins[name])
+            except RecipeError as error:
+                problems += error.problems
+            except PartError as error:
+                problems.append(Problem(f"{label}: {error}", here, given.origin if given else node.key))
+        if problems:
+            raise RecipeError(problems)
+        values = {name: value.value for name, value in checked.items()}
+        return _Options(values, {name: value.plain for name, value in checked.items()}, origins)
+
+    def _option(self, option: Option, node: Node | None, path: Path, origin: Origin) -> Checked:
+        if option.slot is not None:
+            return self._slot(option.slot, option.default, node, path, origin)
+        if node is None:
+            return check_default(option.name, option.annotation, option.default)
+        return check_value(option.annotation, node, path)
+
+    def _slot(self, slot: Slot, default: Any, node: Node | None, path: Path, origin: Origin) -> Checked:
+        """What fills a slot. `null` empties it where it may be empty, and is its default where it may not."""
+        name = default.name if isinstance(default, Named) else ""
+        if node is None or (node.value is None and not slot.nullable and name):
+            node = Node(name or None, origin, origin)
+        if node.value is None and (slot.nullable or default is None):
+            return Checked(None, None)
+        if slot.many is None:
+            return self._filled(slot, node, path, name)
+        return self._filled_list(slot, slot.many, node, path)
+
+    def _filled(self, slot: Slot, node: Node, path: Path, default: str) -> Checked:
+        if callable(node.value):
+            return Checked(node.value, repr(node.value))
+        reference = self.fixed(slot.cls, node, path) if slot.cls else self.part(slot.kind, node, path, default)
+        return Checked(reference, dict(reference.plain))
+
+    def _filled_list(self, slot: Slot, many: Callable[[Any], Any], node: Node, path: Path) -> Checked:
+        items = node.value if isinstance(node.value, list) else None
+        try:
+            check_value(slot.shape, node if items is None else replace(node, value=[_blank(i) for i in items]), path)
+        except RecipeError as error:
+            message = f"expected {render_type(slot.shape)}, got {found(node)}".replace("anything", "parts")
+            raise _refusal(message, path, node.origin) from error
+        filled, problems = [], []
+        for i, item in enumerate(items or ()):
+            try:
+                filled.append(self._filled(slot, item, (*path, i), ""))
+            except RecipeError as error:
+                problems += error.problems
+        if problems:
+            raise RecipeError(problems)
+        return Checked(many(item.value for item in filled), [item.plain for item in filled])
+
+    def _find(self, kind: str, named: Node, path: Path) -> "Registered":
+        if not isinstance(named.value, str):
+            raise _refusal(f"expected the name of {_a(kind)}, got {found(named)}", path, named.origin)
+        try:
+            return self.registry.find(kind, named.value)
+        except PluginError as error:
+            message, allowed, nearest = (getattr(error, name, "") for name in ("message", "allowed", "nearest"))
+            raise _refusal(message or str(error), path, named.origin, allowed=allowed, nearest=nearest) from error
+
+
+def _load(registered: "Registered", named: Node, path: Path) -> tuple[type, Schema]:
+    """The class of a part and its schema."""
+    try:
+        cls = registered.load()
+        return cls, schema_of(cls)
+    except PluginError as error:
+        raise _refusal(str(error), path, named.origin) from error
+    except PartError as error:
+        raise _refusal(f"{registered}: {error}", path, named.origin, allowed=error.allowed) from error
+
+
+def _unknown(schema: Schema, label: str, entries: dict[str, Node], path: Path) -> tuple[list[Problem], set[str]]:
+    """The entries that are no options, and which options they were probably meant to be."""
+    problems, meant = [], set()
+    unset = [name for name in schema.options if name not in entries]
+    for name, node in entries.items():
+        if name in schema.options:
+            continue
+        nearest = nearest_name(name, unset) or nearest_name(name, schema.options)
+        meant.add(nearest)
+        allowed = ", ".join(schema.options) or "none"
+        problems.append(Problem(f"{label} has no option {name!r}", (*path, name), node.key, allowed, nearest))
+    return problems, meant
+
+
+def _blank(node: Node) -> Node:
+    return replace(node, value=None)
+
+
+def _refusal(message: str, path: Path, origin: Origin, *, allowed: str = "", nearest: str = "") -> RecipeError:
+    return RecipeError([Problem(message, path, origin, allowed, nearest)])
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

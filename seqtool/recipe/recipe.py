@@ -1,0 +1,202 @@
+"""Recipes, loaded: every variant resolved and checked, every value with its origin."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from seqtool.errors import Origin, Problem, RecipeError
+from seqtool.recipe.document import Document, ModelOptions
+from seqtool.recipe.files import find_recipe, read_text, read_tree
+from seqtool.recipe.fill import Filler
+from seqtool.recipe.interpolation import interpolate
+from seqtool.recipe.merge import merge
+from seqtool.recipe.nodes import Node, Path, from_plain
+from seqtool.recipe.overrides import Override, apply_override, check_variants, parse_override
+from seqtool.recipe.reference import Reference
+from seqtool.recipe.structure import SECTIONS, Structure, read_structure
+from seqtool.recipe.train_options import TrainOptions
+
+if TYPE_CHECKING:
+    from seqtool.registry import Registry
+
+DEFAULT = "default"
+"""The name of the only variant of a recipe that names none."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the experiments that a recipe compares.
+
+    Attributes:
+        data: the whole recipe of this variant as plain data: defaults filled in, canonical names.
+        origins: where each value of `data` comes from, by its path.
+    """
+
+    name: str
+    data: dict[str, Any] = field(repr=False)
+    origins: Mapping[Path, Origin] = field(repr=False)
+    task: Reference
+    embedding: Reference
+    target_embedding: Reference
+    encoder: Reference
+    decoder: Reference
+    train: TrainOptions
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe that was read and found right.
+
+    Attributes:
+        text: the file as it is.
+        overrides: the `--set` flags that were laid over it.
+        variants: by name; one named "default" where the recipe has no `variants`.
+    """
+
+    name: str
+    path: FilePath
+    text: str = field(repr=False)
+    seeds: tuple[int, ...]
+    overrides: tuple[str, ...]
+    variants: dict[str, Variant]
+
+
+def load_recipe(
+    path_or_name: str | FilePath, *, registry: "Registry | None" = None, overrides: Sequence[str] = ()
+) -> Recipe:
+    """Read a recipe, lay its variants and `--set` flags over it, and check it against the parts it names.
+
+    Args:
+        path_or_name: a file, or the name of a bundled recipe.
+        registry: the parts there are; None takes what is installed.
+        overrides: `a.b=c`, each over all variants, or over one: `variants.NAME.a.b=c`.
+
+    Raises:
+        RecipeError: all that is wrong with it.
+    """
+    path = find_recipe(path_or_name)
+    text = read_text(path)
+    problems: list[Problem] = []
+    flags = _parse_overrides(overrides, problems)
+    structure = _read(read_tree(path, text), flags, problems)
+    registry = registry or _installed()
+    variants = {}
+    told: dict[str, list[Problem]] = {}
+    trees: dict[str, Node | None] = {**structure.variants} or {DEFAULT: None}
+    for name, tree in trees.items():
+        try:
+            variants[name] = _resolve(name, structure.shared, tree, flags, registry)
+        except RecipeError as error:
+            told[name] = error.problems
+    problems += _joined(told, len(trees))
+    if problems:
+        raise RecipeError(problems)
+    document = next(iter(variants.values())).data
+    return Recipe(document["name"], path, text, tuple(document["seeds"]), tuple(overrides), variants)
+
+
+def reference(kind: str, value: Any, registry: "Registry") -> Reference:
+    """The part of that kind that a Python value describes as a recipe would.
+
+    Slots in it may hold callables that build parts. `kind` "attention" is the class of that name, without a `type`.
+
+    Raises:
+        RecipeError: all that is wrong with it.
+    """
+    origin = Origin(f"make {kind}")
+    filler = Filler(registry)
+    node = from_plain(value, origin)
+    return filler.fixed(_attention(), node, ()) if kind == "attention" else filler.part(kind, node, ())
+
+
+def _parse_overrides(overrides: Sequence[str], problems: list[Problem]) -> list[Override]:
+    flags = []
+    for override in overrides:
+        try:
+            flags.append(parse_override(override))
+        except RecipeError as error:
+            problems += error.problems
+    return flags
+
+
+def _read(tree: Node, flags: list[Override], problems: list[Problem]) -> Structure:
+    """The first pass, over the recipe and the flags that touch what its variants share."""
+    tree = _apply(tree, [flag for flag in flags if not _of_variants(flag)], problems)
+    structure = read_structure(tree, problems)
+    problems += check_variants(flags, list(structure.variants))
+    return structure
+
+
+def _apply(tree: Node, flags: list[Override], problems: list[Problem]) -> Node:
+    for flag in flags:
+        try:
+            tree = apply_override(tree, flag)
+        except RecipeError as error:
+            problems += error.problems
+    return tree
+
+
+def _of_variants(flag: Override) -> bool:
+    return bool(flag.variant) or flag.steps[0] in SECTIONS
+
+
+def _resolve(name: str, shared: Node, tree: Node | None, flags: list[Override], registry: "Registry") -> Variant:
+    """One variant: merged, with its flags over it, its references resolved, its slots filled."""
+    merged = merge(shared, tree) if tree else shared
+    ours = [flag for flag in flags if _of_variants(flag) and flag.variant in ("", name)]
+    problems: list[Problem] = []
+    merged = interpolate(_apply(merged, ours, problems), problems)
+    unresolved = {problem.origin for problem in problems}
+    filler = Filler(registry)
+    try:
+        found = filler.fixed(Document, merged, ())
+    except RecipeError as error:
+        problems += [problem for problem in error.problems if problem.origin not in unresolved]
+    if problems:
+        raise RecipeError(problems)
+    document: Document = found()
+    model: ModelOptions = document.model()
+    return Variant(
+        name,
+        dict(found.plain),
+        filler.origins,
+        task=_filled(document.task),
+        embedding=_filled(model.embedding),
+        target_embedding=_filled(model.target_embedding or model.embedding),
+        encoder=_filled(model.encoder),
+        decoder=_filled(model.decoder),
+        train=document.train(),
+    )
+
+
+def _filled(slot: Any) -> Reference:
+    assert isinstance(slot, Reference), "the slots of a recipe are filled by references"
+    return slot
+
+
+def _joined(told: dict[str, list[Problem]], num_variants: int) -> list[Problem]:
+    """The problems of all variants, each once; one that not all variants have is told at the variant's own path."""
+    first: dict[tuple[Origin | None, str], tuple[str, Problem]] = {}
+    count: dict[tuple[Origin | None, str], int] = {}
+    for name, problems in told.items():
+        for problem in problems:
+            key = problem.origin, problem.message
+            first.setdefault(key, (name, problem))
+            count[key] = count.get(key, 0) + 1
+    return [
+        problem if count[key] >= num_variants else replace(problem, path=("variants", name, *problem.path))
+        for key, (name, problem) in first.items()
+    ]
+
+
+def _installed() -> "Registry":
+    from seqtool.registry import default_registry
+
+    return default_registry()
+
+
+def _attention() -> type:
+    from seqtool.nn.attention import Attention
+
+    return Attention

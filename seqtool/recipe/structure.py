@@ -1,0 +1,115 @@
+"""The first pass: a recipe's own sections, seeds and variants, before any part is looked at."""
+
+import re
+from dataclasses import dataclass, replace
+
+from seqtool.errors import Origin, Problem, RecipeError, nearest_name
+from seqtool.recipe.nodes import Node, found
+
+VERSION = 1
+SECTIONS = ("task", "model", "train")
+TOP = ("seqtool", "name", "extends", "seeds", *SECTIONS, "variants")
+MAX_SEEDS = 10_000
+MAX_VARIANTS = 200
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_VARIANT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A recipe taken apart: what all variants share, and what each lays over it."""
+
+    shared: Node
+    variants: dict[str, Node]
+
+
+def read_structure(root: Node, problems: list[Problem]) -> Structure:
+    """Take a recipe apart; what is wrong is noted, and left out.
+
+    Raises:
+        RecipeError: it is of another version, so nothing else can be said of it.
+    """
+    entries = _known(root.entries or {}, TOP, "a recipe", (), problems)
+    _check_version(entries.get("seqtool"))
+    name = entries.get("name")
+    if name and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
+        allowed = "letters, digits, '.', '_' and '-', not '.' or '-' first"
+        problems.append(Problem(f"{found(name)} is no name for a recipe", ("name",), name.origin, allowed=allowed))
+    entries["seeds"] = _seeds(entries.get("seeds"), problems)
+    variants = _variants(entries.pop("variants", None), problems)
+    return Structure(replace(root, value=entries), variants)
+
+
+def _check_version(node: Node | None) -> None:
+    if node is not None and (node.value != VERSION or isinstance(node.value, bool)):
+        message = f"this seqtool reads recipes of version {VERSION}, not {found(node)}"
+        raise RecipeError([Problem(message, ("seqtool",), node.origin, allowed=f"seqtool: {VERSION}")])
+
+
+def _known(
+    entries: dict[str, Node], names: tuple[str, ...], owner: str, path: tuple[str, ...], problems: list[Problem]
+) -> dict[str, Node]:
+    """The entries with known names. One that is misspelt is refused, and read as what was probably meant."""
+    known = {name: node for name, node in entries.items() if name in names}
+    for name, node in entries.items():
+        if name not in names:
+            nearest = nearest_name(name, [other for other in names if other not in entries])
+            message, allowed = f"{owner} has no section {name!r}", ", ".join(names)
+            problems.append(Problem(message, (*path, name), node.key, allowed, nearest))
+            if nearest:
+                known.setdefault(nearest, node)
+    return known
+
+
+def _seeds(node: Node | None, problems: list[Problem]) -> Node:
+    """The list of seeds, from a list or `{count: n}`; wrong items are left for the second pass."""
+    if node is None or node.value is None:
+        origin = Origin("default of a recipe")
+        return _count(Node(None, origin, origin), 1)
+    if node.entries is not None:
+        count = node.entries.get("count")
+        if count is None or len(node.entries) > 1:
+            _refuse_seeds(node, "expected a list of whole numbers, or {count: n}", problems)
+        elif not isinstance(count.value, int) or isinstance(count.value, bool) or not 1 <= count.value <= MAX_SEEDS:
+            _refuse_seeds(count, f"expected int >= 1 and <= {MAX_SEEDS}, got {found(count)}", problems)
+        else:
+            return _count(count, count.value)
+        return _count(node, 1)
+    if isinstance(node.value, list):
+        seen = set()
+        for item in node.value:
+            if isinstance(item.value, int) and item.value in seen:
+                _refuse_seeds(item, f"seed {item.value} stands twice", problems)
+            seen.add(item.value if isinstance(item.value, int) else None)
+    return node
+
+
+def _count(node: Node, count: int) -> Node:
+    return Node([Node(seed, node.origin, node.key) for seed in range(count)], node.origin, node.key)
+
+
+def _refuse_seeds(node: Node, message: str, problems: list[Problem]) -> None:
+    problems.append(Problem(message, ("seeds",), node.origin))
+
+
+def _variants(node: Node | None, problems: list[Problem]) -> dict[str, Node]:
+    """Each variant's own sections, in their order; `null` removes one that a parent has."""
+    if node is None or node.value is None:
+        return {}
+    if node.entries is None:
+        problems.append(Problem(f"expected a mapping of names, got {found(node)}", ("variants",), node.origin))
+        return {}
+    if len(node.entries) > MAX_VARIANTS:
+        raise RecipeError([Problem(f"more than {MAX_VARIANTS} variants", ("variants",), node.key)])
+    variants = {}
+    for name, variant in node.entries.items():
+        path = ("variants", name)
+        if not _VARIANT.fullmatch(name):
+            allowed = "letters, digits, '_' and '-', at most 100"
+            problems.append(Problem(f"{name!r} is no name for a variant", path, variant.key, allowed=allowed))
+        elif variant.entries is not None:
+            sections = _known(variant.entries, SECTIONS, "a variant", path, problems)
+            variants[name] = replace(variant, value=dict(sections))
+        elif variant.value is not None:
+            problems.append(Problem(f"expected a mapping of sections, got {found(variant)}", path, variant.origin))
+    return variants

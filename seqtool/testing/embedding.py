@@ -1,0 +1,54 @@
+"""The contract of an embedding, as rules."""
+
+from collections.abc import Callable
+
+import torch
+
+from seqtool.parts.embedding import Embedding
+from seqtool.parts.vocabulary import Vocabulary
+from seqtool.testing.compare import Outputs
+from seqtool.testing.contract import rule
+from seqtool.testing.gradients import GradientContract
+
+VOCABULARY = Vocabulary(("_", "a", "b", "c", "d", "</s>", "<s>"), blank=0, start=6, end=5)
+
+
+class EmbeddingContract(GradientContract):
+    """`build(vocabulary)` makes the embedding."""
+
+    kind = "embedding"
+    all_sizes = ((VOCABULARY,),)
+
+    def inputs(self, part: Embedding, batch_size: int, source_length: int, steps: int) -> Outputs:
+        """See `ModuleContract.inputs`; every id comes up."""
+        size = len(self.sizes[0])
+        ids = torch.arange(batch_size * source_length) * (size + 1) // size % size
+        return {"ids": ids.reshape(batch_size, source_length)}
+
+    def run(self, part: Embedding, inputs: Outputs) -> Outputs:
+        """`forward`."""
+        return {"vectors": part(inputs["ids"])}
+
+    def shapes_of(self, part: Embedding, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
+        """See `ModuleContract.shapes_of`."""
+        return {"vectors": (batch_size, source_length, part.output_size)}
+
+    @rule
+    def symbol_by_symbol(self) -> None:
+        """A symbol has one vector, wherever it stands: free-running decoding embeds one symbol at a time."""
+        part = self.part()
+        ids = self.draw(part)["ids"]
+        together = part(ids)
+        for symbol, name in enumerate(self.sizes[0].symbols):
+            alone = part(torch.tensor([[symbol]]))[0, 0]
+            same = torch.isclose(together[ids == symbol], alone).all()
+            self.expect(bool(same), f"the vector of {name!r} depends on where it stands or on what stands beside it")
+
+
+def check_embedding(build: Callable[..., Embedding], *, name: str = "", sizes: tuple[Vocabulary] | None = None) -> None:
+    """Hold an embedding against its contract. `build(vocabulary)` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    EmbeddingContract(build, name=name, sizes=sizes).check()

@@ -1,0 +1,120 @@
+"""The contract of a loss, as rules."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqtool.errors import SeqtoolError
+from seqtool.parts.batch import Batch
+from seqtool.parts.loss import Loss
+from seqtool.testing.batches import example_batch, join
+from seqtool.testing.compare import Outputs, difference
+from seqtool.testing.contract import Contract, rule
+
+OUTPUT, HEADS = 11, 2
+
+
+class LossContract(Contract):
+    """`build()` makes the loss."""
+
+    kind = "loss"
+
+    def given(self, batch_size: int = 5, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Batch]:
+        """Logits, weights and a batch whose second row has no real target position."""
+        batch = example_batch(self.generator, batch_size, OUTPUT)
+        shape = (batch_size, batch.target.shape[1])
+        scores = self.randn(batch_size, HEADS, shape[1], batch.source.shape[1])
+        weights = scores.masked_fill(~batch.source_mask[:, None, None], -1e9).softmax(-1)
+        return self.randn(*shape, OUTPUT).to(dtype), weights.to(dtype), batch
+
+    def exercise(self, part: Any) -> Outputs:
+        """See `Contract.exercise`."""
+        self.generator.manual_seed(1)
+        total, count = part(*self.given())
+        return {"sum": total, "count": count}
+
+    @rule
+    def two_scalars(self) -> None:
+        """It returns a sum and a count, two finite scalars; the sum has the dtype of the logits."""
+        part = self.part()
+        for dtype in (torch.float32, torch.float64):
+            total, count = part(*self.given(dtype=dtype))
+            for name, value in (("sum", total), ("count", count)):
+                self.expect(value.dim() == 0, f"the {name} has the shape {list(value.shape)}, not []")
+                self.expect(bool(value.isfinite()), f"the {name} is {value.item()}")
+            self.expect(total.dtype == dtype, f"the sum is {total.dtype} where logits are {dtype}")
+
+    @rule
+    def adds_up(self) -> None:
+        """Sums and counts of two batches are those of both joined: a sum, not a mean."""
+        part = self.part()
+        first, second = self.given(5), self.given(3)
+        joined = part(*(torch.cat(pair) for pair in zip(first[:2], second[:2], strict=True)), join(first[2], second[2]))
+        for name, one, other, both in zip(("sum", "count"), part(*first), part(*second), joined, strict=True):
+            found = difference(one + other, both)
+            self.expect(
+                found is None, f"the {name} of two batches joined is {both:.6g}, but {one:.6g} + {other:.6g} = "
+                f"{one + other:.6g}: it must add up over batches of any size"
+            )  # fmt: skip
+
+    @rule
+    def ignores_padding(self) -> None:
+        """What stands at padding of the target changes neither sum nor count, and gets no gradient."""
+        part = self.part()
+        logits, weights, batch = self.given()
+        padding = ~batch.target_mask
+        before = part(logits, weights, batch)
+        logits = logits.masked_fill(padding[:, :, None], 1e3).requires_grad_()
+        target = batch.target.masked_fill(padding, 1)
+        other = Batch(batch.source, batch.source_mask, target, batch.target_mask, batch.alignment)
+        after = part(logits, weights, other)
+        for name, one, two in zip(("sum", "count"), before, after, strict=True):
+            found = difference(one, two)
+            self.expect(found is None, f"the {name} changes with what stands at padding: {found}")
+        (gradient,) = torch.autograd.grad(after[0], logits)
+        self.expect(not gradient[padding].any(), "logits at padding get a gradient")
+        self.expect(bool(gradient[batch.target_mask].any()), "logits get no gradient")
+
+    @rule
+    def no_real_token(self) -> None:
+        """A batch of padding alone gives a sum of zero and a count of zero."""
+        part = self.part()
+        logits, weights, batch = self.given()
+        empty = torch.zeros_like(batch.target_mask)
+        total, count = part(
+            logits, weights, Batch(batch.source, batch.source_mask, batch.target, empty, batch.alignment)
+        )
+        self.expect(float(total) == 0 == float(count), f"padding alone gives the sum {total} and the count {count}")
+
+    @rule
+    def extreme_logits(self) -> None:
+        """Huge logits give a finite sum and finite gradients, in float32."""
+        part = self.part(torch.float32)
+        logits, weights, batch = self.given(dtype=torch.float32)
+        logits = (logits * 1e4).requires_grad_()
+        total, _ = part(logits, weights, batch)
+        (gradient,) = torch.autograd.grad(total, logits)
+        finite = bool(total.isfinite()) and bool(gradient.isfinite().all())
+        self.expect(finite, "the sum or its gradient is not finite when logits are 10000 times as large")
+
+    @rule
+    def without_weights(self) -> None:
+        """Without weights it gives the same kinds of numbers, or says by a `SeqtoolError` that it needs them."""
+        part = self.part()
+        logits, _, batch = self.given()
+        try:
+            total, _ = part(logits, None, batch)
+        except SeqtoolError:
+            return
+        self.expect(bool(total.isfinite()), f"the sum is {total.item()} without weights")
+
+
+def check_loss(build: Callable[..., Loss], *, name: str = "") -> None:
+    """Hold a loss against its contract. `build()` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    LossContract(build, name=name).check()

@@ -1,0 +1,132 @@
+"""The contract of a normalizer, as rules."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from seqtool.parts.normalizer import Normalizer
+from seqtool.parts.types import Tensors
+from seqtool.testing.compare import Outputs, not_finite
+from seqtool.testing.contract import rule
+from seqtool.testing.gradients import GradientContract
+from seqtool.testing.module import BATCH, STEPS
+
+QUERY, MEMORY = 11, 13
+
+
+class NormalizerContract(GradientContract):
+    """`build(query_size)` makes the normalizer. It is used as `Attention` does: scores masked, weights masked."""
+
+    kind = "normalizer"
+    all_sizes = ((QUERY,),)
+    source_axes: ClassVar[dict[str, int]] = {"scores": -1, "memory": 1, "mask": 1}
+    extreme = 1e30
+
+    def inputs(self, part: Normalizer, batch_size: int, source_length: int, steps: int) -> Outputs:
+        """See `ModuleContract.inputs`."""
+        energies = (part.num_energies,) if part.num_energies > 1 else ()
+        return {
+            "scores": self.randn(batch_size, *energies, steps, source_length),
+            "query": self.randn(batch_size, steps, *self.sizes),
+            "memory": self.randn(batch_size, source_length, MEMORY),
+            "mask": self.mask(batch_size, source_length),
+        }
+
+    def run(self, part: Normalizer, inputs: Outputs) -> Outputs:
+        """All steps at once where the normalizer is parallel, else one by one."""
+        return self._run(part, inputs, len(inputs["query"][0]) if part.parallel else 1)
+
+    def run_singly(self, part: Normalizer, inputs: Outputs) -> Outputs:
+        """One step at a time."""
+        return self._run(part, inputs, 1)
+
+    def _run(self, part: Normalizer, inputs: Outputs, stride: int) -> Outputs:
+        weights, state = self._raw(part, inputs, stride)
+        mask = inputs["mask"]
+        fits = weights.dim() == 3 and weights.shape[::2] == mask.shape
+        shown = weights.masked_fill(~mask[:, None], 0) if fits else weights
+        return {"weights": shown, **{f"state[{i}]": x for i, x in enumerate(state)}}
+
+    @staticmethod
+    def _raw(part: Normalizer, inputs: Outputs, stride: int) -> tuple[Tensor, Tensors]:
+        mask, scores = inputs["mask"], inputs["scores"]
+        state = part.start(inputs["memory"], mask)
+        padding = (~mask).reshape(len(mask), *[1] * (scores.dim() - 2), -1)
+        scores = scores.masked_fill(padding, torch.finfo(scores.dtype).min)
+        steps = []
+        for some, query in zip(scores.split(stride, -2), inputs["query"].split(stride, 1), strict=True):
+            weights, state = part(some, mask, query, state)
+            steps.append(weights)
+        return torch.cat(steps, 1), state
+
+    def shapes_of(
+        self, part: Normalizer, batch_size: int, source_length: int, steps: int
+    ) -> dict[str, tuple[int, ...]]:
+        """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
+        inputs = self.draw(part, source_length=source_length, steps=steps)
+        state = part.start(inputs["memory"], inputs["mask"])
+        states = {f"state[{i}]": tuple(x.shape) for i, x in enumerate(state)}
+        return {"weights": (batch_size, steps, source_length), **states}
+
+    @rule
+    def start_as_declared(self) -> None:
+        """`start` returns `num_state` tensors, `[B, ...]` each, and `forward` keeps their number."""
+        part = self.part()
+        inputs = self.draw(part)
+        state = part.start(inputs["memory"], inputs["mask"])
+        _, after = self._raw(part, inputs, 1)
+        for when, found in (("starts", state), ("goes on", after)):
+            self.expect(
+                len(found) == part.num_state,
+                f"{when} with {len(found)} state tensors, declares num_state = {part.num_state}",
+            )
+        for x in state:
+            self.expect(x.shape[:1] == (BATCH,), f"start returns a tensor {list(x.shape)}, which is not [B, ...]")
+
+    @rule
+    def weights_are_weights(self) -> None:
+        """Weights are finite and not negative, and sum to one over the source where `normalized`."""
+        part = self.part()
+        inputs = self.draw(part)
+        raw, _ = self._raw(part, inputs, STEPS if part.parallel else 1)
+        row = not_finite(raw)
+        self.expect(row is None, f"row {row}'s weights are not finite before they are masked")
+        weights = self.run(part, inputs)["weights"]
+        self.expect(not (weights < 0).any(), "some weights are negative")
+        if not part.normalized:
+            return
+        sums = weights.sum(-1)
+        wanted = inputs["mask"].any(1, keepdim=True).to(sums.dtype).expand_as(sums)
+        wrong = (~torch.isclose(sums, wanted, atol=1e-8)).nonzero()
+        if len(wrong):
+            row, step = wrong[0].tolist()
+            self.fail(
+                f"row {row}'s weights sum to {sums[row, step]:.6g} over the source at step {step}, "
+                f"not to {wanted[row, step]:g}, and it declares normalized = True"
+            )
+
+    @rule
+    def steps_at_once(self) -> None:
+        """Where `parallel`, T steps at once equal T single ones: weights, state and gradients."""
+        part = self.part()
+        if not part.parallel:
+            return
+        inputs = self.draw(part)
+        self.expect_equal(
+            self.with_gradients(part, inputs, self.run),
+            self.with_gradients(part, inputs, self.run_singly),
+            lambda name, row, values: (
+                f"row {row}'s {name} differ between {STEPS} steps at once and one by one: {values}"
+            ),
+        )
+
+
+def check_normalizer(build: Callable[..., Normalizer], *, name: str = "", sizes: tuple[int] | None = None) -> None:
+    """Hold a normalizer against its contract. `build(query_size)` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    NormalizerContract(build, name=name, sizes=sizes).check()

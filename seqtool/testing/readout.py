@@ -1,0 +1,51 @@
+"""The contract of a readout, as rules."""
+
+from collections.abc import Callable
+
+import torch
+
+from seqtool.parts.readout import Readout
+from seqtool.testing.compare import Outputs
+from seqtool.testing.contract import rule
+from seqtool.testing.gradients import GradientContract
+
+FEATURE, OUTPUT = 11, 17
+
+
+class ReadoutContract(GradientContract):
+    """`build(feature_size, output_size)` makes the readout."""
+
+    kind = "readout"
+    all_sizes = ((FEATURE, OUTPUT),)
+
+    def inputs(self, part: Readout, batch_size: int, source_length: int, steps: int) -> Outputs:
+        """See `ModuleContract.inputs`."""
+        return {"features": self.randn(batch_size, steps, self.sizes[0])}
+
+    def run(self, part: Readout, inputs: Outputs) -> Outputs:
+        """`forward`."""
+        return {"logits": part(inputs["features"])}
+
+    def shapes_of(self, part: Readout, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
+        """See `ModuleContract.shapes_of`."""
+        return {"logits": (batch_size, steps, self.sizes[1])}
+
+    @rule
+    def steps_at_once(self) -> None:
+        """T steps at once equal T single ones: free-running decoding reads out one at a time."""
+        part = self.part()
+        features = self.draw(part)["features"]
+        self.expect_equal(
+            {"logits": part(features)},
+            {"logits": torch.cat([part(step) for step in features.split(1, 1)], 1)},
+            lambda name, row, values: f"row {row}'s {name} differ between all steps and one by one: {values}",
+        )
+
+
+def check_readout(build: Callable[..., Readout], *, name: str = "", sizes: tuple[int, int] | None = None) -> None:
+    """Hold a readout against its contract. `build(feature_size, output_size)` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    ReadoutContract(build, name=name, sizes=sizes).check()

@@ -1,0 +1,139 @@
+"""The contract of a scorer, as rules."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from seqtool.parts.scorer import Scorer
+from seqtool.parts.types import Tensors
+from seqtool.testing.compare import Outputs
+from seqtool.testing.contract import rule
+from seqtool.testing.gradients import GradientContract
+from seqtool.testing.module import BATCH, STEPS
+
+QUERY, MEMORY = 11, 13
+
+
+class ScorerContract(GradientContract):
+    """`build(query_size, memory_size)` makes the scorer; it may refuse unequal sizes by a `PartError`."""
+
+    kind = "scorer"
+    all_sizes = ((QUERY, MEMORY), (QUERY, QUERY))
+    source_axes: ClassVar[dict[str, int]] = {"memory": 1, "mask": 1}
+
+    def inputs(self, part: Scorer, batch_size: int, source_length: int, steps: int) -> Outputs:
+        """See `ModuleContract.inputs`."""
+        query_size, memory_size = self.sizes
+        return {
+            "query": self.randn(batch_size, steps, query_size),
+            "memory": self.randn(batch_size, source_length, memory_size),
+            "mask": self.mask(batch_size, source_length),
+        }
+
+    def run(self, part: Scorer, inputs: Outputs) -> Outputs:
+        """All queries at once where the scorer is parallel, else one by one, each followed by `observe`."""
+        if not part.parallel:
+            return self.run_singly(part, inputs)
+        fixed, state = part.start(inputs["memory"], inputs["mask"])
+        scores, state = part.score(inputs["query"], fixed, state)
+        return self._outputs(scores, inputs["mask"], state)
+
+    def run_singly(self, part: Scorer, inputs: Outputs) -> Outputs:
+        """One query at a time; `observe` sees the softmax of the scores."""
+        mask = inputs["mask"]
+        fixed, state = part.start(inputs["memory"], mask)
+        steps = []
+        for query in inputs["query"].split(1, 1):
+            scores, state = part.score(query, fixed, state)
+            steps.append(scores)
+            state = part.observe(self._weights(scores, mask), state)
+        return self._outputs(torch.cat(steps, 1), mask, state)
+
+    @staticmethod
+    def _weights(scores: Tensor, mask: Tensor) -> Tensor:
+        lowest = torch.finfo(scores.dtype).min
+        return scores[:, 0].masked_fill(~mask, lowest).softmax(-1).masked_fill(~mask, 0)
+
+    @staticmethod
+    def _outputs(scores: Tensor, mask: Tensor, state: Tensors) -> Outputs:
+        fits = scores.shape[::2] == mask.shape
+        shown = scores.masked_fill(~mask[:, None], 0) if fits else scores
+        return {"scores": shown, **{f"state[{i}]": x for i, x in enumerate(state)}}
+
+    def shapes_of(self, part: Scorer, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
+        """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
+        inputs = self.draw(part, source_length=source_length, steps=steps)
+        _, state = part.start(inputs["memory"], inputs["mask"])
+        states = {f"state[{i}]": tuple(x.shape) for i, x in enumerate(state)}
+        return {"scores": (batch_size, steps, source_length), **states}
+
+    @rule
+    def rows_of_tensors(self) -> None:
+        """`fixed` and `state` are flat tuples of `[B, ...]` tensors, so that a search can select rows."""
+        part = self.part()
+        inputs = self.draw(part)
+        fixed, state = part.start(inputs["memory"], inputs["mask"])
+        _, after = part.score(inputs["query"][:, :1], fixed, state)
+        self.expect(len(after) == len(state), f"starts with {len(state)} state tensors, goes on with {len(after)}")
+        for name, tensors in (("fixed", fixed), ("state", state)):
+            for i, x in enumerate(tensors):
+                self.expect(isinstance(x, Tensor), f"{name}[{i}] is {type(x).__name__}, not a tensor")
+                self.expect(x.shape[:1] == (BATCH,), f"{name}[{i}] has the shape {list(x.shape)}, not [B, ...]")
+
+    @rule
+    def finite_at_padding(self) -> None:
+        """Scores at padding are finite: masking is not the scorer's work."""
+        part = self.part()
+        inputs = self.draw(part)
+        fixed, state = part.start(inputs["memory"], inputs["mask"])
+        scores, _ = part.score(inputs["query"][:, :1], fixed, state)
+        self.expect(bool(scores.isfinite().all()), "scores at padding are not finite; leave masking to Attention")
+
+    @rule
+    def steps_at_once(self) -> None:
+        """Where `parallel`, T queries at once equal T single ones: scores, state and gradients."""
+        part = self.part()
+        if not part.parallel:
+            return
+        inputs = self.draw(part)
+        self.expect_equal(
+            self.with_gradients(part, inputs, self.run),
+            self.with_gradients(part, inputs, self.run_singly),
+            lambda name, row, values: (
+                f"row {row}'s {name} differ between {STEPS} queries at once and one by one: {values}"
+            ),
+        )
+
+    @rule
+    def reads_what_it_says(self) -> None:
+        """Scores depend on what the memory holds if, and only if, `reads_memory`."""
+        part = self.part()
+        found = self.with_gradients(part, self.draw(part), self.run)
+        reads = bool(found["gradients of memory"].any())
+        what = "depend" if reads else "do not depend"
+        self.expect(
+            reads == part.reads_memory, f"scores {what} on the memory, and reads_memory is {part.reads_memory}"
+        )
+
+    @rule
+    def observes_in_order(self) -> None:
+        """A scorer whose `observe` changes the state is not `parallel`."""
+        part = self.part()
+        inputs = self.draw(part)
+        fixed, state = part.start(inputs["memory"], inputs["mask"])
+        scores, state = part.score(inputs["query"][:, :1], fixed, state)
+        after = part.observe(self._weights(scores, inputs["mask"]), state)
+        self.expect(len(after) == len(state), f"observe turns {len(state)} state tensors into {len(after)}")
+        moved = any(not torch.equal(x, y) for x, y in zip(state, after, strict=True))
+        self.expect(not (part.parallel and moved), "observe changes the state, and yet parallel is True")
+
+
+def check_scorer(build: Callable[..., Scorer], *, name: str = "", sizes: tuple[int, int] | None = None) -> None:
+    """Hold a scorer against its contract. `build(query_size, memory_size)` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    ScorerContract(build, name=name, sizes=sizes).check()

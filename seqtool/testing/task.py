@@ -1,0 +1,163 @@
+"""The contract of a task, as rules."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from seqtool.parts.batch import Batch
+from seqtool.parts.task import Split, Task
+from seqtool.testing.compare import Outputs, is_prefix
+from seqtool.testing.contract import Contract, rule
+
+BATCH = 13
+CPU = torch.device("cpu")
+
+
+class TaskContract(Contract):
+    """`build()` makes the task."""
+
+    kind = "task"
+
+    def exercise(self, part: Any) -> Outputs:
+        """See `Contract.exercise`."""
+        return _tensors(_draw(part))
+
+    def _both_splits(self, part: Task) -> list[Batch]:
+        return [_draw(part, split=split, k=k) for split in ("train", "valid") for k in range(3)]
+
+    @rule
+    def batches_by_number(self) -> None:
+        """A batch is a function of (split, seed, rank, k) alone, whatever was drawn before."""
+        part, other = self.part(), self.part()
+        first = _draw(part, k=2)
+        for k in (0, 1, 5):
+            _draw(part, k=k, seed=k)
+        for again, where in ((_draw(part, k=2), "after others were drawn"), (_draw(other, k=2), "in another task")):
+            found = _changed(first, again)
+            self.expect(found is None, f"batch 2 of seed 0 has another {found} {where}")
+
+    @rule
+    def batches_differ(self) -> None:
+        """Training batches of other numbers, seeds and ranks are other batches."""
+        part = self.part()
+        first = _draw(part)
+        for what, other in (("k", _draw(part, k=1)), ("seed", _draw(part, seed=1)), ("rank", _draw(part, rank=1))):
+            self.expect(_changed(first, other) is not None, f"batches do not differ between {what} 0 and {what} 1")
+
+    @rule
+    def validation_is_common(self) -> None:
+        """Validation batches are equal for every seed and rank, differ by number, and are not training's."""
+        part = self.part()
+        first = _draw(part, split="valid")
+        for what, other in (
+            ("seed", _draw(part, split="valid", seed=1)),
+            ("rank", _draw(part, split="valid", rank=1)),
+        ):
+            found = _changed(first, other)
+            self.expect(found is None, f"validation's {found} differs between {what} 0 and {what} 1")
+        self.expect(_changed(first, _draw(part, split="valid", k=1)) is not None, "validation batches 0 and 1 are one")
+        self.expect(_changed(first, _draw(part)) is not None, "the first validation batch is the first to train on")
+
+    @rule
+    def shapes(self) -> None:
+        """Sizes and dtypes are those of `Batch`, and no target is longer than `max_target_length`."""
+        part = self.part()
+        for size in (BATCH, 1):
+            batch = _draw(part, batch_size=size)
+            source, target = batch.source.shape[:2], batch.target.shape[:2]
+            self.expect(source[0] == size == target[0], f"asked for {size} examples, it draws {source[0]}")
+            for name, found, wanted in (
+                ("source_mask", batch.source_mask.shape, source),
+                ("target_mask", batch.target_mask.shape, target),
+                ("alignment", batch.alignment.shape, target),
+            ):
+                self.expect(found == wanted, f"{name} has the shape {list(found)}, not {list(wanted)}")
+            longest = int(batch.target_mask.sum(1).max())
+            self.expect(
+                longest <= part.max_target_length,
+                f"a target has {longest} symbols, and max_target_length is {part.max_target_length}",
+            )
+            for name in ("source", "target", "alignment"):
+                x = getattr(batch, name)
+                ids = x.dtype == torch.int64 or (x.dim() == 3 and x.is_floating_point())
+                self.expect(ids, f"{name} is {x.dtype} {list(x.shape)}, neither int64 ids nor vectors")
+
+    @rule
+    def masks_are_prefixes(self) -> None:
+        """Masks are bool, and the real positions of a row come first; ids at padding are 0."""
+        for batch in self._both_splits(self.part()):
+            for side in ("source", "target"):
+                x, mask = getattr(batch, side), getattr(batch, f"{side}_mask")
+                self.expect(mask.dtype == torch.bool, f"{side}_mask is {mask.dtype}, not bool")
+                self.expect(is_prefix(mask), f"{side}_mask has a real position after padding")
+                self.expect(not x[~mask].any(), f"{side} is not 0 at padding")
+
+    @rule
+    def ids_in_vocabulary(self) -> None:
+        """Ids are in their vocabulary; a target has symbols that may be predicted, so never the start symbol."""
+        part = self.part()
+        self.expect(part.target_vocabulary.start is not None, "the target vocabulary has no start symbol")
+        sides = (
+            ("source", len(part.source_vocabulary)),
+            ("target", part.target_vocabulary.num_outputs),
+        )
+        for batch in self._both_splits(part):
+            for side, count in sides:
+                x, mask = getattr(batch, side), getattr(batch, f"{side}_mask")
+                if x.dim() == 2:
+                    real = x[mask]
+                    wrong = real[(real < 0) | (real >= count)].tolist()
+                    self.expect(not wrong, f"{side} holds the ids {wrong[:3]}, and ids are 0 to {count - 1}")
+
+    @rule
+    def ends_as_declared(self) -> None:
+        """With the ending "eos" a target ends with its end symbol and has no other; with "fixed" it has none."""
+        part = self.part()
+        end = part.target_vocabulary.end
+        if part.ending == "fixed":
+            self.expect(end is None, "its ending is 'fixed', and yet its target vocabulary has an end symbol")
+            return
+        self.expect(end is not None, "its ending is 'eos', and its target vocabulary has no end symbol")
+        for batch in self._both_splits(part):
+            ends = (batch.target == end) & batch.target_mask
+            last = batch.target_mask & ~torch.nn.functional.pad(batch.target_mask[:, 1:], (0, 1))
+            wrong = (ends != last).any(1).nonzero().flatten().tolist()
+            self.expect(not wrong, f"targets {wrong[:3]} do not end with the end symbol, once and at the end")
+
+    @rule
+    def alignment_is_real(self) -> None:
+        """The gold alignment points to real source positions, or is -1, as it is at padding."""
+        for batch in self._both_splits(self.part()):
+            alignment, real = batch.alignment, batch.target_mask
+            self.expect(bool((alignment[~real] == -1).all()), "the alignment is not -1 at padding of the target")
+            self.expect(bool((alignment >= -1).all()), "the alignment holds numbers below -1")
+            length = batch.source_mask.sum(1, keepdim=True)
+            wrong = (alignment >= length).any(1).nonzero().flatten().tolist()
+            self.expect(not wrong, f"the alignment of examples {wrong[:3]} points beyond the real source positions")
+
+
+def _draw(
+    task: Task, split: Split = "train", k: int = 0, seed: int = 0, rank: int = 0, batch_size: int = BATCH
+) -> Batch:
+    return task.batch(split, k, seed=seed, rank=rank, batch_size=batch_size, device=CPU)
+
+
+def _tensors(batch: Batch) -> Outputs:
+    return {field.name: getattr(batch, field.name) for field in fields(Batch)}
+
+
+def _changed(first: Batch, second: Batch) -> str | None:
+    """The first field in which two batches differ."""
+    theirs = _tensors(second)
+    return next((name for name, x in _tensors(first).items() if not torch.equal(x, theirs[name])), None)
+
+
+def check_task(build: Callable[..., Task], *, name: str = "") -> None:
+    """Hold a task against its contract. `build()` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    TaskContract(build, name=name).check()

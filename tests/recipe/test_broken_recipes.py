@@ -1,0 +1,77 @@
+"""Broken recipes: each told as such, none with a traceback, and the place told is where the fault is."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hostile import hostile
+from mutants import Mutant, mutants
+
+from seqtool.errors import RecipeError
+from seqtool.recipe import load_recipe
+from seqtool.registry import Registry
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SHIPPED = sorted(path.name for path in RECIPES.glob("*.yaml"))
+NUM_MUTANTS = 1500
+NUM_HOSTILE = 500
+
+
+def drawn() -> list[tuple[str, Mutant]]:
+    """`NUM_MUTANTS` of the shipped recipes, drawn evenly over all that was made."""
+    made = [(name, m) for i, name in enumerate(SHIPPED) for m in mutants((RECIPES / name).read_text(), i)]
+    unique = list({mutant.text: (name, mutant) for name, mutant in made}.values())
+    return random.Random(0).sample(unique, min(NUM_MUTANTS, len(unique)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the shipped recipes, so that those that extend others find them."""
+    folder = tmp_path_factory.mktemp("recipes")
+    for name in SHIPPED:
+        folder.joinpath(name).write_bytes((RECIPES / name).read_bytes())
+    return folder
+
+
+def test_mutants_of_shipped_recipes_are_told_at_their_line(folder: Path, registry: Registry) -> None:
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    misses = []
+    sample = drawn()
+    for name, mutant in sample:
+        path = folder / f"mutant_of_{name}"
+        path.write_text(mutant.text, newline="")
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(path, registry=registry)
+            pytest.fail(f"this loads, and has a fault in line {mutant.line} ({mutant.operator}):\n{mutant.text}")
+        first = caught.value.problems[0]
+        assert first.origin is not None
+        total[mutant.operator] += 1
+        if (first.origin.source, first.origin.line) == (str(path), mutant.line):
+            right[mutant.operator] += 1
+        else:
+            misses.append(f"{mutant.operator}, line {mutant.line} of {name}:\n{first}\n")
+    share = right.total() / total.total()
+    table = "\n".join(f"{operator}: {right[operator]} of {total[operator]}" for operator in total)
+    print(f"{share:.4f} of {total.total()} mutants are told at their line\n{table}\n" + "\n".join(misses))
+    assert total.total() == NUM_MUTANTS
+    assert len(total) >= 14
+    assert share >= 0.98, "\n".join(misses)
+
+
+def test_hostile_files_are_refused_with_a_place(tmp_path: Path, registry: Registry) -> None:
+    count = 0
+    for label, path in hostile(tmp_path, NUM_HOSTILE):
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(path, registry=registry)
+            pytest.fail(f"this loads: {label}")
+        for problem in caught.value.problems:
+            assert problem.message
+            assert problem.origin is not None, label
+            assert problem.origin.source.startswith(str(tmp_path)), label
+            assert problem.origin.line >= 1, label
+            assert len(str(problem)) < 5000, label
+        assert caught.value.exit_code == 2
+        count += 1
+    assert count == NUM_HOSTILE

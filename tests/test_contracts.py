@@ -1,0 +1,103 @@
+"""Every registered part keeps the contract of its kind: a new part is tested by existing."""
+
+from functools import partial
+
+import pytest
+
+from seqtool.kinds import KINDS
+from seqtool.nn.attention import Attention
+from seqtool.registry import Registered, default_registry
+from seqtool.testing import CONTRACTS, STAND_INS, check, example_options, variations
+from seqtool.testing.contract import Contract
+
+PARTS = default_registry().parts()
+RULES = [
+    pytest.param(part, rule, id=f"{part.kind}/{part.name}-{rule}")
+    for part in PARTS
+    for rule in CONTRACTS[part.kind].rules()
+]
+
+
+def ids(part: Registered) -> str:
+    return f"{part.kind}/{part.name}"
+
+
+def pairs(first: str, second: str) -> list[object]:
+    parts = [default_registry().parts(kind) for kind in (first, second)]
+    return [pytest.param(a, b, id=f"{a.name}-{b.name}") for a in parts[0] for b in parts[1]]
+
+
+def filled(part: Registered) -> partial[object]:
+    """A slot filled with a part, as a recipe would."""
+    cls = part.load()
+    return partial(cls, **example_options(cls))
+
+
+def test_every_kind_has_parts_and_a_contract() -> None:
+    assert {part.kind for part in PARTS} == set(KINDS)
+    assert set(CONTRACTS) == {*KINDS, "attention"}
+
+
+def test_every_rule_says_what_it_asks() -> None:
+    for contract in CONTRACTS.values():
+        for name, summary in contract.rules().items():
+            assert summary.endswith((".", ":")), f"{contract.__name__}.{name}"
+
+
+@pytest.mark.parametrize(("part", "rule"), RULES)
+def test_part_keeps_rule(part: Registered, rule: str) -> None:
+    check(part.kind, filled(part), name=part.name, rules=[rule])
+
+
+@pytest.mark.parametrize("part", PARTS, ids=ids)
+def test_part_keeps_contract_with_other_options(part: Registered) -> None:
+    cls = part.load()
+    base = example_options(cls)
+
+    def contract(options: dict[str, object], name: str = part.name) -> Contract:
+        return CONTRACTS[part.kind](partial(cls, **options), name=name)
+
+    for change in variations(cls, lambda options: contract(options).part()):
+        contract(base | change, name=f"{part.name} with {change}").check()
+
+
+@pytest.mark.parametrize("kind", STAND_INS)
+def test_stand_ins_keep_the_contracts(kind: str) -> None:
+    check(kind, STAND_INS[kind])
+
+
+@pytest.mark.parametrize(("scorer", "normalizer"), pairs("scorer", "normalizer"))
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.filterwarnings("ignore:.*takes scores as logarithms")
+def test_attention_of_any_scorer_and_normalizer(
+    scorer: Registered, normalizer: Registered, heads: int
+) -> None:
+    build = partial(Attention, scorer=filled(scorer), normalizer=filled(normalizer), heads=heads)
+    check("attention", build, name=f"{scorer.name} + {normalizer.name}, {heads} heads")
+
+
+@pytest.mark.parametrize(("encoder", "cell"), pairs("encoder", "cell"))
+def test_encoder_with_any_cell(encoder: Registered, cell: Registered) -> None:
+    cls = encoder.load()
+    options = example_options(cls)
+    if "cell" in options:
+        check("encoder", partial(cls, **options | {"cell": filled(cell)}), name=f"{encoder.name} of {cell.name}")
+
+
+@pytest.mark.parametrize(("decoder", "cell"), pairs("decoder", "cell"))
+def test_decoder_with_any_cell(decoder: Registered, cell: Registered) -> None:
+    cls = decoder.load()
+    options = example_options(cls)
+    if "cell" in options:
+        check("decoder", partial(cls, **options | {"cell": filled(cell)}), name=f"{decoder.name} of {cell.name}")
+
+
+@pytest.mark.parametrize(("decoder", "scorer"), pairs("decoder", "scorer"))
+def test_decoder_with_any_scorer(decoder: Registered, scorer: Registered) -> None:
+    cls = decoder.load()
+    options = example_options(cls)
+    if "attention" in options:
+        attention = partial(Attention, scorer=filled(scorer), normalizer=STAND_INS["normalizer"])
+        build = partial(cls, **options | {"attention": attention})
+        size = STAND_INS["cell"].output_size
+        check("decoder", build, name=f"{decoder.name} with {scorer.name}", sizes=(11, size, (2, size), 17))
