@@ -30,10 +30,11 @@ class LocationAware(Scorer):
         self.gain = nn.Parameter(torch.tensor(2.0))
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        return (self.map(memory),), (mask / mask.sum(1, keepdim=True).clamp(min=1),)
+        real = mask.to(memory.dtype)
+        return (self.map(memory),), (real / real.sum(1, keepdim=True).clamp(min=1),)
 
     def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        return query @ fixed[0].transpose(1, 2) + self.gain * state[0].to(query.dtype)[:, None], state
+        return query @ fixed[0].transpose(1, 2) + self.gain * state[0][:, None], state
 
     def observe(self, weights: Tensor, state: Tensors) -> Tensors:
         return (weights,)
@@ -62,9 +63,7 @@ class Gated(Normalizer):
     def start(self, memory: Tensor, mask: Tensor) -> Tensors:
         return (memory.new_zeros(mask.shape),)
 
-    def forward(
-        self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors
-    ) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
         first, second = scores.unbind(1)
         weights = first.softmax(-1) * second.sigmoid() + state[0][:, None] / 2
         weights = weights.masked_fill(~mask[:, None], 0)
@@ -162,7 +161,7 @@ def test_location_aware_by_loops(heads: int) -> None:
     torch.testing.assert_close(last[0].reshape(BATCH, heads, SOURCE), weights[:, :, -1])
     if heads > 1:
         return
-    w, gain = attention.scorers[0].map.weight.tolist(), float(attention.scorers[0].gain)
+    w, gain = attention.scorers[0].map.weight.tolist(), attention.scorers[0].gain.item()
     for row, length in enumerate(LENGTHS):
         h = memory[row, :length].tolist()
         seen = [1 / length] * length if length else []

@@ -69,9 +69,7 @@ def test_stand_ins_keep_the_contracts(kind: str) -> None:
 @pytest.mark.parametrize(("scorer", "normalizer"), pairs("scorer", "normalizer"))
 @pytest.mark.parametrize("heads", [1, 2])
 @pytest.mark.filterwarnings("ignore:.*takes scores as logarithms")
-def test_attention_of_any_scorer_and_normalizer(
-    scorer: Registered, normalizer: Registered, heads: int
-) -> None:
+def test_attention_of_any_scorer_and_normalizer(scorer: Registered, normalizer: Registered, heads: int) -> None:
     build = partial(Attention, scorer=filled(scorer), normalizer=filled(normalizer), heads=heads)
     check("attention", build, name=f"{scorer.name} + {normalizer.name}, {heads} heads")
 

@@ -136,16 +136,9 @@ def test_bidirectional_encoder(name: str) -> None:
             assert_close(found[row], wanted)
 
 
-def plain_scorer(part: nn.Module) -> Callable[[Vector, Matrix], Vector]:
-    """The equation of a scorer, with the parameters of `part`. A window keeps its means between calls."""
-    if hasattr(part, "vector"):
-        w, u, b, v = part.query_map.weight, part.key_map.weight, part.key_map.bias, part.vector.weight[0]
-        return partial(eq.additive, w=w.tolist(), u=u.tolist(), b=b.tolist(), v=v.tolist())
-    if hasattr(part, "components"):
-        return Moving(part)
-    if hasattr(part, "map"):
-        return partial(eq.general, w=part.map.weight.tolist())
-    return eq.scaled_dot if hasattr(part, "scale") else eq.dot
+def plain_additive(part: Any) -> Callable[[Vector, Matrix], Vector]:
+    w, u, b, v = part.query_map.weight, part.key_map.weight, part.key_map.bias, part.vector.weight[0]
+    return partial(eq.additive, w=w.tolist(), u=u.tolist(), b=b.tolist(), v=v.tolist())
 
 
 class Moving:
@@ -166,6 +159,15 @@ class Moving:
         return scores
 
 
+PLAIN: dict[str, Callable[[Any], Callable[[Vector, Matrix], Vector]]] = {
+    "additive": plain_additive,
+    "dot": lambda part: eq.dot,
+    "scaled_dot": lambda part: eq.scaled_dot,
+    "general": lambda part: partial(eq.general, w=part.map.weight.tolist()),
+    "gmm": Moving,
+}
+"""The equation of a scorer with the parameters of a part, anew for each row."""
+
 SCORERS: dict[str, tuple[str, dict[str, Any], int]] = {
     "additive": ("additive", {"hidden_size": 4}, 5),
     "additive of the query's size": ("additive", {}, 5),
@@ -185,7 +187,7 @@ def test_scorer(case: str) -> None:
     fixed, state = scorer.start(memory, mask())
     scores, state = scorer.score(query, fixed, state)
     for row, length in enumerate(LENGTHS):
-        plain = plain_scorer(scorer)
+        plain = PLAIN[name](scorer)
         wanted = [plain(s, memory[row, :length].tolist()) for s in query[row].tolist()]
         assert_close(scores[row, :, :length], wanted)
         if isinstance(plain, Moving):
@@ -203,9 +205,9 @@ def test_normalizer(name: str) -> None:
         assert_close(weights[row, :, :length], wanted)
 
 
-def plain_attention(part: Attention, memory: Matrix) -> eq.attention.Attend:
+def plain_attention(name: str, part: Attention, memory: Matrix) -> eq.attention.Attend:
     """The equation of an attention of one head with softmax, over one row's memory."""
-    scorer = plain_scorer(part.scorers[0])
+    scorer = PLAIN[name](part.scorers[0])
     return lambda s: eq.attend(scorer, eq.softmax, s, memory, memory, part.memory_size)
 
 
@@ -244,7 +246,7 @@ def test_attend_before(cell: str, scorer: str, bridge: str) -> None:
     decoder, inputs, encoded, features, weights = decoder_case("attend_before", cell, scorer, bridge=bridge)
     step = CELLS[cell](decoder.cell)
     for row, length in enumerate(LENGTHS):
-        attend = plain_attention(decoder.attention, encoded.memory[row, :length].tolist())
+        attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
         state = first_state(decoder, encoded, row)
         for t, y in enumerate(inputs[row].tolist()):
             output, a, state = eq.attend_before(step, attend, y, state[0], state)
@@ -260,7 +262,7 @@ def test_attend_after(cell: str, scorer: str, feeding: bool) -> None:
     decoder, inputs, encoded, features, weights = decoder_case("attend_after", cell, scorer, **options)
     step, w = CELLS[cell](decoder.cell), decoder.combine.weight.tolist()
     for row, length in enumerate(LENGTHS):
-        attend = plain_attention(decoder.attention, encoded.memory[row, :length].tolist())
+        attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
         state, vector = first_state(decoder, encoded, row), [0.0] * 6
         for t, y in enumerate(inputs[row].tolist()):
             vector, a, state = eq.attend_after(step, attend, y, vector if feeding else [], state, w=w)
@@ -286,7 +288,7 @@ def test_plain_decoder(cell: str, repeat: bool) -> None:
 def test_query_of_attend_before(pieces: tuple[str, ...]) -> None:
     decoder, inputs, encoded, features, _ = decoder_case("attend_before", "lstm", "additive", query=pieces)
     step = lstm_step(decoder.cell)
-    attend = plain_attention(decoder.attention, encoded.memory[0].tolist())
+    attend = plain_attention("additive", decoder.attention, encoded.memory[0].tolist())
     state: State = ([0.0] * 5, [0.0] * 5)
     for t, y in enumerate(inputs[0].tolist()):
         named = {"output": state[0], "input": y, "state": joined(*state)}

@@ -8,6 +8,7 @@ from seqtool.errors import Origin, Problem, RecipeError, nearest_name
 from seqtool.recipe.loader import parse_text
 from seqtool.recipe.merge import merge
 from seqtool.recipe.nodes import Node
+from seqtool.recipe.scalars import shorten
 
 MAX_BYTES = 1_000_000
 MAX_PARENTS = 20
@@ -33,7 +34,7 @@ def find_recipe(path_or_name: str | Path) -> Path:
     if _exists(path) and not (path.is_dir() and str(path) in bundled):
         return path
     if str(path_or_name) not in bundled:
-        nearest = nearest_name(path.stem, bundled)
+        nearest = nearest_name(shorten(path.stem), bundled)
         problem = Problem("no such file", (), Origin(str(path)), f"a path, or {', '.join(bundled)}", nearest)
         raise RecipeError([problem])
     return bundled[str(path_or_name)]
@@ -77,8 +78,8 @@ def read_tree(path: Path, text: str) -> Node:
             raise RecipeError([Problem("expected the path of one recipe", ("extends",), extends.origin)])
         parent = chain[-1].parent / extends.value
         if not _exists(parent):
-            message = f"there is no {extends.value!r} beside {chain[-1].name}"
-            near = nearest_name(parent.name, [file.name for file in chain[-1].parent.glob("*.yaml")])
+            message = f"there is no {shorten(extends.value)!r} beside {chain[-1].name}"
+            near = nearest_name(shorten(parent.name), [file.name for file in chain[-1].parent.glob("*.yaml")])
             raise RecipeError([Problem(message, ("extends",), extends.origin, nearest=near)])
         if any(parent.samefile(file) for file in chain):
             names = " -> ".join(file.name for file in [*chain, parent])

@@ -16,6 +16,8 @@ from seqtool.recipe.values import Checked, check_default, check_value
 if TYPE_CHECKING:
     from seqtool.registry import Registered, Registry
 
+_MAX_NAME = 200
+
 
 @dataclass(frozen=True)
 class _Options:
@@ -155,7 +157,7 @@ class Filler:
         return Checked(many(item.value for item in filled), [item.plain for item in filled])
 
     def _find(self, kind: str, named: Node, path: Path) -> "Registered":
-        if not isinstance(named.value, str):
+        if not isinstance(named.value, str) or len(named.value) > _MAX_NAME:
             raise _refusal(f"expected the name of {_a(kind)}, got {found(named)}", path, named.origin)
         try:
             return self.registry.find(kind, named.value)

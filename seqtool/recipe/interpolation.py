@@ -6,8 +6,10 @@ from dataclasses import replace
 from seqtool.errors import Problem, nearest_name
 from seqtool.recipe.loader import MAX_DEPTH, MAX_NODES
 from seqtool.recipe.nodes import Node, Path
+from seqtool.recipe.scalars import shorten
 
 _WHOLE = re.compile(r"\$\{([^${}]+)\}")
+_SHOWN = 5
 
 
 def interpolate(root: Node, problems: list[Problem]) -> Node:
@@ -35,11 +37,11 @@ class _Interpolation:
     def _reference(self, node: Node, text: str, path: Path, trail: tuple[str, ...]) -> Node:
         match = _WHOLE.fullmatch(text)
         if not match:
-            message = f"{text!r}: ${{...}} must be the whole value, such as ${{task.symbols}}"
+            message = f"{shorten(text)!r}: ${{...}} must be the whole value, such as ${{task.symbols}}"
             return self._refuse(node, path, message)
         name = match.group(1).strip()
         if name in trail:
-            return self._refuse(node, path, " -> ".join((*trail, name)) + " goes round in a circle")
+            return self._refuse(node, path, " -> ".join(map(shorten, (*trail, name)[-_SHOWN:])) + " goes round in a circle")
         if len(path) + len(trail) > 2 * MAX_DEPTH or self.count > MAX_NODES:
             return self._refuse(node, path, "${...} within ${...} makes the recipe too large")
         target = self._find(node, name, path)
@@ -53,7 +55,8 @@ class _Interpolation:
         for step in name.split("."):
             known = {str(key): child for key, child in here.children()}
             if step not in known:
-                self._refuse(node, path, f"${{{name}}}: there is no {step!r} in this recipe", nearest_name(step, known))
+                message = f"${{{shorten(name)}}}: there is no {shorten(step)!r} in this recipe"
+                self._refuse(node, path, message, nearest_name(shorten(step), known))
                 return None
             here = known[step]
         return here

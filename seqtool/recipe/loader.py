@@ -18,7 +18,8 @@ from seqtool.recipe.syntax import syntax_place, syntax_words
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 _LINE_SHOWN = 160
-_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MAX_KEY = 200
+_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 class _Places:
@@ -56,9 +57,12 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
         self.problems: list[Problem] = []
         self.depth = 0
         self.count = 0
+        self.scalar: Any = None
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.ScalarEvent):
+            self.scalar = event
         self.count += 1
         self.depth += 1
         _check_limits(self.depth, self.count, self.places.of(event.start_mark))
@@ -67,6 +71,11 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def last_scalar(self) -> Any:
+        """What was read last, where it is a scalar: a token, or an event if the parser took it already."""
+        token = self.tokens[-1] if self.tokens else self.scalar
+        return token if isinstance(token, yaml.ScalarToken | yaml.ScalarEvent) else None
 
 
 class _Converter:
@@ -105,10 +114,12 @@ class _Converter:
                 self._problem(f"a key must be a name, got {words or 'nothing'}; quote it if it is one", origin)
             elif name == "<<":
                 self._problem("merge keys (<<) are not part of recipes: use `extends` or `variants`", origin)
+            elif len(name) > _MAX_KEY:
+                self._problem(f"a key of more than {_MAX_KEY} characters", origin)
             elif name in entries:
                 self._problem(f"key {shorten(name)!r} stands twice, first in line {entries[name].key.line}", origin)
             node = self.convert(raw_value, origin)
-            if isinstance(name, str):
+            if isinstance(name, str) and len(name) <= _MAX_KEY:
                 entries.setdefault(name, node)
         return entries
 
@@ -143,7 +154,7 @@ def parse_text(text: str, source: str) -> Node | None:
     try:
         raw: yaml.Node | None = composer.get_single_node()
     except yaml.MarkedYAMLError as error:
-        place = places.of(syntax_place(error, composer.tokens))
+        place = places.of(syntax_place(error, composer.last_scalar()))
         raise RecipeError([*composer.problems, Problem(syntax_words(error), (), place)]) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # chr() on an escape beyond Unicode, such as "\UFFFFFFFF", is the one known way here.

@@ -11,12 +11,12 @@ def merge(base: Node, over: Node) -> Node:
     A bare name and a mapping with `type` are two forms of one thing, so `lstm` over `{type: lstm, hidden_size: 3}`
     keeps the size, and `gru` over it does not. `null` stays: what it means depends on where it stands.
     """
+    if over.entries is None:
+        named = (base.entries or {}).get("type")
+        keeps = isinstance(over.value, str) and named is not None and same_type(named, over)
+        return replace(base, value={**(base.entries or {}), "type": over}) if keeps else over
     options = _as_part(base)
     if options is None:
-        return over
-    if over.entries is None:
-        if isinstance(over.value, str) and "type" in options and same_type(options["type"], over):
-            return replace(base, value={**options, "type": over})
         return over
     if "type" in options and "type" in over.entries and not same_type(options["type"], over.entries["type"]):
         return over

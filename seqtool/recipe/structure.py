@@ -76,11 +76,11 @@ def _seeds(node: Node | None, problems: list[Problem]) -> Node:
             return _count(count, count.value)
         return _count(node, 1)
     if isinstance(node.value, list):
-        seen = set()
-        for item in node.value:
-            if isinstance(item.value, int) and item.value in seen:
-                _refuse_seeds(item, f"seed {item.value} stands twice", problems)
-            seen.add(item.value if isinstance(item.value, int) else None)
+        numbers = [item for item in node.value if isinstance(item.value, int)]
+        first = {item.value: item for item in reversed(numbers)}
+        twice = next((item for item in numbers if first[item.value] is not item), None)
+        if twice is not None:
+            _refuse_seeds(twice, f"seed {twice.value} stands twice", problems)
     return node
 
 

@@ -32,19 +32,22 @@ def syntax_words(error: yaml.MarkedYAMLError) -> str:
     return f"not YAML: {error.problem or error.context}"
 
 
-def syntax_place(error: yaml.MarkedYAMLError, tokens: list[Any]) -> Any:
-    """The mark of what went wrong: an opener that is never closed, rather than where that was noticed."""
+def syntax_place(error: yaml.MarkedYAMLError, scalar: Any) -> Any:
+    """The mark of what went wrong, rather than of where that was noticed.
+
+    That is an opener that is never closed, or a key without ':' that ran on into the next line: `scalar`, read last.
+    """
     context = error.context or ""
     if error.context_mark is not None and context.startswith(_OPENERS):
         return error.context_mark
-    if "mapping values" in (error.problem or "") and tokens and _stands_first(tokens[-1]):
-        return tokens[-1].start_mark
+    if "mapping values" in (error.problem or "") and scalar is not None and _stands_first(scalar):
+        return scalar.start_mark
     return error.problem_mark or error.context_mark
 
 
-def _stands_first(token: Any) -> bool:
-    """Whether a scalar of several lines begins its line: then it is a key whose ':' is missing."""
-    mark = token.start_mark
-    if not isinstance(token, yaml.ScalarToken) or not token.plain or mark.line == token.end_mark.line:
+def _stands_first(scalar: Any) -> bool:
+    """Whether a plain scalar of several lines begins its line."""
+    mark = scalar.start_mark
+    if scalar.style is not None or mark.line == scalar.end_mark.line:
         return False
     return not mark.buffer[mark.pointer - mark.column : mark.pointer].strip(" ")

@@ -7,7 +7,7 @@ from pathlib import Path
 HEAD = "seqtool: 1\nname: hostile\n"
 GOOD = HEAD + (
     "task: {type: alignment, source_length: 6, target_length: 2, symbols: 4}\n"
-    "model: {decoder: {type: plain, cell: {type: lstm, hidden_size: 3}}, encoder: {type: rnn, cell: lstm}}\n"
+    "model: {decoder: {type: plain, cell: {type: lstm, hidden_size: 3}}, encoder: {type: rnn, cell: {type: lstm, hidden_size: 3}}}\n"
     "train: {steps: 2}\n"
 )
 TOKENS = (
@@ -81,7 +81,7 @@ def many(dice: random.Random) -> str:
         GOOD + "seeds: [" + ", ".join("0" for i in range(count)) + "]",
         GOOD + "seeds: {count: " + "9" * (count % 18 + 1) + "}",
         GOOD + "x" * count,
-        GOOD.replace("lstm", "l" * count),
+        GOOD.replace("lstm", "l" * count, 1),
     ))  # fmt: skip
 
 

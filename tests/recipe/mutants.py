@@ -198,10 +198,10 @@ def missing_entries(text: str, dice: random.Random) -> Iterator[Mutant]:
 
 def required(site: Site) -> bool:
     """Without these a recipe cannot be; variants may leave out what all share."""
-    shared = site.path[0] != "variants" or site.name in ("type", "hidden_size")
+    if site.path[0] == "variants":
+        return site.name == "hidden_size"
     always = {"seqtool", "name", "task", "source_length", "target_length", "steps", "cell", "hidden_size", "scorer"}
-    typed = site.name == "type" and site.path[-2] not in ("optimizer", "encoder")
-    return shared and (typed or site.name in always)
+    return site.name in always or (site.name == "type" and site.path[-2] not in ("optimizer", "encoder"))
 
 
 def bad_references(text: str, dice: random.Random) -> Iterator[Mutant]:

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hostile import hostile
+from hostile import GOOD, hostile
 from mutants import Mutant, mutants
 
 from seqtool.errors import RecipeError
@@ -19,10 +19,14 @@ NUM_HOSTILE = 500
 
 
 def drawn() -> list[tuple[str, Mutant]]:
-    """`NUM_MUTANTS` of the shipped recipes, drawn evenly over all that was made."""
+    """`NUM_MUTANTS` of the shipped recipes, as even over the operators as they allow."""
     made = [(name, m) for i, name in enumerate(SHIPPED) for m in mutants((RECIPES / name).read_text(), i)]
-    unique = list({mutant.text: (name, mutant) for name, mutant in made}.values())
-    return random.Random(0).sample(unique, min(NUM_MUTANTS, len(unique)))
+    unique = {mutant.text: (name, mutant) for name, mutant in made}
+    pools: dict[str, list[tuple[str, Mutant]]] = {}
+    for name, mutant in random.Random(0).sample(list(unique.values()), len(unique)):
+        pools.setdefault(mutant.operator, []).append((name, mutant))
+    turns = [pool[turn] for turn in range(len(unique)) for pool in pools.values() if turn < len(pool)]
+    return turns[:NUM_MUTANTS]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,14 @@ def test_mutants_of_shipped_recipes_are_told_at_their_line(folder: Path, registr
     assert total.total() == NUM_MUTANTS
     assert len(total) >= 14
     assert share >= 0.98, "\n".join(misses)
+
+
+def test_what_is_broken_was_whole_before(folder: Path, tmp_path: Path, registry: Registry) -> None:
+    for name in SHIPPED:
+        load_recipe(folder / name, registry=registry)
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD)
+    load_recipe(path, registry=registry)
 
 
 def test_hostile_files_are_refused_with_a_place(tmp_path: Path, registry: Registry) -> None:

@@ -1,0 +1,57 @@
+"""Where the mathematics allow all target steps at once, nothing loops over them."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import seqtool
+from seqtool.api import Encoded
+
+
+class Counter(TorchDispatchMode):
+    """Counts the operations that torch is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # one cell kernel is one call; on the CPU its backward formula is not what is counted here
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operations(decoder: Any, steps: int) -> int:
+    """How many operations an unroll over `steps` target steps takes."""
+    encoded = Encoded(torch.randn(2, 7, 5), torch.ones(2, 7, dtype=torch.bool), ())
+    calls = 0
+    step = decoder.cell.step
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return step(*arguments)
+
+    decoder.cell.step = counted
+    fixed, state = decoder.start(encoded)
+    with torch.no_grad(), Counter() as counter:
+        features, weights, _ = decoder.unroll(torch.randn(2, steps, 3), fixed, state)
+    del decoder.cell.step
+    assert features.shape == (2, steps, 11)
+    assert weights.shape == (2, 1, steps, 7)
+    assert calls in (0, steps)
+    return counter.count + calls
+
+
+@pytest.mark.parametrize("scorer", ["additive", "general", {"type": "gmm", "components": 2}])
+def test_attend_after_without_input_feeding_has_no_loop(scorer: Any) -> None:
+    options = {"cell": {"type": "rnn", "hidden_size": 11}, "attentional_size": 11, "attention": {"scorer": scorer}}
+    at_once = seqtool.make("decoder/attend_after", 3, 5, (), 4, **options)
+    looping = seqtool.make("decoder/attend_after", 3, 5, (), 4, **options, input_feeding=True)
+    few, many = operations(looping, 4), operations(looping, 40)
+    assert many > 5 * few, "input feeding must loop, or this test counts nothing"
+    # torch's CPU kernel of an RNN itself dispatches a few operations a step; attention and readout none
+    kernel = (operations(at_once, 40) - operations(at_once, 4)) / 36
+    assert kernel < (many - few) / 36 / 3

@@ -1,0 +1,132 @@
+"""Each seeded fault is caught by the contract suite, and named rightly."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import faults
+import pytest
+from seqtool_attention.dot import Dot
+
+from seqtool.kinds import KINDS
+from seqtool.testing import STAND_INS, ContractViolation, check, check_scorer
+
+NORMALIZER = STAND_INS["normalizer"]
+GRU = partial(faults.GRU, hidden_size=5)
+both_ways = partial(partial, cell=GRU, bidirectional=True)
+
+FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
+    "masked after normalising": (
+        "attention",
+        partial(faults.MaskedAfterNormalizing, scorer=faults.General, normalizer=NORMALIZER),
+        r"row 1's context change when padding grows from 3 to 4",
+    ),
+    "keys kept on self": ("scorer", faults.KeysOnSelf, r"use writes on self\.keys"),
+    "kappa added twice": (
+        "scorer",
+        faults.KappaTwice,
+        r"differ between 3 queries at once and one by one",
+    ),
+    "keys of the query": ("scorer", faults.KeysOfTheQuery, r"scores have the shape \[5, 3, 3\], not \[5, 3, 7\]"),
+    "keys mapped the wrong way": ("scorer", faults.KeysMappedTheWrongWay, r"raised RuntimeError: .*shapes cannot be"),
+    "keys detached": ("scorer", faults.DetachedKeys, r"gradient with respect to memory is cut somewhere"),
+    "a scorer that masks": ("scorer", faults.MaskingScorer, r"scores at padding are not finite; leave masking to"),
+    "a mean over padding": ("scorer", faults.SumOverLength, r"row 1's scores change when padding grows from 3 to 4"),
+    "single precision": ("scorer", faults.SinglePrecision, r"scores are torch\.float32 where .* are torch\.float64"),
+    "observe in parallel": ("scorer", faults.ObservesInParallel, r"one by one|observe changes the state"),
+    "softmax over steps": ("normalizer", faults.SoftmaxOverSteps, r"row 0's weights sum to .* at step 0, not to 1"),
+    "softmax of -inf": ("normalizer", faults.SoftmaxOfInfinity, r"row 2's .* not finite"),
+    "dropout while evaluating": ("normalizer", faults.Noisy, r"weights differ the second time"),
+    "padding leaks into the state": (
+        "cell",
+        partial(faults.PaddingInState, hidden_size=5),
+        r"row 1's state\[0\] change when padding grows from 3 to 4",
+    ),
+    "length 1 forgotten": (
+        "cell",
+        partial(faults.LengthOneForgotten, hidden_size=5),
+        r"row 3's state\[0\] differ between unroll and a loop of step \(1 real positions\)",
+    ),
+    "unroll starts anew": (
+        "cell",
+        partial(faults.StartsAnew, hidden_size=5),
+        r"differ when 7 positions are unrolled as 3 and the rest",
+    ),
+    "output of another state": ("cell", faults.OutputOfAnotherState, r"state\[0\] is not the last output"),
+    "backward not reversed": (
+        "encoder",
+        both_ways(faults.BackwardNotReversed),
+        r"memory 5 does not depend on source position 5 in columns \[5, 6, 7, 8, 9\]",
+    ),
+    "reversed with its padding": (
+        "encoder",
+        both_ways(faults.ReversedWithPadding),
+        r"row 1's memory change when padding grows from 3 to 4",
+    ),
+    "final of the last column": (
+        "encoder",
+        partial(faults.FinalOfTheLastColumn, cell=GRU),
+        r"row 1's final\[0\] change when padding grows|is not finite|differ",
+    ),
+    "unroll forgets the state": (
+        "decoder",
+        partial(faults.ForgetsState, cell=STAND_INS["cell"], readout=STAND_INS["readout"]),
+        r"row 0's features differ between unroll and a loop of step",
+    ),
+    "centred over the batch": ("embedding", faults.Centred, r"row 0's vectors change when the row stands alone"),
+    "positions in an embedding": ("embedding", faults.Positional, r"vector of '_' depends on where it stands"),
+    "a mean of losses": ("loss", faults.MeanLoss, r"the sum of two batches joined is .*must add up"),
+    "a loss of padding": ("loss", faults.LossOfPadding, r"the sum changes with what stands at padding"),
+    "a mean of accuracies": ("metric", faults.MeanMetric, r"apart they add up to"),
+    "batches by call order": (
+        "task",
+        partial(faults.RunningGenerator, length=5),
+        r"source differ the second time|batch 2 of seed 0 has another source after others were drawn",
+    ),
+    "validation by seed": (
+        "task",
+        partial(faults.SeededValidation, length=5),
+        r"validation's source differs between seed 0 and seed 1",
+    ),
+    "one batch for all ranks": (
+        "task",
+        partial(faults.SameForEveryRank, length=5),
+        r"batches do not differ between rank 0 and rank 1",
+    ),
+    "alignment off by one": (
+        "task",
+        partial(faults.AlignedOffByOne, length=5),
+        r"points beyond the real source positions",
+    ),
+    "a search that goes on": ("search", faults.GoesOn, r"hypothesis \d+ goes on after the end symbol"),
+    "a symbol too many": ("search", faults.OneTooMany, r"writes 6 symbols where max_length is 5"),
+    "weights of another step": ("search", faults.WeightsShifted, r"weights are not the model's own"),
+    "a schedule that counts": ("schedule", faults.Countdown, r"factors differ the second time"),
+    "uphill": ("optimizer", partial(faults.Uphill, lr=0.01), r"five steps do not lower the loss"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_caught_and_named(fault: str) -> None:
+    kind, build, words = FAULTS[fault]
+    with pytest.raises(ContractViolation, match=words) as caught:
+        check(kind, build)
+    assert str(caught.value).startswith(f"{kind} ")
+
+
+def test_faults_of_every_kind() -> None:
+    assert {kind for kind, _, _ in FAULTS.values()} == {*KINDS, "attention"} - {"readout"}
+
+
+def test_violation_names_the_part() -> None:
+    with pytest.raises(ContractViolation, match=r"^scorer foo: "):
+        check_scorer(faults.KeysOnSelf, name="foo")
+    with pytest.raises(AssertionError, match=r"^scorer KeysOnSelf: "):
+        check_scorer(faults.KeysOnSelf)
+
+
+def test_part_that_refuses_all_sizes() -> None:
+    with pytest.raises(
+        ContractViolation, match=r"PartError: it refuses all sizes that were tried: \(3, 5\): the inner"
+    ):
+        check("scorer", Dot, sizes=(3, 5))

@@ -1,0 +1,108 @@
+"""Tasks against what they say, read in plain loops."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from seqtool.api import Batch, PartError
+from seqtool.registry import default_registry
+
+CPU = torch.device("cpu")
+
+
+def task(name: str, **options: Any) -> Any:
+    return default_registry().find("task", name).load()(**options)
+
+
+def batch_of(made: Any, k: int = 0) -> Batch:
+    return made.batch("train", k, seed=0, rank=0, batch_size=64, device=CPU)
+
+
+def examples(made: Any, batch: Batch) -> list[tuple[list[str], list[str], list[int]]]:
+    """Each example as symbols: source, target, gold alignment, real positions only."""
+    found = []
+    for i in range(len(batch)):
+        source = [made.source_vocabulary.symbols[j] for j in batch.source[i][batch.source_mask[i]].tolist()]
+        target = [made.target_vocabulary.symbols[j] for j in batch.target[i][batch.target_mask[i]].tolist()]
+        found.append((source, target, batch.alignment[i][batch.target_mask[i]].tolist()))
+    return found
+
+
+@pytest.mark.parametrize("ending", ["fixed", "eos"])
+def test_alignment_picks_the_symbols_in_order(ending: str) -> None:
+    made = task("alignment", source_length=13, target_length=5, symbols=3, ending=ending)
+    batch = batch_of(made)
+    assert batch.source.shape == (64, 13)
+    assert batch.target.shape == (64, made.max_target_length)
+    places = set()
+    for source, target, gold in examples(made, batch):
+        filled = [(place, symbol) for place, symbol in enumerate(source) if symbol != "_"]
+        closing = [("</s>", -1)] if ending == "eos" else []
+        assert list(zip(target, gold, strict=True)) == [(symbol, place) for place, symbol in filled] + closing
+        assert len(filled) == 5
+        places.update(gold)
+    assert places - {-1} == set(range(13)), "symbols stand at every place"
+
+
+def test_alignment_of_many_lengths() -> None:
+    made = task(
+        "alignment", source_length=11, target_length=5, min_source_length=7, min_target_length=2, symbols=2, ending="eos"
+    )
+    sources, targets = set(), set()
+    for k in range(4):
+        for source, target, gold in examples(made, batch_of(made, k)):
+            assert [symbol for symbol in source if symbol != "_"] == target[:-1]
+            assert [source[place] for place in gold[:-1]] == target[:-1]
+            assert target[-1] == "</s>"
+            sources.add(len(source))
+            targets.add(len(target) - 1)
+    assert sources == {7, 8, 9, 10, 11}
+    assert targets == {2, 3, 4, 5}
+
+
+def test_a_target_is_never_longer_than_its_own_source() -> None:
+    made = task("alignment", source_length=6, target_length=6, min_source_length=2, min_target_length=1)
+    for source, target, _ in examples(made, batch_of(made)):
+        assert 1 <= len(target) <= len(source)
+
+
+@pytest.mark.parametrize("name", ["copy", "reverse"])
+def test_copy_and_reverse(name: str) -> None:
+    made = task(name, length=9, min_length=4, symbols=30, ending="eos")
+    seen = set()
+    for source, target, gold in examples(made, batch_of(made)):
+        wanted = source if name == "copy" else source[::-1]
+        assert target == [*wanted, "</s>"]
+        assert [source[place] for place in gold[:-1]] == wanted
+        seen.add(len(source))
+    assert seen == {4, 5, 6, 7, 8, 9}
+
+
+def test_symbols_are_about_uniform() -> None:
+    made = task("alignment", source_length=20, target_length=20, symbols=4)
+    counts = torch.bincount(batch_of(made).target.flatten(), minlength=4) / (64 * 20)
+    assert counts.tolist() == pytest.approx([0.25] * 4, abs=0.05)
+
+
+def test_the_blank_is_the_zero_vector() -> None:
+    made = task("alignment", source_length=5, target_length=2, symbols=3)
+    one_hot = default_registry().find("embedding", "one_hot").load()
+    table = one_hot(made.source_vocabulary)(torch.arange(4)[None])[0]
+    assert table.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    targets = one_hot(made.target_vocabulary)(torch.arange(4)[None])[0]
+    assert targets.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], "the start symbol is the zero vector"
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"source_length": 5, "target_length": 6}, "target_length"),
+        ({"source_length": 5, "target_length": 2, "min_source_length": 6}, "min_source_length"),
+        ({"source_length": 5, "target_length": 4, "min_source_length": 3, "min_target_length": 4}, "min_target_length"),
+    ],
+)
+def test_lengths_that_cannot_be(options: dict[str, int], fault: str) -> None:
+    with pytest.raises(PartError) as caught:
+        task("alignment", **options)
+    assert caught.value.option == fault
