@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from seqtool.errors import MisuseError, Origin, Problem, RecipeError
+from seqtool.nn.attention import Attention
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.loss import Loss
 from seqtool.parts.metric import Metric
@@ -48,7 +49,7 @@ def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: An
     registry = registry or default_registry()
     kind, slash, name = spec.partition("/")
     if kind == "attention" and not slash:
-        return reference("attention", options, registry)(*sizes)
+        return reference(Attention, options, registry)(*sizes)
     if not name:
         raise MisuseError(f"make() takes 'kind/name', such as 'scorer/additive', or 'attention'; got {spec!r}")
     return reference(kind, {"type": name, **options}, registry)(*sizes)

@@ -3,17 +3,6 @@
 from typing import Any
 
 import torch
-from seqtool_attention.additive import Additive
-from seqtool_attention.general import General
-from seqtool_attention.gmm import GMM
-from seqtool_attention.softmax import Softmax
-from seqtool_cells.gru import GRU
-from seqtool_decoders.plain import Plain
-from seqtool_encoders.rnn import RNNEncoder
-from seqtool_search.greedy import Greedy
-from seqtool_tasks.copy import Copy
-from seqtool_training.losses import CrossEntropy
-from seqtool_training.metrics import TokenAccuracy
 from torch import Tensor, nn
 
 from seqtool.api import (
@@ -30,6 +19,17 @@ from seqtool.api import (
     lengths,
     reverse_real,
 )
+from seqtool_attention.additive import Additive
+from seqtool_attention.general import General
+from seqtool_attention.gmm import GMM
+from seqtool_attention.softmax import Softmax
+from seqtool_cells.gru import GRU
+from seqtool_decoders.plain import Plain
+from seqtool_encoders.rnn import RNNEncoder
+from seqtool_search.greedy import Greedy
+from seqtool_tasks.copy import Copy
+from seqtool_training.losses import CrossEntropy
+from seqtool_training.metrics import TokenAccuracy
 
 
 class MaskedAfterNormalizing(Attention):
@@ -53,7 +53,7 @@ class KeysOnSelf(General):
 class KappaTwice(GMM):
     def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         scores, (mean,) = super().score(query, fixed, state)
-        delta = self.map(query[:, -1]).chunk(3, -1)[1].exp()
+        delta = self.map(query[:, -1]).chunk(3, -1)[1].clamp(max=15).exp()
         return scores, (mean + delta,)
 
 

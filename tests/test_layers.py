@@ -32,6 +32,7 @@ BASE = {
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "parts": BASE,
+    "equations": set(),
     "nn": BASE | {"parts"},
     "recipe": BASE,
     "rundir": BASE,

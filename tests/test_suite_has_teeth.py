@@ -6,10 +6,10 @@ from typing import Any
 
 import faults
 import pytest
-from seqtool_attention.dot import Dot
 
 from seqtool.kinds import KINDS
 from seqtool.testing import STAND_INS, ContractViolation, check, check_scorer
+from seqtool_attention.dot import Dot
 
 NORMALIZER = STAND_INS["normalizer"]
 GRU = partial(faults.GRU, hidden_size=5)
@@ -19,7 +19,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "masked after normalising": (
         "attention",
         partial(faults.MaskedAfterNormalizing, scorer=faults.General, normalizer=NORMALIZER),
-        r"row 1's context change when padding grows from 3 to 4",
+        r"row 0's context change when padding grows from 0 to 1",
     ),
     "keys kept on self": ("scorer", faults.KeysOnSelf, r"use writes on self\.keys"),
     "kappa added twice": (
@@ -31,16 +31,16 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "keys mapped the wrong way": ("scorer", faults.KeysMappedTheWrongWay, r"raised RuntimeError: .*shapes cannot be"),
     "keys detached": ("scorer", faults.DetachedKeys, r"gradient with respect to memory is cut somewhere"),
     "a scorer that masks": ("scorer", faults.MaskingScorer, r"scores at padding are not finite; leave masking to"),
-    "a mean over padding": ("scorer", faults.SumOverLength, r"row 1's scores change when padding grows from 3 to 4"),
+    "a mean over padding": ("scorer", faults.SumOverLength, r"row 0's scores change when padding grows from 0 to 1"),
     "single precision": ("scorer", faults.SinglePrecision, r"scores are torch\.float32 where .* are torch\.float64"),
-    "observe in parallel": ("scorer", faults.ObservesInParallel, r"one by one|observe changes the state"),
+    "observe in parallel": ("scorer", faults.ObservesInParallel, r"one by one"),
     "softmax over steps": ("normalizer", faults.SoftmaxOverSteps, r"row 0's weights sum to .* at step 0, not to 1"),
     "softmax of -inf": ("normalizer", faults.SoftmaxOfInfinity, r"row 2's .* not finite"),
     "dropout while evaluating": ("normalizer", faults.Noisy, r"weights differ the second time"),
     "padding leaks into the state": (
         "cell",
         partial(faults.PaddingInState, hidden_size=5),
-        r"row 1's state\[0\] change when padding grows from 3 to 4",
+        r"row 0's state\[0\] change when padding grows from 0 to 1",
     ),
     "length 1 forgotten": (
         "cell",
@@ -56,17 +56,17 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "backward not reversed": (
         "encoder",
         both_ways(faults.BackwardNotReversed),
-        r"memory 5 does not depend on source position 5 in columns \[5, 6, 7, 8, 9\]",
+        r"memory 3 does not depend on source position 3 in columns \[5, 6, 7, 8, 9\]",
     ),
     "reversed with its padding": (
         "encoder",
         both_ways(faults.ReversedWithPadding),
-        r"row 1's memory change when padding grows from 3 to 4",
+        r"row 0's memory change when padding grows from 0 to 1",
     ),
     "final of the last column": (
         "encoder",
         partial(faults.FinalOfTheLastColumn, cell=GRU),
-        r"row 1's final\[0\] change when padding grows|is not finite|differ",
+        r"row 0's final\[0\] change when padding grows from 0 to 1",
     ),
     "unroll forgets the state": (
         "decoder",

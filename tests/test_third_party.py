@@ -86,7 +86,7 @@ def test_without_it_the_recipe_is_told_what_is_missing(tmp_path: Path) -> None:
     done = call("seqtool", "validate", RECIPE.name, cwd=tmp_path)
     assert done.returncode == 2
     assert "'windowed'" in done.stderr
-    assert "recipe.yaml:9:" in done.stderr
+    assert "recipe.yaml:10:" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from seqtool.errors import Problem, nearest_name
+from seqtool.errors import Problem, RecipeError, nearest_name
 from seqtool.recipe.loader import MAX_DEPTH, MAX_NODES
 from seqtool.recipe.nodes import Node, Path
 from seqtool.recipe.scalars import shorten
@@ -13,7 +13,11 @@ _SHOWN = 5
 
 
 def interpolate(root: Node, problems: list[Problem]) -> Node:
-    """`root` with every `${a.b}` replaced by what stands at `a.b`; what cannot be is noted and left alone."""
+    """`root` with every `${a.b}` replaced by what stands at `a.b`; what cannot be is noted, and is null.
+
+    Raises:
+        RecipeError: it grows without end.
+    """
     return _Interpolation(root, problems).resolve(root, (), ())
 
 
@@ -41,9 +45,12 @@ class _Interpolation:
             return self._refuse(node, path, message)
         name = match.group(1).strip()
         if name in trail:
-            return self._refuse(node, path, " -> ".join(map(shorten, (*trail, name)[-_SHOWN:])) + " goes round in a circle")
+            return self._refuse(
+                node, path, " -> ".join(map(shorten, (*trail, name)[-_SHOWN:])) + " goes round in a circle"
+            )
         if len(path) + len(trail) > 2 * MAX_DEPTH or self.count > MAX_NODES:
-            return self._refuse(node, path, "${...} within ${...} makes the recipe too large")
+            message = "${...} within ${...} makes the recipe too large"
+            raise RecipeError([Problem(message, path, node.origin)])
         target = self._find(node, name, path)
         if target is None:
             return replace(node, value=None)

@@ -96,18 +96,19 @@ def load_recipe(
     return Recipe(document["name"], path, text, tuple(document["seeds"]), tuple(overrides), variants)
 
 
-def reference(kind: str, value: Any, registry: "Registry") -> Reference:
-    """The part of that kind that a Python value describes as a recipe would.
+def reference(kind: str | type, value: Any, registry: "Registry") -> Reference:
+    """The part that a Python value describes as a recipe would; slots in it may hold callables that build parts.
 
-    Slots in it may hold callables that build parts. `kind` "attention" is the class of that name, without a `type`.
+    Args:
+        kind: a kind, the value then names one of its parts by `type`; or a class, the value is then its options.
 
     Raises:
         RecipeError: all that is wrong with it.
     """
-    origin = Origin(f"make {kind}")
+    origin = Origin(f"make {kind if isinstance(kind, str) else kind.__name__}")
     filler = Filler(registry)
     node = from_plain(value, origin)
-    return filler.fixed(_attention(), node, ()) if kind == "attention" else filler.part(kind, node, ())
+    return filler.part(kind, node, ()) if isinstance(kind, str) else filler.fixed(kind, node, ())
 
 
 def _parse_overrides(overrides: Sequence[str], problems: list[Problem]) -> list[Override]:
@@ -194,9 +195,3 @@ def _installed() -> "Registry":
     from seqtool.registry import default_registry
 
     return default_registry()
-
-
-def _attention() -> type:
-    from seqtool.nn.attention import Attention
-
-    return Attention

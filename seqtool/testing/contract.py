@@ -94,8 +94,9 @@ class Contract:
 
     def part(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> Any:
         """A new part for evaluation; its parameters differ from how they start, so that no zero hides a fault."""
-        torch.manual_seed(seed)
-        part = self._build()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            part = self._build()
         self.name = self.name or type(part).__name__
         if isinstance(part, nn.Module):
             part = part.to(dtype).eval()

@@ -81,7 +81,7 @@ class ModuleContract(Contract):
             if found is not None:
                 same_shape = value.shape == second[name].shape
                 row = differing_row(value, second[name], tolerance=tolerance) if same_shape else 0
-                self.fail(message(name, row or 0, found))
+                self.fail(message(name, row or 0, found.partition(" in row")[0]))
 
     def expect_finite(self, outputs: Outputs, when: str) -> None:
         """Fail where an output or a gradient is NaN or infinite."""

@@ -113,9 +113,7 @@ class ScorerContract(GradientContract):
         found = self.with_gradients(part, self.draw(part), self.run)
         reads = bool(found["gradients of memory"].any())
         what = "depend" if reads else "do not depend"
-        self.expect(
-            reads == part.reads_memory, f"scores {what} on the memory, and reads_memory is {part.reads_memory}"
-        )
+        self.expect(reads == part.reads_memory, f"scores {what} on the memory, and reads_memory is {part.reads_memory}")
 
     @rule
     def observes_in_order(self) -> None:

@@ -1,0 +1,146 @@
+"""`--set` and `${...}`."""
+
+from collections.abc import Callable
+
+import pytest
+from conftest import WHOLE
+
+from seqtool.errors import Problem
+from seqtool.recipe import Recipe
+
+Load = Callable[..., Recipe]
+Problems = Callable[..., list[Problem]]
+
+TWO = WHOLE + "variants: {a: {}, b: {model: {decoder: {cell: {hidden_size: 5}}}}}\n"
+
+
+def hidden(recipe: Recipe, variant: str = "default") -> object:
+    return recipe.variants[variant].data["model"]["decoder"]["cell"]["hidden_size"]
+
+
+def test_a_flag_goes_over_every_variant_after_its_own_changes(load: Load) -> None:
+    recipe = load(TWO, "model.decoder.cell.hidden_size=8")
+    assert (hidden(recipe, "a"), hidden(recipe, "b")) == (8, 8)
+    assert recipe.overrides == ("model.decoder.cell.hidden_size=8",)
+    origin = recipe.variants["b"].origins["model", "decoder", "cell", "hidden_size"]
+    assert str(origin) == "--set model.decoder.cell.hidden_size=8"
+
+
+def test_a_flag_may_be_for_one_variant(load: Load) -> None:
+    recipe = load(TWO, "variants.b.model.decoder.cell.hidden_size=9", "variants.b.train.steps=1")
+    assert (hidden(recipe, "a"), hidden(recipe, "b")) == (3, 9)
+    assert [variant.train.steps for variant in recipe.variants.values()] == [5, 1]
+
+
+def test_the_last_flag_wins(load: Load) -> None:
+    assert load(WHOLE, "train.steps=6", "train.steps=7").variants["default"].train.steps == 7
+
+
+def test_flags_split_on_the_first_equals_sign_and_read_values_as_recipes_do(load: Load) -> None:
+    task = WHOLE.replace("{type: copy, length: 3}", "{type: plain, copy: 1}")
+    data = (
+        load(task, "task.json=a=b", "task.betas=[0.5, 1e-1]", "task.sizes=auto", "name=60_20").variants["default"].data
+    )
+    assert (data["task"]["json"], data["task"]["betas"], data["name"]) == ("a=b", [0.5, 0.1], "60_20")
+
+
+def test_a_flag_merges_as_a_variant_would(load: Load) -> None:
+    lstm = load(WHOLE, "model.decoder.cell=lstm")
+    assert hidden(lstm) == 3
+    gru = load(WHOLE, "model.decoder.cell={type: gru, hidden_size: 6}").variants["default"].data
+    assert "forget_bias" not in gru["model"]["decoder"]["cell"]
+    changed = load(WHOLE, "model.decoder.cell.type=gru", "model.decoder.cell.hidden_size=2")
+    assert hidden(changed) == 2
+
+
+def test_options_of_a_part_that_is_a_bare_name_or_a_default_can_be_set(load: Load) -> None:
+    flags = ("model.decoder.attention.scorer.type=additive", "model.decoder.attention.scorer.hidden_size=4")
+    data = load(WHOLE, *flags, "train.optimizer.lr=0.5").variants["default"].data
+    assert data["model"]["decoder"]["attention"]["scorer"] == {"type": "attention:additive", "hidden_size": 4}
+    assert (data["train"]["optimizer"]["type"], data["train"]["optimizer"]["lr"]) == ("training:adam", 0.5)
+
+
+def test_steps_into_lists_are_numbers(load: Load, problems: Problems) -> None:
+    text = WHOLE.replace("train: {", "train: {metrics: [token_accuracy, sequence_accuracy], ")
+    data = load(text, "train.metrics.1=token_accuracy", "seeds=[3, 4]", "seeds.0=7").variants["default"].data
+    assert [metric["type"] for metric in data["train"]["metrics"]] == ["training:token_accuracy"] * 2
+    assert data["seeds"] == [7, 4]
+    for step in ("2", "-1", "x", "1.5"):
+        (problem, *_) = problems(text, f"train.metrics.{step}=loss")
+        assert "list of 2" in problem.message
+        assert problem.allowed == "0 to 1"
+
+
+@pytest.mark.parametrize(
+    ("flag", "nearest"),
+    [
+        ("train.stepz=3", "steps"),
+        ("trian.steps=3", ""),
+        ("model.decoder.cell.hiden_size=3", "hidden_size"),
+        ("model.decodr.cell=gru", "decoder"),
+        ("variants.bb.train.steps=3", "b"),
+    ],
+)
+def test_unknown_paths_are_refused_with_the_nearest_name(problems: Problems, flag: str, nearest: str) -> None:
+    (problem,) = problems(TWO, flag)
+    assert str(problem.origin) == f"--set {flag}"
+    assert problem.nearest == nearest or (nearest == "" and problem.allowed)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["", "=", "a", "=3", ".a=3", "a..b=3", "extends=x", "variants.a=3", "variants={}", "train.steps.x=1", "name.x=1"]
+    + ["train.steps=[1", "train.steps=!!int 3", "train.steps=1\n---\n2", "a" + ".a" * 5000 + "=1", "train.steps={a: 1"],
+)
+def test_flags_that_say_nothing_that_can_be_set(problems: Problems, flag: str) -> None:
+    (problem, *_) = problems(TWO, flag)
+    assert str(problem.origin) == f"--set {flag}"
+
+
+def test_problems_of_flags_and_of_the_file_are_told_together(problems: Problems) -> None:
+    found = problems(TWO.replace("steps: 5", "steps: x"), "a", "variants.c.train.steps=1", "task.length=x")
+    assert len(found) == 4
+
+
+def test_a_problem_of_one_variant_is_told_under_its_name(problems: Problems) -> None:
+    (problem,) = problems(TWO, "variants.b.train.steps=0")
+    assert problem.path == ("variants", "b", "train", "steps")
+    (problem,) = problems(TWO, "train.steps=0")
+    assert problem.path == ("train", "steps")
+
+
+def test_a_reference_is_another_value_of_the_same_variant(load: Load) -> None:
+    text = TWO.replace("{steps: 5}", "{steps: '${model.decoder.cell.hidden_size}', log_every: \"${train.steps}\"}")
+    recipe = load(text)
+    assert [variant.train.steps for variant in recipe.variants.values()] == [3, 5]
+    assert [variant.train.log_every for variant in recipe.variants.values()] == [3, 5]
+    assert load(text, "model.decoder.cell.hidden_size=2").variants["b"].train.steps == 2
+    assert load(TWO, "train.steps=${task.length}").variants["a"].data["train"]["steps"] == 3
+
+
+def test_a_reference_may_stand_for_a_whole_part(load: Load) -> None:
+    text = WHOLE.replace("model:\n", "model:\n  encoder: {type: rnn, cell: '${model.decoder.cell}'}\n")
+    model = load(text).variants["default"].data["model"]
+    assert model["encoder"]["cell"] == model["decoder"]["cell"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("${train.steps}", "circle"),
+        ("${train}", "circle"),
+        ("${train.log_every}", "circle"),
+        ("${task.nothing}", "no 'nothing'"),
+        ("${train.batch_size}", "no 'batch_size'"),
+        ("x${task.length}", "whole value"),
+        ("${task.length}${task.length}", "whole value"),
+        ("${}", "whole value"),
+        ("${task.length", "whole value"),
+    ],
+)
+def test_references_that_lead_nowhere(problems: Problems, value: str, words: str) -> None:
+    text = WHOLE.replace("{steps: 5}", f"{{log_every: '${{train.steps}}', steps: '{value}'}}")
+    found = problems(text)
+    assert all(problem.origin is not None and problem.origin.line == 9 for problem in found)
+    assert words in "\n".join(problem.message for problem in found)
+    assert not any("expected" in problem.message for problem in found), "one fault, told once"
