@@ -1,14 +1,15 @@
 """Recipe and registry -> task and model. Wires every size; nothing else knows how parts join."""
 
 import contextlib
+import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from seqtool.errors import MisuseError, Origin, Problem, RecipeError
+from seqtool.errors import MisuseError, Origin, Problem, RecipeError, nearest_name
 from seqtool.nn.attention import Attention
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.loss import Loss
@@ -63,13 +64,13 @@ def assemble(variant: Variant, seed: int) -> Assembly:
     """
     task: Task = variant.task()
     train = variant.train
-    loss, metrics = train.loss or task.loss, train.metrics or list(task.metrics)
-    model = build_model(variant, task, seed)
+    loss = train.loss or reference("loss", task.loss, variant.registry)
+    metrics = train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
     return Assembly(
         task=task,
-        model=model,
-        loss=_by_reference(loss, "loss")(),
-        metrics=dict(_metric(metric) for metric in metrics),
+        model=build_model(variant, task, seed),
+        loss=loss(),
+        metrics={_short_name(metric): metric() for metric in metrics},
         search=train.search(),
     )
 
@@ -135,29 +136,38 @@ def _check_variant(variant: Variant) -> None:
         )
     if not count_parameters(assembly.model):
         raise _problem(variant, ("model",), "this model has nothing to train")
-    build_optimizer(variant, torch.nn.Linear(1, 1))
+    optimizer = build_optimizer(variant, torch.nn.Linear(1, 1))
     build_schedule(variant)
-    train = variant.train
-    mixed = train.precision.endswith("mixed")
-    if mixed and train.clip_norm and train.optimizer.options.get("fused"):
+    train, columns = variant.train, ["valid_loss", *(f"valid_{name}" for name in assembly.metrics)]
+    if train.metrics and len(assembly.metrics) < len(train.metrics):
+        raise _problem(variant, ("train", "metrics"), "two metrics of one name would share a column")
+    monitors: dict[tuple[str, ...], str] = {("train", "monitor"): train.monitor}
+    if train.early_stopping:
+        monitors["train", "early_stopping", "monitor"] = train.early_stopping().monitor
+    for path, monitor in monitors.items():
+        if monitor not in columns:
+            raise _problem(
+                variant, path, f"validation measures no {monitor!r}", columns, nearest_name(monitor, columns)
+            )
+    if train.precision.endswith("mixed") and train.clip_norm and optimizer.defaults.get("fused"):
         message = "a fused optimizer cannot be clipped under mixed precision; set optimizer.fused: false"
         raise _problem(variant, ("train", "clip_norm"), message)
+    if train.tensorboard and not importlib.util.find_spec("tensorboard"):
+        message = "TensorBoard is not installed: pip install 'seqtool[tensorboard]'"
+        raise _problem(variant, ("train", "tensorboard"), message)
 
 
-def _problem(variant: Variant, path: tuple[str, ...], message: str) -> RecipeError:
+def _problem(
+    variant: Variant, path: tuple[str, ...], message: str, allowed: Sequence[str] = (), nearest: str = ""
+) -> RecipeError:
     origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
-    return RecipeError([Problem(message, path, origin)])
+    return RecipeError([Problem(message, path, origin, ", ".join(allowed), nearest)])
 
 
-def _by_reference(part: Any, kind: str) -> Reference:
-    return part if isinstance(part, Reference) else reference(kind, part, default_registry())
-
-
-def _metric(part: Any) -> tuple[str, Metric]:
-    """A metric and the name its column gets: the short one."""
-    found = _by_reference(part, "metric")
-    metric: Metric = found()
-    return found.name.rpartition(":")[2], metric
+def _short_name(part: Any) -> str:
+    """What a metric's column is called."""
+    assert isinstance(part, Reference), "slots of a recipe hold references"
+    return part.name.rpartition(":")[2]
 
 
 @contextlib.contextmanager

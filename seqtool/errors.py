@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_SHOWN = 100
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -85,7 +87,8 @@ class RecipeError(SeqtoolError):
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{count} problems:\n" if count > 1 else ""
-        return head + "\n".join(str(problem) for problem in self.problems)
+        more = f"\n... and {count - _SHOWN} more" if count > _SHOWN else ""
+        return head + "\n".join(str(problem) for problem in self.problems[:_SHOWN]) + more
 
 
 def dotted(path: Iterable[str | int]) -> str:

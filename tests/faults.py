@@ -1,19 +1,12 @@
-"""Parts with one seeded fault each; the contract suite must name it. Kept so that the suite cannot grow dull."""
-
-from typing import Any
+"""Attention, cells, encoders and decoders with one seeded fault each, which the contract suite must name."""
 
 import torch
 from torch import Tensor, nn
 
 from seqtool.api import (
     Attention,
-    Batch,
     Cell,
-    Embedding,
     Encoded,
-    Hypotheses,
-    Schedule,
-    SyntheticTask,
     Tensors,
     last_real,
     lengths,
@@ -26,10 +19,6 @@ from seqtool_attention.softmax import Softmax
 from seqtool_cells.gru import GRU
 from seqtool_decoders.plain import Plain
 from seqtool_encoders.rnn import RNNEncoder
-from seqtool_search.greedy import Greedy
-from seqtool_tasks.copy import Copy
-from seqtool_training.losses import CrossEntropy
-from seqtool_training.metrics import TokenAccuracy
 
 
 class MaskedAfterNormalizing(Attention):
@@ -172,110 +161,3 @@ class ForgetsState(Plain):
     def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
         _, fresh = self.cell.start(len(inputs), inputs)
         return super().unroll(inputs, fixed, fresh)
-
-
-class Centred(nn.Embedding, Embedding):
-    output_size = 5
-
-    def __init__(self, vocabulary: Any) -> None:
-        super().__init__(len(vocabulary), 5)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        vectors = super().forward(ids)
-        return vectors - vectors.mean(0, keepdim=True)
-
-
-class Positional(Centred):
-    def forward(self, ids: Tensor) -> Tensor:
-        return nn.Embedding.forward(self, ids) + torch.arange(ids.shape[1])[:, None] / 10
-
-
-class MeanLoss(CrossEntropy):
-    def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
-        total, count = super().forward(logits, weights, batch)
-        return total / count.clamp(min=1), count
-
-
-class LossOfPadding(CrossEntropy):
-    def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
-        everywhere = torch.ones_like(batch.target_mask)
-        total, _ = super().forward(
-            logits,
-            weights,
-            Batch(batch.source, batch.source_mask, batch.target, everywhere, batch.alignment),
-        )
-        return total, batch.target_mask.sum()
-
-
-class MeanMetric(TokenAccuracy):
-    def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
-        right, total = super().sums(predicted, batch)
-        return torch.stack([right / total.clamp(min=1), torch.ones_like(total)])
-
-
-class RunningGenerator(Copy):
-    def __init__(self, *, length: int) -> None:
-        super().__init__(length=length)
-        self.generator = torch.Generator().manual_seed(0)
-
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
-        return super().draw(batch_size, self.generator)
-
-
-class SeededValidation(Copy):
-    def batch(self, split: Any, k: int, *, seed: int, rank: int, **options: Any) -> Batch:
-        return SyntheticTask.batch(self, split, k + 100 * seed, seed=seed, rank=rank, **options)
-
-
-class SameForEveryRank(Copy):
-    def batch(self, split: Any, k: int, *, seed: int, rank: int, **options: Any) -> Batch:
-        return SyntheticTask.batch(self, split, k, seed=seed, rank=0, **options)
-
-
-class AlignedOffByOne(Copy):
-    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
-        batch = super().draw(batch_size, generator)
-        shifted = torch.where(batch.target_mask, batch.alignment + 1, -1)
-        return Batch(batch.source, batch.source_mask, batch.target, batch.target_mask, shifted)
-
-
-class GoesOn(Greedy):
-    def search(self, model: Any, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
-        open_model = _Endless(model)
-        return super().search(open_model, source, source_mask, max_length)
-
-
-class _Endless:
-    def __init__(self, model: Any) -> None:
-        vocabulary = model.target_vocabulary
-        self.start, self.step = model.start, model.step
-        self.target_vocabulary = type(vocabulary)(vocabulary.symbols, start=vocabulary.start)
-
-
-class OneTooMany(Greedy):
-    def search(self, model: Any, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
-        return super().search(model, source, source_mask, max_length + 1)
-
-
-class WeightsShifted(Greedy):
-    def search(self, model: Any, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
-        found = super().search(model, source, source_mask, max_length)
-        return found if found.weights is None else found._replace(weights=found.weights.roll(1, 3))
-
-
-class Countdown(Schedule):
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def factor(self, step: int) -> float:
-        self.left -= 1
-        return max(0.0, float(self.left))
-
-
-class Uphill(torch.optim.SGD):
-    def step(self, closure: Any = None) -> None:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.grad.neg_()
-        super().step(closure)

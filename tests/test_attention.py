@@ -5,69 +5,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from attention_fakes import Bilinear, Gated, LocationAware, Window
+from torch import Tensor
 
 from seqtool import equations as eq
 from seqtool.errors import PartError
 from seqtool.nn.attention import Attention
-from seqtool.parts.normalizer import Normalizer
-from seqtool.parts.scorer import Scorer
 from seqtool.parts.types import Tensors
 from seqtool.testing import STAND_INS, check_attention, check_normalizer, check_scorer
 
 LENGTHS = (7, 1, 0, 4, 6)
 BATCH, SOURCE, STEPS, QUERY, MEMORY = 5, 7, 3, 6, 4
-
-
-class LocationAware(Scorer):
-    """e_ij = s_i . W h_j + g a_{i-1,j}: looks at the previous weights, which start uniform over real positions."""
-
-    parallel = False
-
-    def __init__(self, query_size: int, memory_size: int) -> None:
-        super().__init__()
-        self.map = nn.Linear(memory_size, query_size, bias=False)
-        self.gain = nn.Parameter(torch.tensor(2.0))
-
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        real = mask.to(memory.dtype)
-        return (self.map(memory),), (real / real.sum(1, keepdim=True).clamp(min=1),)
-
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        return query @ fixed[0].transpose(1, 2) + self.gain * state[0][:, None], state
-
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
-        return (weights,)
-
-
-class Bilinear(Scorer):
-    def __init__(self, query_size: int, memory_size: int) -> None:
-        super().__init__()
-        self.map = nn.Linear(memory_size, query_size, bias=False)
-
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        return query @ self.map(fixed[0]).transpose(1, 2), state
-
-
-class Gated(Normalizer):
-    """Two energies: softmax of the first, gated by the second, plus half of the last step's weights."""
-
-    parallel = False
-    normalized = False
-    num_energies = 2
-    num_state = 1
-
-    def __init__(self, query_size: int) -> None:
-        super().__init__()
-
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
-        return (memory.new_zeros(mask.shape),)
-
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
-        first, second = scores.unbind(1)
-        weights = first.softmax(-1) * second.sigmoid() + state[0][:, None] / 2
-        weights = weights.masked_fill(~mask[:, None], 0)
-        return weights, (weights[:, -1],)
 
 
 def build(*, scorer: Any = Bilinear, normalizer: Any = STAND_INS["normalizer"], heads: int = 1) -> Attention:
@@ -186,6 +134,30 @@ def test_two_energies_by_loops() -> None:
             before = [a * g + b / 2 for a, g, b in zip(eq.softmax(first), gates, before, strict=True)]
             assert_close(weights[row, 0, step, :length], before)
         assert_close(last[row, :length], before)
+
+
+def test_two_energies_move_each_by_itself() -> None:
+    check_scorer(Window)
+    attention, (query, memory, mask) = build(scorer=Window, normalizer=Gated), given()
+    _, weights, (*means, _) = attention(query, *attention.start(memory, mask))
+    speeds = [scorer.speed.weight[0].tolist() for scorer in attention.scorers]
+    for row, length in enumerate(LENGTHS):
+        moved, before = [0.0, 0.0], [0.0] * length
+        for step, s in enumerate(query[row].tolist()):
+            moved = [m + eq.vectors.inner(v, s) for m, v in zip(moved, speeds, strict=True)]
+            first, second = ([-((j - m) ** 2) for j in range(length)] for m in moved)
+            gates = [eq.vectors.sigmoid(e) for e in second]
+            before = [a * g + b / 2 for a, g, b in zip(eq.softmax(first), gates, before, strict=True)]
+            assert_close(weights[row, 0, step, :length], before)
+        for mean, wanted in zip(means, moved, strict=True):
+            assert_close(mean[row], wanted)
+
+
+def test_heads_of_a_scorer_that_ignores_the_memory_map_no_keys() -> None:
+    attention, (query, memory, mask) = build(scorer=Window, heads=2), given()
+    context, _, _ = attention(query, *attention.start(memory, mask))
+    context.sum().backward()
+    assert all(parameter.grad is not None for parameter in attention.parameters())
 
 
 def test_two_energies_of_a_scorer_with_state_have_a_state_each() -> None:

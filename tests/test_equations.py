@@ -1,96 +1,19 @@
-"""Every part against the equations in plain Python, float64, with the part's own random parameters."""
+"""Cells, encoders, scorers and normalizers against the equations in plain Python, float64, random parameters."""
 
 import math
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from oracle import CELLS, LENGTHS, PLAIN, SOURCE, STEPS, Moving, assert_close, build, gates, mask, randn
 
 import seqtool.equations
 from seqtool import equations as eq
-from seqtool.equations.vectors import Matrix, Vector, joined, plus, sigmoid, times
-from seqtool.nn.attention import Attention
-from seqtool.parts.cell import Cell
-from seqtool.parts.decoder import Decoder
-from seqtool.parts.types import Encoded
+from seqtool.equations.vectors import joined, sigmoid
 from seqtool.registry import default_registry
-from seqtool.testing import STAND_INS
-
-TOLERANCE = 1e-10
-LENGTHS = (7, 1, 0, 4)
-SOURCE, STEPS = max(LENGTHS), 3
-State = tuple[Vector, ...]
-
-
-def build(kind: str, name: str, *sizes: Any, **options: Any) -> Any:
-    """A part in float64, all of its parameters random."""
-    torch.manual_seed(0)
-    part = default_registry().find(kind, name).load()(*sizes, **options).double()
-    for parameter in part.parameters():
-        nn.init.normal_(parameter, std=0.7)
-    return part
-
-
-def randn(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def mask() -> Tensor:
-    return torch.arange(SOURCE) < torch.tensor(LENGTHS)[:, None]
-
-
-def assert_close(found: Tensor, wanted: Any) -> None:
-    expected = torch.tensor(wanted, dtype=torch.float64).reshape(found.shape)
-    torch.testing.assert_close(found.detach(), expected, rtol=TOLERANCE, atol=TOLERANCE)
-
-
-def gates(cell: Cell) -> list[eq.Gate]:
-    """The gates of a cell in the order of torch's stacked rows; both biases count."""
-    size = cell.output_size
-    rows = zip(cell.weight_ih.split(size), cell.weight_hh.split(size), strict=True)
-    biases = (cell.bias_ih + cell.bias_hh).split(size)
-    return [eq.Gate(w.tolist(), u.tolist(), b.tolist()) for (w, u), b in zip(rows, biases, strict=True)]
-
-
-def lstm_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
-    i, f, g, o = gates(cell)
-
-    def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h, c = eq.lstm(x, *state, i=i, f=f, g=g, o=o)
-        return h, (h, c)
-
-    return step
-
-
-def gru_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
-    r, z, n = gates(cell)
-    size = cell.output_size
-    n = n._replace(b=cell.bias_ih[2 * size :].tolist())
-
-    def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h = eq.gru(x, *state, r=r, z=z, n=n, b_hn=cell.bias_hh[2 * size :].tolist())
-        return h, (h,)
-
-    return step
-
-
-def rnn_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
-    (gate,) = gates(cell)
-
-    def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h = eq.rnn(x, *state, gate)
-        return h, (h,)
-
-    return step
-
-
-CELLS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -136,38 +59,6 @@ def test_bidirectional_encoder(name: str) -> None:
             assert_close(found[row], wanted)
 
 
-def plain_additive(part: Any) -> Callable[[Vector, Matrix], Vector]:
-    w, u, b, v = part.query_map.weight, part.key_map.weight, part.key_map.bias, part.vector.weight[0]
-    return partial(eq.additive, w=w.tolist(), u=u.tolist(), b=b.tolist(), v=v.tolist())
-
-
-class Moving:
-    """A Graves window that moves at every call."""
-
-    def __init__(self, part: Any) -> None:
-        self.layers = [part.map] if not len(part.hidden) else [part.hidden[0], part.map]
-        self.size = part.components
-        self.mu = [0.0] * self.size
-
-    def __call__(self, s: Vector, memory: Matrix) -> Vector:
-        *hidden, last = self.layers
-        for layer in hidden:
-            s = [math.tanh(x) for x in plus(times(layer.weight.tolist(), s), layer.bias.tolist())]
-        said = plus(times(last.weight.tolist(), s), last.bias.tolist())
-        window = eq.Window(*(said[i * self.size : (i + 1) * self.size] for i in range(3)))
-        scores, self.mu = eq.gmm(window, self.mu, len(memory))
-        return scores
-
-
-PLAIN: dict[str, Callable[[Any], Callable[[Vector, Matrix], Vector]]] = {
-    "additive": plain_additive,
-    "dot": lambda part: eq.dot,
-    "scaled_dot": lambda part: eq.scaled_dot,
-    "general": lambda part: partial(eq.general, w=part.map.weight.tolist()),
-    "gmm": Moving,
-}
-"""The equation of a scorer with the parameters of a part, anew for each row."""
-
 SCORERS: dict[str, tuple[str, dict[str, Any], int]] = {
     "additive": ("additive", {"hidden_size": 4}, 5),
     "additive of the query's size": ("additive", {}, 5),
@@ -203,98 +94,6 @@ def test_normalizer(name: str) -> None:
     for row, length in enumerate(LENGTHS):
         wanted = [getattr(eq, name)(e[:length]) for e in scores[row].tolist()]
         assert_close(weights[row, :, :length], wanted)
-
-
-def plain_attention(name: str, part: Attention, memory: Matrix) -> eq.attention.Attend:
-    """The equation of an attention of one head with softmax, over one row's memory."""
-    scorer = PLAIN[name](part.scorers[0])
-    return lambda s: eq.attend(scorer, eq.softmax, s, memory, memory, part.memory_size)
-
-
-def attention_slot(name: str, **options: Any) -> Callable[[int, int], Attention]:
-    scorer = partial(default_registry().find("scorer", name).load(), **options)
-    return partial(Attention, scorer=scorer, normalizer=default_registry().find("normalizer", "softmax").load())
-
-
-def decoder_case(
-    name: str, cell: str, scorer: str | None, **options: Any
-) -> tuple[Decoder, Tensor, Encoded, Tensor, Tensor]:
-    """A decoder, its inputs, what it decodes, and what it makes of it."""
-    slot = partial(default_registry().find("cell", cell).load(), hidden_size=5)
-    if scorer is not None:
-        options["attention"] = attention_slot(scorer)
-    decoder = build("decoder", name, 3, 4, (2, 6), 7, cell=slot, readout=STAND_INS["readout"], **options)
-    memory = randn(len(LENGTHS), SOURCE, 4).masked_fill(~mask()[:, :, None], 0)
-    encoded = Encoded(memory, mask(), (randn(len(LENGTHS), 2), randn(len(LENGTHS), 6)))
-    inputs = randn(len(LENGTHS), STEPS, 3)
-    features, weights, _ = decoder.unroll(inputs, *decoder.start(encoded))
-    return decoder, inputs, encoded, features, weights
-
-
-def first_state(decoder: Decoder, encoded: Encoded, row: int) -> State:
-    """The linear bridge, or zeros."""
-    if not len(decoder.bridge.maps):
-        return tuple([0.0] * size for size in decoder.cell.state_sizes)
-    final = joined(*(x[row].tolist() for x in encoded.final))
-    return tuple(plus(times(m.weight.tolist(), final), m.bias.tolist()) for m in decoder.bridge.maps)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("scorer", ["additive", "general", "gmm"])
-@pytest.mark.parametrize("bridge", ["zero", "linear"])
-def test_attend_before(cell: str, scorer: str, bridge: str) -> None:
-    decoder, inputs, encoded, features, weights = decoder_case("attend_before", cell, scorer, bridge=bridge)
-    step = CELLS[cell](decoder.cell)
-    for row, length in enumerate(LENGTHS):
-        attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
-        state = first_state(decoder, encoded, row)
-        for t, y in enumerate(inputs[row].tolist()):
-            output, a, state = eq.attend_before(step, attend, y, state[0], state)
-            assert_close(features[row, t], output)
-            assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("scorer", ["additive", "gmm"])
-@pytest.mark.parametrize("feeding", [True, False])
-def test_attend_after(cell: str, scorer: str, feeding: bool) -> None:
-    options = {"attentional_size": 6, "input_feeding": feeding, "bridge": "linear"}
-    decoder, inputs, encoded, features, weights = decoder_case("attend_after", cell, scorer, **options)
-    step, w = CELLS[cell](decoder.cell), decoder.combine.weight.tolist()
-    for row, length in enumerate(LENGTHS):
-        attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
-        state, vector = first_state(decoder, encoded, row), [0.0] * 6
-        for t, y in enumerate(inputs[row].tolist()):
-            vector, a, state = eq.attend_after(step, attend, y, vector if feeding else [], state, w=w)
-            assert_close(features[row, t], vector)
-            assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("repeat", [True, False])
-def test_plain_decoder(cell: str, repeat: bool) -> None:
-    decoder, inputs, encoded, features, weights = decoder_case("plain", cell, None, bridge="linear", repeat=repeat)
-    assert weights is None
-    step = CELLS[cell](decoder.cell)
-    for row in range(len(LENGTHS)):
-        state = first_state(decoder, encoded, row)
-        repeated = joined(*(x[row].tolist() for x in encoded.final)) if repeat else []
-        for t, y in enumerate(inputs[row].tolist()):
-            output, state = eq.plain(step, y, state, repeated=repeated)
-            assert_close(features[row, t], output)
-
-
-@pytest.mark.parametrize("pieces", [("output", "input"), ("state",), ("state", "input", "output")])
-def test_query_of_attend_before(pieces: tuple[str, ...]) -> None:
-    decoder, inputs, encoded, features, _ = decoder_case("attend_before", "lstm", "additive", query=pieces)
-    step = lstm_step(decoder.cell)
-    attend = plain_attention("additive", decoder.attention, encoded.memory[0].tolist())
-    state: State = ([0.0] * 5, [0.0] * 5)
-    for t, y in enumerate(inputs[0].tolist()):
-        named = {"output": state[0], "input": y, "state": joined(*state)}
-        query = joined(*(named[piece] for piece in pieces))
-        output, _, state = eq.attend_before(step, attend, y, query, state)
-        assert_close(features[0, t], output)
 
 
 def test_equations_by_hand() -> None:

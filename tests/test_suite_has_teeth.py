@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import faults
+import other_faults
 import pytest
 
 from seqtool.kinds import KINDS
@@ -73,36 +74,36 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         partial(faults.ForgetsState, cell=STAND_INS["cell"], readout=STAND_INS["readout"]),
         r"row 0's features differ between unroll and a loop of step",
     ),
-    "centred over the batch": ("embedding", faults.Centred, r"row 0's vectors change when the row stands alone"),
-    "positions in an embedding": ("embedding", faults.Positional, r"vector of '_' depends on where it stands"),
-    "a mean of losses": ("loss", faults.MeanLoss, r"the sum of two batches joined is .*must add up"),
-    "a loss of padding": ("loss", faults.LossOfPadding, r"the sum changes with what stands at padding"),
-    "a mean of accuracies": ("metric", faults.MeanMetric, r"apart they add up to"),
+    "centred over the batch": ("embedding", other_faults.Centred, r"row 0's vectors change when the row stands alone"),
+    "positions in an embedding": ("embedding", other_faults.Positional, r"vector of '_' depends on where it stands"),
+    "a mean of losses": ("loss", other_faults.MeanLoss, r"the sum of two batches joined is .*must add up"),
+    "a loss of padding": ("loss", other_faults.LossOfPadding, r"the sum changes with what stands at padding"),
+    "a mean of accuracies": ("metric", other_faults.MeanMetric, r"apart they add up to"),
     "batches by call order": (
         "task",
-        partial(faults.RunningGenerator, length=5),
+        partial(other_faults.RunningGenerator, length=5),
         r"source differ the second time|batch 2 of seed 0 has another source after others were drawn",
     ),
     "validation by seed": (
         "task",
-        partial(faults.SeededValidation, length=5),
+        partial(other_faults.SeededValidation, length=5),
         r"validation's source differs between seed 0 and seed 1",
     ),
     "one batch for all ranks": (
         "task",
-        partial(faults.SameForEveryRank, length=5),
+        partial(other_faults.SameForEveryRank, length=5),
         r"batches do not differ between rank 0 and rank 1",
     ),
     "alignment off by one": (
         "task",
-        partial(faults.AlignedOffByOne, length=5),
+        partial(other_faults.AlignedOffByOne, length=5),
         r"points beyond the real source positions",
     ),
-    "a search that goes on": ("search", faults.GoesOn, r"hypothesis \d+ goes on after the end symbol"),
-    "a symbol too many": ("search", faults.OneTooMany, r"writes 6 symbols where max_length is 5"),
-    "weights of another step": ("search", faults.WeightsShifted, r"weights are not the model's own"),
-    "a schedule that counts": ("schedule", faults.Countdown, r"factors differ the second time"),
-    "uphill": ("optimizer", partial(faults.Uphill, lr=0.01), r"five steps do not lower the loss"),
+    "a search that goes on": ("search", other_faults.GoesOn, r"hypothesis \d+ goes on after the end symbol"),
+    "a symbol too many": ("search", other_faults.OneTooMany, r"writes 6 symbols where max_length is 5"),
+    "weights of another step": ("search", other_faults.WeightsShifted, r"weights are not the model's own"),
+    "a schedule that counts": ("schedule", other_faults.Countdown, r"factors differ the second time"),
+    "uphill": ("optimizer", partial(other_faults.Uphill, lr=0.01), r"five steps do not lower the loss"),
 }
 
 

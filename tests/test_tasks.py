@@ -47,7 +47,13 @@ def test_alignment_picks_the_symbols_in_order(ending: str) -> None:
 
 def test_alignment_of_many_lengths() -> None:
     made = task(
-        "alignment", source_length=11, target_length=5, min_source_length=7, min_target_length=2, symbols=2, ending="eos"
+        "alignment",
+        source_length=11,
+        target_length=5,
+        min_source_length=7,
+        min_target_length=2,
+        symbols=2,
+        ending="eos",
     )
     sources, targets = set(), set()
     for k in range(4):

@@ -13,10 +13,12 @@ class Metric:
     Attributes:
         predictions: "teacher_forced" for the argmax of the logits of a teacher-forced pass,
             "decoded" for what free-running search writes.
+        higher_is_better: which way the best checkpoint and early stopping look.
     """
 
     kind = "metric"
     predictions: Literal["teacher_forced", "decoded"] = "decoded"
+    higher_is_better: bool = True
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """`predicted [B, T]` ids -> `[2]` float64: what was right, and out of how many."""

@@ -58,9 +58,9 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8-sig", errors="replace")
+        before = error.object[: error.start].decode("utf-8-sig", errors="replace")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = f"not UTF-8: the byte 0x{content[error.start]:02x} means nothing here"
+        message = f"not UTF-8: the byte 0x{error.object[error.start]:02x} means nothing here"
         raise RecipeError([Problem(message, (), Origin(str(path), line, column))]) from error
 
 

@@ -180,11 +180,10 @@ def _load(registered: "Registered", named: Node, path: Path) -> tuple[type, Sche
 def _unknown(schema: Schema, label: str, entries: dict[str, Node], path: Path) -> tuple[list[Problem], set[str]]:
     """The entries that are no options, and which options they were probably meant to be."""
     problems, meant = [], set()
-    unset = [name for name in schema.options if name not in entries]
     for name, node in entries.items():
         if name in schema.options:
             continue
-        nearest = nearest_name(name, unset) or nearest_name(name, schema.options)
+        nearest = nearest_name(name, schema.options)
         meant.add(nearest)
         allowed = ", ".join(schema.options) or "none"
         problems.append(Problem(f"{label} has no option {name!r}", (*path, name), node.key, allowed, nearest))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from seqtool.errors import Problem, RecipeError, nearest_name
+from seqtool.errors import Origin, Problem, RecipeError, nearest_name
 from seqtool.recipe.loader import MAX_DEPTH, MAX_NODES
 from seqtool.recipe.nodes import Node, Path
 from seqtool.recipe.scalars import shorten
@@ -12,19 +12,24 @@ _WHOLE = re.compile(r"\$\{([^${}]+)\}")
 _SHOWN = 5
 
 
-def interpolate(root: Node, problems: list[Problem]) -> Node:
-    """`root` with every `${a.b}` replaced by what stands at `a.b`; what cannot be is noted, and is null.
+def interpolate(root: Node) -> tuple[Node, list[Problem], set[Origin]]:
+    """`root` with every `${a.b}` replaced by what stands at `a.b`; problems; places that could not be resolved.
+
+    What cannot be resolved is null, and there is nothing more to say of it.
 
     Raises:
         RecipeError: it grows without end.
     """
-    return _Interpolation(root, problems).resolve(root, (), ())
+    interpolation = _Interpolation(root)
+    resolved = interpolation.resolve(root, (), ())
+    return resolved, interpolation.problems, interpolation.unresolved
 
 
 class _Interpolation:
-    def __init__(self, root: Node, problems: list[Problem]) -> None:
+    def __init__(self, root: Node) -> None:
         self.root = root
-        self.problems = problems
+        self.problems: list[Problem] = []
+        self.unresolved: set[Origin] = set()
         self.count = 0
 
     def resolve(self, node: Node, path: Path, trail: tuple[str, ...]) -> Node:
@@ -54,7 +59,10 @@ class _Interpolation:
         target = self._find(node, name, path)
         if target is None:
             return replace(node, value=None)
+        before = len(self.problems)
         resolved = self.resolve(target, path, (*trail, name))
+        if len(self.problems) > before:
+            self.unresolved.add(node.origin)
         return replace(resolved, origin=node.origin, key=node.key)
 
     def _find(self, node: Node, name: str, path: Path) -> Node | None:
@@ -70,4 +78,5 @@ class _Interpolation:
 
     def _refuse(self, node: Node, path: Path, message: str, nearest: str = "") -> Node:
         self.problems.append(Problem(message, path, node.origin, nearest=nearest))
+        self.unresolved.add(node.origin)
         return replace(node, value=None)

@@ -63,13 +63,14 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.ScalarEvent):
             self.scalar = event
+        nests = not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
         self.count += 1
-        self.depth += 1
+        self.depth += nests
         _check_limits(self.depth, self.count, self.places.of(event.start_mark))
         if getattr(event, "tag", None) is not None:
             self.problems.append(Problem("tags are not allowed in a recipe", (), self.places.of(event.start_mark)))
         node = super().compose_node(parent, index)
-        self.depth -= 1
+        self.depth -= nests
         return node
 
     def last_scalar(self) -> Any:
@@ -90,7 +91,7 @@ class _Converter:
     def convert(self, raw: yaml.Node, key: Origin | None = None) -> Node:
         origin = self.places.of(raw.start_mark)
         self.count += 1
-        _check_limits(len(self.open) + 1, self.count, key or origin)
+        _check_limits(len(self.open) + isinstance(raw, yaml.CollectionNode), self.count, key or origin)
         if id(raw) in self.open:
             raise RecipeError([Problem("an alias stands for something that holds the alias itself", (), key or origin)])
         self.open.append(id(raw))

@@ -77,4 +77,4 @@ def found(node: Node) -> str:
 
 
 def _looks_like_number(text: str) -> bool:
-    return text[:1].isdigit() or text[1:2].isdigit()
+    return text.lstrip("+-.")[:1].isdigit()

@@ -31,6 +31,7 @@ class Variant:
     Attributes:
         data: the whole recipe of this variant as plain data: defaults filled in, canonical names.
         origins: where each value of `data` comes from, by its path.
+        registry: where its parts were found.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Variant:
     encoder: Reference
     decoder: Reference
     train: TrainOptions
+    registry: "Registry" = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ def _resolve(name: str, shared: Node, tree: Node | None, flags: list[Override], 
     merged = merge(shared, tree) if tree else shared
     ours = [flag for flag in flags if _of_variants(flag) and flag.variant in ("", name)]
     problems: list[Problem] = []
-    merged = interpolate(_apply(merged, ours, problems), problems)
-    unresolved = {problem.origin for problem in problems}
+    merged, wrong_references, unresolved = interpolate(_apply(merged, ours, problems))
+    problems += wrong_references
     filler = Filler(registry)
     try:
         found = filler.fixed(Document, merged, ())
@@ -168,6 +170,7 @@ def _resolve(name: str, shared: Node, tree: Node | None, flags: list[Override], 
         encoder=_filled(model.encoder),
         decoder=_filled(model.decoder),
         train=document.train(),
+        registry=registry,
     )
 
 

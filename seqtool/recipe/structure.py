@@ -53,7 +53,7 @@ def _known(
     known = {name: node for name, node in entries.items() if name in names}
     for name, node in entries.items():
         if name not in names:
-            nearest = nearest_name(name, [other for other in names if other not in entries])
+            nearest = nearest_name(name, names)
             message, allowed = f"{owner} has no section {name!r}", ", ".join(names)
             problems.append(Problem(message, (*path, name), node.key, allowed, nearest))
             if nearest:

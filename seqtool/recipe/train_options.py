@@ -7,7 +7,6 @@ from annotated_types import Ge
 
 from seqtool.options import Count, Factory, NonNegative, Positive, Size, SlotKind, named
 
-Monitor = Literal["valid_loss", "valid_token_accuracy", "valid_sequence_accuracy"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
 
 
@@ -16,7 +15,7 @@ class EarlyStopping:
     """Stop when `monitor` has not improved by `min_delta` for `patience` validations in a row."""
 
     patience: Size
-    monitor: Monitor = "valid_loss"
+    monitor: str = "valid_loss"
     min_delta: NonNegative = 0.0
 
 
@@ -35,7 +34,7 @@ class TrainOptions:
         validate_every: steps between validations; the last step is always followed by one.
         validation_batches, validation_batch_size: what a validation looks at; the same batches every time.
         early_stopping: null trains all steps.
-        monitor: what decides which checkpoint is the best.
+        monitor: the column of metrics.csv that decides which checkpoint is the best.
         checkpoint_every: steps between checkpoints, beside those after each validation; null for none beside.
         log_every: steps that one row of metrics.csv is the mean of.
         accelerator, devices, num_nodes, strategy, precision: Lightning's, "auto" picks what is there.
@@ -55,7 +54,7 @@ class TrainOptions:
     validation_batches: Size = 8
     validation_batch_size: Size = 64
     early_stopping: Factory[EarlyStopping] | None = None
-    monitor: Monitor = "valid_loss"
+    monitor: str = "valid_loss"
     checkpoint_every: Size | None = None
     log_every: Size = 10
     accelerator: str = "auto"

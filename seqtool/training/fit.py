@@ -59,7 +59,7 @@ def fit_seed(
     label = f"{variant.name}, seed {seed}"
     with Bar(label, variant.train.steps, done, show=show_bar) as bar, _quiet_lightning():
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
-        trainer = _trainer(variant, options, recorder, done)
+        trainer = _trainer(module, options, recorder, done)
         if directory:
             directory.write_environment(_environment(trainer, options, assembly.model))
         state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
@@ -94,11 +94,17 @@ def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done:
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
 
 
-def _trainer(variant: Variant, options: dict[str, Any], recorder: Recorder, done: int) -> pl.Trainer:
-    train, root = variant.train, recorder.directory.path if recorder.directory else None
+def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder, done: int) -> pl.Trainer:
+    train, root = module.variant.train, recorder.directory.path if recorder.directory else None
     callbacks: list[pl.Callback] = [recorder]
     if train.early_stopping:
-        callbacks.append(early_stopping(train.early_stopping()))
+        stopping: EarlyStopping = train.early_stopping()
+        mode = "max" if module.higher_is_better(stopping.monitor) else "min"
+        callbacks.append(
+            pl.callbacks.EarlyStopping(
+                stopping.monitor, min_delta=stopping.min_delta, patience=stopping.patience, mode=mode
+            )
+        )
     logger: Any = False
     if train.tensorboard and root:
         logger = pl.loggers.TensorBoardLogger(root, name="", version="tensorboard", purge_step=done + 1)
@@ -119,14 +125,6 @@ def _trainer(variant: Variant, options: dict[str, Any], recorder: Recorder, done
         enable_checkpointing=True,
         use_distributed_sampler=False,
         default_root_dir=root,
-    )
-
-
-def early_stopping(options: EarlyStopping) -> pl.Callback:
-    """Lightning's own, told by our names."""
-    mode = "min" if options.monitor == "valid_loss" else "max"
-    return pl.callbacks.EarlyStopping(
-        options.monitor, min_delta=options.min_delta, patience=options.patience, mode=mode
     )
 
 

@@ -85,6 +85,11 @@ class SequenceModule(pl.LightningModule):
         ids = best.ids[:, 0].masked_fill(~best.mask[:, 0], -1)
         return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1)
 
+    def higher_is_better(self, column: str) -> bool:
+        """Which way a validation's column improves."""
+        metric = self.metrics.get(column.removeprefix("valid_"))
+        return metric is not None and metric.higher_is_better
+
     def configure_optimizers(self) -> Any:
         """The recipe's optimizer and schedule; the schedule moves at every step."""
         optimizer = build_optimizer(self.variant, self.model)

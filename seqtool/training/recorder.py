@@ -83,8 +83,8 @@ class Recorder(pl.callbacks.Checkpoint):
         self._write_row(trainer, pl_module, self.last_valid)
         if trainer.should_stop:
             self.finished, self.seconds_before, self._started = True, self.seconds, None
-        value, sign = self.last_valid[train.monitor], 1 if train.monitor == "valid_loss" else -1
-        if not self.best or sign * value < sign * self.best[train.monitor]:
+        value, best = self.last_valid[train.monitor], self.best.get(train.monitor)
+        if best is None or (value > best if pl_module.higher_is_better(train.monitor) else value < best):
             self.best = {"step": step, **self.last_valid}
             self._save(trainer, "best")
         self._save(trainer, "last")

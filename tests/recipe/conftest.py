@@ -18,7 +18,7 @@ model:
   decoder:
     type: attend_before
     cell: {type: lstm, hidden_size: 3}
-    attention: {scorer: dot}
+    attention: {scorer: additive}
 train: {steps: 5}
 """
 

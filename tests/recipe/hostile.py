@@ -7,14 +7,16 @@ from pathlib import Path
 HEAD = "seqtool: 1\nname: hostile\n"
 GOOD = HEAD + (
     "task: {type: alignment, source_length: 6, target_length: 2, symbols: 4}\n"
-    "model: {decoder: {type: plain, cell: {type: lstm, hidden_size: 3}}, encoder: {type: rnn, cell: {type: lstm, hidden_size: 3}}}\n"
+    "model:\n"
+    "  decoder: {type: plain, cell: {type: lstm, hidden_size: 3}}\n"
+    "  encoder: {type: rnn, cell: {type: lstm, hidden_size: 3}}\n"
     "train: {steps: 2}\n"
 )
 TOKENS = (
     "seqtool: 1", "name", "task:", "model:", "train:", "variants:", "extends:", "type", ": ", ":", "- ", "? ", "{", "}",
-    "[", "]", ", ", "\n", "\n  ", "\n    ", "&a ", "*a", "!t ", "'", '"', "|", ">", "#", "%", "@", "`", "---", "...", "<<",
-    "${model}", "${", "}", "null", "~", "1e-3", ".nan", ".inf", "0x1F", "9" * 400, "\t", "\r", "\x00", "\x85", "\u2028",
-    "\ufeff", "\U0001f600", "\\", "\\x00", "steps", "gmm", "0", "-1", "true",
+    "[", "]", ", ", "\n", "\n  ", "\n    ", "&a ", "*a", "!t ", "'", '"', "|", ">", "#", "%", "@", "`", "---", "...",
+    "<<", "${model}", "${", "}", "null", "~", "1e-3", ".nan", ".inf", "0x1F", "9" * 400, "\t", "\r", "\x00", "\x85",
+    "\u2028", "\ufeff", "\U0001f600", "\\", "\\x00", "steps", "gmm", "0", "-1", "true",
 )  # fmt: skip
 
 
@@ -59,7 +61,7 @@ def references(dice: random.Random) -> str:
     """`${...}` in circles, in long chains, and doubling at each step."""
     count = dice.choice((2, 3, 30, 300, 3000))
     wrap = dice.choice(("{}", "[{0}, {0}]", "{{a: {0}, b: {0}}}"))
-    lines = [f"  a{i}: {wrap.format('${train.a%d}' % ((i + 1) % count))}" for i in range(count)]
+    lines = [f"  a{i}: {wrap.format(f'${{train.a{(i + 1) % count}}}')}" for i in range(count)]
     return HEAD + "task: copy\nmodel: {decoder: plain}\ntrain:\n" + "\n".join(lines)
 
 
@@ -92,7 +94,8 @@ def encodings(dice: random.Random) -> bytes:
 
 def odd_files(dice: random.Random) -> str:
     return dice.choice((
-        "", "\n\n", "# nothing", "---", "--- \n...", "just a string", "3", "[]", "- a\n- b", "null", "{}", "&a", "!!map {}",
+        "", "\n\n", "# nothing", "---", "--- \n...", "just a string", "3", "[]", "- a\n- b", "null", "{}", "&a",
+        "!!map {}",
         "%YAML 9.9\n---\n" + GOOD, "%TAG ! x:\n---\n!foo " + GOOD, GOOD + "---\n" + GOOD, "\ufeff\ufeff" + GOOD,
         GOOD + "? {a: b}\n: c", GOOD + "~: 1", GOOD + ": 1", GOOD + "[a]: 1", GOOD + "seqtool: 1", GOOD + "'': 1",
         GOOD.replace("seqtool: 1", "seqtool: 99"), GOOD.replace("seqtool: 1", "seqtool: true"),

@@ -216,7 +216,7 @@ def bad_references(text: str, dice: random.Random) -> Iterator[Mutant]:
 def broken_syntax(text: str, dice: random.Random) -> Iterator[Mutant]:
     for site in sites(text):
         start, end = site.value.start_mark, site.value.end_mark
-        if site.names_a_variant or isinstance(site.value, yaml.MappingNode) and not site.value.flow_style:
+        if site.names_a_variant or (isinstance(site.value, yaml.MappingNode) and not site.value.flow_style):
             continue
         closes = isinstance(site.value, yaml.CollectionNode) and start.line == end.line
         if closes:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import MinLen
 
-from seqtool.api import Component, Factory, PartError, Positive, Probability, Size, hookimpl, named
 from seqtool.api import Attention as RealAttention
+from seqtool.api import Component, Factory, PartError, Positive, Probability, Size, hookimpl, named
 from seqtool.options import SlotKind
 from seqtool.parts.scorer import Scorer
 from seqtool.parts.task import Task
@@ -82,7 +82,7 @@ class Endless(Task):
 
 
 class Typed(Task):
-    def __init__(self, *, type: str) -> None: ...  # noqa: A002
+    def __init__(self, *, type: str) -> None: ...
 
 
 class Nameless(Task):

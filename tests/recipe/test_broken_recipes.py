@@ -29,6 +29,15 @@ def drawn() -> list[tuple[str, Mutant]]:
     return turns[:NUM_MUTANTS]
 
 
+def refusal(path: Path, registry: Registry, label: str) -> RecipeError:
+    """What is said of a broken recipe."""
+    try:
+        load_recipe(path, registry=registry)
+    except RecipeError as error:
+        return error
+    return pytest.fail(f"this loads, and is broken ({label}):\n{path.read_text()}")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the shipped recipes, so that those that extend others find them."""
@@ -46,10 +55,7 @@ def test_mutants_of_shipped_recipes_are_told_at_their_line(folder: Path, registr
     for name, mutant in sample:
         path = folder / f"mutant_of_{name}"
         path.write_text(mutant.text, newline="")
-        with pytest.raises(RecipeError) as caught:
-            load_recipe(path, registry=registry)
-            pytest.fail(f"this loads, and has a fault in line {mutant.line} ({mutant.operator}):\n{mutant.text}")
-        first = caught.value.problems[0]
+        first = refusal(path, registry, f"line {mutant.line}, {mutant.operator}").problems[0]
         assert first.origin is not None
         total[mutant.operator] += 1
         if (first.origin.source, first.origin.line) == (str(path), mutant.line):
@@ -75,15 +81,13 @@ def test_what_is_broken_was_whole_before(folder: Path, tmp_path: Path, registry:
 def test_hostile_files_are_refused_with_a_place(tmp_path: Path, registry: Registry) -> None:
     count = 0
     for label, path in hostile(tmp_path, NUM_HOSTILE):
-        with pytest.raises(RecipeError) as caught:
-            load_recipe(path, registry=registry)
-            pytest.fail(f"this loads: {label}")
-        for problem in caught.value.problems:
+        error = refusal(path, registry, label)
+        for problem in error.problems:
             assert problem.message
             assert problem.origin is not None, label
             assert problem.origin.source.startswith(str(tmp_path)), label
             assert problem.origin.line >= 1, label
             assert len(str(problem)) < 5000, label
-        assert caught.value.exit_code == 2
+        assert error.exit_code == 2
         count += 1
     assert count == NUM_HOSTILE

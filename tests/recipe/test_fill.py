@@ -104,7 +104,7 @@ def test_every_form_of_slot_is_filled(registry: Registry) -> None:
     assert usual.options["copy"] == 5
     assert (type(several), [ref.name for ref in several]) == (list, ["odd_parts:plain", "odd_parts:picky"])
     assert (type(pair), len(pair)) == (tuple, 2)
-    assert attention(4, 6).num_heads == 2
+    assert attention(4, 4).num_heads == 2
     assert found.plain["several"][1]["type"] == "odd_parts:picky"
     assert found.plain["attention"]["normalizer"] == {"type": "attention:softmax"}
 

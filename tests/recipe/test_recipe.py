@@ -66,7 +66,7 @@ def test_variants_are_merged_over_the_recipe(load: Load) -> None:
 
 def test_null_empties_a_slot_that_may_be_empty_and_is_the_default_of_one_that_may_not(load: Load) -> None:
     text = WHOLE + "variants: {v: {model: {encoder: null, decoder: {attention: {normalizer: null}}}}}"
-    model = load(text.replace("model:", "model:\n  encoder: identity")).variants["v"].data["model"]
+    model = load(text.replace("model:\n", "model:\n  encoder: identity\n")).variants["v"].data["model"]
     assert model["encoder"] == {"type": "encoders:identity"}
     assert model["decoder"]["attention"]["normalizer"] == {"type": "attention:softmax"}
     text = text.replace("train: {", "train: {clip_norm: 1, schedule: constant, ")
@@ -95,7 +95,7 @@ def test_a_recipe_extends_another_beside_it(write: Write, registry: Registry) ->
     assert (wide.data["task"]["length"], wide.train.steps) == (9, 8)
     assert str(wide.origins["task", "length"]) == f"{path}:4:16"
     assert str(wide.origins["task", "type"]) == f"{path.with_name('parent.yaml')}:3:14"
-    assert str(wide.origins["train", "steps"]) == f"{path}:5:51"
+    assert str(wide.origins["train", "steps"]) == f"{path}:5:45"
     assert str(wide.origins["train", "batch_size"]) == "default of train"
 
 

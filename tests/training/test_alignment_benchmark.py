@@ -22,7 +22,9 @@ def test_after_1000_steps(tmp_path: Path, recipe: str, most: float, low: float, 
     assert all(loss <= most for loss in losses(variants["attentive"])), losses(variants["attentive"])
     found = losses(variants["encoder_decoder"])
     assert all(low <= loss <= high for loss in found), found
-    assert variants["attentive"]["parameters"] / variants["encoder_decoder"]["parameters"] == pytest.approx(0.6, abs=0.02)
+    assert variants["attentive"]["parameters"] / variants["encoder_decoder"]["parameters"] == pytest.approx(
+        0.6, abs=0.02
+    )
     assert (tmp_path / "run/losses.png").stat().st_size > 10_000
 
 

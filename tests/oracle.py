@@ -1,0 +1,125 @@
+"""The equations of parts as plain Python functions, with the parameters of a part: the oracle of the tests."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqtool import equations as eq
+from seqtool.equations.vectors import Matrix, Vector, plus, times
+from seqtool.nn.attention import Attention
+from seqtool.parts.cell import Cell
+from seqtool.registry import default_registry
+
+TOLERANCE = 1e-10
+LENGTHS = (7, 1, 0, 4)
+SOURCE, STEPS = max(LENGTHS), 3
+State = tuple[Vector, ...]
+
+
+def build(kind: str, name: str, *sizes: Any, **options: Any) -> Any:
+    """A part in float64, all of its parameters random."""
+    torch.manual_seed(0)
+    part = default_registry().find(kind, name).load()(*sizes, **options).double()
+    for parameter in part.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    return part
+
+
+def randn(*shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def mask() -> Tensor:
+    return torch.arange(SOURCE) < torch.tensor(LENGTHS)[:, None]
+
+
+def assert_close(found: Tensor, wanted: Any) -> None:
+    expected = torch.tensor(wanted, dtype=torch.float64).reshape(found.shape)
+    torch.testing.assert_close(found.detach(), expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def gates(cell: Cell) -> list[eq.Gate]:
+    """The gates of a cell in the order of torch's stacked rows; both biases count."""
+    size = cell.output_size
+    rows = zip(cell.weight_ih.split(size), cell.weight_hh.split(size), strict=True)
+    biases = (cell.bias_ih + cell.bias_hh).split(size)
+    return [eq.Gate(w.tolist(), u.tolist(), b.tolist()) for (w, u), b in zip(rows, biases, strict=True)]
+
+
+def lstm_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
+    i, f, g, o = gates(cell)
+
+    def step(x: Vector, state: State) -> tuple[Vector, State]:
+        h, c = eq.lstm(x, *state, i=i, f=f, g=g, o=o)
+        return h, (h, c)
+
+    return step
+
+
+def gru_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
+    r, z, n = gates(cell)
+    size = cell.output_size
+    n = n._replace(b=cell.bias_ih[2 * size :].tolist())
+
+    def step(x: Vector, state: State) -> tuple[Vector, State]:
+        h = eq.gru(x, *state, r=r, z=z, n=n, b_hn=cell.bias_hh[2 * size :].tolist())
+        return h, (h,)
+
+    return step
+
+
+def rnn_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
+    (gate,) = gates(cell)
+
+    def step(x: Vector, state: State) -> tuple[Vector, State]:
+        h = eq.rnn(x, *state, gate)
+        return h, (h,)
+
+    return step
+
+
+CELLS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
+
+
+def plain_additive(part: Any) -> Callable[[Vector, Matrix], Vector]:
+    w, u, b, v = part.query_map.weight, part.key_map.weight, part.key_map.bias, part.vector.weight[0]
+    return partial(eq.additive, w=w.tolist(), u=u.tolist(), b=b.tolist(), v=v.tolist())
+
+
+class Moving:
+    """A Graves window that moves at every call."""
+
+    def __init__(self, part: Any) -> None:
+        self.layers = [part.map] if not len(part.hidden) else [part.hidden[0], part.map]
+        self.size = part.components
+        self.mu = [0.0] * self.size
+
+    def __call__(self, s: Vector, memory: Matrix) -> Vector:
+        *hidden, last = self.layers
+        for layer in hidden:
+            s = [math.tanh(x) for x in plus(times(layer.weight.tolist(), s), layer.bias.tolist())]
+        said = plus(times(last.weight.tolist(), s), last.bias.tolist())
+        window = eq.Window(*(said[i * self.size : (i + 1) * self.size] for i in range(3)))
+        scores, self.mu = eq.gmm(window, self.mu, len(memory))
+        return scores
+
+
+PLAIN: dict[str, Callable[[Any], Callable[[Vector, Matrix], Vector]]] = {
+    "additive": plain_additive,
+    "dot": lambda part: eq.dot,
+    "scaled_dot": lambda part: eq.scaled_dot,
+    "general": lambda part: partial(eq.general, w=part.map.weight.tolist()),
+    "gmm": Moving,
+}
+"""The equation of a scorer with the parameters of a part, anew for each row."""
+
+
+def plain_attention(name: str, part: Attention, memory: Matrix) -> eq.attention.Attend:
+    """The equation of an attention of one head with softmax, over one row's memory."""
+    scorer = PLAIN[name](part.scorers[0])
+    return lambda s: eq.attend(scorer, eq.softmax, s, memory, memory, part.memory_size)

@@ -1,0 +1,115 @@
+"""Decoders against the equations in plain Python, float64, random parameters."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from oracle import (
+    CELLS,
+    LENGTHS,
+    SOURCE,
+    STEPS,
+    State,
+    assert_close,
+    build,
+    lstm_step,
+    mask,
+    plain_attention,
+    randn,
+)
+from torch import Tensor
+
+from seqtool import equations as eq
+from seqtool.equations.vectors import joined, plus, times
+from seqtool.nn.attention import Attention
+from seqtool.parts.decoder import Decoder
+from seqtool.parts.types import Encoded
+from seqtool.registry import default_registry
+from seqtool.testing import STAND_INS
+
+
+def attention_slot(name: str, **options: Any) -> Callable[[int, int], Attention]:
+    scorer = partial(default_registry().find("scorer", name).load(), **options)
+    return partial(Attention, scorer=scorer, normalizer=default_registry().find("normalizer", "softmax").load())
+
+
+def decoder_case(
+    name: str, cell: str, scorer: str | None, **options: Any
+) -> tuple[Decoder, Tensor, Encoded, Tensor, Tensor]:
+    """A decoder, its inputs, what it decodes, and what it makes of it."""
+    slot = partial(default_registry().find("cell", cell).load(), hidden_size=5)
+    if scorer is not None:
+        options["attention"] = attention_slot(scorer)
+    decoder = build("decoder", name, 3, 4, (2, 6), 7, cell=slot, readout=STAND_INS["readout"], **options)
+    memory = randn(len(LENGTHS), SOURCE, 4).masked_fill(~mask()[:, :, None], 0)
+    encoded = Encoded(memory, mask(), (randn(len(LENGTHS), 2), randn(len(LENGTHS), 6)))
+    inputs = randn(len(LENGTHS), STEPS, 3)
+    features, weights, _ = decoder.unroll(inputs, *decoder.start(encoded))
+    return decoder, inputs, encoded, features, weights
+
+
+def first_state(decoder: Decoder, encoded: Encoded, row: int) -> State:
+    """The linear bridge, or zeros."""
+    if not len(decoder.bridge.maps):
+        return tuple([0.0] * size for size in decoder.cell.state_sizes)
+    final = joined(*(x[row].tolist() for x in encoded.final))
+    return tuple(plus(times(m.weight.tolist(), final), m.bias.tolist()) for m in decoder.bridge.maps)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("scorer", ["additive", "general", "gmm"])
+@pytest.mark.parametrize("bridge", ["zero", "linear"])
+def test_attend_before(cell: str, scorer: str, bridge: str) -> None:
+    decoder, inputs, encoded, features, weights = decoder_case("attend_before", cell, scorer, bridge=bridge)
+    step = CELLS[cell](decoder.cell)
+    for row, length in enumerate(LENGTHS):
+        attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
+        state = first_state(decoder, encoded, row)
+        for t, y in enumerate(inputs[row].tolist()):
+            output, a, state = eq.attend_before(step, attend, y, state[0], state)
+            assert_close(features[row, t], output)
+            assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("scorer", ["additive", "gmm"])
+@pytest.mark.parametrize("feeding", [True, False])
+def test_attend_after(cell: str, scorer: str, feeding: bool) -> None:
+    options = {"attentional_size": 6, "input_feeding": feeding, "bridge": "linear"}
+    decoder, inputs, encoded, features, weights = decoder_case("attend_after", cell, scorer, **options)
+    step, w = CELLS[cell](decoder.cell), decoder.combine.weight.tolist()
+    for row, length in enumerate(LENGTHS):
+        attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
+        state, vector = first_state(decoder, encoded, row), [0.0] * 6
+        for t, y in enumerate(inputs[row].tolist()):
+            vector, a, state = eq.attend_after(step, attend, y, vector if feeding else [], state, w=w)
+            assert_close(features[row, t], vector)
+            assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("repeat", [True, False])
+def test_plain_decoder(cell: str, repeat: bool) -> None:
+    decoder, inputs, encoded, features, weights = decoder_case("plain", cell, None, bridge="linear", repeat=repeat)
+    assert weights is None
+    step = CELLS[cell](decoder.cell)
+    for row in range(len(LENGTHS)):
+        state = first_state(decoder, encoded, row)
+        repeated = joined(*(x[row].tolist() for x in encoded.final)) if repeat else []
+        for t, y in enumerate(inputs[row].tolist()):
+            output, state = eq.plain(step, y, state, repeated=repeated)
+            assert_close(features[row, t], output)
+
+
+@pytest.mark.parametrize("pieces", [("output", "input"), ("state",), ("state", "input", "output")])
+def test_query_of_attend_before(pieces: tuple[str, ...]) -> None:
+    decoder, inputs, encoded, features, _ = decoder_case("attend_before", "lstm", "additive", query=pieces)
+    step = lstm_step(decoder.cell)
+    attend = plain_attention("additive", decoder.attention, encoded.memory[0].tolist())
+    state: State = ([0.0] * 5, [0.0] * 5)
+    for t, y in enumerate(inputs[0].tolist()):
+        named = {"output": state[0], "input": y, "state": joined(*state)}
+        query = joined(*(named[piece] for piece in pieces))
+        output, _, state = eq.attend_before(step, attend, y, query, state)
+        assert_close(features[0, t], output)
