@@ -3,6 +3,7 @@
 import datetime
 import importlib.metadata
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -140,7 +141,7 @@ def run(
             results = _train_all(planned, directory, stop, show_bar)
     except Interrupted as error:
         where = directory.path if directory else "RUN"
-        line = f"seqtool run --resume {where}{_plugin_flags(planned.registry)}"
+        line = f"seqtool run --resume {shlex.quote(str(where))}{_plugin_flags(planned.registry)}"
         raise SeqtoolError(f"stopped; all that was trained is kept\n    go on with: {line}") from error
     summary = {"format": FORMAT, "run": "", "variants": results}
     if directory and is_rank_zero():
@@ -262,6 +263,13 @@ def _git(folder: Path) -> dict[str, Any] | None:
 
 
 def _plugin_flags(registry: Registry) -> str:
-    """The flags that found the plugins that are not installed, for the line that resumes."""
-    flags = {f" {p.origin}" if p.origin != "-p" else f" -p {p.module}" for p in registry.plugins if p.origin[0] == "-"}
-    return "".join(sorted(flags))
+    """The flags that found other plugins than those installed, for the line that resumes."""
+    flags = []
+    for plugin in registry.plugins:
+        if plugin.disabled:
+            flags.append(f"--no-plugin {shlex.quote(plugin.name)}")
+        elif plugin.origin == "-p":
+            flags.append(f"-p {shlex.quote(plugin.module)}")
+        elif plugin.origin.startswith("--plugins-dir "):
+            flags.append(f"--plugins-dir {shlex.quote(plugin.origin.removeprefix('--plugins-dir '))}")
+    return "".join(f" {flag}" for flag in dict.fromkeys(flags))

@@ -68,7 +68,10 @@ class SeedDirectory:
         return self.result.exists()
 
     def read_result(self) -> dict[str, Any]:
-        return read_json(self.result)
+        """What `write_result` was given."""
+        result = read_json(self.result)
+        del result["format"]
+        return result
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         write_json(self.result, {"format": FORMAT, **result})
