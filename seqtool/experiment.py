@@ -1,11 +1,6 @@
 """From a recipe to a finished run: every variant, every seed, the figure. The straight line through seqtool."""
 
-import datetime
-import importlib.metadata
-import platform
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +8,10 @@ from typing import Any
 
 import torch
 
-from seqtool import __version__
 from seqtool.analysis.losses import draw_losses
 from seqtool.build import assemble, check, count_parameters
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, default_registry
@@ -135,13 +130,15 @@ def run(
     )
     directory = planned.directory
     if planned.recipe and is_rank_zero():
-        directory = _create(planned, planned.recipe)
+        plan_content = provenance(planned.recipe, planned.variants, planned.seeds, planned.registry)
+        resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
+        directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved)
     try:
         with StopSignal() as stop:
             results = _train_all(planned, directory, stop, show_bar)
     except Interrupted as error:
         where = directory.path if directory else "RUN"
-        line = f"seqtool run --resume {shlex.quote(str(where))}{_plugin_flags(planned.registry)}"
+        line = f"seqtool run --resume {shlex.quote(str(where))}{plugin_flags(planned.registry)}"
         raise SeqtoolError(f"stopped; all that was trained is kept\n    go on with: {line}") from error
     summary = {"format": FORMAT, "run": "", "variants": results}
     if directory and is_rank_zero():
@@ -221,55 +218,3 @@ def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]
             allowed = ", ".join(map(str, known))
             raise MisuseError(f"the recipe has no {what} {item!r}{hint}\n    allowed: {allowed}")
     return list(dict.fromkeys(wanted)) or known
-
-
-def _create(planned: Plan, recipe: Recipe) -> RunDirectory:
-    """The run directory, with all that is known before training."""
-    packages = ("torch", "pytorch-lightning", "numpy")
-    content = {
-        "recipe": recipe.name,
-        "source": str(recipe.path),
-        "variants": list(planned.variants),
-        "seeds": planned.seeds,
-        "overrides": list(recipe.overrides),
-        "command": sys.argv,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "seqtool": __version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "plugins": [
-            {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
-            for plugin in planned.registry.plugins
-            if plugin.status == "ok"
-        ],
-        "git": _git(recipe.path.parent),
-    }
-    resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
-    return RunDirectory.create(planned.out, content, recipe.text, resolved)
-
-
-def _git(folder: Path) -> dict[str, Any] | None:
-    """The commit that `folder` stands at, None where there is none."""
-    try:
-        head, status = (
-            subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": head.strip(), "changed": bool(status.strip())}
-
-
-def _plugin_flags(registry: Registry) -> str:
-    """The flags that found other plugins than those installed, for the line that resumes."""
-    flags = []
-    for plugin in registry.plugins:
-        if plugin.disabled:
-            flags.append(f"--no-plugin {shlex.quote(plugin.name)}")
-        elif plugin.origin == "-p":
-            flags.append(f"-p {shlex.quote(plugin.module)}")
-        elif plugin.origin.startswith("--plugins-dir "):
-            flags.append(f"--plugins-dir {shlex.quote(plugin.origin.removeprefix('--plugins-dir '))}")
-    return "".join(f" {flag}" for flag in dict.fromkeys(flags))

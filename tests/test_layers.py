@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "nn": BASE | {"parts"},
     "recipe": BASE,
     "rundir": BASE,
+    "provenance": BASE | {"recipe"},
     "build": BASE | {"recipe", "nn", "parts"},
     "training": BASE | {"recipe", "nn", "parts", "build", "rundir", "inference"},
     "inference": BASE | {"recipe", "nn", "parts", "build", "rundir"},
