@@ -61,7 +61,7 @@ def fit_seed(
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
         trainer = _trainer(module, options, recorder, done)
         if directory:
-            directory.write_environment(_environment(trainer, options, assembly.model))
+            directory.write_environment(_environment(trainer, module))
         state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
         if checkpoint and state["finished"]:
             recorder.load_state_dict(state)
@@ -128,18 +128,19 @@ def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder
     )
 
 
-def _environment(trainer: pl.Trainer, options: dict[str, Any], model: torch.nn.Module) -> dict[str, Any]:
+def _environment(trainer: pl.Trainer, module: SequenceModule) -> dict[str, Any]:
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
     return {
+        "seed": module.seed,
         "device": str(device),
         "device_name": name,
         "world_size": trainer.world_size,
         "strategy": type(trainer.strategy).__name__,
-        "precision": options["precision"],
+        "precision": module.variant.train.precision,
         "threads": torch.get_num_threads(),
         "engine": "reference",
-        "parameters": {part: count_parameters(module) for part, module in model.named_children()},
+        "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
     }
 
 
