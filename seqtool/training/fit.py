@@ -36,8 +36,8 @@ def fit_seed(
     resume: Path | None = None,
     device: str | None = None,
     show_bar: bool = False,
-) -> dict[str, Any]:
-    """Train one seed, and return what `result.json` holds (docs/run_directory.md).
+) -> None:
+    """Train one seed, and leave what docs/run_directory.md lists.
 
     Args:
         directory: where to write; None on every rank but 0.
@@ -68,11 +68,9 @@ def fit_seed(
             module.load_state_dict(checkpoint["state_dict"])
         else:
             _fit(trainer, module, resume, done)
-    result = _result(recorder, count_parameters(assembly.model))
     if directory:
         write_sample(directory, module)
-        directory.write_result(result)
-    return result
+        directory.write_result(_result(recorder, count_parameters(assembly.model)))
 
 
 def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done: int) -> None:
