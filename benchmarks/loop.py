@@ -8,6 +8,7 @@ Both train the same variant from the same start, in turn, so that a machine whos
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,14 +21,21 @@ from seqtool.rundir import SeedDirectory
 from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import StopSignal
 
+WARMUP = 10
+"""Steps that neither loop's time counts; what the first row of metrics is the mean of."""
+BOUND = 1.15, 0.8
+"""At most this many times the bare loop's time, or this many milliseconds a step more, whichever is larger."""
+
 
 def bare(variant: Variant, steps: int) -> float:
     """Milliseconds a step of the plainest loop: draw, forward, backward, clip, step."""
     assembly = assemble(variant, seed=0)
     optimizer, cpu = build_optimizer(variant, assembly.model), torch.device("cpu")
     train = variant.train
-    begun = time.perf_counter()
+    begun = 0.0
     for k in range(steps):
+        if k == WARMUP:
+            begun = time.perf_counter()
         batch = assembly.task.batch("train", k, seed=0, rank=0, batch_size=train.batch_size, device=cpu)
         logits, weights = assembly.model(batch)
         total, count = assembly.loss(logits, weights, batch)
@@ -36,7 +44,7 @@ def bare(variant: Variant, steps: int) -> float:
         if train.clip_norm:
             torch.nn.utils.clip_grad_norm_(assembly.model.parameters(), train.clip_norm)
         optimizer.step()
-    return 1000 * (time.perf_counter() - begun) / steps
+    return 1000 * (time.perf_counter() - begun) / (steps - WARMUP)
 
 
 def seqtool_loop(variant: Variant, steps: int) -> float:
@@ -46,6 +54,7 @@ def seqtool_loop(variant: Variant, steps: int) -> float:
         fit_seed(variant, 0, directory, stop)
         rows = directory.read_metrics()
         first, last = rows[0], [row for row in rows if not row["valid_loss"]][-1]
+        assert int(first["step"]) == WARMUP
         return 1000 * (float(last["seconds"]) - float(first["seconds"])) / (int(last["step"]) - int(first["step"]))
 
 
@@ -56,6 +65,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a variant costs more than the bound")
     arguments = parser.parse_args()
     # one validation, after the last step: what is timed is the loop
     changes = [f"train.steps={arguments.steps}", f"train.validate_every={arguments.steps}", "train.accelerator=cpu"]
@@ -73,9 +83,11 @@ def main() -> None:
             "ratio_range": [min(b / a for a, b in pairs), max(b / a for a, b in pairs)],
             "more_ms": statistics.median(b - a for a, b in pairs),
         }
+    ratio, more = BOUND
+    costly = [name for name, row in report.items() if row["ratio"] > ratio and row["more_ms"] > more]
     if arguments.json:
         print(json.dumps({"threads": torch.get_num_threads(), "variants": report}, indent=2))
-        return
+        sys.exit(bool(arguments.check and costly))
     print(f"{torch.get_num_threads()} thread(s), {arguments.rounds} rounds of {arguments.steps} steps")
     for name, row in report.items():
         low, high = row["ratio_range"]
@@ -83,6 +95,8 @@ def main() -> None:
             f"{name}: bare {row['bare_ms']:.2f} ms a step, seqtool {row['seqtool_ms']:.2f}; "
             f"ratio {row['ratio']:.3f} ({low:.3f} to {high:.3f}), {row['more_ms']:+.2f} ms"
         )
+    if arguments.check and costly:
+        sys.exit(f"over the bound: {', '.join(costly)}")
 
 
 if __name__ == "__main__":

@@ -127,8 +127,8 @@ def _check_variant(variant: Variant) -> None:
     with torch.device("meta"):
         assembly = assemble(variant, seed=0)
     size = 16 * count_parameters(assembly.model)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size > memory:
+    memory = _memory()
+    if memory and size > memory:
         raise _problem(
             variant,
             ("model",),
@@ -174,8 +174,16 @@ def _short_name(part: Any) -> str:
 def _own_stream(seed: int) -> Iterator[None]:
     """Run torch's CPU generator from `seed`, and put it back."""
     before = torch.get_rng_state()
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     try:
         yield
     finally:
         torch.set_rng_state(before)
+
+
+def _memory() -> int:
+    """This machine's memory in bytes, 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0

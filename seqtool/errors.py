@@ -58,6 +58,9 @@ class MisuseError(SeqtoolError):
 
     exit_code = 2
 
+    def __init__(self, message: str, *, allowed: Iterable[str] = (), nearest: str = "") -> None:
+        super().__init__(str(Problem(message, allowed=", ".join(allowed), nearest=nearest)))
+
 
 class PluginError(SeqtoolError):
     """A plugin that is missing, broken, of another API, or clashes with another."""

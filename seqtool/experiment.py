@@ -17,7 +17,8 @@ from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, default_registry
 from seqtool.rundir import FORMAT, RunDirectory
-from seqtool.training.devices import is_rank_zero, trainer_options
+from seqtool.training.checkpoints import read_checkpoint
+from seqtool.training.devices import check_devices, is_rank_zero, trainer_options
 from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import Interrupted, StopSignal
 
@@ -72,9 +73,9 @@ def plan(
             raise MisuseError("a resumed run keeps its folder and its recipe: no --out and no --set with --resume")
         directory = RunDirectory.open(Path(resume))
         written = directory.read_plan()
-        name, known_seeds = written["recipe"], written["seeds"]
+        name, device = written["recipe"], device or written["device"]
         chosen = resumed_variants(directory, written, registry, recipe)
-        seeds = _chosen(seeds, known_seeds, "seed")
+        seeds = _chosen(seeds, written["seeds"], "seed")
     else:
         if recipe is None:
             raise MisuseError("a recipe is needed, or a run to --resume")
@@ -83,7 +84,9 @@ def plan(
         seeds = list(dict.fromkeys(seeds)) or list(loaded.seeds)
     chosen = {name: chosen[name] for name in _chosen(variants, chosen, "variant")}
     for variant in chosen.values():
-        trainer_options(variant.train, device)
+        check_devices(variant.train, device)
+    if directory:
+        _check_checkpoints(directory, chosen, seeds)
     if loaded:
         loaded = replace(loaded, variants=chosen)
         check(loaded)
@@ -132,7 +135,7 @@ def run(
     directory = planned.directory
     writes = is_rank_zero()
     if planned.recipe and writes:
-        plan_content = provenance(planned.recipe, planned.variants, planned.seeds, planned.registry)
+        plan_content = provenance(planned.recipe, planned.variants, planned.seeds, planned.device, planned.registry)
         resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
         directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved)
     try:
@@ -141,7 +144,7 @@ def run(
     except Interrupted as error:
         where = directory.path if directory else "RUN"
         line = f"seqtool run --resume {shlex.quote(str(where))}{plugin_flags(planned.registry)}"
-        raise SeqtoolError(f"stopped; all that was trained is kept\n    go on with: {line}") from error
+        raise SeqtoolError(f"stopped; what the last checkpoints hold is kept\n    go on with: {line}") from error
     if not writes or not directory:
         return {"format": FORMAT, "run": "", "variants": {}}
     result = directory.write_result()
@@ -167,7 +170,8 @@ def resumed_variants(
         (variant,) = load_recipe(directory.resolved(name), registry=registry).variants.values()
         found[name] = replace(variant, name=name)
     if recipe is not None:
-        given = as_recipe(recipe, registry, written["overrides"]).variants
+        overrides = () if isinstance(recipe, Recipe) else written["overrides"]
+        given = as_recipe(recipe, registry, overrides).variants
         for name, variant in found.items():
             if name not in given or _parts(given[name]) != _parts(variant):
                 raise SeqtoolError(
@@ -179,6 +183,15 @@ def resumed_variants(
 
 def _parts(variant: Variant) -> dict[str, Any]:
     return {key: variant.data[key] for key in ("task", "model", "train")}
+
+
+def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], seeds: Sequence[int]) -> None:
+    """Find a checkpoint that cannot be gone on with before anything is trained."""
+    for name, variant in variants.items():
+        for seed in seeds:
+            place = directory.seed(name, seed)
+            if not place.finished and place.last.exists():
+                read_checkpoint(place.last, variant, seed)
 
 
 def _train_all(planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool) -> None:
@@ -206,8 +219,8 @@ def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]
     known = list(there)
     for item in wanted:
         if item not in known:
-            guess = nearest_name(str(item), map(str, known))
-            hint = f"\n    did you mean {guess!r}?" if guess else ""
-            allowed = ", ".join(map(str, known))
-            raise MisuseError(f"the recipe has no {what} {item!r}{hint}\n    allowed: {allowed}")
+            names = list(map(str, known))
+            raise MisuseError(
+                f"the recipe has no {what} {item!r}", allowed=names, nearest=nearest_name(str(item), names)
+            )
     return list(dict.fromkeys(wanted)) or known

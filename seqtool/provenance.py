@@ -17,13 +17,16 @@ from seqtool.registry import Registry
 PACKAGES = ("torch", "pytorch-lightning", "numpy")
 
 
-def provenance(recipe: Recipe, variants: Iterable[str], seeds: Iterable[int], registry: Registry) -> dict[str, Any]:
+def provenance(
+    recipe: Recipe, variants: Iterable[str], seeds: Iterable[int], device: str | None, registry: Registry
+) -> dict[str, Any]:
     """The content of run.json (docs/run_directory.md)."""
     return {
         "recipe": recipe.name,
         "source": str(recipe.path),
         "variants": list(variants),
         "seeds": list(seeds),
+        "device": device,
         "overrides": list(recipe.overrides),
         "command": sys.argv,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

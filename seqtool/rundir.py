@@ -17,18 +17,19 @@ RUN/                       runs/<recipe>/<run id>, or --out
 import contextlib
 import csv
 import io
-import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import Any
 
 from seqtool.errors import SeqtoolError
+from seqtool.files import TEMPORARY, read_json, sweep, telling, write_atomic, write_json
 
 fcntl: ModuleType | None
 try:
@@ -37,7 +38,6 @@ except ImportError:  # Windows has none; there nothing stops two processes from 
     fcntl = None
 
 FORMAT = 1
-TEMPORARY = ".tmp"
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class SeedDirectory:
     @property
     def best(self) -> Path:
         return self.path / "best.ckpt"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
 
     @property
     def result(self) -> Path:
@@ -88,23 +92,26 @@ class SeedDirectory:
 
     def prepare(self, columns: Iterable[str], step: int) -> None:
         """Make ready to go on after `step`: rows after it are dropped, and so is every half-written file."""
-        with _told(self.path):
+        with telling(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            for leftover in self.path.glob(f".*{TEMPORARY}"):
-                leftover.unlink()
             lines = self.metrics.read_text().splitlines(keepends=True)[1:] if step else []
+        sweep(self.path)
         kept = [line for line in lines if line.endswith("\n") and int(line.split(",", 1)[0]) <= step]
         write_atomic(self.metrics, "".join([",".join(columns) + "\n", *kept]).encode())
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows in one write, so that a kill leaves whole rows; a column that a row lacks stays empty."""
-        with _told(self.metrics):
+        with telling(self.metrics):
             with open(self.metrics) as file:
                 columns = file.readline().rstrip("\n").split(",")
             text = io.StringIO()
             csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
+            content = text.getvalue().encode()
             with open(self.metrics, "ab", buffering=0) as sink:
-                sink.write(text.getvalue().encode())
+                written = sink.write(content)
+                if written != len(content):
+                    sink.truncate(sink.tell() - (written or 0))
+                    raise OSError("no space left for a whole row")
 
     def read_metrics(self) -> list[dict[str, str]]:
         if not self.metrics.exists():
@@ -145,28 +152,32 @@ class RunDirectory:
                 f"{path} exists already, and a run never writes over another\n"
                 f"    allowed: another --out, or --resume {path} to go on with it"
             )
-        draft = cls(path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}"))
-        with _told(path):
+        with telling(path):
+            existed = path.exists()
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft.path.mkdir()
+            draft = path / f".draft.{os.getpid()}{TEMPORARY}" if existed else path.with_name(f".{path.name}{TEMPORARY}")
+            draft.mkdir()
         try:
-            write_atomic(draft.path / "recipe.yaml", recipe.encode())
-            for variant, text in resolved.items():
-                with _told(path):
-                    draft.resolved(variant).parent.mkdir()
-                write_atomic(draft.resolved(variant), text.encode())
-            write_json(draft.path / "run.json", {"format": FORMAT, **plan})
-            with _told(path):
-                if path.exists():  # an empty folder may be somebody's working directory: fill it, run.json last
-                    for child in sorted(draft.path.iterdir(), key=lambda child: child.name == "run.json"):
+            cls(draft)._write_plan(plan, recipe, resolved)
+            with telling(path):
+                if existed:  # it may be somebody's working directory: fill it where it stands, run.json last
+                    for child in sorted(draft.iterdir(), key=lambda child: child.name == "run.json"):
                         os.rename(child, path / child.name)
-                    draft.path.rmdir()
+                    draft.rmdir()
                 else:
-                    os.rename(draft.path, path)
+                    os.rename(draft, path)
         except BaseException:
-            shutil.rmtree(draft.path, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
             raise
         return cls(path)
+
+    def _write_plan(self, plan: Mapping[str, Any], recipe: str, resolved: Mapping[str, str]) -> None:
+        write_atomic(self.path / "recipe.yaml", recipe.encode())
+        for variant, text in resolved.items():
+            with telling(self.path):
+                self.resolved(variant).parent.mkdir()
+            write_atomic(self.resolved(variant), text.encode())
+        write_json(self.path / "run.json", {"format": FORMAT, **plan})
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
@@ -186,15 +197,20 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Hold the run for this process; the system lets go of it when the process ends, however it ends.
 
+        What a killed process was writing is swept away first.
+
         Raises:
             SeqtoolError: another process trains it.
         """
-        with open(self.path / "run.json") as file:
+        with open(self.path / "run.json", "r+") as file:
             if fcntl:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as error:
                     raise SeqtoolError(f"another process is training {self.path}") from error
+                except OSError as error:  # some network file systems have no locks
+                    warnings.warn(f"{self.path} cannot be locked ({error}): train it once at a time", stacklevel=3)
+            sweep(self.path)
             yield
 
     def seed(self, variant: str, seed: int) -> SeedDirectory:
@@ -235,55 +251,3 @@ class RunDirectory:
         result = self.gather()
         write_json(self.result, result)
         return result
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        SeqtoolError: it cannot be read, or is no JSON object.
-    """
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise SeqtoolError(f"cannot read {path}: {error}") from error
-    if not isinstance(found, dict):
-        raise SeqtoolError(f"cannot read {path}: it holds no JSON object")
-    return found
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a whole file or none of it."""
-    write_atomic_with(path, lambda file: file.write(content))
-
-
-def write_atomic_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have `write` fill a temporary file beside `path`, make sure it is on the disk, and put it in place.
-
-    Raises:
-        SeqtoolError: the folder cannot be written, or the disk is full; `path` is as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    with _told(path):
-        try:
-            with open(temporary, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Tell an operating system's refusal in our words."""
-    try:
-        yield
-    except OSError as error:
-        raise SeqtoolError(f"cannot write {path}: {error.strerror or error}") from error

@@ -35,14 +35,20 @@ def operations(decoder: Any, steps: int) -> int:
         return step(*arguments)
 
     decoder.cell.step = counted
+    # what torch's kernel of a whole sequence dispatches inside is not ours: the cell is unrolled before we count
+    inputs, real = torch.randn(2, steps, 3), torch.ones(2, steps, dtype=torch.bool)
+    if not decoder.input_feeding:
+        unrolled = decoder.cell.unroll(inputs, real, *decoder.cell.start(2, inputs))
+        decoder.cell.unroll = lambda *arguments: unrolled
     fixed, state = decoder.start(encoded)
     with torch.no_grad(), Counter() as counter:
-        features, weights, _ = decoder.unroll(torch.randn(2, steps, 3), fixed, state)
-    del decoder.cell.step
+        features, weights, _ = decoder.unroll(inputs, fixed, state)
+    vars(decoder.cell).pop("step")
+    vars(decoder.cell).pop("unroll", None)
     assert features.shape == (2, steps, 11)
     assert weights.shape == (2, 1, steps, 7)
-    assert calls in (0, steps)
-    return counter.count + calls
+    assert calls == (steps if decoder.input_feeding else 0)
+    return counter.count
 
 
 @pytest.mark.parametrize("scorer", ["additive", "general", {"type": "gmm", "components": 2}])
@@ -52,6 +58,4 @@ def test_attend_after_without_input_feeding_has_no_loop(scorer: Any) -> None:
     looping = seqtool.make("decoder/attend_after", 3, 5, (), 4, **options, input_feeding=True)
     few, many = operations(looping, 4), operations(looping, 40)
     assert many > 5 * few, "input feeding must loop, or this test counts nothing"
-    # torch's CPU kernel of an RNN itself dispatches a few operations a step; attention and readout none
-    kernel = (operations(at_once, 40) - operations(at_once, 4)) / 36
-    assert kernel < (many - few) / 36 / 3
+    assert operations(at_once, 40) == operations(at_once, 4), "as many operations whatever the number of steps"

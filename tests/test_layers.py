@@ -19,6 +19,7 @@ BASE = {
     "describe",
     "discovery",
     "errors",
+    "files",
     "hookspecs",
     "kinds",
     "options",

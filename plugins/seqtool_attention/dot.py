@@ -1,4 +1,4 @@
-"""Dot-product scores. Luong et al. 2015, arXiv 1508.04025, eq. 8."""
+"""Dot-product scores. Luong et al. 2015, arXiv 1508.04025, section 3.1."""
 
 from torch import Tensor
 

@@ -38,7 +38,7 @@ class Linear(Decay):
     Args:
         steps: how many the run takes.
         warmup_steps: how many rise from 0 to 1.
-        end: the factor at the last step.
+        end: the factor that it falls towards, reached after the last step.
     """
 
     def __init__(self, steps: int, *, warmup_steps: Count = 0, end: Probability = 0.0) -> None:
@@ -60,7 +60,7 @@ class Cosine(Decay):
     Args:
         steps: how many the run takes.
         warmup_steps: how many rise from 0 to 1.
-        end: the factor at the last step.
+        end: the factor that it falls towards, reached after the last step.
     """
 
     def __init__(self, steps: int, *, warmup_steps: Count = 0, end: Probability = 0.0) -> None:

@@ -4,7 +4,8 @@ import io
 
 from matplotlib.figure import Figure
 
-from seqtool.rundir import RunDirectory, write_atomic
+from seqtool.files import write_atomic
+from seqtool.rundir import RunDirectory
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito's colours, which colour-blind readers tell apart."""

@@ -83,12 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _helps_another_rank() -> bool:
+    """Whether this process is one of several and not the first, which speaks for all."""
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((rank for rank in ranks if rank), "0") != "0"
+
+
 def _report(error: Exception, settings: Settings) -> int:
     """Say what went wrong in one block on stderr, and return the exit code."""
     if settings.debug:
         traceback.print_exception(error)
     if isinstance(error, SeqtoolError):
-        click.echo(f"error: {error}", err=True)
+        if not _helps_another_rank():
+            click.echo(f"error: {error}", err=True)
         return error.exit_code
     if isinstance(error, OSError):  # no space left, not allowed, no such folder: the user can mend it
         click.echo(f"error: {error}", err=True)

@@ -58,8 +58,7 @@ def command(
 def _variant(recipe: "Recipe", name: str) -> "Variant":
     if name not in recipe.variants:
         nearest = nearest_name(name, recipe.variants)
-        hint = f"did you mean {nearest!r}?" if nearest else f"there are: {', '.join(recipe.variants)}"
-        raise MisuseError(f"{recipe.path}: there is no variant {name!r}; {hint}")
+        raise MisuseError(f"the recipe has no variant {name!r}", allowed=recipe.variants, nearest=nearest)
     return recipe.variants[name]
 
 

@@ -18,13 +18,12 @@ def merge(base: Node, over: Node) -> Node:
     options = _as_part(base)
     if options is None:
         return over
-    if "type" in options and "type" in over.entries and not same_type(options["type"], over.entries["type"]):
+    if "type" in over.entries and not ("type" in options and same_type(options["type"], over.entries["type"])):
         return over
-    key = over.key if "type" in over.entries and "type" not in options else base.key
     merged = dict(options)
     for name, node in over.entries.items():
         merged[name] = merge(options[name], node) if name in options else node
-    return replace(base, value=merged, key=key)
+    return replace(base, value=merged)
 
 
 def same_type(one: Node, other: Node) -> bool:

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
+from pytorch_lightning.plugins.io import CheckpointIO
 
 from seqtool.errors import SeqtoolError
+from seqtool.files import write_atomic_with
 from seqtool.recipe import Variant
-from seqtool.rundir import write_atomic_with
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -44,7 +45,7 @@ def read_checkpoint(path: Path, variant: Variant, seed: int) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = checkpoint["seqtool"]["fingerprint"]
-    except Exception as error:
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise SeqtoolError(f"cannot read the checkpoint {path}: {error}") from error
     if found != fingerprint(variant, seed):
         raise SeqtoolError(

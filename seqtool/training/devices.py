@@ -3,10 +3,12 @@
 import os
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.strategies import StrategyRegistry
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
+from pytorch_lightning.utilities.rank_zero import rank_zero_only  # type: ignore[attr-defined]
 
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.recipe.train_options import TrainOptions
@@ -29,7 +31,7 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
     """
     name, _, index = (device or train.accelerator).partition(":")
     if name not in ACCELERATORS or (index and not index.isdecimal()):
-        raise MisuseError(_unknown("device", f"{name}:{index}" if index else name, [*ACCELERATORS, "cuda:0"]))
+        raise _unknown("device", f"{name}:{index}" if index else name, [*ACCELERATORS, "cuda:0"])
     accelerator = ACCELERATORS[name]
     devices: Any = [int(index)] if index else train.devices
     if device and not index and isinstance(devices, list):
@@ -37,7 +39,7 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
     _refuse_missing(accelerator, devices)
     available = [*StrategyRegistry.available_strategies(), "auto"]
     if train.strategy not in available:
-        raise MisuseError(_unknown("strategy", train.strategy, sorted(available)))
+        raise _unknown("strategy", train.strategy, sorted(available))
     num_nodes = train.num_nodes
     if devices == "auto":
         devices, num_nodes = _started_processes() or (1, num_nodes)
@@ -48,6 +50,20 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
         "strategy": train.strategy,
         "precision": train.precision,
     }
+
+
+def check_devices(train: TrainOptions, device: str | None = None) -> None:
+    """Have Lightning itself refuse what it cannot do, before anything is written.
+
+    Raises:
+        SeqtoolError: this combination of accelerator, devices, strategy and precision cannot be.
+    """
+    options = trainer_options(train, device)
+    try:
+        pl.Trainer(**options, plugins=cluster_plugins(), logger=False, enable_checkpointing=False)
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
+        wish = ", ".join(f"{name} {value!r}" for name, value in options.items())
+        raise SeqtoolError(f"Lightning cannot train with {wish}: {' '.join(str(error).split())}") from error
 
 
 def _started_processes() -> tuple[int, int] | None:
@@ -62,7 +78,7 @@ def _started_processes() -> tuple[int, int] | None:
     return None
 
 
-def cluster_plugins() -> list[SLURMEnvironment]:
+def cluster_plugins() -> list[Any]:
     """Under SLURM, its environment without requeueing: a requeued job goes on by --resume."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
@@ -79,7 +95,5 @@ def _refuse_missing(accelerator: str, devices: Any) -> None:
         raise SeqtoolError("no such device: this machine has no MPS device")
 
 
-def _unknown(what: str, name: str, allowed: list[str]) -> str:
-    guess = nearest_name(name, allowed)
-    hint = f"\n    did you mean {guess!r}?" if guess else ""
-    return f"unknown {what} {name!r}{hint}\n    allowed: {', '.join(allowed)}"
+def _unknown(what: str, name: str, allowed: list[str]) -> MisuseError:
+    return MisuseError(f"unknown {what} {name!r}", allowed=allowed, nearest=nearest_name(name, allowed))

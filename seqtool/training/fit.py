@@ -74,11 +74,8 @@ def fit_seed(
 
 
 def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done: int) -> None:
-    """Train with torch's global generator left as it was. Lightning's fresh counters begin at the steps done."""
-    epoch: Any = trainer.fit_loop.epoch_loop
-    epoch.automatic_optimization.optim_progress.optimizer.step.total.completed = done
-    batches = epoch.batch_progress.total
-    batches.ready = batches.started = batches.processed = batches.completed = done
+    """Train with torch's global generators left as they were."""
+    _begin_at(trainer, done)
     train = module.variant.train
     data = DataModule(
         module.assembly.task,
@@ -88,8 +85,23 @@ def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done:
         valid_batches=train.validation_batches,
         valid_batch_size=train.validation_batch_size,
     )
-    with torch.random.fork_rng():
+    device = trainer.strategy.root_device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+
+
+def _begin_at(trainer: pl.Trainer, done: int) -> None:
+    """Have a fresh trainer count from `done` steps.
+
+    Checkpoints leave Lightning's loop counters out, since those tell where inside a step they were written; these
+    two are all that its loop, its validation interval and `global_step` go by. A new Lightning must pass
+    tests/training/test_resume.py.
+    """
+    epoch: Any = trainer.fit_loop.epoch_loop
+    epoch.automatic_optimization.optim_progress.optimizer.step.total.completed = done
+    batches = epoch.batch_progress.total
+    batches.ready = batches.started = batches.processed = batches.completed = done
+    assert trainer.global_step == done
 
 
 def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder, done: int) -> pl.Trainer:
@@ -104,8 +116,9 @@ def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder
             )
         )
     logger: Any = False
-    if train.tensorboard and root:
-        logger = pl.loggers.TensorBoardLogger(root, name="", version="tensorboard", purge_step=done + 1)
+    if train.tensorboard and recorder.directory:
+        folder = recorder.directory.tensorboard
+        logger = pl.loggers.TensorBoardLogger(folder.parent, name="", version=folder.name, purge_step=done + 1)
         recorder.listeners = [*recorder.listeners, lambda row: logger.log_metrics(row, int(row["step"]))]
     return pl.Trainer(
         **options,
@@ -165,6 +178,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*available but not used.*")
+            warnings.filterwarnings("ignore", message=".*not part of single contiguous chunk of memory.*")
             warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
             yield
     finally:

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ class Recorder(pl.callbacks.Checkpoint):
         self.best: dict[str, float] = {}
         self.last_valid: dict[str, float] = {}
         self.step = 0
+        self._looked = False
         self.seconds_before = 0.0
         self._started: float | None = None
 
@@ -53,6 +55,18 @@ class Recorder(pl.callbacks.Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
+
+    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After the first backward: a parameter without a gradient is never trained, and several ranks would fail."""
+        if self._looked:
+            return
+        self._looked = True
+        idle = [name for name, value in pl_module.named_parameters() if value.requires_grad and value.grad is None]
+        if idle:
+            message = f"no gradient reaches {', '.join(idle)}: what they belong to is not used"
+            if trainer.world_size > 1:
+                raise SeqtoolError(f"{message}, and several processes cannot train that")
+            warnings.warn(message, stacklevel=2)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -70,7 +84,7 @@ class Recorder(pl.callbacks.Checkpoint):
         wanted = self.stop.agreed(trainer, step)
         if wanted or (train.checkpoint_every and step % train.checkpoint_every == 0):
             self._fetch(pl_module, step)
-            self._save(trainer, "last")
+            self._save(trainer)
         if wanted:
             raise Interrupted
 
@@ -86,8 +100,8 @@ class Recorder(pl.callbacks.Checkpoint):
         value, best = self.last_valid[train.monitor], self.best.get(train.monitor)
         if best is None or (value > best if pl_module.higher_is_better(train.monitor) else value < best):
             self.best = {"step": step, **self.last_valid}
-            self._save(trainer, "best")
-        self._save(trainer, "last")
+            self._save(trainer, best=True)
+        self._save(trainer)
         if not self.finished and self.stop.agreed(trainer, step):
             raise Interrupted
 
@@ -153,10 +167,10 @@ class Recorder(pl.callbacks.Checkpoint):
         for listener in self.listeners:
             listener(row)
 
-    def _save(self, trainer: pl.Trainer, name: str) -> None:
-        """Every rank takes part in a checkpoint, rank 0 writes it."""
-        folder = self.directory.path if self.directory else Path("unused")
-        trainer.save_checkpoint(folder / f"{name}.ckpt")
+    def _save(self, trainer: pl.Trainer, best: bool = False) -> None:
+        """Every rank takes part in a checkpoint, rank 0 writes it; the path of the others is not looked at."""
+        directory = self.directory or SeedDirectory(Path("unused"))
+        trainer.save_checkpoint(directory.best if best else directory.last)
 
 
 def step_loss(sums: list[float]) -> float:

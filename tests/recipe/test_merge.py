@@ -34,7 +34,7 @@ def node(text: str, source: str = "r.yaml") -> Node:
         ("{x: gru}", "{x: {type: gru, n: 3}}", {"x": {"type": "gru", "n": 3}}),
         ("{x: gru}", "{x: {type: lstm, n: 3}}", {"x": {"type": "lstm", "n": 3}}),
         ("{x: gru}", "{x: gru}", {"x": "gru"}),
-        ("{x: {n: 3}}", "{x: {type: gru}}", {"x": {"n": 3, "type": "gru"}}),
+        ("{x: {n: 3}}", "{x: {type: gru}}", {"x": {"type": "gru"}}),
         ("{x: {n: 3}}", "{x: gru}", {"x": "gru"}),
         ("{x: {type: 'cells:gru', n: 3}}", "{x: {type: gru, m: 1}}", {"x": {"type": "gru", "n": 3, "m": 1}}),
         ("{x: {type: gru, n: 3}}", "{x: {type: 'a:gru'}}", {"x": {"type": "a:gru", "n": 3}}),

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ CHANGES = [f"train.steps={STEPS}", "train.log_every=1", "train.devices=2", "trai
 PLAIN = ["-m", "seqtool"]
 LAUNCHERS = {
     "ddp": PLAIN,
-    "torchrun": ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517", "-m", "seqtool"],
+    "torchrun": ["-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "seqtool"],
 }
 
 
@@ -79,7 +80,16 @@ def test_two_processes_equal_one_on_the_joined_batches(small: Path, tmp_path: Pa
 def test_processes_that_slurm_starts(small: Path, tmp_path: Path) -> None:
     """srun starts each process with these variables; there is no SLURM here, so the test sets them."""
     flags = [word for change in CHANGES[:2] for word in ("--set", change)]
-    job = {"SLURM_NTASKS": "2", "SLURM_NNODES": "1", "SLURM_JOB_ID": "31415", "SLURM_NODELIST": "localhost"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    job = {
+        "MASTER_PORT": port,
+        "SLURM_NTASKS": "2",
+        "SLURM_NNODES": "1",
+        "SLURM_JOB_ID": "31415",
+        "SLURM_NODELIST": "localhost",
+    }
     processes = [
         launch(
             "plain",
@@ -135,7 +145,7 @@ def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
     small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     out = tmp_path / "run"
-    flags = [word for change in (*CHANGES, "train.steps=4000") for word in ("--set", change)]
+    flags = [word for change in (*CHANGES, "train.steps=600") for word in ("--set", change)]
     words = [sys.executable, *LAUNCHERS["ddp"], "run", str(small), "--out", str(out), "--quiet", *flags]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (out / "default/seed0/last.ckpt").exists():
@@ -143,6 +153,10 @@ def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
     _, told = process.communicate(timeout=60)
     assert process.returncode == 1, told
-    assert f"go on with: seqtool run --resume {out}" in told
+    assert told.count(f"go on with: seqtool run --resume {out}") == 1, told
+    assert told.count("error: ") == 1, "rank 0 alone speaks"
     step = torch.load(out / "default/seed0/last.ckpt", weights_only=True)["global_step"]
-    assert 10 <= step < 4000
+    assert 10 <= step < 600
+    finish(launch("ddp", "--resume", out))
+    finish(launch("ddp", small, "--out", tmp_path / "whole", *flags))
+    assert rows(out / "default/seed0") == rows(tmp_path / "whole/default/seed0")

@@ -18,7 +18,8 @@ from small_run import figures, rows
 
 import seqtool
 from seqtool.errors import SeqtoolError
-from seqtool.rundir import TEMPORARY, RunDirectory, read_json
+from seqtool.files import TEMPORARY, read_json
+from seqtool.rundir import RunDirectory
 
 
 def same_run(one: Path, other: Path) -> None:
@@ -163,7 +164,7 @@ def whole_files(run: Path) -> None:
 
 INSIDE = """
 import os, signal, sys
-import seqtool.training.module, seqtool.rundir
+import seqtool.training.module, seqtool.files
 from seqtool.cli import main
 where, count = sys.argv[1], int(sys.argv[2])
 def die_at(owner, name):
@@ -175,9 +176,9 @@ def die_at(owner, name):
         return inner(*arguments, **keys)
     setattr(owner, name, outer)
 if where == "write":
-    die_at(seqtool.rundir.os, "fsync")
+    die_at(seqtool.files.os, "fsync")
 elif where == "replace":
-    die_at(seqtool.rundir.os, "replace")
+    die_at(seqtool.files.os, "replace")
 else:
     die_at(seqtool.training.module.SequenceModule, "validation_step")
 main(sys.argv[3:])

@@ -1,0 +1,71 @@
+"""Files that are whole or not there."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from seqtool.errors import SeqtoolError
+
+TEMPORARY = ".tmp"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process was writing in `folder`."""
+    with telling(folder):
+        for leftover in folder.glob(f".*{TEMPORARY}"):
+            leftover.unlink()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        SeqtoolError: it cannot be read, or is no JSON object.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SeqtoolError(f"cannot read {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise SeqtoolError(f"cannot read {path}: it holds no JSON object")
+    return found
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a whole file or none of it."""
+    write_atomic_with(path, lambda file: file.write(content))
+
+
+def write_atomic_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Have `write` fill a temporary file beside `path`, make sure it is on the disk, and put it in place.
+
+    Raises:
+        SeqtoolError: the folder cannot be written, or the disk is full; `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    with telling(path):
+        try:
+            with open(temporary, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Tell an operating system's refusal to write `path` in our words."""
+    try:
+        yield
+    except OSError as error:
+        raise SeqtoolError(f"cannot write {path}: {error.strerror or error}") from error
