@@ -1,21 +1,18 @@
 """From a recipe to a finished run: every variant, every seed, the figure. The straight line through seqtool."""
 
-import datetime
-import importlib.metadata
-import platform
-import subprocess
-import sys
+import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from seqtool import __version__
 from seqtool.analysis.losses import draw_losses
 from seqtool.build import assemble, check, count_parameters
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, default_registry
@@ -133,21 +130,23 @@ def run(
         registry=registry,
     )
     directory = planned.directory
-    if planned.recipe and is_rank_zero():
-        directory = _create(planned, planned.recipe)
+    writes = is_rank_zero()
+    if planned.recipe and writes:
+        plan_content = provenance(planned.recipe, planned.variants, planned.seeds, planned.registry)
+        resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
+        directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved)
     try:
-        with StopSignal() as stop:
-            results = _train_all(planned, directory, stop, show_bar)
+        with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
+            _train_all(planned, directory, stop, show_bar)
     except Interrupted as error:
         where = directory.path if directory else "RUN"
-        line = f"seqtool run --resume {where}{_plugin_flags(planned.registry)}"
+        line = f"seqtool run --resume {shlex.quote(str(where))}{plugin_flags(planned.registry)}"
         raise SeqtoolError(f"stopped; all that was trained is kept\n    go on with: {line}") from error
-    summary = {"format": FORMAT, "run": "", "variants": results}
-    if directory and is_rank_zero():
-        summary["run"] = str(directory.path)
-        directory.write_result(summary)
-        draw_losses(directory)
-    return summary
+    if not writes or not directory:
+        return {"format": FORMAT, "run": "", "variants": {}}
+    result = directory.write_result()
+    draw_losses(directory)
+    return result
 
 
 def as_recipe(recipe: str | Path | Recipe, registry: Registry, overrides: Sequence[str]) -> Recipe:
@@ -182,32 +181,24 @@ def _parts(variant: Variant) -> dict[str, Any]:
     return {key: variant.data[key] for key in ("task", "model", "train")}
 
 
-def _train_all(
-    planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool
-) -> dict[str, dict[str, Any]]:
+def _train_all(planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool) -> None:
     """Train what is not finished, one after the other; ranks other than 0 help, and write nothing."""
     writes = is_rank_zero()
     resuming = planned.recipe is None
-    results: dict[str, dict[str, Any]] = {}
     for name, variant in planned.variants.items():
         for seed in planned.seeds:
             place = directory.seed(name, seed) if directory else None
             if resuming and place and place.finished:
-                result = place.read_result()
-            else:
-                resume = place.last if resuming and place and place.last.exists() else None
-                result = fit_seed(
-                    variant,
-                    seed,
-                    place if writes else None,
-                    stop,
-                    resume=resume,
-                    device=planned.device,
-                    show_bar=show_bar and writes,
-                )
-            entry = results.setdefault(name, {"parameters": result["parameters"], "seeds": {}})
-            entry["seeds"][str(seed)] = result
-    return results
+                continue
+            fit_seed(
+                variant,
+                seed,
+                place if writes else None,
+                stop,
+                resume=place.last if resuming and place and place.last.exists() else None,
+                device=planned.device,
+                show_bar=show_bar and writes,
+            )
 
 
 def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]:
@@ -220,48 +211,3 @@ def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]
             allowed = ", ".join(map(str, known))
             raise MisuseError(f"the recipe has no {what} {item!r}{hint}\n    allowed: {allowed}")
     return list(dict.fromkeys(wanted)) or known
-
-
-def _create(planned: Plan, recipe: Recipe) -> RunDirectory:
-    """The run directory, with all that is known before training."""
-    packages = ("torch", "pytorch-lightning", "numpy")
-    content = {
-        "recipe": recipe.name,
-        "source": str(recipe.path),
-        "variants": list(planned.variants),
-        "seeds": planned.seeds,
-        "overrides": list(recipe.overrides),
-        "command": sys.argv,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "seqtool": __version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "plugins": [
-            {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
-            for plugin in planned.registry.plugins
-            if plugin.status == "ok"
-        ],
-        "git": _git(recipe.path.parent),
-    }
-    resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
-    return RunDirectory.create(planned.out, content, recipe.text, resolved)
-
-
-def _git(folder: Path) -> dict[str, Any] | None:
-    """The commit that `folder` stands at, None where there is none."""
-    try:
-        head, status = (
-            subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": head.strip(), "changed": bool(status.strip())}
-
-
-def _plugin_flags(registry: Registry) -> str:
-    """The flags that found the plugins that are not installed, for the line that resumes."""
-    flags = {f" {p.origin}" if p.origin != "-p" else f" -p {p.module}" for p in registry.plugins if p.origin[0] == "-"}
-    return "".join(sorted(flags))

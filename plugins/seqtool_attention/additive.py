@@ -1,18 +1,21 @@
 """Additive scores. Bahdanau et al. 2015, arXiv 1409.0473, A.1.2."""
 
-import torch
 from torch import Tensor, nn
 
 from seqtool.api import Scorer, Size, Tensors
+from seqtool_attention.compare import compare
 
 
 class Additive(Scorer):
     """A small network compares the query with every key.
 
     Equation:
-        e_ij = v . tanh(W s_i + U h_j)
+        e_ij = v . tanh(W s_i + U h_j + b)
 
-    Source: Bahdanau et al. 2015, arXiv 1409.0473, A.1.2.
+    Source: Bahdanau et al. 2015, arXiv 1409.0473, A.1.2; b is ours.
+
+    The first choice where query and memory differ in size or in kind. Over long sequences tanh is computed again
+    in the backward pass, so that memory grows with T S and not with T S hidden_size.
 
     Args:
         query_size: Q, the width of a query s.
@@ -33,5 +36,4 @@ class Additive(Scorer):
 
     def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Scorer.score`."""
-        compared = torch.tanh(self.query_map(query).unsqueeze(2) + fixed[0].unsqueeze(1))
-        return self.vector(compared).squeeze(3), state
+        return compare(self.query_map(query), fixed[0], self.vector.weight[0]), state

@@ -1,44 +1,64 @@
-"""A window of Gaussians that only moves forward. Graves 2013, arXiv 1308.0850, eqs 46-51."""
+"""A window of Gaussians that only moves forward. Graves 2013, arXiv 1308.0850; Battenberg et al. 2020, 1910.10288."""
+
+import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqtool.api import Scorer, Size, Tensors
 
 LARGEST_EXPONENT = 15.0
+SMALLEST_SIGMA = 1e-3
 
 
 class GMM(Scorer):
     """K Gaussians over positions, whose means only move forward; the memory's content is not looked at.
 
     Equation:
-        (w^, d^, b^) = W s_i + c;  mu_i = mu_{i-1} + exp(d^)
-        e_ij = log sum_k exp(w^_k - exp(b^_k) (j - mu_ik)^2),  j = 1 .. S,  mu_0 = 0
+        (w^, d^, b^) = W s_i + c;  mu_i = mu_{i-1} + delta_i,  mu_0 = 0
+        e_ij = log sum_k (w_ik / Z_ik) exp(-(j - mu_ik)^2 / (2 sigma_ik^2)),  j = 1 .. S
+        v0:      w = exp(w^), delta = exp(d^), sigma = sqrt(exp(-b^) / 2), Z = 1
+        v1:      w = softmax(w^), delta = exp(d^), sigma = sqrt(exp(b^)), Z = sqrt(2 pi sigma^2)
+        v2, v2b: w = softmax(w^), delta = softplus(d^), sigma = softplus(b^), Z = sqrt(2 pi sigma^2)
 
-    Source: Graves 2013, arXiv 1308.0850, eqs 46-51 (variant V0 of Battenberg et al. 2020, arXiv 1910.10288, table 1).
+    Source: Graves 2013, arXiv 1308.0850, eqs 46-51 (v0); Battenberg et al. 2020, arXiv 1910.10288, table 1.
 
-    Our mu is his kappa, our exp(w^) his alpha, our exp(b^) his beta = 1 / (2 sigma^2). With the `exp` normalizer the
-    weights are his, unnormalised. Exponents of d^ and b^ stop at 15, so that no step reaches infinity.
+    Our mu is Graves's kappa, our exp(w^) his alpha, our exp(b^) his beta = 1 / (2 sigma^2). With the `exp` normalizer
+    the weights are those of the papers, unnormalised. For sources that are read in order, of any length. Exponents
+    stop at 15 and sigma at 0.001, so that no step reaches infinity.
 
     Args:
         query_size: Q, the width of a query s.
         memory_size: M; not looked at.
         components: K, how many Gaussians.
         hidden_size: the width of a tanh layer between s and W, as Battenberg et al. have it; null for none, as Graves.
+        variant: what becomes of (w^, d^, b^). v2b is v2 with the starting bias c for delta = 1 and sigma = 10.
     """
 
     log_weights = True
     reads_memory = False
 
     def __init__(
-        self, query_size: int, memory_size: int, *, components: Size = 3, hidden_size: Size | None = None
+        self,
+        query_size: int,
+        memory_size: int,
+        *,
+        components: Size = 3,
+        hidden_size: Size | None = None,
+        variant: Literal["v0", "v1", "v2", "v2b"] = "v0",
     ) -> None:
         super().__init__()
-        self.components = components
+        self.components, self.variant = components, variant
         self.hidden = nn.Sequential()
         if hidden_size:
             self.hidden = nn.Sequential(nn.Linear(query_size, hidden_size), nn.Tanh())
         self.map = nn.Linear(hidden_size or query_size, 3 * components)
+        if variant == "v2b":
+            with torch.no_grad():
+                self.map.bias[components : 2 * components] = math.log(math.expm1(1.0))
+                self.map.bias[2 * components :] = math.log(math.expm1(10.0))
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
         """See `Scorer.start`; `fixed` is the positions `[B, S]`, `state` the means mu `[B, K]`."""
@@ -47,13 +67,23 @@ class GMM(Scorer):
 
     def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Scorer.score`."""
-        log_weight, log_delta, log_beta = self.map(self.hidden(query)).chunk(3, -1)
-        delta = log_delta.clamp(max=LARGEST_EXPONENT).exp()
+        log_weight, delta, beta = self._window(*self.map(self.hidden(query)).chunk(3, -1))
         steps = query.shape[1]
         if steps > 1:
             delta = delta.new_ones(steps, steps).tril() @ delta
         mean = state[0].unsqueeze(1) + delta
         distance = fixed[0][:, None, None] - mean.unsqueeze(3)
-        beta = log_beta.clamp(max=LARGEST_EXPONENT).exp()
         scores = torch.logsumexp(log_weight.unsqueeze(3) - beta.unsqueeze(3) * distance * distance, 2)
         return scores, (mean[:, -1],)
+
+    def _window(self, weight: Tensor, delta: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`(w^, d^, b^)` -> `(log (w / Z), delta, 1 / (2 sigma^2))`, all `[B, T, K]`."""
+        if self.variant in ("v2", "v2b"):
+            delta, sigma = F.softplus(delta), F.softplus(width).clamp(min=SMALLEST_SIGMA)
+        else:
+            delta, width = delta.clamp(max=LARGEST_EXPONENT).exp(), width.clamp(max=LARGEST_EXPONENT)
+            if self.variant == "v0":
+                return weight, delta, width.exp()
+            sigma = (width / 2).exp().clamp(min=SMALLEST_SIGMA)
+        log_weight = weight.log_softmax(-1) - sigma.log() - math.log(2 * math.pi) / 2
+        return log_weight, delta, 0.5 / (sigma * sigma)

@@ -62,8 +62,10 @@ class Attention(nn.Module):
                 stacklevel=2,
             )
         if heads > 1:
-            self.query_map = nn.Linear(query_size, query_size, bias=False)
+            # a map that nothing reads would never learn
+            reads_query = self.normalizer.reads_query or any(part.reads_query for part in self._scorers())
             reads_memory = any(part.reads_memory for part in self._scorers())
+            self.query_map = nn.Linear(query_size, query_size, bias=False) if reads_query else nn.Identity()
             self.key_map = nn.Linear(memory_size, memory_size, bias=False) if reads_memory else nn.Identity()
             self.value_map = nn.Linear(memory_size, memory_size, bias=False)
             self.context_map = nn.Linear(memory_size, memory_size, bias=False)

@@ -14,6 +14,7 @@ class Normalizer(nn.Module):
         num_energies: E, how many scores a position needs; with E > 1 scores come as `[B, E, T, S]`.
         log_weights: whether it takes scores as logarithms of weights; other scorers may then give huge ones.
         num_state: how many tensors its state has; 0 where nothing recurs.
+        reads_query: whether weights depend on the query beside the scores.
     """
 
     kind = "normalizer"
@@ -22,6 +23,7 @@ class Normalizer(nn.Module):
     log_weights: bool = False
     num_energies: int = 1
     num_state: int = 0
+    reads_query: bool = False
 
     def start(self, memory: Tensor, mask: Tensor) -> Tensors:
         """The state before the first step, for `memory [B, S, M]`, `mask [B, S]`."""

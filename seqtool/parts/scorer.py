@@ -13,12 +13,14 @@ class Scorer(nn.Module):
             need the weights of the step before.
         log_weights: whether scores are logarithms of weights, which the `exp` normalizer wants.
         reads_memory: whether scores depend on what the memory holds; False for those that look at positions alone.
+        reads_query: whether scores depend on the query; False for those that are the same whatever is asked.
     """
 
     kind = "scorer"
     parallel: bool = True
     log_weights: bool = False
     reads_memory: bool = True
+    reads_query: bool = True
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
         """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`. Keys are projected here, once."""

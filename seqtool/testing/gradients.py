@@ -101,8 +101,9 @@ class GradientContract(ModuleContract):
 
     @rule
     def parameters_learn(self) -> None:
-        """Every parameter gets a gradient."""
-        part = self.part()
+        """Every parameter gets a gradient in training."""
+        part = self.part().train()
+        torch.default_generator.manual_seed(0)
         found = self.with_gradients(part, self.draw(part), self.run)
         for name, parameter in part.named_parameters():
             learns = not parameter.requires_grad or bool(found[f"gradients of {name}"].any())

@@ -108,6 +108,15 @@ class NormalizerContract(GradientContract):
             )
 
     @rule
+    def reads_what_it_says(self) -> None:
+        """Weights or the state depend on the query if, and only if, `reads_query`."""
+        part = self.part()
+        found = self.with_gradients(part, self.draw(part), self.run)
+        reads = bool(found["gradients of query"].any())
+        what = "depend" if reads else "do not depend"
+        self.expect(reads == part.reads_query, f"weights {what} on the query, and reads_query is {part.reads_query}")
+
+    @rule
     def steps_at_once(self) -> None:
         """Where `parallel`, T steps at once equal T single ones: weights, state and gradients."""
         part = self.part()

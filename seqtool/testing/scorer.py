@@ -108,12 +108,13 @@ class ScorerContract(GradientContract):
 
     @rule
     def reads_what_it_says(self) -> None:
-        """Scores depend on what the memory holds if, and only if, `reads_memory`."""
+        """Scores depend on what the memory holds if, and only if, `reads_memory`; on the query, `reads_query`."""
         part = self.part()
         found = self.with_gradients(part, self.draw(part), self.run)
-        reads = bool(found["gradients of memory"].any())
-        what = "depend" if reads else "do not depend"
-        self.expect(reads == part.reads_memory, f"scores {what} on the memory, and reads_memory is {part.reads_memory}")
+        for name in ("memory", "query"):
+            reads, says = bool(found[f"gradients of {name}"].any()), getattr(part, f"reads_{name}")
+            what = "depend" if reads else "do not depend"
+            self.expect(reads == says, f"scores {what} on the {name}, and reads_{name} is {says}")
 
     @rule
     def observes_in_order(self) -> None:

@@ -39,11 +39,8 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
     if train.strategy not in available:
         raise MisuseError(_unknown("strategy", train.strategy, sorted(available)))
     num_nodes = train.num_nodes
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    if devices == "auto" and local:
-        devices, num_nodes = local, int(os.environ["WORLD_SIZE"]) // local
-    elif devices == "auto":
-        devices = int(os.environ.get("SLURM_NTASKS_PER_NODE", 1)) if SLURMEnvironment.detect() else 1
+    if devices == "auto":
+        devices, num_nodes = _started_processes() or (1, num_nodes)
     return {
         "accelerator": accelerator,
         "devices": devices,
@@ -51,6 +48,18 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
         "strategy": train.strategy,
         "precision": train.precision,
     }
+
+
+def _started_processes() -> tuple[int, int] | None:
+    """`(processes a node, nodes)` that torchrun or SLURM started; None where neither did."""
+    environment = os.environ
+    if "LOCAL_WORLD_SIZE" in environment:
+        local = int(environment["LOCAL_WORLD_SIZE"])
+        return local, int(environment["WORLD_SIZE"]) // local
+    if SLURMEnvironment.detect():
+        nodes = int(environment.get("SLURM_NNODES", 1))
+        return int(environment["SLURM_NTASKS"]) // nodes, nodes
+    return None
 
 
 def cluster_plugins() -> list[SLURMEnvironment]:

@@ -19,8 +19,9 @@ from seqtool.parts.batch import Batch
 
 STEPS = 20
 CHANGES = [f"train.steps={STEPS}", "train.log_every=1", "train.devices=2", "train.strategy=ddp"]
+PLAIN = ["-m", "seqtool"]
 LAUNCHERS = {
-    "ddp": ["-m", "seqtool"],
+    "ddp": PLAIN,
     "torchrun": ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517", "-m", "seqtool"],
 }
 
@@ -55,19 +56,53 @@ def losses_of_one_process(recipe: Path) -> list[float]:
     return losses
 
 
-def launch(launcher: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, *LAUNCHERS[launcher], "run", *map(str, arguments), "--quiet", "--json"]
-    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    environment |= {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(words, capture_output=True, text=True, timeout=180, env=environment)
+def launch(launcher: str, *arguments: str | Path, **extra: str) -> "subprocess.Popen[str]":
+    words = [sys.executable, *LAUNCHERS.get(launcher, PLAIN), "run", *map(str, arguments), "--quiet", "--json"]
+    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name} | extra
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    """What a process printed, once it has ended well."""
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
+    return out
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_equal_one_on_the_joined_batches(small: Path, tmp_path: Path, launcher: str) -> None:
-    flags = [word for change in CHANGES for word in ("--set", change)]
-    done = launch(launcher, small, "--out", tmp_path / "run", *flags)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)  # rank 0 alone speaks
+    changes = CHANGES if launcher == "ddp" else CHANGES[:2]  # torchrun says how many there are
+    flags = [word for change in changes for word in ("--set", change)]
+    check_two_ranks(small, tmp_path, finish(launch(launcher, small, "--out", tmp_path / "run", *flags)))
+
+
+def test_processes_that_slurm_starts(small: Path, tmp_path: Path) -> None:
+    """srun starts each process with these variables; there is no SLURM here, so the test sets them."""
+    flags = [word for change in CHANGES[:2] for word in ("--set", change)]
+    job = {"SLURM_NTASKS": "2", "SLURM_NNODES": "1", "SLURM_JOB_ID": "31415", "SLURM_NODELIST": "localhost"}
+    processes = [
+        launch(
+            "plain",
+            small,
+            "--out",
+            tmp_path / "run",
+            *flags,
+            **job,
+            SLURM_PROCID=str(rank),
+            SLURM_LOCALID=str(rank),
+            SLURM_NODEID="0",
+            SLURM_NTASKS_PER_NODE="2",
+            SLURM_JOB_NAME="train",
+        )
+        for rank in (0, 1)
+    ]
+    first, second = (finish(process) for process in processes)
+    assert not second
+    check_two_ranks(small, tmp_path, first)
+
+
+def check_two_ranks(small: Path, tmp_path: Path, printed: str) -> None:
+    result = json.loads(printed)  # rank 0 alone speaks
     assert result["variants"]["default"]["seeds"]["0"]["steps"] == STEPS
     found = [float(row["train_loss"]) for row in rows(tmp_path / "run/default/seed0")]
     assert found == pytest.approx(losses_of_one_process(small), rel=1e-5)
@@ -78,8 +113,7 @@ def test_two_processes_equal_one_on_the_joined_batches(small: Path, tmp_path: Pa
 
 def test_validation_of_two_processes_equals_that_of_one(small: Path, tmp_path: Path) -> None:
     flags = [word for change in CHANGES for word in ("--set", change)]
-    done = launch("ddp", small, "--out", tmp_path / "run", *flags, "--set", "train.validation_batches=3")
-    assert done.returncode == 0, done.stderr
+    finish(launch("ddp", small, "--out", tmp_path / "run", *flags, "--set", "train.validation_batches=3"))
     two = figures(tmp_path / "run/default/seed0")
     variant = seqtool.load_recipe(small).variants["default"]
     assembly = assemble(variant, seed=0)
@@ -103,9 +137,7 @@ def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
     out = tmp_path / "run"
     flags = [word for change in (*CHANGES, "train.steps=4000") for word in ("--set", change)]
     words = [sys.executable, *LAUNCHERS["ddp"], "run", str(small), "--out", str(out), "--quiet", *flags]
-    process = subprocess.Popen(
-        words, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True
-    )
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (out / "default/seed0/last.ckpt").exists():
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group

@@ -1,0 +1,47 @@
+"""Additive scores that see what was looked at so far. See et al. 2017, arXiv 1704.04368, eq. 11."""
+
+from torch import Tensor, nn
+
+from seqtool.api import Scorer, Size, Tensors
+from seqtool_attention.compare import compare
+
+
+class Coverage(Scorer):
+    """The additive scorer, shown how much weight each position got at all earlier steps.
+
+    Equation:
+        cov_i = a_1 + ... + a_{i-1};  e_ij = v . tanh(W s_i + V h_j + w cov_ij + b)
+
+    Source: See et al. 2017, arXiv 1704.04368, eqs 10-11; the idea: Tu et al. 2016, arXiv 1601.04811.
+
+    Against saying things twice and leaving others out. See et al. add a loss, sum_j min(a_ij, cov_ij), without
+    which they found it to do little.
+
+    Args:
+        query_size: Q, the width of a query s.
+        memory_size: M, the width of a memory vector h.
+        hidden_size: the width of v; null takes the query's.
+    """
+
+    parallel = False
+
+    def __init__(self, query_size: int, memory_size: int, *, hidden_size: Size | None = None) -> None:
+        super().__init__()
+        size = hidden_size or query_size
+        self.query_map = nn.Linear(query_size, size, bias=False)
+        self.key_map = nn.Linear(memory_size, size)
+        self.coverage_map = nn.Linear(1, size, bias=False)
+        self.vector = nn.Linear(size, 1, bias=False)
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the keys `[B, S, hidden]`, `state` the coverage `[B, S]`."""
+        return (self.key_map(memory),), (memory.new_zeros(mask.shape),)
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        mapped, vector = self.query_map(query), self.vector.weight[0]
+        return compare(mapped, fixed[0], vector, state[0].unsqueeze(2), self.coverage_map.weight), state
+
+    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+        """See `Scorer.observe`."""
+        return (state[0] + weights,)

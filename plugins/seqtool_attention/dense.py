@@ -1,0 +1,44 @@
+"""Fixed scores: a dense layer that weights its inputs, whatever is being predicted."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Scorer, Size, Tensors
+from seqtool_attention.positions import require_length
+
+
+class Dense(Scorer):
+    """A learnt number a position, the same for every query: a simple dense layer over the source.
+
+    Equation:
+        e_ij = b_j
+
+    Source: none; the baseline that cannot look.
+
+    Its weights are fixed once training ends, blind to the state and to the source: to be drawn beside attention's.
+
+    Args:
+        query_size: Q; not looked at.
+        memory_size: M; not looked at.
+        max_length: how many source positions there may be.
+
+    Raises:
+        PartError: a source, padding included, is longer than that.
+    """
+
+    reads_memory = False
+    reads_query = False
+
+    def __init__(self, query_size: int, memory_size: int, *, max_length: Size) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.zeros(max_length))
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the scores `[B, S]`."""
+        length = memory.shape[1]
+        require_length(length, len(self.scores), "dense")
+        return (self.scores[:length].expand(len(memory), -1),), ()
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        return fixed[0].unsqueeze(1).expand(-1, query.shape[1], -1), state

@@ -1,0 +1,94 @@
+"""Scores by filters over the last weights, some made by the query. Battenberg et al. 2020, arXiv 1910.10288."""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtool.api import Count, Positive, Scorer, Size, Tensors
+from seqtool_attention.compare import compare
+from seqtool_attention.positions import one_hot_start
+
+SMALLEST_PRIOR = 1e-6
+
+
+class DynamicConvolution(Scorer):
+    """Fixed and query-made filters over the last step's weights, and a prior that moves forward.
+
+    Equation:
+        f_i = F * a_{i-1};  g_i = G(s_i) * a_{i-1}, G(s) = V_G tanh(W_G s + b_G), each centred, 2 r + 1 wide
+        p_ij = log max(sum_{m=0}^{n-1} P_m a_{i-1, j-m}, 1e-6),  P beta-binomial(n - 1, alpha, beta)
+        e_ij = v . tanh(U f_ij + T g_ij + b) + p_ij,  a_0 one-hot at the first position
+
+    Source: Battenberg et al. 2020, arXiv 1910.10288, eqs 6-8, section 2.3.
+
+    For long sources that are read in order; it looks at positions alone, and generalises to lengths never seen.
+
+    Args:
+        query_size: Q, the width of a query s.
+        memory_size: M; not looked at.
+        hidden_size: the width of v and of tanh in G; null takes the query's.
+        filters: how many filters F and G have each.
+        radius: r, how far they see to either side.
+        prior_size: n, the taps of P; it moves at most n - 1 positions a step.
+        alpha: of the beta-binomial distribution P; a small one keeps it in place.
+        beta: of the beta-binomial distribution P.
+    """
+
+    parallel = False
+    reads_memory = False
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        *,
+        hidden_size: Size | None = None,
+        filters: Size = 8,
+        radius: Count = 10,
+        prior_size: Size = 11,
+        alpha: Positive = 0.1,
+        beta: Positive = 0.9,
+    ) -> None:
+        super().__init__()
+        size, self.radius = hidden_size or query_size, radius
+        width = 2 * radius + 1
+        self.static_filters = nn.Linear(width, filters, bias=False)
+        self.dynamic_filters = nn.Sequential(
+            nn.Linear(query_size, size), nn.Tanh(), nn.Linear(size, filters * width, bias=False)
+        )
+        self.static_map = nn.Linear(filters, size)
+        self.dynamic_map = nn.Linear(filters, size, bias=False)
+        self.vector = nn.Linear(size, 1, bias=False)
+        self.prior = beta_binomial(prior_size - 1, alpha, beta)
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the prior `[B, n]`, last tap first, `state` the last weights `[B, S]`."""
+        prior = memory.new_tensor(self.prior[::-1]).expand(len(memory), -1)
+        return (prior,), (one_hot_start(memory, mask),)
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`; T is 1."""
+        (prior,), (weights,) = fixed, state
+        windows = F.pad(weights, (self.radius, self.radius)).unfold(1, 2 * self.radius + 1, 1)  # [B, S, 2 r + 1]
+        made = self.dynamic_filters(query[:, 0]).unflatten(1, (-1, windows.shape[2]))  # [B, filters, 2 r + 1]
+        static, dynamic = self.static_filters(windows), windows @ made.transpose(1, 2)
+        keys, nothing = self.static_map(static), query.new_zeros(len(query), 1, self.vector.in_features)
+        scores = compare(nothing, keys, self.vector.weight[0], dynamic, self.dynamic_map.weight)
+        behind = F.pad(weights, (prior.shape[1] - 1, 0)).unfold(1, prior.shape[1], 1)  # [B, S, n]
+        moved = (behind @ prior.unsqueeze(2)).transpose(1, 2)
+        return scores + moved.clamp(min=SMALLEST_PRIOR).log(), state
+
+    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+        """See `Scorer.observe`."""
+        return (weights,)
+
+
+def beta_binomial(n: int, alpha: float, beta: float) -> list[float]:
+    """P(m) = C(n, m) B(m + alpha, n - m + beta) / B(alpha, beta), m = 0 .. n."""
+
+    def log_beta(a: float, b: float) -> float:
+        return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+    whole = log_beta(alpha, beta)
+    return [math.comb(n, m) * math.exp(log_beta(m + alpha, n - m + beta) - whole) for m in range(n + 1)]

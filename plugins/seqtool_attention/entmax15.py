@@ -1,0 +1,30 @@
+"""Weights between softmax and sparsemax. Peters et al. 2019, arXiv 1905.05702."""
+
+import entmax
+from torch import Tensor
+
+from seqtool.api import Normalizer, Tensors
+from seqtool_attention.sparsemax import shifted
+
+
+class Entmax15(Normalizer):
+    """Half way from softmax to sparsemax: weights that sum to one, with exact zeros and smooth edges.
+
+    Equation:
+        a_i = argmax_p p . e_i + (4/3) sum_j (p_j - p_j^1.5),  p >= 0, sum_j p_j = 1
+        that is a_ij = max(e_ij / 2 - tau, 0)^2
+
+    Source: Peters et al. 2019, arXiv 1905.05702, eqs 8-10, alpha = 1.5.
+
+    Sparse as sparsemax is, and easier to train.
+
+    Args:
+        query_size: Q; not looked at.
+    """
+
+    def __init__(self, query_size: int) -> None:
+        super().__init__()
+
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Normalizer.forward`."""
+        return entmax.entmax15(shifted(scores), -1), state

@@ -1,0 +1,36 @@
+"""Scores of the memory alone. Raffel & Ellis 2015, arXiv 1512.08756, section 1.2."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Scorer, Tensors
+
+
+class FeedForward(Scorer):
+    """What a memory vector holds says how much it counts, the same for every query.
+
+    Equation:
+        e_ij = tanh(w . h_j + b)
+
+    Source: Raffel & Ellis 2015, arXiv 1512.08756, eq. 1, with the a(h) of section 2.
+
+    Enough where the whole source is summed up once (adding, multiplication), useless where an order must be kept.
+
+    Args:
+        query_size: Q; not looked at.
+        memory_size: M, the width of a memory vector h.
+    """
+
+    reads_query = False
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__()
+        self.map = nn.Linear(memory_size, 1)
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the scores `[B, S]`."""
+        return (torch.tanh(self.map(memory)).squeeze(2),), ()
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        return fixed[0].unsqueeze(1).expand(-1, query.shape[1], -1), state

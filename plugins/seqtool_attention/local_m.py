@@ -1,0 +1,40 @@
+"""Weights in a window that moves on by itself. Luong et al. 2015, arXiv 1508.04025, section 3.2."""
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Normalizer, Size, Tensors, lengths
+from seqtool_attention.window import positions, softmax_inside
+
+
+class LocalM(Normalizer):
+    """Softmax inside a window around the step's own position, which moves on by one every step.
+
+    Equation:
+        a_ij = softmax over |j - p_i| <= D of e_ij,  p_i = min(i, S),  i, j = 1, 2, ...
+
+    Source: Luong et al. 2015, arXiv 1508.04025, section 3.2 (local-m); that p stays at the last position S of a
+    source that is shorter than its target is ours.
+
+    For targets about as long as their source, told in the same order.
+
+    Args:
+        query_size: Q; not looked at.
+        half_width: D, how many positions to either side count.
+    """
+
+    num_state = 1
+
+    def __init__(self, query_size: int, *, half_width: Size = 10) -> None:
+        super().__init__()
+        self.half_width = half_width
+
+    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
+        """See `Normalizer.start`; how many steps there were, `[B]`."""
+        return (memory.new_zeros(len(memory)),)
+
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Normalizer.forward`."""
+        step = state[0][:, None] + positions(scores.shape[1], scores)
+        centre = torch.minimum(step, lengths(mask)[:, None].to(step.dtype)).unsqueeze(2)
+        return softmax_inside(scores, centre, self.half_width), (step[:, -1],)

@@ -1,0 +1,41 @@
+"""Scores of positions, whatever stands there. Luong et al. 2015, arXiv 1508.04025, eq. 8."""
+
+from torch import Tensor, nn
+
+from seqtool.api import Scorer, Size, Tensors
+from seqtool_attention.positions import require_length
+
+
+class Location(Scorer):
+    """The query alone says how much it wants each position.
+
+    Equation:
+        e_ij = (W s_i)_j
+
+    Source: Luong et al. 2015, arXiv 1508.04025, eq. 8.
+
+    W has a row for every position, so that there is a longest source. For sources that are laid out alike.
+
+    Args:
+        query_size: Q, the width of a query s.
+        memory_size: M; not looked at.
+        max_length: how many source positions there may be.
+
+    Raises:
+        PartError: a source, padding included, is longer than that.
+    """
+
+    reads_memory = False
+
+    def __init__(self, query_size: int, memory_size: int, *, max_length: Size) -> None:
+        super().__init__()
+        self.map = nn.Linear(query_size, max_length, bias=False)
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Scorer.start`; `fixed` is the mask, which knows how long the source is."""
+        require_length(memory.shape[1], self.map.out_features, "location")
+        return (mask,), ()
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Scorer.score`."""
+        return self.map(query)[:, :, : fixed[0].shape[1]], state

@@ -1,0 +1,29 @@
+"""Each position by itself: sigmoid weights."""
+
+from torch import Tensor
+
+from seqtool.api import Normalizer, Tensors
+
+
+class Sigmoid(Normalizer):
+    """Weights between 0 and 1, each by itself; no position takes weight from another.
+
+    Equation:
+        a_ij = 1 / (1 + exp(-e_ij))
+
+    Source: the gate of an LSTM, Hochreiter & Schmidhuber 1997, set over positions.
+
+    Where none, one or many positions may count, such as sums over a source.
+
+    Args:
+        query_size: Q; not looked at.
+    """
+
+    normalized = False
+
+    def __init__(self, query_size: int) -> None:
+        super().__init__()
+
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Normalizer.forward`."""
+        return scores.sigmoid(), state

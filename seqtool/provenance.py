@@ -1,0 +1,66 @@
+"""What a run was made of and how: for its run.json, and for the line that resumes it."""
+
+import datetime
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from seqtool import __version__
+from seqtool.recipe import Recipe
+from seqtool.registry import Registry
+
+PACKAGES = ("torch", "pytorch-lightning", "numpy")
+
+
+def provenance(recipe: Recipe, variants: Iterable[str], seeds: Iterable[int], registry: Registry) -> dict[str, Any]:
+    """The content of run.json (docs/run_directory.md)."""
+    return {
+        "recipe": recipe.name,
+        "source": str(recipe.path),
+        "variants": list(variants),
+        "seeds": list(seeds),
+        "overrides": list(recipe.overrides),
+        "command": sys.argv,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "seqtool": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "plugins": [
+            {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
+            for plugin in registry.plugins
+            if plugin.status == "ok"
+        ],
+        "git": _git(recipe.path.parent),
+    }
+
+
+def plugin_flags(registry: Registry) -> str:
+    """The flags that found other plugins than those installed, for the line that resumes."""
+    flags = []
+    for plugin in registry.plugins:
+        if plugin.disabled:
+            flags.append(f"--no-plugin {shlex.quote(plugin.name)}")
+        elif plugin.origin == "-p":
+            flags.append(f"-p {shlex.quote(plugin.module)}")
+        elif plugin.origin.startswith("--plugins-dir "):
+            flags.append(f"--plugins-dir {shlex.quote(plugin.origin.removeprefix('--plugins-dir '))}")
+    return "".join(f" {flag}" for flag in dict.fromkeys(flags))
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """The commit that `folder` stands at, None where there is none."""
+    try:
+        head, status = (
+            subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": head.strip(), "changed": bool(status.strip())}
