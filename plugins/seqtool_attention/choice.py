@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seqtool.api import Normalizer, NonNegative
+from seqtool.api import NonNegative, Normalizer
 
 Inference = Literal["soft", "hard"]
 
