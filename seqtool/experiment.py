@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,23 +130,23 @@ def run(
         registry=registry,
     )
     directory = planned.directory
-    if planned.recipe and is_rank_zero():
+    writes = is_rank_zero()
+    if planned.recipe and writes:
         plan_content = provenance(planned.recipe, planned.variants, planned.seeds, planned.registry)
         resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
         directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved)
     try:
-        with StopSignal() as stop:
-            results = _train_all(planned, directory, stop, show_bar)
+        with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
+            _train_all(planned, directory, stop, show_bar)
     except Interrupted as error:
         where = directory.path if directory else "RUN"
         line = f"seqtool run --resume {shlex.quote(str(where))}{plugin_flags(planned.registry)}"
         raise SeqtoolError(f"stopped; all that was trained is kept\n    go on with: {line}") from error
-    summary = {"format": FORMAT, "run": "", "variants": results}
-    if directory and is_rank_zero():
-        summary["run"] = str(directory.path)
-        directory.write_result(summary)
-        draw_losses(directory)
-    return summary
+    if not writes or not directory:
+        return {"format": FORMAT, "run": "", "variants": {}}
+    result = directory.write_result()
+    draw_losses(directory)
+    return result
 
 
 def as_recipe(recipe: str | Path | Recipe, registry: Registry, overrides: Sequence[str]) -> Recipe:
@@ -180,32 +181,24 @@ def _parts(variant: Variant) -> dict[str, Any]:
     return {key: variant.data[key] for key in ("task", "model", "train")}
 
 
-def _train_all(
-    planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool
-) -> dict[str, dict[str, Any]]:
+def _train_all(planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool) -> None:
     """Train what is not finished, one after the other; ranks other than 0 help, and write nothing."""
     writes = is_rank_zero()
     resuming = planned.recipe is None
-    results: dict[str, dict[str, Any]] = {}
     for name, variant in planned.variants.items():
         for seed in planned.seeds:
             place = directory.seed(name, seed) if directory else None
             if resuming and place and place.finished:
-                result = place.read_result()
-            else:
-                resume = place.last if resuming and place and place.last.exists() else None
-                result = fit_seed(
-                    variant,
-                    seed,
-                    place if writes else None,
-                    stop,
-                    resume=resume,
-                    device=planned.device,
-                    show_bar=show_bar and writes,
-                )
-            entry = results.setdefault(name, {"parameters": result["parameters"], "seeds": {}})
-            entry["seeds"][str(seed)] = result
-    return results
+                continue
+            fit_seed(
+                variant,
+                seed,
+                place if writes else None,
+                stop,
+                resume=place.last if resuming and place and place.last.exists() else None,
+                device=planned.device,
+                show_bar=show_bar and writes,
+            )
 
 
 def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]:

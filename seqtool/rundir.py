@@ -25,9 +25,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 from seqtool.errors import SeqtoolError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows has none; there nothing stops two processes from training one run
+    fcntl = None
 
 FORMAT = 1
 TEMPORARY = ".tmp"
@@ -132,7 +139,7 @@ class RunDirectory:
         if path is None:
             run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
             path = Path("runs") / plan["recipe"] / run_id
-        path = path.absolute() if path.name in ("", "..") else path
+        path = path.resolve() if path.name in ("", "..") else path
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise SeqtoolError(
                 f"{path} exists already, and a run never writes over another\n"
@@ -150,7 +157,12 @@ class RunDirectory:
                 write_atomic(draft.resolved(variant), text.encode())
             write_json(draft.path / "run.json", {"format": FORMAT, **plan})
             with _told(path):
-                os.rename(draft.path, path)
+                if path.exists():  # an empty folder may be somebody's working directory: fill it, run.json last
+                    for child in sorted(draft.path.iterdir(), key=lambda child: child.name == "run.json"):
+                        os.rename(child, path / child.name)
+                    draft.path.rmdir()
+                else:
+                    os.rename(draft.path, path)
         except BaseException:
             shutil.rmtree(draft.path, ignore_errors=True)
             raise
@@ -170,8 +182,36 @@ class RunDirectory:
             raise SeqtoolError(f"{path} is a run of format {found!r}; this seqtool reads format {FORMAT}")
         return cls(path)
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go of it when the process ends, however it ends.
+
+        Raises:
+            SeqtoolError: another process trains it.
+        """
+        with open(self.path / "run.json") as file:
+            if fcntl:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise SeqtoolError(f"another process is training {self.path}") from error
+            yield
+
     def seed(self, variant: str, seed: int) -> SeedDirectory:
         return SeedDirectory(self.path / variant / f"seed{seed}")
+
+    def gather(self) -> dict[str, Any]:
+        """The results of all finished seeds of all variants, as result.json holds them."""
+        plan, variants = self.read_plan(), {}
+        for name in plan["variants"]:
+            finished = {
+                seed: self.seed(name, seed).read_result() for seed in plan["seeds"] if self.seed(name, seed).finished
+            }
+            if finished:
+                parameters = next(iter(finished.values()))["parameters"]
+                seeds = {str(seed): result for seed, result in finished.items()}
+                variants[name] = {"parameters": parameters, "seeds": seeds}
+        return {"format": FORMAT, "run": str(self.path), "variants": variants}
 
     @property
     def result(self) -> Path:
@@ -190,8 +230,11 @@ class RunDirectory:
     def read_result(self) -> dict[str, Any]:
         return read_json(self.result)
 
-    def write_result(self, result: Mapping[str, Any]) -> None:
-        write_json(self.result, {"format": FORMAT, **result})
+    def write_result(self) -> dict[str, Any]:
+        """Write result.json from what the seeds left, and return it."""
+        result = self.gather()
+        write_json(self.result, result)
+        return result
 
 
 def read_json(path: Path) -> dict[str, Any]:

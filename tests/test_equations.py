@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from oracle import CELLS, LENGTHS, SOURCE, assert_close, build, gates, mask, randn
+from cell_oracle import ALL_CELLS
+from oracle import LENGTHS, SOURCE, assert_close, build, gates, mask, randn
 
 import seqtool.equations
 from seqtool import equations as eq
@@ -14,10 +15,10 @@ from seqtool.equations.vectors import joined, sigmoid
 from seqtool.registry import default_registry
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ALL_CELLS)
 def test_cell(name: str) -> None:
     cell = build("cell", name, 3, hidden_size=5)
-    step = CELLS[name](cell)
+    step = ALL_CELLS[name](cell)
     x, start = randn(len(LENGTHS), SOURCE, 3), [randn(len(LENGTHS), size) for size in cell.state_sizes]
     outputs, state = cell.unroll(x, mask(), (), tuple(start))
     for row, length in enumerate(LENGTHS):
@@ -39,13 +40,13 @@ def test_relu_cell() -> None:
     assert_close(output[1], [max(0.0, total) for total in gate(x[1].tolist(), h[1].tolist())])
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ALL_CELLS)
 def test_bidirectional_encoder(name: str) -> None:
     cell = partial(default_registry().find("cell", name).load(), hidden_size=5)
     encoder = build("encoder", "rnn", 3, cell=cell, bidirectional=True, layers=2)
     x = randn(len(LENGTHS), SOURCE, 3)
     encoded = encoder(x, mask())
-    steps = [CELLS[name](layer) for layer in encoder.cells]
+    steps = [ALL_CELLS[name](layer) for layer in encoder.cells]
     zeros = tuple([0.0] * size for size in encoder.cells[0].state_sizes)
     for row, length in enumerate(LENGTHS):
         first, last, back = eq.bidirectional(*steps[:2], x[row, :length].tolist(), zeros)

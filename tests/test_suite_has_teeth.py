@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import cell_faults
 import faults
 import other_faults
 import pytest
@@ -54,6 +55,42 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         r"differ when 7 positions are unrolled as 3 and the rest",
     ),
     "output of another state": ("cell", faults.OutputOfAnotherState, r"state\[0\] is not the last output"),
+    "gates before the sigmoid": (
+        "cell",
+        partial(cell_faults.GatesBeforeSigmoid, hidden_size=5),
+        r"the gate input leaves \[0, 1\]",
+    ),
+    "masked the other way": (
+        "cell",
+        partial(cell_faults.UpdateTheOtherWay, hidden_size=5),
+        r"row 0's output differ between step and step_masked by ones",
+    ),
+    "a scan over padding": (
+        "cell",
+        partial(cell_faults.ScanOverPadding, hidden_size=5),
+        r"row 0's state\[0\] change when padding grows from 0 to 1",
+    ),
+    "a stack that shows its lowest layer": (
+        "cell",
+        cell_faults.OutputOfTheLowest,
+        r"state\[0\] is not the last output",
+    ),
+    "masks while evaluating": ("cell", cell_faults.MasksWhileEvaluating, r"draws from torch's global generator"),
+    "a convolution that leaks": (
+        "encoder",
+        partial(cell_faults.LeakingConv, hidden_size=5),
+        r"row 0's memory change when padding grows from 0 to 1",
+    ),
+    "attention to padding": (
+        "encoder",
+        partial(cell_faults.LooksAtPadding, hidden_size=5),
+        r"row 0's memory change when padding grows from 0 to 1",
+    ),
+    "a pyramid that drops the odd one": (
+        "encoder",
+        partial(cell_faults.DropsTheOddOne, cell=GRU),
+        r"nothing in row 3's memory depends on source position 0",
+    ),
     "backward not reversed": (
         "encoder",
         both_ways(faults.BackwardNotReversed),

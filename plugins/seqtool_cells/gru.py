@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
@@ -34,6 +35,25 @@ class GRU(Cell):
         """See `Cell.step`."""
         h = torch.gru_cell(x, state[0], self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         return h, (h,)
+
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step_masked`; h itself is carried over."""
+        seen, remembered = self._sums(x, state[0] * factors)
+        r, z = (seen[:2] + remembered[:2]).sigmoid()
+        h = torch.lerp(torch.tanh(seen[2] + r * remembered[2]), state[0], z)
+        return h, (h,)
+
+    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+        """See `Cell.gates`."""
+        seen, remembered = self._sums(x, state[0])
+        r, z = (seen[:2] + remembered[:2]).sigmoid()
+        return {"reset": r, "update": z}
+
+    def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """What the input and what h adds to r, z and n: `[3, B, H]` each."""
+        sides = (x, self.weight_ih, self.bias_ih), (h, self.weight_hh, self.bias_hh)
+        seen, remembered = (F.linear(*side).unflatten(1, (3, -1)).movedim(1, 0) for side in sides)
+        return seen, remembered
 
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Cell.unroll`. One call of torch's kernel; padding comes last, so no real output depends on it."""

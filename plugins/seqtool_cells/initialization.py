@@ -1,5 +1,6 @@
 """Initial values of recurrent weights, an option of every cell."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -23,12 +24,33 @@ def add_recurrent_parameters(
     cell.bias_ih = nn.Parameter(torch.zeros(rows))
     cell.bias_hh = nn.Parameter(torch.zeros(rows))
     if initialization == "uniform":
-        bound = hidden_size**-0.5
-        for parameter in cell.parameters(recurse=False):
-            nn.init.uniform_(parameter, -bound, bound)
+        _fill_uniformly(cell, hidden_size)
         return
-    by_gate = initialization == "glorot_by_gate"
     for weight, fill in ((cell.weight_ih, nn.init.xavier_uniform_), (cell.weight_hh, nn.init.orthogonal_)):
-        blocks: tuple[Tensor, ...] = weight.data.chunk(num_gates) if by_gate else (weight.data,)
-        for block in blocks:
-            fill(block)
+        _fill(weight, fill, num_gates, initialization)
+
+
+def add_input_parameters(
+    cell: nn.Module, input_size: int, hidden_size: int, num_gates: int, initialization: Initialization
+) -> None:
+    """Give `cell`, whose gates look at the input alone, weight_ih `[G*H, I]` and bias_ih `[G*H]`."""
+    cell.weight_ih = nn.Parameter(torch.empty(num_gates * hidden_size, input_size))
+    cell.bias_ih = nn.Parameter(torch.zeros(num_gates * hidden_size))
+    if initialization == "uniform":
+        _fill_uniformly(cell, hidden_size)
+    else:
+        _fill(cell.weight_ih, nn.init.xavier_uniform_, num_gates, initialization)
+
+
+def _fill_uniformly(cell: nn.Module, hidden_size: int) -> None:
+    bound = hidden_size**-0.5
+    for parameter in cell.parameters(recurse=False):
+        nn.init.uniform_(parameter, -bound, bound)
+
+
+def _fill(weight: Tensor, fill: Callable[[Tensor], Tensor], num_gates: int, initialization: Initialization) -> None:
+    """Fill the stacked matrix as one, or each gate's by itself."""
+    by_gate = initialization == "glorot_by_gate"
+    blocks: tuple[Tensor, ...] = weight.data.chunk(num_gates) if by_gate else (weight.data,)
+    for block in blocks:
+        fill(block)

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors, known_full, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
@@ -46,6 +47,12 @@ class LSTM(Cell):
         """See `Cell.step`."""
         h, c = torch.lstm_cell(x, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         return h, (h, c)
+
+    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+        """See `Cell.gates`."""
+        sums = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(state[0], self.weight_hh, self.bias_hh)
+        i, f, _, o = sums.chunk(4, 1)
+        return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid()}
 
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Cell.unroll`. One call of torch's kernel.

@@ -12,3 +12,8 @@ def seqtool_components() -> Iterable[Component]:
     """The encoders of this package."""
     yield Component("encoder", "identity", "seqtool_encoders.identity:Identity", "the embedded source itself")
     yield Component("encoder", "rnn", "seqtool_encoders.rnn:RNNEncoder", "any cell, in layers, one or both ways")
+    yield Component(
+        "encoder", "pyramid", "seqtool_encoders.pyramid:Pyramid", "recurrent layers, each half as long as the one below"
+    )
+    yield Component("encoder", "conv", "seqtool_encoders.conv:Conv", "convolutions with gated linear units")
+    yield Component("encoder", "transformer", "seqtool_encoders.transformer:Transformer", "layers of self-attention")

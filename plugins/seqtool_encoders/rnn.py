@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Cell, Encoded, Encoder, Factory, Size, Tensors, reverse_real
+from seqtool.api import Cell, Encoded, Encoder, Factory, PartError, Size, Tensors, reverse_real
 
 
 class RNNEncoder(Encoder):
@@ -11,9 +11,10 @@ class RNNEncoder(Encoder):
 
     Equation:
         h_j = cell(x_j, h_{j-1}); both ways: h_j = [forward h_j; backward h_j]
+        the next layer's x_j = h_j, with `residual` h_j + x_j where their sizes are equal
 
     Source: Sutskever et al. 2014, arXiv 1409.3215; bidirectional: Schuster & Paliwal 1997, as in Bahdanau et al. 2015,
-    arXiv 1409.0473, section 3.2.
+    arXiv 1409.0473, section 3.2; `residual`: Wu et al. 2016, arXiv 1609.08144, section 3.1.
 
     `final` holds the states of every layer, the first layer's first; both ways, a layer's two states are joined.
 
@@ -22,32 +23,50 @@ class RNNEncoder(Encoder):
         cell: the cell of every layer and direction.
         layers: how many layers.
         bidirectional: read the source both ways.
+        residual: add each layer's input to its output; the memory is the last sum.
+
+    Raises:
+        PartError: with `residual`, no layer is as wide as what it is fed.
     """
 
-    def __init__(self, input_size: int, *, cell: Factory[Cell], layers: Size = 1, bidirectional: bool = False) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        cell: Factory[Cell],
+        layers: Size = 1,
+        bidirectional: bool = False,
+        residual: bool = False,
+    ) -> None:
         super().__init__()
         self.num_directions = 2 if bidirectional else 1
         self.cells = nn.ModuleList()
+        self.added: list[bool] = []
         final_sizes: list[int] = []
         for _ in range(layers):
             ways = [cell(input_size) for _ in range(self.num_directions)]
             self.cells.extend(ways)
             final_sizes += [size * self.num_directions for size in ways[0].state_sizes]
-            input_size = ways[0].output_size * self.num_directions
+            output_size = ways[0].output_size * self.num_directions
+            self.added.append(residual and output_size == input_size)
+            input_size = output_size
+        if residual and not any(self.added):
+            message = "no layer is as wide as what it is fed, so nothing can be added"
+            raise PartError(message, option="residual", allowed="false, two layers, or an input as wide as the output")
         self.memory_size = input_size
         self.final_sizes = tuple(final_sizes)
 
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
         final: list[Tensor] = []
-        for layer in range(0, len(self.cells), self.num_directions):
+        for added, layer in zip(self.added, range(0, len(self.cells), self.num_directions), strict=True):
             outputs, states = self._unroll(self.cells[layer], x, mask)
             if self.num_directions == 2:
                 backward, ends = self._unroll(self.cells[layer + 1], reverse_real(x, mask), mask)
                 outputs = torch.cat([outputs, reverse_real(backward, mask)], 2)
                 states = tuple(torch.cat(pair, 1) for pair in zip(states, ends, strict=True))
             final += states
-            x = outputs
+            x = outputs + x.masked_fill(~mask[:, :, None], 0) if added else outputs
         return Encoded(x, mask, tuple(final))
 
     @staticmethod

@@ -4,9 +4,36 @@ They are slow and have no batch: one row, one step. The tests hold every part to
 """
 
 from seqtool.equations.attention import attend, context, heads
-from seqtool.equations.cell import Gate, gru, lstm, rnn
+from seqtool.equations.cell import (
+    Affine,
+    Gate,
+    Norm,
+    NormedSums,
+    dropout,
+    gru,
+    layer_norm_gru,
+    layer_norm_lstm,
+    lstm,
+    min_gru,
+    min_lstm,
+    openness,
+    peephole_lstm,
+    phased,
+    positive,
+    rnn,
+    stack,
+    zoneout,
+)
 from seqtool.equations.decoder import attend_after, attend_before, plain
-from seqtool.equations.encoder import bidirectional, encode
+from seqtool.equations.encoder import (
+    TransformerLayer,
+    bidirectional,
+    convolution,
+    encode,
+    pairs,
+    sinusoid,
+    transformer_layer,
+)
 from seqtool.equations.normalizer import (
     entmax15,
     exp,
@@ -41,7 +68,11 @@ from seqtool.equations.scorer import (
 )
 
 __all__ = [
+    "Affine",
     "Gate",
+    "Norm",
+    "NormedSums",
+    "TransformerLayer",
     "Window",
     "additive",
     "attend",
@@ -51,10 +82,12 @@ __all__ = [
     "bidirectional",
     "concat",
     "context",
+    "convolution",
     "cosine",
     "coverage",
     "dense",
     "dot",
+    "dropout",
     "dynamic_convolution",
     "encode",
     "entmax15",
@@ -67,18 +100,31 @@ __all__ = [
     "gru",
     "hard",
     "heads",
+    "layer_norm_gru",
+    "layer_norm_lstm",
     "local_m",
     "local_p",
     "location",
     "location_aware",
     "lstm",
+    "min_gru",
+    "min_lstm",
     "mocha",
     "monotonic",
+    "openness",
+    "pairs",
+    "peephole_lstm",
+    "phased",
     "plain",
+    "positive",
     "rnn",
     "scaled_dot",
     "sigmoid",
+    "sinusoid",
     "softmax",
     "sparsemax",
+    "stack",
     "stepwise_monotonic",
+    "transformer_layer",
+    "zoneout",
 ]

@@ -1,9 +1,14 @@
 """Cells: one step of a recurrent network."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from seqtool.equations.vectors import Matrix, Vector, by_element, each, plus, sigmoid, times
+
+State = TypeVar("State")
+Step = Callable[[Vector, State], tuple[Vector, State]]
+"""(x, state) -> (output, state), as a cell does."""
 
 
 class Gate(NamedTuple):
@@ -44,4 +49,172 @@ def gru(x: Vector, h: Vector, *, r: Gate, z: Gate, n: Gate, b_hn: Vector) -> Vec
     reset, update = each(sigmoid, r(x, h)), each(sigmoid, z(x, h))
     remembered = by_element(reset, plus(times(n.u, h), b_hn))
     new = each(math.tanh, plus(times(n.w, x), n.b, remembered))
-    return [(1 - share) * fresh + share * old for share, fresh, old in zip(update, new, h, strict=True)]
+    return mixed(update, h, new)
+
+
+def peephole_lstm(
+    x: Vector,
+    h: Vector,
+    c: Vector,
+    *,
+    i: Gate,
+    f: Gate,
+    g: Gate,
+    o: Gate,
+    p_i: Vector,
+    p_f: Vector,
+    p_o: Vector,
+) -> tuple[Vector, Vector]:
+    """c' = sigma(f + p_f c) c + sigma(i + p_i c) tanh(g);  h' = sigma(o + p_o c') tanh(c')
+
+    Gers & Schmidhuber 2000; Graves 2013, arXiv 1308.0850, eqs 7-11. Returns (h', c').
+    """
+    kept = by_element(each(sigmoid, plus(f(x, h), by_element(p_f, c))), c)
+    written = by_element(each(sigmoid, plus(i(x, h), by_element(p_i, c))), each(math.tanh, g(x, h)))
+    c = plus(kept, written)
+    return by_element(each(sigmoid, plus(o(x, h), by_element(p_o, c))), each(math.tanh, c)), c
+
+
+class Norm(NamedTuple):
+    """LN(v) = gain (v - mean) / sqrt(var + 1e-5) + bias. Ba et al. 2016, arXiv 1607.06450, eqs 3-4."""
+
+    gain: Vector
+    bias: Vector
+
+    def __call__(self, v: Vector) -> Vector:
+        mean = sum(v) / len(v)
+        spread = math.sqrt(sum((x - mean) ** 2 for x in v) / len(v) + 1e-5)
+        return plus(by_element(self.gain, [(x - mean) / spread for x in v]), self.bias)
+
+
+def layer_norm_lstm(
+    x: Vector, h: Vector, c: Vector, *, w: Matrix, u: Matrix, norm_w: Norm, norm_u: Norm, norm_c: Norm
+) -> tuple[Vector, Vector]:
+    """[i, f, g, o] = LN(W x) + LN(U h);  c' = sigma(f) c + sigma(i) tanh(g);  h' = sigma(o) tanh(LN(c'))
+
+    Ba et al. 2016, arXiv 1607.06450, supplementary material. Returns (h', c').
+    """
+    i, f, g, o = in_parts(plus(norm_w(times(w, x)), norm_u(times(u, h))), 4)
+    c = plus(by_element(each(sigmoid, f), c), by_element(each(sigmoid, i), each(math.tanh, g)))
+    return by_element(each(sigmoid, o), each(math.tanh, norm_c(c))), c
+
+
+class NormedSums(NamedTuple):
+    """LN(W x) and LN(U h), side by side."""
+
+    w: Matrix
+    u: Matrix
+    norm_w: Norm
+    norm_u: Norm
+
+    def __call__(self, x: Vector, h: Vector) -> tuple[Vector, Vector]:
+        return self.norm_w(times(self.w, x)), self.norm_u(times(self.u, h))
+
+
+def layer_norm_gru(x: Vector, h: Vector, *, gates: NormedSums, n: NormedSums) -> Vector:
+    """[r, z] = LN(W x) + LN(U h);  n = tanh(LN(W_n x) + sigma(r) LN(U_n h));  h' = (1 - sigma(z)) n + sigma(z) h
+
+    Ba et al. 2016, arXiv 1607.06450, supplementary material; z keeps the old h.
+    """
+    reset, update = in_parts(each(sigmoid, plus(*gates(x, h))), 2)
+    seen, remembered = n(x, h)
+    return mixed(update, h, each(math.tanh, plus(seen, by_element(reset, remembered))))
+
+
+class Affine(NamedTuple):
+    """W x + b."""
+
+    w: Matrix
+    b: Vector
+
+    def __call__(self, x: Vector) -> Vector:
+        return plus(times(self.w, x), self.b)
+
+
+def positive(v: float) -> float:
+    """g(v) = v + 1/2 where v >= 0, sigma(v) where not
+
+    Feng et al. 2024, arXiv 2410.01201, appendix B.
+    """
+    return v + 0.5 if v >= 0 else sigmoid(v)
+
+
+def min_gru(x: Vector, h: Vector, *, z: Affine, n: Affine, g: Callable[[float], float] = positive) -> Vector:
+    """h' = (1 - sigma(z)) h + sigma(z) g(n)
+
+    Feng et al. 2024, arXiv 2410.01201, section 3.1.
+    """
+    return mixed(each(sigmoid, z(x)), each(g, n(x)), h)
+
+
+def min_lstm(
+    x: Vector, h: Vector, *, i: Affine, f: Affine, n: Affine, g: Callable[[float], float] = positive
+) -> Vector:
+    """h' = sigma(f) / (sigma(f) + sigma(i)) h + sigma(i) / (sigma(f) + sigma(i)) g(n)
+
+    Feng et al. 2024, arXiv 2410.01201, section 3.2.
+    """
+    forget, write = each(sigmoid, f(x)), each(sigmoid, i(x))
+    share = [b / (a + b) for a, b in zip(forget, write, strict=True)]
+    return mixed(share, each(g, n(x)), h)
+
+
+def openness(t: float, *, period: float, shift: float, ratio: float, leak: float) -> float:
+    """phi = ((t - s) mod tau) / tau;  k = 2 phi / r where phi < r/2;  2 - 2 phi / r where phi < r;  leak phi else
+
+    Neil et al. 2016, arXiv 1610.09513, eq. 6.
+    """
+    phase = (t - shift) % period / period
+    if phase < ratio / 2:
+        return 2 * phase / ratio
+    return 2 - 2 * phase / ratio if phase < ratio else leak * phase
+
+
+def phased(k: Vector, new: Vector, old: Vector) -> Vector:
+    """k new + (1 - k) old, for h and for c, `new` being what an lstm makes of them
+
+    Neil et al. 2016, arXiv 1610.09513, eqs 7-10.
+    """
+    return mixed(k, new, old)
+
+
+def dropout(v: Vector, kept: Sequence[bool], rate: float) -> Vector:
+    """v / (1 - p) where it is kept, 0 where not; variational: the same units at every step
+
+    Gal & Ghahramani 2016, arXiv 1512.05287.
+    """
+    return [x / (1 - rate) if stays else 0.0 for x, stays in zip(v, kept, strict=True)]
+
+
+def zoneout(d: Vector, new: Vector, old: Vector) -> Vector:
+    """d old + (1 - d) new;  d is 0 or 1 by chance in training, the rate z itself in evaluation
+
+    Krueger et al. 2017, arXiv 1606.01305, section 3.
+    """
+    return mixed(d, old, new)
+
+
+def stack(
+    steps: Sequence[Step[State]], x: Vector, states: Sequence[State], *, residual: bool = False
+) -> tuple[Vector, list[State]]:
+    """h^l = cell_l(x^l);  x^{l+1} = h^l, or h^l + x^l. Returns (x^{L+1}, the layers' states)
+
+    Graves 2013, arXiv 1308.0850, section 2; residual: Wu et al. 2016, arXiv 1609.08144, section 3.1.
+    """
+    after = []
+    for step, state in zip(steps, states, strict=True):
+        output, state = step(x, state)
+        x = plus(output, x) if residual and len(output) == len(x) else output
+        after.append(state)
+    return x, after
+
+
+def mixed(share: Vector, new: Vector, old: Vector) -> Vector:
+    """share new + (1 - share) old"""
+    return [s * a + (1 - s) * b for s, a, b in zip(share, new, old, strict=True)]
+
+
+def in_parts(v: Vector, count: int) -> list[Vector]:
+    """A vector cut into equal parts."""
+    size = len(v) // count
+    return [v[n * size : (n + 1) * size] for n in range(count)]

@@ -1,13 +1,14 @@
 """Encoders: a source -> its memory."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from seqtool.equations.vectors import Matrix, Vector, joined
-
-State = TypeVar("State")
-Step = Callable[[Vector, State], tuple[Vector, State]]
-"""(x, state) -> (output, state), as a cell does."""
+from seqtool.equations.attention import context, part
+from seqtool.equations.cell import Affine, Norm, State, Step
+from seqtool.equations.normalizer import softmax
+from seqtool.equations.scorer import scaled_dot
+from seqtool.equations.vectors import Matrix, Vector, by_element, each, joined, plus, sigmoid
 
 
 def encode(step: Step[State], source: Sequence[Vector], state: State) -> tuple[Matrix, State]:
@@ -32,3 +33,86 @@ def bidirectional(
     ahead, last = encode(forward, source, state)
     behind, first = encode(backward, source[::-1], state)
     return [joined(a, b) for a, b in zip(ahead, behind[::-1], strict=True)], last, first
+
+
+def pairs(memory: Matrix, size: int) -> Matrix:
+    """[h_{2j}; h_{2j+1}], zeros in the place of a missing last one
+
+    Chan et al. 2016, arXiv 1508.01211, eq. 5: what a pyramid's next layer reads.
+    """
+    even = [*memory, [0.0] * size] if len(memory) % 2 else memory
+    return [joined(even[j], even[j + 1]) for j in range(0, len(even), 2)]
+
+
+def sinusoid(j: int, size: int) -> Vector:
+    """sin(j / 10000^(2i / D)) in column 2i, cos in column 2i + 1
+
+    Vaswani et al. 2017, arXiv 1706.03762, section 3.5.
+    """
+    angles = [j / 10000 ** ((column - column % 2) / size) for column in range(size)]
+    return [math.cos(angle) if column % 2 else math.sin(angle) for column, angle in enumerate(angles)]
+
+
+def convolution(h: Matrix, kernel: Affine, width: int) -> Matrix:
+    """[a; b] = W [h_{j-k/2}; ...; h_{j+k/2}] + bias;  h'_j = sqrt(1/2) (a sigma(b) + h_j), zeros beyond the ends
+
+    Gehring et al. 2017, arXiv 1705.03122, sections 3.2 and 3.4.
+    """
+    size = len(h[0]) if h else 0
+    beyond = [[0.0] * size] * (width // 2)
+    wide = [*beyond, *h, *beyond]
+    outputs = []
+    for j, old in enumerate(h):
+        both = kernel(joined(*wide[j : j + width]))
+        new = by_element(both[:size], each(sigmoid, both[size:]))
+        outputs.append([math.sqrt(0.5) * x for x in plus(new, old)])
+    return outputs
+
+
+class TransformerLayer(NamedTuple):
+    """The parameters of one layer: of its attention, of W_1 and W_2, and of its two LN."""
+
+    query: Affine
+    key: Affine
+    value: Affine
+    output: Affine
+    first: Affine
+    second: Affine
+    norm_1: Norm
+    norm_2: Norm
+
+
+def self_attention(h: Matrix, layer: TransformerLayer, heads: int) -> Matrix:
+    """head_n(j) = sum_k softmax(Q_n h_j . K_n h_k / sqrt(d)) V_n h_k;  O [head_1; ...; head_N] + b
+
+    Vaswani et al. 2017, arXiv 1706.03762, section 3.2.
+    """
+    asked, keys, values = ([affine(x) for x in h] for affine in (layer.query, layer.key, layer.value))
+    outputs = []
+    for s in asked:
+        found = []
+        for n in range(heads):
+            mine = [part(key, n, heads) for key in keys]
+            weights = softmax(scaled_dot(part(s, n, heads), mine))
+            found.append(context(weights, [part(value, n, heads) for value in values], len(s) // heads))
+        outputs.append(layer.output(joined(*found)))
+    return outputs
+
+
+def transformer_layer(h: Matrix, layer: TransformerLayer, *, heads: int, norm_first: bool) -> Matrix:
+    """u = LN(h + attention(h));  h' = LN(u + W_2 relu(W_1 u)), or
+    u = h + attention(LN(h));  h' = u + W_2 relu(W_1 LN(u))
+
+    Vaswani et al. 2017, arXiv 1706.03762, section 3; norm_first: Xiong et al. 2020, arXiv 2002.04745.
+    """
+
+    def between(v: Vector) -> Vector:
+        return layer.second([max(0.0, x) for x in layer.first(v)])
+
+    if norm_first:
+        looked = self_attention([layer.norm_1(x) for x in h], layer, heads)
+        u = [plus(x, y) for x, y in zip(h, looked, strict=True)]
+        return [plus(x, between(layer.norm_2(x))) for x in u]
+    looked = self_attention(h, layer, heads)
+    u = [layer.norm_1(plus(x, y)) for x, y in zip(h, looked, strict=True)]
+    return [layer.norm_2(plus(x, between(x))) for x in u]

@@ -16,6 +16,7 @@ class Cell(nn.Module):
         state_sizes: the width of each tensor of the state.
         output_index: `state[output_index]` is the last output.
         num_fixed: how many tensors `start` returns as `fixed` (0: none).
+        counters: which tensors of the state count steps; wrappers that mix states leave them alone.
     """
 
     kind = "cell"
@@ -23,6 +24,7 @@ class Cell(nn.Module):
     state_sizes: tuple[int, ...]
     output_index: int = 0
     num_fixed: int = 0
+    counters: tuple[int, ...] = ()
 
     def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
         """`(fixed, state)` before the first step, with the dtype and device of `like`; zeros unless overridden.
@@ -34,6 +36,27 @@ class Cell(nn.Module):
     def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """One step: `x [B, I]` -> `(output [B, H], state)`."""
         raise NotImplementedError
+
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """One step whose weights read the last output times `factors [B, H]`, as recurrent dropout needs it.
+
+        What is carried over to the next state is not touched. This form is right for cells that do not carry their
+        output over (an LSTM); one that does (a GRU) overrides it.
+        """
+        return self.step(x, fixed, self.masked_state(factors, state))
+
+    def masked_state(self, factors: Tensor, state: Tensors) -> Tensors:
+        """The state with the last output times `factors [B, H]`."""
+        masked = list(state)
+        masked[self.output_index] = masked[self.output_index] * factors
+        return tuple(masked)
+
+    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+        """What the gates of a `step` from `state` say, by name, each `[B, H]` within [0, 1]; `{}` without gates.
+
+        For those who look, one step at a time: `step` and `unroll` do not go through it, and need not wait for it.
+        """
+        return {}
 
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """All steps: `x [B, S, I]`, `mask [B, S]` -> `(outputs [B, S, H], state)`.

@@ -21,7 +21,10 @@ class Metric:
     higher_is_better: bool = True
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
-        """`predicted [B, T]` ids -> `[2]` float64: what was right, and out of how many."""
+        """`predicted [B, T]` ids, -1 where nothing was written -> `[2]` float64: what was right, out of how many.
+
+        Validation calls it on the CPU.
+        """
         raise NotImplementedError
 
     def compute(self, sums: Tensor) -> float:

@@ -63,6 +63,34 @@ class CellContract(GradientContract):
         self.expect(same, f"state[{part.output_index}] is not the last output, as output_index says")
 
     @rule
+    def gates_as_declared(self) -> None:
+        """`gates` are `[B, ...]` each, within [0, 1], and those of the state that they are given."""
+        part = self.part()
+        x = self.draw(part)["x"][:, 0]
+        fixed, start = part.start(BATCH, x)
+        _, state = part.step(x, fixed, start)
+        for name, gate in part.gates(x, fixed, state).items():
+            self.expect(gate.shape[:1] == (BATCH,), f"the gate {name} is {list(gate.shape)}, which is not [B, ...]")
+            self.expect(gate.dtype == x.dtype, f"the gate {name} is {gate.dtype} where x is {x.dtype}")
+            inside = bool(((gate >= 0) & (gate <= 1)).all())
+            self.expect(inside, f"the gate {name} leaves [0, 1]: {gate.min():.3g} to {gate.max():.3g}")
+
+    @rule
+    def masked_by_ones(self) -> None:
+        """`step_masked` by ones is `step`."""
+        part = self.part()
+        x = self.draw(part)["x"][:, 0]
+        fixed, start = part.start(BATCH, x)
+        _, state = part.step(x, fixed, start)
+        output, after = part.step(x, fixed, state)
+        masked, also_after = part.step_masked(x, x.new_ones(BATCH, part.output_size), fixed, state)
+        self.expect_equal(
+            {"output": output, **_named(after)},
+            {"output": masked, **_named(also_after)},
+            lambda name, row, values: f"row {row}'s {name} differ between step and step_masked by ones: {values}",
+        )
+
+    @rule
     def unroll_is_steps(self) -> None:
         """`unroll` equals the loop of `step`: outputs, states and gradients, whatever the padding."""
         part = self.part()

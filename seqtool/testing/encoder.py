@@ -61,6 +61,17 @@ class EncoderContract(GradientContract):
         self.expect(not encoded.memory[~encoded.mask].any(), "the memory at padding is not zero")
 
     @rule
+    def every_position_counts(self) -> None:
+        """The memory depends on every real source position."""
+        part = self.part()
+        inputs = self.draw(part)
+        x = inputs["x"].clone().requires_grad_()
+        total = self.weighted_sum({"memory": part(x, inputs["mask"]).memory})
+        (grad,) = torch.autograd.grad(total, x)
+        for row, position in (inputs["mask"] & ~grad.any(2)).nonzero().tolist():
+            self.fail(f"nothing in row {row}'s memory depends on source position {position}")
+
+    @rule
     def positions_correspond(self) -> None:
         """Where the memory is as long as the source, memory j has looked at source position j in every column."""
         part = self.part()

@@ -10,6 +10,17 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.task import Split, Task
 
 
+class Carrier:
+    """A batch on its way through Lightning, which takes dataclasses apart and refuses frozen ones; this it lets be."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def to(self, device: torch.device, **keys: object) -> "Carrier":
+        """The batch on that device; Lightning asks for it once a step."""
+        return Carrier(self.batch.to(device))
+
+
 @dataclass
 class Batches:
     """The batches `numbers` of a split, drawn when asked for."""
@@ -22,11 +33,10 @@ class Batches:
     batch_size: int
     device: torch.device
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Carrier]:
+        keys = {"seed": self.seed, "rank": self.rank, "batch_size": self.batch_size}
         for k in self.numbers:
-            yield self.task.batch(
-                self.split, k, seed=self.seed, rank=self.rank, batch_size=self.batch_size, device=self.device
-            )
+            yield Carrier(self.task.batch(self.split, k, **keys, device=self.device))
 
 
 class DataModule(pl.LightningDataModule):

@@ -36,8 +36,8 @@ def fit_seed(
     resume: Path | None = None,
     device: str | None = None,
     show_bar: bool = False,
-) -> dict[str, Any]:
-    """Train one seed, and return what `result.json` holds (docs/run_directory.md).
+) -> None:
+    """Train one seed, and leave what docs/run_directory.md lists.
 
     Args:
         directory: where to write; None on every rank but 0.
@@ -61,18 +61,16 @@ def fit_seed(
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
         trainer = _trainer(module, options, recorder, done)
         if directory:
-            directory.write_environment(_environment(trainer, options, assembly.model))
+            directory.write_environment(_environment(trainer, module))
         state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
         if checkpoint and state["finished"]:
             recorder.load_state_dict(state)
             module.load_state_dict(checkpoint["state_dict"])
         else:
             _fit(trainer, module, resume, done)
-    result = _result(recorder, count_parameters(assembly.model))
     if directory:
         write_sample(directory, module)
-        directory.write_result(result)
-    return result
+        directory.write_result(_result(recorder, count_parameters(assembly.model)))
 
 
 def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done: int) -> None:
@@ -128,18 +126,19 @@ def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder
     )
 
 
-def _environment(trainer: pl.Trainer, options: dict[str, Any], model: torch.nn.Module) -> dict[str, Any]:
+def _environment(trainer: pl.Trainer, module: SequenceModule) -> dict[str, Any]:
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
     return {
+        "seed": module.seed,
         "device": str(device),
         "device_name": name,
         "world_size": trainer.world_size,
         "strategy": type(trainer.strategy).__name__,
-        "precision": options["precision"],
+        "precision": module.variant.train.precision,
         "threads": torch.get_num_threads(),
         "engine": "reference",
-        "parameters": {part: count_parameters(module) for part, module in model.named_children()},
+        "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
     }
 
 

@@ -11,13 +11,14 @@ from seqtool.build import Assembly, build_optimizer, build_schedule
 from seqtool.parts.batch import Batch
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
+from seqtool.training.data import Carrier
 
 
 class SequenceModule(pl.LightningModule):
     """Trains and validates an assembly. What it measures stays on the device until the recorder fetches it.
 
     Attributes:
-        step_sums: for each step since the recorder last looked, `[3]` float64 over all ranks:
+        step_sums: for each step since the recorder last looked, `[3]` float32 over all ranks:
             the summed loss, the number of real tokens, how many of them were right.
         valid_values: the last validation's figures by column name.
     """
@@ -34,15 +35,15 @@ class SequenceModule(pl.LightningModule):
         self.valid_values: dict[str, float] = {}
         self._valid_sums: dict[str, Tensor] = {}
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
         """Teacher forcing. The loss is summed over all ranks' tokens and divided by their number."""
-        trainer = self.trainer
-        torch.default_generator.manual_seed(derive(self.seed, self.global_rank, trainer.global_step, "model"))
+        trainer, batch = self.trainer, carrier.batch
+        seed_device(self.device, derive(self.seed, self.global_rank, trainer.global_step, "model"))
         logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         with torch.no_grad():
             right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
-            sums = torch.stack([total.detach().double(), count.double(), right.double()])
+            sums = torch.stack([total.detach().float(), count.float(), right.float()])
         if trainer.world_size > 1:
             sums = trainer.strategy.reduce(sums, reduce_op="sum")
         self.step_sums.append(sums)
@@ -51,28 +52,28 @@ class SequenceModule(pl.LightningModule):
         return mean
 
     def on_validation_epoch_start(self) -> None:
-        """Begin new sums."""
-        self._valid_sums = {
-            name: torch.zeros(2, dtype=torch.float64, device=self.device) for name in ("loss", *self.metrics)
-        }
+        """Begin new sums, on the CPU: not every device has float64."""
+        self._valid_sums = {name: torch.zeros(2, dtype=torch.float64) for name in ("loss", *self.metrics)}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, carrier: Carrier, batch_idx: int) -> None:
         """Teacher-forced loss, and the metrics of what each of them looks at."""
+        batch = carrier.batch
         logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
-        self._valid_sums["loss"] += torch.stack([total, count]).double()
+        self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
         predicted = {"teacher_forced": logits.argmax(-1)}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
             predicted["decoded"] = self.decode(batch)
+        here = batch.to("cpu")
         for name, metric in self.metrics.items():
-            self._valid_sums[name] += metric.sums(predicted[metric.predictions], batch)
+            self._valid_sums[name] += metric.sums(predicted[metric.predictions].cpu(), here)
 
     def on_validation_epoch_end(self) -> None:
         """Sum over ranks, and hand the values to the recorder and to early stopping."""
         names = list(self._valid_sums)
         sums = torch.stack([self._valid_sums[name] for name in names])
         if self.trainer.world_size > 1:
-            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+            sums = self.trainer.strategy.reduce(sums.to(self.device), reduce_op="sum").cpu()
         loss = sums[0, 0] / sums[0, 1].clamp(min=1)
         values = [float(loss)] + [self.metrics[n].compute(s) for n, s in zip(names[1:], sums[1:], strict=True)]
         self.valid_values = {f"valid_{name}": value for name, value in zip(names, values, strict=True)}
@@ -98,3 +99,12 @@ class SequenceModule(pl.LightningModule):
             return optimizer
         scheduler = LambdaLR(optimizer, schedule.factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Set torch's global generators of the CPU and of `device`; a hundredth of the time of `torch.manual_seed`."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

@@ -1,5 +1,6 @@
 """Stopped in any way and gone on with, a run ends as if nothing had happened."""
 
+import json
 import os
 import random
 import re
@@ -88,6 +89,37 @@ def test_what_is_finished_is_not_run_again(small: Path, tmp_path: Path, monkeypa
     assert trained == [1]
     assert set(result["variants"]["default"]["seeds"]) == {"0", "1"}
     assert (out / "default/seed0/metrics.csv").stat().st_mtime_ns == before
+
+
+def test_a_resume_of_one_seed_keeps_the_results_of_the_others(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    whole = seqtool.run(small, out=out, overrides=["seeds=[0, 1]"])
+    (out / "default/seed1/result.json").unlink()
+    assert seqtool.run(resume=out, seeds=[0]) != whole
+    again = seqtool.run(resume=out, seeds=[1])
+    assert list(again["variants"]["default"]["seeds"]) == ["0", "1"]
+    assert json.loads((out / "result.json").read_text()) == again
+
+
+def test_one_process_at_a_time(
+    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    seqtool.run(small, out=tmp_path / "run")
+    with RunDirectory.open(tmp_path / "run").locked():
+        refused = command("run", "--resume", tmp_path / "run", "--quiet")
+    assert refused.returncode == 1
+    assert "another process is training" in refused.stderr
+    assert command("run", "--resume", tmp_path / "run", "--quiet").returncode == 0
+
+
+def test_an_empty_folder_is_filled_where_it_stands(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    seqtool.run(small, out=".")
+    assert Path("run.json").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "small.yaml"]
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(small: Path, tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""A GRU with layer normalisation. Ba et al. 2016, arXiv 1607.06450."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtool.api import Cell, Size, Tensors
+from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+
+
+class LayerNormGRU(Cell):
+    """Gated recurrent unit whose sums, from the input and from h apart, are normalised.
+
+    Equation:
+        [r, z] = sigma(LN(W x) + LN(U h)), over both at once;  n = tanh(LN(W_n x) + r LN(U_n h))
+        h' = (1 - z) n + z h
+        LN(v) = gain (v - mean(v)) / sqrt(var(v) + 1e-5) + bias, each its own
+
+    Source: Ba et al. 2016, arXiv 1607.06450, supplementary material; z keeps the old h as in the gru
+    here, where theirs takes the new.
+
+    The state is (h,). Rows of the stacked weights are the gates r, z, n; bias_ih and bias_hh are those of LN.
+
+    Args:
+        input_size: I, the width of x.
+        hidden_size: H, the width of h.
+        initialization: glorot, glorot_by_gate, or uniform (torch's).
+    """
+
+    def __init__(self, input_size: int, *, hidden_size: Size, initialization: Initialization = "glorot") -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        self.state_sizes = (hidden_size,)
+        add_recurrent_parameters(self, input_size, hidden_size, 3, initialization)
+        self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(3 * hidden_size)) for _ in range(2))
+
+    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step`."""
+        return self._step(self._sums(x, state[0]), state[0])
+
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step_masked`; h itself is carried over."""
+        return self._step(self._sums(x, state[0] * factors), state[0])
+
+    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+        """See `Cell.gates`."""
+        r, z, _, _ = self._sums(x, state[0])
+        return {"reset": r, "update": z}
+
+    @staticmethod
+    def _step(sums: tuple[Tensor, Tensor, Tensor, Tensor], h: Tensor) -> tuple[Tensor, Tensors]:
+        r, z, seen, remembered = sums
+        h = torch.lerp(torch.tanh(seen + r * remembered), h, z)
+        return h, (h,)
+
+    def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`(r, z, LN(W_n x), LN(U_n h))`."""
+        seen, seen_new = self._normalized(F.linear(x, self.weight_ih), self.gain_ih, self.bias_ih)
+        remembered, remembered_new = self._normalized(F.linear(h, self.weight_hh), self.gain_hh, self.bias_hh)
+        r, z = (seen + remembered).sigmoid().chunk(2, 1)
+        return r, z, seen_new, remembered_new
+
+    def _normalized(self, sums: Tensor, gain: Tensor, bias: Tensor) -> list[Tensor]:
+        """The normalised sums of the two gates, and of n."""
+        split = (2 * self.output_size, self.output_size)
+        parts = zip(split, sums.split(split, 1), gain.split(split), bias.split(split), strict=True)
+        return [F.layer_norm(part, (size,), g, b) for size, part, g, b in parts]

@@ -1,0 +1,64 @@
+"""An LSTM with layer normalisation. Ba et al. 2016, arXiv 1607.06450."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtool.api import Cell, Size, Tensors
+from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+
+
+class LayerNormLSTM(Cell):
+    """Long short-term memory whose sums, from the input and from h apart, are normalised, and c on its way out.
+
+    Equation:
+        [i, f, g, o] = LN(W x) + LN(U h), over all four at once
+        c' = sigma(f) c + sigma(i) tanh(g);  h' = sigma(o) tanh(LN(c'))
+        LN(v) = gain (v - mean(v)) / sqrt(var(v) + 1e-5) + bias, each its own
+
+    Source: Ba et al. 2016, arXiv 1607.06450, supplementary material; their third bias b is within
+    the two that are here.
+
+    The state is (h, c). Rows of the stacked weights are the gates i, f, g, o; bias_ih and bias_hh are those of LN.
+
+    Args:
+        input_size: I, the width of x.
+        hidden_size: H, the width of h and of c.
+        initialization: glorot, glorot_by_gate, or uniform (torch's).
+        forget_bias: where the forget gate's bias starts, in bias_ih alone; ignored by "uniform".
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Size,
+        initialization: Initialization = "glorot",
+        forget_bias: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        self.state_sizes = (hidden_size, hidden_size)
+        add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
+        if initialization != "uniform":
+            self.bias_ih.data[hidden_size : 2 * hidden_size] = forget_bias
+        self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(4 * hidden_size)) for _ in range(2))
+        self.norm = nn.LayerNorm(hidden_size)
+
+    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step`."""
+        i, f, g, o = self._sums(x, state[0])
+        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * self.norm(c).tanh()
+        return h, (h, c)
+
+    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+        """See `Cell.gates`."""
+        i, f, _, o = self._sums(x, state[0])
+        return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid()}
+
+    def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        size = self.gain_ih.shape
+        seen = F.layer_norm(F.linear(x, self.weight_ih), size, self.gain_ih, self.bias_ih)
+        remembered = F.layer_norm(F.linear(h, self.weight_hh), size, self.gain_hh, self.bias_hh)
+        return (seen + remembered).chunk(4, 1)

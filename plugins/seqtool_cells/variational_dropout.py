@@ -1,0 +1,65 @@
+"""Dropout for recurrent cells: one mask a sequence. Gal & Ghahramani 2016, arXiv 1512.05287."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqtool.api import Cell, Factory, Probability, Tensors
+
+
+class VariationalDropout(Cell):
+    """A cell that sees its input and its last output through masks, drawn once a sequence, in training alone.
+
+    Equation:
+        h_t = cell(m_x x_t, m_h h_{t-1});  m ~ Bernoulli(1 - p) / (1 - p), each row of the batch its own
+
+    Source: Gal & Ghahramani 2016, arXiv 1512.05287, section 4.1, the masks shared by all gates ("tied").
+
+    What the weights read is masked, not what the cell carries over: a GRU's h stays whole. Around a stack all
+    layers share the recurrent mask, and the lowest alone has the other; in its slot each layer has its own two.
+
+    Args:
+        input_size: I, the width of x.
+        cell: the cell within.
+        input: the probability that a unit of the input is dropped.
+        recurrent: the probability that a unit of the last output is.
+    """
+
+    def __init__(
+        self, input_size: int, *, cell: Factory[Cell], input: Probability = 0.0, recurrent: Probability = 0.0
+    ) -> None:
+        super().__init__()
+        self.cell = cell(input_size)
+        self.input_size = input_size
+        self.input, self.recurrent = input, recurrent
+        self.output_size, self.output_index = self.cell.output_size, self.cell.output_index
+        self.state_sizes, self.counters = self.cell.state_sizes, self.cell.counters
+        self.num_fixed = 2 + self.cell.num_fixed
+
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
+        """See `Cell.start`; the masks of the input and of the last output stand first, ones in evaluation."""
+        fixed, state = self.cell.start(batch_size, like)
+        sizes = (self.input_size, self.input), (self.output_size, self.recurrent)
+        masks = tuple(F.dropout(like.new_ones(batch_size, size), rate, self.training) for size, rate in sizes)
+        return masks + fixed, state
+
+    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step`."""
+        x_mask, output_mask, *rest = fixed
+        return self.cell.step_masked(x * x_mask, output_mask, tuple(rest), state)
+
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.step_masked`."""
+        x_mask, output_mask, *rest = fixed
+        return self.cell.step_masked(x * x_mask, factors * output_mask, tuple(rest), state)
+
+    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+        """See `Cell.gates`; those of the cell within."""
+        x_mask, output_mask, *rest = fixed
+        return self.cell.gates(x * x_mask, tuple(rest), self.masked_state(output_mask, state))
+
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        """See `Cell.unroll`. The cell unrolls by itself where its last output is not masked."""
+        if self.training and self.recurrent:
+            return super().unroll(x, mask, fixed, state)
+        x = x * fixed[0].unsqueeze(1) if self.training and self.input else x
+        return self.cell.unroll(x, mask, fixed[2:], state)

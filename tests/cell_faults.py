@@ -1,0 +1,68 @@
+"""Cells and encoders with one seeded fault each."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqtool.api import Encoded, Tensors
+from seqtool_cells.gru import GRU
+from seqtool_cells.lstm import LSTM
+from seqtool_cells.min_gru import MinGRU
+from seqtool_cells.stack import Stack
+from seqtool_cells.variational_dropout import VariationalDropout
+from seqtool_encoders.conv import Conv
+from seqtool_encoders.pyramid import Pyramid, pairs
+from seqtool_encoders.transformer import Transformer
+
+
+class GatesBeforeSigmoid(LSTM):
+    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+        return {name: gate.logit() for name, gate in super().gates(x, fixed, state).items()}
+
+
+class UpdateTheOtherWay(GRU):
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        output, _ = super().step_masked(x, factors, fixed, state)
+        other = state[0] + super().gates(x, fixed, state)["update"] * (output - state[0])
+        return other, (other,)
+
+
+class ScanOverPadding(MinGRU):
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        outputs, _ = super().unroll(x, mask, fixed, state)
+        return outputs, super().unroll(x, torch.ones_like(mask), fixed, state)[1]
+
+
+class OutputOfTheLowest(Stack):
+    def __init__(self, input_size: int) -> None:
+        super().__init__(input_size, cell=lambda size: GRU(size, hidden_size=5))
+        self.output_index = 0
+
+
+class MasksWhileEvaluating(VariationalDropout):
+    def __init__(self, input_size: int) -> None:
+        super().__init__(input_size, cell=lambda size: GRU(size, hidden_size=5), input=0.5)
+
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
+        (x_mask, *fixed), state = super().start(batch_size, like)
+        return (F.dropout(x_mask, 0.5), *fixed), state
+
+
+class LeakingConv(Conv):
+    def forward(self, x: Tensor, mask: Tensor) -> Encoded:
+        everywhere = super().forward(x.masked_fill(~mask[:, :, None], 0), torch.ones_like(mask))
+        return Encoded(everywhere.memory.masked_fill(~mask[:, :, None], 0), mask, ())
+
+
+class LooksAtPadding(Transformer):
+    def forward(self, x: Tensor, mask: Tensor) -> Encoded:
+        everywhere = super().forward(x.masked_fill(~mask[:, :, None], 0), torch.ones_like(mask))
+        return Encoded(everywhere.memory.masked_fill(~mask[:, :, None], 0), mask, ())
+
+
+class DropsTheOddOne(Pyramid):
+    def forward(self, x: Tensor, mask: Tensor) -> Encoded:
+        below = self.layers[0](x, mask)
+        both = F.pad(below.mask, (0, below.mask.shape[1] % 2))[:, 1::2]
+        above = self.layers[1](pairs(below.memory), both)
+        return above._replace(final=below.final + above.final)
