@@ -1,15 +1,14 @@
 """The equations of parts as plain Python functions, with the parameters of a part: the oracle of the tests."""
 
-import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
+from attention_oracle import PLAIN
 from torch import Tensor, nn
 
 from seqtool import equations as eq
-from seqtool.equations.vectors import Matrix, Vector, plus, times
+from seqtool.equations.vectors import Matrix, Vector
 from seqtool.nn.attention import Attention
 from seqtool.parts.cell import Cell
 from seqtool.registry import default_registry
@@ -84,39 +83,6 @@ def rnn_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
 
 
 CELLS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
-
-
-def plain_additive(part: Any) -> Callable[[Vector, Matrix], Vector]:
-    w, u, b, v = part.query_map.weight, part.key_map.weight, part.key_map.bias, part.vector.weight[0]
-    return partial(eq.additive, w=w.tolist(), u=u.tolist(), b=b.tolist(), v=v.tolist())
-
-
-class Moving:
-    """A Graves window that moves at every call."""
-
-    def __init__(self, part: Any) -> None:
-        self.layers = [part.map] if not len(part.hidden) else [part.hidden[0], part.map]
-        self.size = part.components
-        self.mu = [0.0] * self.size
-
-    def __call__(self, s: Vector, memory: Matrix) -> Vector:
-        *hidden, last = self.layers
-        for layer in hidden:
-            s = [math.tanh(x) for x in plus(times(layer.weight.tolist(), s), layer.bias.tolist())]
-        said = plus(times(last.weight.tolist(), s), last.bias.tolist())
-        window = eq.Window(*(said[i * self.size : (i + 1) * self.size] for i in range(3)))
-        scores, self.mu = eq.gmm(window, self.mu, len(memory))
-        return scores
-
-
-PLAIN: dict[str, Callable[[Any], Callable[[Vector, Matrix], Vector]]] = {
-    "additive": plain_additive,
-    "dot": lambda part: eq.dot,
-    "scaled_dot": lambda part: eq.scaled_dot,
-    "general": lambda part: partial(eq.general, w=part.map.weight.tolist()),
-    "gmm": Moving,
-}
-"""The equation of a scorer with the parameters of a part, anew for each row."""
 
 
 def plain_attention(name: str, part: Attention, memory: Matrix) -> eq.attention.Attend:

@@ -25,7 +25,8 @@ class Dot(Scorer):
         super().__init__()
         if query_size != memory_size:
             raise PartError(
-                f"the inner product needs equal sizes: the query has {query_size}, the memory {memory_size}",
+                f"the inner product of {type(self).__name__} needs equal sizes: "
+                f"the query has {query_size}, the memory {memory_size}",
                 allowed="equal sizes, or a scorer that maps one to the other: general, additive",
             )
 

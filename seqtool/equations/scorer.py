@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from seqtool.equations.vectors import Matrix, Vector, each, inner, plus, times
+from seqtool.equations.vectors import Matrix, Vector, each, inner, joined, plus, times
 
 
 def additive(s: Vector, memory: Matrix, *, w: Matrix, u: Matrix, b: Vector, v: Vector) -> Vector:
@@ -38,24 +38,171 @@ def general(s: Vector, memory: Matrix, *, w: Matrix) -> Vector:
     return [inner(s, times(w, h)) for h in memory]
 
 
+def concat(s: Vector, memory: Matrix, *, w: Matrix, v: Vector) -> Vector:
+    """e_j = v . tanh(W [s; h_j])
+
+    Luong et al. 2015, arXiv 1508.04025, section 3.1.
+    """
+    return [inner(v, each(math.tanh, times(w, joined(s, h)))) for h in memory]
+
+
+def cosine(s: Vector, memory: Matrix, *, g: float) -> Vector:
+    """e_j = g s . h_j / (|s| |h_j|), and 0 where either is zero
+
+    Graves et al. 2014, arXiv 1410.5401, eqs 5-6.
+    """
+    lengths = [math.sqrt(inner(s, s) * inner(h, h)) for h in memory]
+    return [g * inner(s, h) / length if length else 0.0 for h, length in zip(memory, lengths, strict=True)]
+
+
+def location(s: Vector, length: int, *, w: Matrix) -> Vector:
+    """e_j = (W s)_j,  j = 1 .. S
+
+    Luong et al. 2015, arXiv 1508.04025, eq. 8.
+    """
+    return times(w[:length], s)
+
+
+def dense(length: int, *, b: Vector) -> Vector:
+    """e_j = b_j,  j = 1 .. S"""
+    return b[:length]
+
+
+def feed_forward(memory: Matrix, *, w: Vector, b: float) -> Vector:
+    """e_j = tanh(w . h_j + b)
+
+    Raffel & Ellis 2015, arXiv 1512.08756.
+    """
+    return [math.tanh(inner(w, h) + b) for h in memory]
+
+
+def location_aware(
+    s: Vector,
+    memory: Matrix,
+    before: Vector,
+    *,
+    query: Matrix,
+    key: Matrix,
+    feature: Matrix,
+    filters: Matrix,
+    b: Vector,
+    v: Vector,
+) -> Vector:
+    """f_j = sum_m F_m a_{i-1, j+m};  e_j = v . tanh(W s + V h_j + U f_j + b)
+
+    Chorowski et al. 2015, arXiv 1506.07503, eqs 8-9. `before` is a_{i-1}, at first uniform; W, V, U are `query`, `key`
+    and `feature`.
+    """
+    seen = convolved(filters, before)
+    return [
+        inner(v, each(math.tanh, plus(times(query, s), times(key, h), times(feature, f), b)))
+        for h, f in zip(memory, seen, strict=True)
+    ]
+
+
+def coverage(
+    s: Vector, memory: Matrix, covered: Vector, *, query: Matrix, key: Matrix, w: Vector, b: Vector, v: Vector
+) -> Vector:
+    """e_j = v . tanh(W s + V h_j + w cov_j + b)
+
+    See et al. 2017, arXiv 1704.04368, eqs 10-11. `covered` is the sum of all earlier weights; W, V are `query`, `key`.
+    """
+    return [
+        inner(v, each(math.tanh, plus(times(query, s), times(key, h), [x * cov for x in w], b)))
+        for h, cov in zip(memory, covered, strict=True)
+    ]
+
+
+def dynamic_convolution(
+    before: Vector,
+    *,
+    static: Matrix,
+    dynamic: Matrix,
+    static_map: Matrix,
+    dynamic_map: Matrix,
+    b: Vector,
+    v: Vector,
+    prior: Vector,
+) -> Vector:
+    """f = F * a_{i-1};  g = G(s) * a_{i-1};  e_j = v . tanh(U f_j + T g_j + b) + log max(sum_m P_m a_{i-1,j-m}, 1e-6)
+
+    Battenberg et al. 2020, arXiv 1910.10288, section 2.3. `before` is a_{i-1}, at first one-hot at the first position;
+    F is `static`, G(s) is `dynamic`, as `filters_of` makes it, U and T are the maps, P is by `beta_binomial`.
+    """
+    scores = []
+    for j, (f, g) in enumerate(zip(convolved(static, before), convolved(dynamic, before), strict=True)):
+        moved = sum(chance * before[j - m] for m, chance in enumerate(prior) if j >= m)
+        compared = each(math.tanh, plus(times(static_map, f), times(dynamic_map, g), b))
+        scores.append(inner(v, compared) + math.log(max(moved, 1e-6)))
+    return scores
+
+
+def filters_of(s: Vector, *, w: Matrix, b: Vector, v: Matrix, count: int) -> Matrix:
+    """G(s) = V tanh(W s + b), cut into `count` filters."""
+    taps = times(v, each(math.tanh, plus(times(w, s), b)))
+    width = len(taps) // count
+    return [taps[i * width : (i + 1) * width] for i in range(count)]
+
+
+def beta_binomial(n: int, alpha: float, beta: float) -> Vector:
+    """P(m) = C(n, m) alpha^(m) beta^(n-m) / (alpha + beta)^(n),  m = 0 .. n, with rising powers x (x + 1) ..."""
+
+    def rising(x: float, count: int) -> float:
+        return math.prod(x + i for i in range(count))
+
+    whole = rising(alpha + beta, n)
+    return [math.comb(n, m) * rising(alpha, m) * rising(beta, n - m) / whole for m in range(n + 1)]
+
+
+def convolved(filters: Matrix, x: Vector) -> Matrix:
+    """f_j = (sum_m F_m x_{j+m} of each filter),  m = -r .. r, with nothing before and after x."""
+    radius = len(filters[0]) // 2
+    padded = [0.0] * radius + x + [0.0] * radius
+    return [[inner(taps, padded[j : j + 2 * radius + 1]) for taps in filters] for j in range(len(x))]
+
+
 class Window(NamedTuple):
     """What the query says of K Gaussians: (w^, d^, b^) of each."""
 
-    log_weight: Vector
-    log_delta: Vector
-    log_beta: Vector
+    weight: Vector
+    delta: Vector
+    width: Vector
 
 
-def gmm(window: Window, mu: Vector, length: int) -> tuple[Vector, Vector]:
-    """mu' = mu + exp(d^);  e_j = log sum_k exp(w^_k) exp(-exp(b^_k) (j - mu'_k)^2),  j = 1 .. S
+def gmm(window: Window, mu: Vector, length: int, *, variant: str = "v0") -> tuple[Vector, Vector]:
+    """mu' = mu + delta;  e_j = log sum_k (w_k / Z_k) exp(-(j - mu'_k)^2 / (2 sigma_k^2)),  j = 1 .. S
 
-    Graves 2013, arXiv 1308.0850, eqs 46-51; V0 of Battenberg et al. 2020, arXiv 1910.10288. Returns (e, mu').
+    Graves 2013, arXiv 1308.0850, eqs 46-51 (v0); Battenberg et al. 2020, arXiv 1910.10288, table 1 (v1, v2, v2b).
+    Returns (e, mu').
     """
-    mu = [mean + math.exp(log_delta) for mean, log_delta in zip(mu, window.log_delta, strict=True)]
-    components = list(zip(window.log_weight, window.log_beta, mu, strict=True))
+    components = [gaussian(window, k, variant) for k in range(len(mu))]
+    mu = [mean + delta for mean, (_, delta, _) in zip(mu, components, strict=True)]
     scores = []
     for j in range(1, length + 1):
-        terms = [log_weight - math.exp(log_beta) * (j - mean) ** 2 for log_weight, log_beta, mean in components]
+        terms = [
+            log_weight - (j - mean) ** 2 / (2 * sigma**2)
+            for mean, (log_weight, _, sigma) in zip(mu, components, strict=True)
+        ]
         largest = max(terms)
         scores.append(largest + math.log(sum(math.exp(term - largest) for term in terms)))
     return scores, mu
+
+
+def gaussian(window: Window, k: int, variant: str) -> tuple[float, float, float]:
+    """(log (w / Z), delta, sigma) of the k-th of a window
+
+    v0: exp(w^), exp(d^), sqrt(exp(-b^) / 2), Z = 1; v1: softmax(w^)_k, exp(d^), sqrt(exp(b^)), Z = sqrt(2 pi sigma^2);
+    v2 and v2b: softmax(w^)_k, softplus(d^), softplus(b^), Z = sqrt(2 pi sigma^2).
+    """
+    weight, delta, width = (said[k] for said in window)
+    if variant == "v0":
+        return weight, math.exp(delta), math.sqrt(math.exp(-width) / 2)
+    sigma = math.sqrt(math.exp(width)) if variant == "v1" else softplus(width)
+    log_weight = weight - math.log(sum(math.exp(each_weight) for each_weight in window.weight))
+    log_z = math.log(math.sqrt(2 * math.pi * sigma**2))
+    return log_weight - log_z, math.exp(delta) if variant == "v1" else softplus(delta), sigma
+
+
+def softplus(x: float) -> float:
+    """log(1 + exp(x))"""
+    return math.log1p(math.exp(x))

@@ -1,0 +1,219 @@
+"""Scorers and normalizers with one seeded fault each. Some break a contract, the others only an equation."""
+
+import entmax
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqtool.api import Tensors
+from seqtool_attention.concat import Concat
+from seqtool_attention.cosine import Cosine
+from seqtool_attention.coverage import Coverage
+from seqtool_attention.dense import Dense
+from seqtool_attention.dynamic_convolution import DynamicConvolution
+from seqtool_attention.entmax15 import Entmax15
+from seqtool_attention.feed_forward import FeedForward
+from seqtool_attention.forward import Forward
+from seqtool_attention.gmm import GMM
+from seqtool_attention.local_m import LocalM
+from seqtool_attention.local_p import LocalP
+from seqtool_attention.location import Location
+from seqtool_attention.location_aware import LocationAware
+from seqtool_attention.mocha import MoChA, spread
+from seqtool_attention.monotonic import Monotonic
+from seqtool_attention.positions import moved, one_hot_start
+from seqtool_attention.recurrence import linear_recurrence
+from seqtool_attention.stepwise_monotonic import StepwiseMonotonic
+from seqtool_attention.window import positions, softmax_inside
+
+# against the contract
+
+
+class CosineOfNothing(Cosine):
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        return (memory / memory.norm(dim=-1, keepdim=True),), ()
+
+
+class UniformOverPadding(LocationAware):
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        fixed, _ = super().start(memory, mask)
+        return fixed, (memory.new_full(mask.shape, 1 / mask.shape[1]),)
+
+
+class AwareInParallel(LocationAware):
+    parallel = True
+
+
+class CoverageOnSelf(Coverage):
+    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+        self.seen = weights
+        return super().observe(weights, state)
+
+
+class DenseOfTheQuery(Dense):
+    reads_query = True
+
+
+class FeedForwardAgain(FeedForward):
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        (scores,), state = super().start(memory - memory.mean(0, keepdim=True), mask)
+        return (scores,), state
+
+
+class StepsForgotten(LocalM):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        weights, _ = super().forward(scores, mask, query, state)
+        return weights, (state[0] + 1,)
+
+
+class PaddedLength(LocalP):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        centre = mask.shape[1] * torch.sigmoid(self.vector(torch.tanh(self.map(query))))
+        distance = (positions(scores.shape[2], scores) - centre) / (self.half_width / 2)
+        return softmax_inside(scores, centre, self.half_width) * torch.exp(-distance * distance / 2), state
+
+
+class LeavesTheEnd(StepwiseMonotonic):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        stay, move = self.chances(scores.squeeze(1))
+        weights = state[0] * stay + moved(state[0] * move)
+        return weights.unsqueeze(1), (weights,)
+
+
+class ForwardUnclamped(Forward):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        weights = (state[0] + moved(state[0])) * scores.squeeze(1).softmax(-1)
+        weights = weights / weights.sum(1, keepdim=True)
+        return weights.unsqueeze(1), (weights,)
+
+
+class NoiseAtInference(Monotonic):
+    def chances(self, energies: Tensor) -> tuple[Tensor, Tensor]:
+        return super().chances(energies + torch.randn_like(energies))
+
+
+class MonotonicSumsToOne(Monotonic):
+    normalized = True
+
+
+class TwoEnergiesAsOne(MoChA):
+    num_energies = 1
+
+
+# against an equation alone
+
+
+class WindowTooNarrow(LocalM):
+    def __init__(self, query_size: int, *, half_width: int = 2) -> None:
+        super().__init__(query_size, half_width=half_width)
+        self.inner = half_width - 1
+
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        step = state[0][:, None] + positions(scores.shape[1], scores)
+        centre = torch.minimum(step, mask.sum(1)[:, None].to(step.dtype)).unsqueeze(2)
+        return softmax_inside(scores, centre, self.inner), (step[:, -1],)
+
+
+class WindowOneBehind(LocalM):
+    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
+        return (memory.new_full((len(memory),), -1.0),)
+
+
+class NormalizedAgain(LocalP):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        weights, state = super().forward(scores, mask, query, state)
+        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30), state
+
+
+class InclusiveProduct(Monotonic):
+    def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
+        chance, other = self.chances(energies + self.bias)
+        return chance * linear_recurrence(other, before)
+
+
+class ClampedProducts(Monotonic):
+    """The form of the textbooks: a_i = p cumprod(1 - p) cumsum(a_{i-1} / clamp(cumprod(1 - p)))."""
+
+    def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
+        chance, other = self.chances(energies + self.bias)
+        passed = moved(other, 1.0).cumprod(-1)
+        return chance * passed * (before / passed.clamp(1e-10, 1)).cumsum(-1)
+
+
+class ChoosesFromTheStart(Monotonic):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        return super().forward(scores, mask, query, (one_hot_start(query, mask),))
+
+
+class RecursOnChunks(MoChA):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        weights, _ = super().forward(scores, mask, query, state)
+        return weights, (weights.squeeze(1),)
+
+
+class ChunkAhead(MoChA):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        energies, chunk_energies = scores.squeeze(2).unbind(1)
+        a = self.marginals(energies, state[0])
+        return spread(a.flip(1), chunk_energies.flip(1), self.width).flip(1).unsqueeze(1), (a,)
+
+
+class MovesByItsOwnChance(StepwiseMonotonic):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        stay, move = self.chances(scores.squeeze(1))
+        weights = state[0] * stay + moved(state[0]) * move
+        return weights.unsqueeze(1), (weights,)
+
+
+class ForwardFromEverywhere(Forward):
+    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
+        real = mask.to(memory.dtype)
+        return (real / real.sum(1, keepdim=True).clamp(min=1),)
+
+
+class EntmaxOfOne(Entmax15):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+        return entmax.sparsemax(scores.clamp(min=-1e4), -1), state
+
+
+class MuTwice(GMM):
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        _, moved_once = super().score(query, fixed, state)
+        return super().score(query, fixed, moved_once)
+
+
+class DensityWithoutZ(GMM):
+    def _window(self, *said: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        _, delta, beta = super()._window(*said)
+        return said[0].log_softmax(-1), delta, beta
+
+
+class FiltersOneBehind(LocationAware):
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        scores, _ = super().score(query, fixed, (moved(state[0]),))
+        return scores, state
+
+
+class CoverageOfTheLastStep(Coverage):
+    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+        return (weights,)
+
+
+class PriorTheWrongWay(DynamicConvolution):
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        (prior,), state = super().start(memory, mask)
+        return (prior.flip(1),), state
+
+
+class ConcatTheWrongWayRound(Concat):
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+        return (F.linear(memory, self.map.weight[:, : memory.shape[2]]),), ()
+
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        mapped = F.linear(query, self.map.weight[:, -query.shape[2] :])
+        return self.vector(torch.tanh(mapped.unsqueeze(2) + fixed[0].unsqueeze(1))).squeeze(3), state
+
+
+class LocationShifted(Location):
+    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        return self.map(query)[:, :, 1 : fixed[0].shape[1] + 1], state
