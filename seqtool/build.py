@@ -2,14 +2,15 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from seqtool.errors import MisuseError, Origin, Problem, RecipeError
+from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError
 from seqtool.nn.attention import Attention
+from seqtool.nn.feeding import TEACHER_FORCING, Feeding
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.loss import Loss
 from seqtool.parts.metric import Metric
@@ -65,10 +66,14 @@ def assemble(variant: Variant, seed: int) -> Assembly:
     train = variant.train
     loss, metrics = train.loss or task.loss, train.metrics or list(task.metrics)
     model = build_model(variant, task, seed)
+    built: Loss = _by_reference(loss, "loss")()
+    if built.needs_weights and not model.decoder.num_heads:
+        message = f"{type(built).__name__} looks at the weights of an attention, and this decoder has none"
+        raise _problem(variant, ("train", "loss"), message)
     return Assembly(
         task=task,
         model=model,
-        loss=_by_reference(loss, "loss")(),
+        loss=built,
         metrics=dict(_metric(metric) for metric in metrics),
         search=train.search(),
     )
@@ -86,13 +91,25 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
             encoder.final_sizes,
             task.target_vocabulary.num_outputs,
         )
-        return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary)
+        try:
+            return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary, task.copy_map)
+        except PartError as error:
+            raise _problem(variant, ("model", "decoder"), str(error), error.allowed) from error
 
 
 def build_schedule(variant: Variant) -> Schedule | None:
     """The learning-rate schedule of a variant, None for a constant rate."""
     schedule = variant.train.schedule
     return None if schedule is None else schedule(variant.train.steps)
+
+
+def build_feeding(variant: Variant) -> Callable[[int], Feeding]:
+    """How probable teacher forcing is at each step of a variant's training, which counts from 0."""
+    if variant.train.scheduled_sampling is None:
+        return lambda step: TEACHER_FORCING
+    options = variant.train.scheduled_sampling()
+    schedule: Schedule = options.schedule(variant.train.steps)
+    return lambda step: Feeding(min(1.0, max(0.0, schedule.factor(step))), options.per)
 
 
 def build_optimizer(variant: Variant, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -137,6 +154,7 @@ def _check_variant(variant: Variant) -> None:
         raise _problem(variant, ("model",), "this model has nothing to train")
     build_optimizer(variant, torch.nn.Linear(1, 1))
     build_schedule(variant)
+    build_feeding(variant)
     train = variant.train
     mixed = train.precision.endswith("mixed")
     if mixed and train.clip_norm and train.optimizer.options.get("fused"):
@@ -144,9 +162,9 @@ def _check_variant(variant: Variant) -> None:
         raise _problem(variant, ("train", "clip_norm"), message)
 
 
-def _problem(variant: Variant, path: tuple[str, ...], message: str) -> RecipeError:
+def _problem(variant: Variant, path: tuple[str, ...], message: str, allowed: str = "") -> RecipeError:
     origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
-    return RecipeError([Problem(message, path, origin)])
+    return RecipeError([Problem(message, path, origin, allowed)])
 
 
 def _by_reference(part: Any, kind: str) -> Reference:

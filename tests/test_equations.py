@@ -15,6 +15,7 @@ import seqtool.equations
 from seqtool import equations as eq
 from seqtool.equations.vectors import Matrix, Vector, joined, plus, sigmoid, times
 from seqtool.nn.attention import Attention
+from seqtool.parts.batch import Batch
 from seqtool.parts.cell import Cell
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.types import Encoded
@@ -284,6 +285,116 @@ def test_plain_decoder(cell: str, repeat: bool) -> None:
             assert_close(features[row, t], output)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("scorer", ["additive", "gmm"])
+@pytest.mark.parametrize("bridge", ["zero", "linear"])
+def test_attend_inside(cell: str, scorer: str, bridge: str) -> None:
+    options = {"bridge": bridge, "features": ("input", "context", "output")}
+    decoder, inputs, encoded, features, weights = decoder_case("attend_inside", cell, scorer, **options)
+    decoder.cell = decoder.first  # whose sizes `first_state` asks for
+    first, second = CELLS[cell](decoder.first), CELLS[cell](decoder.second)
+    for row, length in enumerate(LENGTHS):
+        memory = encoded.memory[row, :length].tolist()
+        attend = plain_attention(scorer, decoder.attention, memory)
+        state = first_state(decoder, encoded, row)
+        for t, y in enumerate(inputs[row].tolist()):
+            output, a, state = eq.attend_inside(first, second, attend, y, state)
+            assert_close(features[row, t], joined(y, eq.context(a, memory, 4), output))
+            assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
+
+
+def copied_ids(size: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(-1, size, (len(LENGTHS), SOURCE), generator=generator)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_pointer(cell: str) -> None:
+    slot = partial(default_registry().find("cell", cell).load(), hidden_size=5)
+    decoder = build("decoder", "pointer", 3, 4, (), 7, cell=slot, attention=attention_slot("additive"))
+    memory = randn(len(LENGTHS), SOURCE, 4).masked_fill(~mask()[:, :, None], 0)
+    inputs, source = randn(len(LENGTHS), STEPS, 3), copied_ids(7)
+    features, weights, _ = decoder.unroll(inputs, *decoder.start(Encoded(memory, mask(), ())))
+    logits, step = decoder.readout(features, weights, source), CELLS[cell](decoder.cell)
+    for row, length in enumerate(LENGTHS):
+        attend = plain_attention("additive", decoder.attention, memory[row, :length].tolist())
+        state = tuple([0.0] * size for size in decoder.cell.state_sizes)
+        for t, y in enumerate(inputs[row].tolist()):
+            output, state = step(y, state)
+            _, a = attend(output)
+            p = eq.pointer(a, source[row, :length].tolist(), 7)
+            assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
+
+
+@pytest.mark.parametrize("name", ["attend_before", "attend_after"])
+def test_pointer_generator(name: str) -> None:
+    options = {"attentional_size": 6} if name == "attend_after" else {}
+    cell = partial(default_registry().find("cell", "gru").load(), hidden_size=5)
+    inner = partial(
+        default_registry().find("decoder", name).load(),
+        cell=cell,
+        attention=attention_slot("additive"),
+        readout=STAND_INS["readout"],
+        **options,
+    )
+    decoder = build("decoder", "pointer_generator", 3, 4, (), 7, decoder=inner)
+    memory = randn(len(LENGTHS), SOURCE, 4).masked_fill(~mask()[:, :, None], 0)
+    encoded, inputs, source = Encoded(memory, mask(), ()), randn(len(LENGTHS), STEPS, 3), copied_ids(7)
+    features, weights, _ = decoder.unroll(inputs, *decoder.start(encoded))
+    own, a, _ = decoder.decoder.unroll(inputs, *decoder.decoder.start(encoded))
+    logits, own_logits = decoder.readout(features, weights, source), decoder.decoder.readout(own, a, source)
+    gate, (bias,) = decoder.gate.weight.tolist(), decoder.gate.bias.tolist()
+    for row, length in enumerate(LENGTHS):
+        for t, y in enumerate(inputs[row].tolist()):
+            looked = a[row, 0, t, :length].tolist()
+            c = eq.context(looked, memory[row, :length].tolist(), 4)
+            p_gen = sigmoid(times(gate, joined(own[row, t].tolist(), c, y))[0] + bias)
+            generated = eq.softmax(own_logits[row, t].tolist())
+            p = eq.pointer_generator(p_gen, generated, looked, source[row, :length].tolist())
+            assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
+
+
+def test_deep_output() -> None:
+    readout = build("readout", "deep_output", 5, 7, hidden_size=4, pieces=3)
+    features = randn(2, 3, 5)
+    logits = readout(features)
+    u = [readout.hidden.weight[k::3].tolist() for k in range(3)]
+    c = [readout.hidden.bias[k::3].tolist() for k in range(3)]
+    w, b = readout.map.weight.tolist(), readout.map.bias.tolist()
+    for row in range(2):
+        assert_close(logits[row], [eq.deep_output(x, u=u, c=c, w=w, b=b) for x in features[row].tolist()])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cross_entropy", {}),
+        ("cross_entropy", {"label_smoothing": 0.3}),
+        ("coverage", {}),
+        ("guided_attention", {"width": 0.3}),
+    ],
+)
+def test_loss(name: str, options: dict[str, float]) -> None:
+    target_length = torch.tensor([3, 1, 0, 2])
+    target_mask = torch.arange(STEPS) < target_length[:, None]
+    logits, weights = randn(4, STEPS, 5), randn(4, 2, STEPS, SOURCE).softmax(-1)
+    weights = weights.masked_fill(~mask()[:, None, None], 0)
+    target = torch.tensor([[4, 0, 2], [1, 1, 1], [0, 0, 0], [3, 2, 1]])
+    batch = Batch(torch.zeros(4, SOURCE).long(), mask(), target, target_mask, torch.full((4, STEPS), -1))
+    total, count = build("loss", name, **options)(logits, weights, batch)
+    wanted = 0.0
+    for row, (steps, length) in enumerate(zip(target_length.tolist(), LENGTHS, strict=True)):
+        if name == "cross_entropy":
+            smoothing = options.get("label_smoothing", 0.0)
+            wanted += eq.cross_entropy(logits[row, :steps].tolist(), target[row, :steps].tolist(), smoothing=smoothing)
+        elif steps:
+            for head in weights[row, :, :steps, :length].tolist():
+                one = eq.coverage(head) if name == "coverage" else eq.guided_attention(head, **options)
+                wanted += one / 2
+    assert_close(total, wanted)
+    assert int(count) == 6
+
+
 @pytest.mark.parametrize("pieces", [("output", "input"), ("state",), ("state", "input", "output")])
 def test_query_of_attend_before(pieces: tuple[str, ...]) -> None:
     decoder, inputs, encoded, features, _ = decoder_case("attend_before", "lstm", "additive", query=pieces)
@@ -316,7 +427,27 @@ def test_equations_by_hand() -> None:
     assert (h, c) == ([0.5 * math.tanh(1.0)], [1.0])
     assert eq.gru([1.0], [3.0], r=zero, z=zero, n=zero._replace(b=[100.0]), b_hn=[0.0]) == [2.0]
     assert eq.rnn([1.0], [2.0], eq.Gate([[3.0]], [[0.5]], [-3.5])) == [math.tanh(0.5)]
+    assert eq.pointer([0.5, 0.2, 0.2, 0.1], [1, -1, 1, 0], 3) == pytest.approx([0.125, 0.875, 0.0])
+    assert eq.pointer([], [], 2) == [0.0, 0.0]
+    assert eq.pointer_generator(0.25, [0.5, 0.5], [1.0], [1]) == [0.125, 0.875]
+    two = [[1.0, 0.0], [0.0, 1.0]]
+    units = {"u": [two, [[0.0, 0.0], [0.0, 2.0]]], "c": [[0.0, 0.0], [3.0, 0.0]]}
+    assert eq.deep_output([1.0, 2.0], **units, w=[[1.0, 1.0]], b=[0.5]) == [7.5]  # t = (3, 4)
+    assert eq.linear([1.0, 2.0], w=[[1.0, 10.0]], b=[0.5]) == [21.5]
+    assert eq.cross_entropy([[0.0, math.log(3)]], [1]) == pytest.approx(math.log(4 / 3))
+    smoothed = 0.8 * math.log(4 / 3) + 0.2 * (math.log(4) + math.log(4 / 3)) / 2
+    assert eq.cross_entropy([[0.0, math.log(3)]], [1], smoothing=0.2) == pytest.approx(smoothed)
+    assert eq.coverage([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]]) == pytest.approx(0.5 + 0.25 + 0.5)
+    assert eq.guided_attention([[0.0, 1.0], [0.0, 1.0]], width=0.5) == pytest.approx(1 - math.exp(-0.5))
     assert (sigmoid(-1000.0), sigmoid(0.0), sigmoid(1000.0)) == (0.0, 0.5, 1.0)
+
+
+def test_guided_attention_of_a_published_example() -> None:
+    """The mean over all cells that the documentation of SpeechBrain 1.0 prints for these alignments: 0.1142."""
+    first = [[0.8, 0.2], [0.4, 0.6], [0.2, 0.8]]
+    second = [[0.6, 0.2, 0.2], [0.1, 0.7, 0.2], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5]]
+    total = eq.guided_attention(first, width=0.2) + eq.guided_attention(second, width=0.2)
+    assert total / 24 == pytest.approx(0.1142, abs=5e-5)
 
 
 def test_equations_need_nothing_but_python() -> None:

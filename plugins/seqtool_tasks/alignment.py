@@ -44,6 +44,7 @@ class Alignment(SyntheticTask):
         self.symbols = symbols
         self.source_vocabulary = Vocabulary(("_", *symbol_names(symbols)), blank=0)
         self.target_vocabulary = target_vocabulary(symbols, ending)
+        self.copy_map = self.source_vocabulary.copied_as(self.target_vocabulary)
         self.ending = ending
         self.max_target_length = target_length + (ending == "eos")
 

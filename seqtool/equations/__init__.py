@@ -5,9 +5,18 @@ They are slow and have no batch: one row, one step. The tests hold every part to
 
 from seqtool.equations.attention import attend, context, heads
 from seqtool.equations.cell import Gate, gru, lstm, rnn
-from seqtool.equations.decoder import attend_after, attend_before, plain
+from seqtool.equations.decoder import (
+    attend_after,
+    attend_before,
+    attend_inside,
+    plain,
+    pointer,
+    pointer_generator,
+)
 from seqtool.equations.encoder import bidirectional, encode
+from seqtool.equations.loss import coverage, cross_entropy, guided_attention
 from seqtool.equations.normalizer import exp, softmax
+from seqtool.equations.readout import deep_output, linear
 from seqtool.equations.scorer import Window, additive, dot, general, gmm, scaled_dot
 
 __all__ = [
@@ -17,17 +26,25 @@ __all__ = [
     "attend",
     "attend_after",
     "attend_before",
+    "attend_inside",
     "bidirectional",
     "context",
+    "coverage",
+    "cross_entropy",
+    "deep_output",
     "dot",
     "encode",
     "exp",
     "general",
     "gmm",
     "gru",
+    "guided_attention",
     "heads",
+    "linear",
     "lstm",
     "plain",
+    "pointer",
+    "pointer_generator",
     "rnn",
     "scaled_dot",
     "softmax",
