@@ -14,6 +14,9 @@ class Additive(Scorer):
 
     Source: Bahdanau et al. 2015, arXiv 1409.0473, A.1.2.
 
+    When to use: the default for small models: sizes of query and memory may differ, and it learns reliably. Dearer in
+    memory than a product.
+
     Args:
         query_size: Q, the width of a query s.
         memory_size: M, the width of a memory vector h.

@@ -35,6 +35,9 @@ class Linear(Decay):
 
     Source: Devlin et al. 2019, arXiv 1810.04805, A.2.
 
+    When to use: a run of known length; with `warmup_steps` for large learning rates. As a probability of teacher
+    forcing, Bengio's linear decay.
+
     Args:
         steps: how many the run takes.
         warmup_steps: how many rise from 0 to 1.
@@ -56,6 +59,8 @@ class Cosine(Decay):
         factor = end + (1 - end) (1 + cos(pi done)) / 2
 
     Source: Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, without restarts.
+
+    When to use: a run of known length; the last steps at tiny rates settle the weights.
 
     Args:
         steps: how many the run takes.
@@ -79,6 +84,8 @@ class InverseSqrt(Schedule):
 
     Source: Vaswani et al. 2017, arXiv 1706.03762, eq. 3, scaled to reach 1.
 
+    When to use: transformers, and runs whose length is not known before.
+
     Args:
         steps: how many the run takes; not looked at.
         warmup_steps: where the factor is 1.
@@ -100,6 +107,8 @@ class Exponential(Schedule):
         factor = gamma ^ (step / every)
 
     Source: the usual definition; for scheduled sampling Bengio et al. 2015, arXiv 1506.03099, section 2.4.
+
+    When to use: to repeat older papers. As a probability of teacher forcing, Bengio's exponential decay.
 
     Args:
         steps: how many the run takes; not looked at.
