@@ -12,8 +12,9 @@ from seqtool.api import Vocabulary
 from seqtool.build import assemble, check
 from seqtool.errors import PartError, RecipeError
 from seqtool.recipe import Recipe
-from seqtool.testing import STAND_INS, ContractViolation, check_decoder, example_options
+from seqtool.testing import STAND_INS, ContractViolation, check_decoder, check_loss, example_options
 from seqtool_decoders.pointer import Pointer
+from seqtool_training.attention_losses import GuidedAttention
 
 RECIPE = """\
 seqtool: 1
@@ -150,6 +151,24 @@ def test_faults_of_copying_are_named(fault: type[Pointer], words: str) -> None:
     options = {"cell": STAND_INS["cell"], "attention": example_options(Pointer)["attention"]}
     with pytest.raises(ContractViolation, match=words):
         check_decoder(partial(fault, **options))
+
+
+class Demanding(GuidedAttention):
+    """Does not say that it needs weights."""
+
+    needs_weights = False
+
+
+def test_a_loss_that_hides_its_need_is_named() -> None:
+    with pytest.raises(ContractViolation, match="needs_weights is False"):
+        check_loss(Demanding)
+
+
+def test_a_source_that_was_shortened_cannot_be_copied() -> None:
+    decoder = Pointer(3, 4, (), 5, cell=STAND_INS["cell"], attention=example_options(Pointer)["attention"])
+    weights, source = torch.full((2, 1, 3, 2), 0.5), torch.zeros(2, 4, dtype=torch.int64)
+    with pytest.raises(PartError, match="as long as the source: 2 weights for 4 positions"):
+        decoder.readout(torch.zeros(2, 3, decoder.feature_size), weights, source)
 
 
 def test_losses_add_up_with_their_factors(tmp_path: Path) -> None:

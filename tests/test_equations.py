@@ -362,7 +362,7 @@ def test_deep_output() -> None:
     c = [readout.hidden.bias[k::3].tolist() for k in range(3)]
     w, b = readout.map.weight.tolist(), readout.map.bias.tolist()
     for row in range(2):
-        assert_close(logits[row], [eq.deep_output(x, u=u, c=c, w=w, b=b) for x in features[row].tolist()])
+        assert_close(logits[row], [eq.readout.deep_output(x, u=u, c=c, w=w, b=b) for x in features[row].tolist()])
 
 
 @pytest.mark.parametrize(
@@ -386,10 +386,12 @@ def test_loss(name: str, options: dict[str, float]) -> None:
     for row, (steps, length) in enumerate(zip(target_length.tolist(), LENGTHS, strict=True)):
         if name == "cross_entropy":
             smoothing = options.get("label_smoothing", 0.0)
-            wanted += eq.cross_entropy(logits[row, :steps].tolist(), target[row, :steps].tolist(), smoothing=smoothing)
+            wanted += eq.loss.cross_entropy(
+                logits[row, :steps].tolist(), target[row, :steps].tolist(), smoothing=smoothing
+            )
         elif steps:
             for head in weights[row, :, :steps, :length].tolist():
-                one = eq.coverage(head) if name == "coverage" else eq.guided_attention(head, **options)
+                one = eq.loss.coverage(head) if name == "coverage" else eq.loss.guided_attention(head, **options)
                 wanted += one / 2
     assert_close(total, wanted)
     assert int(count) == 6
@@ -432,13 +434,13 @@ def test_equations_by_hand() -> None:
     assert eq.pointer_generator(0.25, [0.5, 0.5], [1.0], [1]) == [0.125, 0.875]
     two = [[1.0, 0.0], [0.0, 1.0]]
     units = {"u": [two, [[0.0, 0.0], [0.0, 2.0]]], "c": [[0.0, 0.0], [3.0, 0.0]]}
-    assert eq.deep_output([1.0, 2.0], **units, w=[[1.0, 1.0]], b=[0.5]) == [7.5]  # t = (3, 4)
-    assert eq.linear([1.0, 2.0], w=[[1.0, 10.0]], b=[0.5]) == [21.5]
-    assert eq.cross_entropy([[0.0, math.log(3)]], [1]) == pytest.approx(math.log(4 / 3))
+    assert eq.readout.deep_output([1.0, 2.0], **units, w=[[1.0, 1.0]], b=[0.5]) == [7.5]  # t = (3, 4)
+    assert eq.readout.linear([1.0, 2.0], w=[[1.0, 10.0]], b=[0.5]) == [21.5]
+    assert eq.loss.cross_entropy([[0.0, math.log(3)]], [1]) == pytest.approx(math.log(4 / 3))
     smoothed = 0.8 * math.log(4 / 3) + 0.2 * (math.log(4) + math.log(4 / 3)) / 2
-    assert eq.cross_entropy([[0.0, math.log(3)]], [1], smoothing=0.2) == pytest.approx(smoothed)
-    assert eq.coverage([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]]) == pytest.approx(0.5 + 0.25 + 0.5)
-    assert eq.guided_attention([[0.0, 1.0], [0.0, 1.0]], width=0.5) == pytest.approx(1 - math.exp(-0.5))
+    assert eq.loss.cross_entropy([[0.0, math.log(3)]], [1], smoothing=0.2) == pytest.approx(smoothed)
+    assert eq.loss.coverage([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]]) == pytest.approx(0.5 + 0.25 + 0.5)
+    assert eq.loss.guided_attention([[0.0, 1.0], [0.0, 1.0]], width=0.5) == pytest.approx(1 - math.exp(-0.5))
     assert (sigmoid(-1000.0), sigmoid(0.0), sigmoid(1000.0)) == (0.0, 0.5, 1.0)
 
 
@@ -446,7 +448,7 @@ def test_guided_attention_of_a_published_example() -> None:
     """The mean over all cells that the documentation of SpeechBrain 1.0 prints for these alignments: 0.1142."""
     first = [[0.8, 0.2], [0.4, 0.6], [0.2, 0.8]]
     second = [[0.6, 0.2, 0.2], [0.1, 0.7, 0.2], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5]]
-    total = eq.guided_attention(first, width=0.2) + eq.guided_attention(second, width=0.2)
+    total = eq.loss.guided_attention(first, width=0.2) + eq.loss.guided_attention(second, width=0.2)
     assert total / 24 == pytest.approx(0.1142, abs=5e-5)
 
 

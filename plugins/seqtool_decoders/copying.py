@@ -13,7 +13,14 @@ def copied_probability(weights: Tensor, source: Tensor, output_size: int) -> Ten
 
     The mean over heads; what looks at positions that stand for no symbol (-1) is shared out among the others, so the
     probabilities are those of pointing at a position that can be copied. Zeros where there is none.
+
+    Raises:
+        PartError: an encoder that shortens the source.
     """
+    if weights.shape[3] != source.shape[1]:
+        raise PartError(
+            f"copying needs a memory as long as the source: {weights.shape[3]} weights for {source.shape[1]} positions"
+        )
     share = weights.mean(1).masked_fill((source < 0).unsqueeze(1), 0)
     index = source.clamp(min=0).unsqueeze(1).expand_as(share)
     probability = share.new_zeros(*share.shape[:2], output_size).scatter_add(2, index, share)

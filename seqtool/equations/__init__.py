@@ -3,6 +3,7 @@
 They are slow and have no batch: one row, one step. The tests hold every part to them.
 """
 
+from seqtool.equations import loss, readout
 from seqtool.equations.attention import attend, context, heads
 from seqtool.equations.cell import Gate, gru, lstm, rnn
 from seqtool.equations.decoder import (
@@ -14,9 +15,7 @@ from seqtool.equations.decoder import (
     pointer_generator,
 )
 from seqtool.equations.encoder import bidirectional, encode
-from seqtool.equations.loss import coverage, cross_entropy, guided_attention
 from seqtool.equations.normalizer import exp, softmax
-from seqtool.equations.readout import deep_output, linear
 from seqtool.equations.scorer import Window, additive, dot, general, gmm, scaled_dot
 
 __all__ = [
@@ -29,22 +28,19 @@ __all__ = [
     "attend_inside",
     "bidirectional",
     "context",
-    "coverage",
-    "cross_entropy",
-    "deep_output",
     "dot",
     "encode",
     "exp",
     "general",
     "gmm",
     "gru",
-    "guided_attention",
     "heads",
-    "linear",
+    "loss",
     "lstm",
     "plain",
     "pointer",
     "pointer_generator",
+    "readout",
     "rnn",
     "scaled_dot",
     "softmax",

@@ -123,8 +123,10 @@ class DecoderContract(GradientContract):
 
     @rule
     def sees_the_source(self) -> None:
-        """What it writes depends on the source: on the memory, or on the final states."""
+        """What it writes depends on the source: on the memory, on the final states, or on what is copied."""
         part = self.part()
+        if part.copies:
+            return  # held by copies_as_declared, whatever the scorer looks at
         inputs = self.draw(part)
         found = self.with_gradients(part, inputs, lambda p, given: {"logits": self.run(p, given)["logits"]})
         names = [f"gradients of {name}" for name in inputs if name == "memory" or name.startswith("final")]

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from seqtool.errors import SeqtoolError
 from seqtool.parts.batch import Batch
@@ -105,6 +106,21 @@ class LossContract(Contract):
         grads = torch.autograd.grad(total, (logits, weights), allow_unused=True)
         finite = bool(total.isfinite()) and all(bool(x.isfinite().all()) for x in grads if x is not None)
         self.expect(finite, "the sum or its gradient is not finite when logits are 10000 times as large")
+
+    @rule
+    def gradients(self) -> None:
+        """Its gradient is the derivative: `torch.autograd.gradcheck` in float64."""
+        part = self.part()
+        logits, weights, batch = self.given()
+
+        def total(logits: Tensor, weights: Tensor) -> Tensor:
+            found: Tensor = part(logits, weights, batch)[0]
+            return found
+
+        try:
+            gradcheck(total, (logits.requires_grad_(), weights.requires_grad_()), atol=1e-6, rtol=1e-4, fast_mode=True)
+        except GradcheckError as error:
+            self.fail(f"the gradient is not the derivative: {' '.join(str(error).split())}")
 
     @rule
     def without_weights(self) -> None:
