@@ -3,14 +3,15 @@
 import contextlib
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from seqtool.errors import MisuseError, Origin, Problem, RecipeError, nearest_name
+from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError, nearest_name
 from seqtool.nn.attention import Attention
+from seqtool.nn.feeding import TEACHER_FORCING, Feeding
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.loss import Loss
 from seqtool.parts.metric import Metric
@@ -64,12 +65,16 @@ def assemble(variant: Variant, seed: int) -> Assembly:
     """
     task: Task = variant.task()
     train = variant.train
-    loss = train.loss or reference("loss", task.loss, variant.registry)
+    loss: Loss = (train.loss or reference("loss", task.loss, variant.registry))()
     metrics = train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
+    model = build_model(variant, task, seed)
+    if loss.needs_weights and not model.decoder.num_heads:
+        message = f"{type(loss).__name__} looks at the weights of an attention, and this decoder has none"
+        raise _problem(variant, ("train", "loss"), message)
     return Assembly(
         task=task,
-        model=build_model(variant, task, seed),
-        loss=loss(),
+        model=model,
+        loss=loss,
         metrics={_short_name(metric): metric() for metric in metrics},
         search=train.search(),
     )
@@ -87,13 +92,25 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
             encoder.final_sizes,
             task.target_vocabulary.num_outputs,
         )
-        return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary)
+        try:
+            return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary, task.copy_map)
+        except PartError as error:
+            raise _problem(variant, ("model", "decoder"), str(error), error.allowed) from error
 
 
 def build_schedule(variant: Variant) -> Schedule | None:
     """The learning-rate schedule of a variant, None for a constant rate."""
     schedule = variant.train.schedule
     return None if schedule is None else schedule(variant.train.steps)
+
+
+def build_feeding(variant: Variant) -> Callable[[int], Feeding]:
+    """How probable teacher forcing is at each step of a variant's training, which counts from 0."""
+    if variant.train.scheduled_sampling is None:
+        return lambda step: TEACHER_FORCING
+    options = variant.train.scheduled_sampling()
+    schedule: Schedule = options.schedule(variant.train.steps)
+    return lambda step: Feeding(min(1.0, max(0.0, schedule.factor(step))), options.per)
 
 
 def build_optimizer(variant: Variant, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -138,6 +155,7 @@ def _check_variant(variant: Variant) -> None:
         raise _problem(variant, ("model",), "this model has nothing to train")
     optimizer = build_optimizer(variant, torch.nn.Linear(1, 1))
     build_schedule(variant)
+    build_feeding(variant)
     train, columns = variant.train, ["valid_loss", *(f"valid_{name}" for name in assembly.metrics)]
     if train.metrics and len(assembly.metrics) < len(train.metrics):
         raise _problem(variant, ("train", "metrics"), "two metrics of one name would share a column")
@@ -147,7 +165,7 @@ def _check_variant(variant: Variant) -> None:
     for path, monitor in monitors.items():
         if monitor not in columns:
             raise _problem(
-                variant, path, f"validation measures no {monitor!r}", columns, nearest_name(monitor, columns)
+                variant, path, f"validation measures no {monitor!r}", ", ".join(columns), nearest_name(monitor, columns)
             )
     if train.precision.endswith("mixed") and train.clip_norm and optimizer.defaults.get("fused"):
         message = "a fused optimizer cannot be clipped under mixed precision; set optimizer.fused: false"
@@ -158,10 +176,10 @@ def _check_variant(variant: Variant) -> None:
 
 
 def _problem(
-    variant: Variant, path: tuple[str, ...], message: str, allowed: Sequence[str] = (), nearest: str = ""
+    variant: Variant, path: tuple[str, ...], message: str, allowed: str = "", nearest: str = ""
 ) -> RecipeError:
     origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
-    return RecipeError([Problem(message, path, origin, ", ".join(allowed), nearest)])
+    return RecipeError([Problem(message, path, origin, allowed, nearest)])
 
 
 def _short_name(part: Any) -> str:

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from seqtool.options import Factory, Named, SlotKind
 from seqtool.signature import read_constructor
 
-_SECTION = re.compile(r"(Equation|Source|Args|Attributes|Raises|Returns|Example|Examples|Note|Notes):\s*(.*)")
+_SECTION = re.compile(
+    r"(Equation|Source|When to use|Args|Attributes|Raises|Returns|Example|Examples|Note|Notes):\s*(.*)"
+)
 _ENTRY = re.compile(r"([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*):\s*(.*)")
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
@@ -37,6 +39,7 @@ class Description:
     text: str
     equation: str
     source: str
+    when_to_use: str
     sizes: tuple[tuple[str, str], ...]
     options: tuple[Option, ...]
 
@@ -52,8 +55,8 @@ def describe(part: type) -> Description:
     meanings = read_entries(sections.get("Args", ""))
     sizes = tuple((size.name, meanings.get(size.name, "")) for size in read_constructor(part).sizes)
     options = tuple(_options(part, "", (part,)))
-    equation, source = (sections.get(name, "") for name in ("Equation", "Source"))
-    return Description(summary, text.strip(), equation, source, sizes, options)
+    equation, source, when = (sections.get(name, "") for name in ("Equation", "Source", "When to use"))
+    return Description(summary, text.strip(), equation, source, when, sizes, options)
 
 
 def read_sections(docstring: str) -> dict[str, str]:

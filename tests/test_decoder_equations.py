@@ -1,10 +1,12 @@
 """Decoders against the equations in plain Python, float64, random parameters."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
+import torch
 from oracle import (
     CELLS,
     LENGTHS,
@@ -21,7 +23,7 @@ from oracle import (
 from torch import Tensor
 
 from seqtool import equations as eq
-from seqtool.equations.vectors import joined, plus, times
+from seqtool.equations.vectors import joined, plus, sigmoid, times
 from seqtool.nn.attention import Attention
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.types import Encoded
@@ -100,6 +102,75 @@ def test_plain_decoder(cell: str, repeat: bool) -> None:
         for t, y in enumerate(inputs[row].tolist()):
             output, state = eq.plain(step, y, state, repeated=repeated)
             assert_close(features[row, t], output)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("scorer", ["additive", "gmm"])
+@pytest.mark.parametrize("bridge", ["zero", "linear"])
+def test_attend_inside(cell: str, scorer: str, bridge: str) -> None:
+    options = {"bridge": bridge, "features": ("input", "context", "output")}
+    decoder, inputs, encoded, features, weights = decoder_case("attend_inside", cell, scorer, **options)
+    decoder.cell = decoder.first  # whose sizes `first_state` asks for
+    first, second = CELLS[cell](decoder.first), CELLS[cell](decoder.second)
+    for row, length in enumerate(LENGTHS):
+        memory = encoded.memory[row, :length].tolist()
+        attend = plain_attention(scorer, decoder.attention, memory)
+        state = first_state(decoder, encoded, row)
+        for t, y in enumerate(inputs[row].tolist()):
+            output, a, state = eq.attend_inside(first, second, attend, y, state)
+            assert_close(features[row, t], joined(y, eq.context(a, memory, 4), output))
+            assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
+
+
+def copied_ids(size: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(-1, size, (len(LENGTHS), SOURCE), generator=generator)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_pointer(cell: str) -> None:
+    slot = partial(default_registry().find("cell", cell).load(), hidden_size=5)
+    decoder = build("decoder", "pointer", 3, 4, (), 7, cell=slot, attention=attention_slot("additive"))
+    memory = randn(len(LENGTHS), SOURCE, 4).masked_fill(~mask()[:, :, None], 0)
+    inputs, source = randn(len(LENGTHS), STEPS, 3), copied_ids(7)
+    features, weights, _ = decoder.unroll(inputs, *decoder.start(Encoded(memory, mask(), ())))
+    logits, step = decoder.readout(features, weights, source), CELLS[cell](decoder.cell)
+    for row, length in enumerate(LENGTHS):
+        attend = plain_attention("additive", decoder.attention, memory[row, :length].tolist())
+        state = tuple([0.0] * size for size in decoder.cell.state_sizes)
+        for t, y in enumerate(inputs[row].tolist()):
+            output, state = step(y, state)
+            _, a = attend(output)
+            p = eq.pointer(a, source[row, :length].tolist(), 7)
+            assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
+
+
+@pytest.mark.parametrize("name", ["attend_before", "attend_after"])
+def test_pointer_generator(name: str) -> None:
+    options = {"attentional_size": 6} if name == "attend_after" else {}
+    cell = partial(default_registry().find("cell", "gru").load(), hidden_size=5)
+    inner = partial(
+        default_registry().find("decoder", name).load(),
+        cell=cell,
+        attention=attention_slot("additive"),
+        readout=STAND_INS["readout"],
+        **options,
+    )
+    decoder = build("decoder", "pointer_generator", 3, 4, (), 7, decoder=inner)
+    memory = randn(len(LENGTHS), SOURCE, 4).masked_fill(~mask()[:, :, None], 0)
+    encoded, inputs, source = Encoded(memory, mask(), ()), randn(len(LENGTHS), STEPS, 3), copied_ids(7)
+    features, weights, _ = decoder.unroll(inputs, *decoder.start(encoded))
+    own, a, _ = decoder.decoder.unroll(inputs, *decoder.decoder.start(encoded))
+    logits, own_logits = decoder.readout(features, weights, source), decoder.decoder.readout(own, a, source)
+    gate, (bias,) = decoder.gate.weight.tolist(), decoder.gate.bias.tolist()
+    for row, length in enumerate(LENGTHS):
+        for t, y in enumerate(inputs[row].tolist()):
+            looked = a[row, 0, t, :length].tolist()
+            c = eq.context(looked, memory[row, :length].tolist(), 4)
+            p_gen = sigmoid(times(gate, joined(own[row, t].tolist(), c, y))[0] + bias)
+            generated = eq.softmax(own_logits[row, t].tolist())
+            p = eq.pointer_generator(p_gen, generated, looked, source[row, :length].tolist())
+            assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
 
 
 @pytest.mark.parametrize("pieces", [("output", "input"), ("state",), ("state", "input", "output")])

@@ -66,7 +66,27 @@ def test_equations_by_hand() -> None:
     assert (h, c) == ([0.5 * math.tanh(1.0)], [1.0])
     assert eq.gru([1.0], [3.0], r=zero, z=zero, n=zero._replace(b=[100.0]), b_hn=[0.0]) == [2.0]
     assert eq.rnn([1.0], [2.0], eq.Gate([[3.0]], [[0.5]], [-3.5])) == [math.tanh(0.5)]
+    assert eq.pointer([0.5, 0.2, 0.2, 0.1], [1, -1, 1, 0], 3) == pytest.approx([0.125, 0.875, 0.0])
+    assert eq.pointer([], [], 2) == [0.0, 0.0]
+    assert eq.pointer_generator(0.25, [0.5, 0.5], [1.0], [1]) == [0.125, 0.875]
+    two = [[1.0, 0.0], [0.0, 1.0]]
+    units = {"u": [two, [[0.0, 0.0], [0.0, 2.0]]], "c": [[0.0, 0.0], [3.0, 0.0]]}
+    assert eq.readout.deep_output([1.0, 2.0], **units, w=[[1.0, 1.0]], b=[0.5]) == [7.5]  # t = (3, 4)
+    assert eq.readout.linear([1.0, 2.0], w=[[1.0, 10.0]], b=[0.5]) == [21.5]
+    assert eq.loss.cross_entropy([[0.0, math.log(3)]], [1]) == pytest.approx(math.log(4 / 3))
+    smoothed = 0.8 * math.log(4 / 3) + 0.2 * (math.log(4) + math.log(4 / 3)) / 2
+    assert eq.loss.cross_entropy([[0.0, math.log(3)]], [1], smoothing=0.2) == pytest.approx(smoothed)
+    assert eq.loss.coverage([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]]) == pytest.approx(0.5 + 0.25 + 0.5)
+    assert eq.loss.guided_attention([[0.0, 1.0], [0.0, 1.0]], width=0.5) == pytest.approx(1 - math.exp(-0.5))
     assert (sigmoid(-1000.0), sigmoid(0.0), sigmoid(1000.0)) == (0.0, 0.5, 1.0)
+
+
+def test_guided_attention_of_a_published_example() -> None:
+    """The mean over all cells that the documentation of SpeechBrain 1.0 prints for these alignments: 0.1142."""
+    first = [[0.8, 0.2], [0.4, 0.6], [0.2, 0.8]]
+    second = [[0.6, 0.2, 0.2], [0.1, 0.7, 0.2], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5]]
+    total = eq.loss.guided_attention(first, width=0.2) + eq.loss.guided_attention(second, width=0.2)
+    assert total / 24 == pytest.approx(0.1142, abs=5e-5)
 
 
 def test_equations_need_nothing_but_python() -> None:
@@ -76,4 +96,4 @@ def test_equations_need_nothing_but_python() -> None:
         for path in folder.rglob("*.py")
         for line in re.findall(r"^(?:import|from) .*", path.read_text(), re.MULTILINE)
     }
-    assert imported == {"collections", "math", "seqtool", "typing"}
+    assert imported == {"collections", "importlib", "math", "seqtool", "typing"}

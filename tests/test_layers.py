@@ -34,6 +34,7 @@ MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "parts": BASE,
     "equations": set(),
+    "explain": BASE | {"equations"},
     "nn": BASE | {"parts"},
     "recipe": BASE,
     "rundir": BASE,

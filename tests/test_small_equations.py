@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from oracle import LENGTHS, SOURCE, STEPS, assert_close, mask, randn
 
+from seqtool import equations as eq
 from seqtool.equations.vectors import plus, times
 from seqtool.parts.batch import Batch
 from seqtool.parts.vocabulary import Vocabulary
@@ -89,3 +91,46 @@ def test_metric_by_hand(name: str, predicted: list[list[int]], value: float) -> 
 def test_schedule_by_hand(name: str, options: dict[str, Any], factors: list[float]) -> None:
     schedule = build("schedule", name, 4, **options)
     assert [schedule.factor(step) for step in range(len(factors))] == pytest.approx(factors)
+
+
+def test_deep_output() -> None:
+    readout = build("readout", "deep_output", 5, 7, hidden_size=4, pieces=3).double()
+    features = randn(2, 3, 5)
+    logits = readout(features)
+    u = [readout.hidden.weight[k::3].tolist() for k in range(3)]
+    c = [readout.hidden.bias[k::3].tolist() for k in range(3)]
+    w, b = readout.map.weight.tolist(), readout.map.bias.tolist()
+    for row in range(2):
+        assert_close(logits[row], [eq.readout.deep_output(x, u=u, c=c, w=w, b=b) for x in features[row].tolist()])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cross_entropy", {}),
+        ("cross_entropy", {"label_smoothing": 0.3}),
+        ("coverage", {}),
+        ("guided_attention", {"width": 0.3}),
+    ],
+)
+def test_loss(name: str, options: dict[str, float]) -> None:
+    target_length = torch.tensor([3, 1, 0, 2])
+    target_mask = torch.arange(STEPS) < target_length[:, None]
+    logits, weights = randn(4, STEPS, 5), randn(4, 2, STEPS, SOURCE).softmax(-1)
+    weights = weights.masked_fill(~mask()[:, None, None], 0)
+    target = torch.tensor([[4, 0, 2], [1, 1, 1], [0, 0, 0], [3, 2, 1]])
+    batch = Batch(torch.zeros(4, SOURCE).long(), mask(), target, target_mask, torch.full((4, STEPS), -1))
+    total, count = build("loss", name, **options)(logits, weights, batch)
+    wanted = 0.0
+    for row, (steps, length) in enumerate(zip(target_length.tolist(), LENGTHS, strict=True)):
+        if name == "cross_entropy":
+            smoothing = options.get("label_smoothing", 0.0)
+            wanted += eq.loss.cross_entropy(
+                logits[row, :steps].tolist(), target[row, :steps].tolist(), smoothing=smoothing
+            )
+        elif steps:
+            for head in weights[row, :, :steps, :length].tolist():
+                one = eq.loss.coverage(head) if name == "coverage" else eq.loss.guided_attention(head, **options)
+                wanted += one / 2
+    assert_close(total, wanted)
+    assert int(count) == 6

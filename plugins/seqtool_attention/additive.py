@@ -17,6 +17,9 @@ class Additive(Scorer):
     The first choice where query and memory differ in size or in kind. Over long sequences tanh is computed again
     in the backward pass, so that memory grows with T S and not with T S hidden_size.
 
+    When to use: the default for small models: sizes of query and memory may differ, and it learns reliably. Dearer in
+    memory than a product.
+
     Args:
         query_size: Q, the width of a query s.
         memory_size: M, the width of a memory vector h.

@@ -13,6 +13,9 @@ class Dot(Scorer):
 
     Source: Luong et al. 2015, arXiv 1508.04025, section 3.1.
 
+    When to use: query and memory of one size and small widths; nothing to learn, so encoder and decoder must learn to
+    meet.
+
     Args:
         query_size: Q, the width of a query s.
         memory_size: M, the width of a memory vector h; must equal Q.

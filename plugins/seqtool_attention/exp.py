@@ -15,6 +15,9 @@ class Exp(Normalizer):
 
     Source: Graves 2013, arXiv 1308.0850, eqs 46-47.
 
+    When to use: with scorers that give logarithms of weights, such as `gmm`: Graves' original window. With others
+    weights may become huge.
+
     Args:
         query_size: Q; not looked at.
     """

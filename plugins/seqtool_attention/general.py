@@ -13,6 +13,8 @@ class General(Scorer):
 
     Source: Luong et al. 2015, arXiv 1508.04025, section 3.1.
 
+    When to use: the products' speed where sizes differ; the middle way between `dot` and `additive`.
+
     Args:
         query_size: Q, the width of a query s.
         memory_size: M, the width of a memory vector h.

@@ -25,6 +25,9 @@ class GMM(Scorer):
 
     Source: Graves 2013, arXiv 1308.0850, eqs 46-51 (v0); Battenberg et al. 2020, arXiv 1910.10288, table 1.
 
+    When to use: source and target run in the same order (handwriting, speech, alignment): it reads forwards whatever
+    the memory holds, raw symbols included.
+
     Our mu is Graves's kappa, our exp(w^) his alpha, our exp(b^) his beta = 1 / (2 sigma^2). With the `exp` normalizer
     the weights are those of the papers, unnormalised. For sources that are read in order, of any length. Exponents
     stop at 15 and sigma at 0.001, so that no step reaches infinity.

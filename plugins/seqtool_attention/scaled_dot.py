@@ -14,6 +14,8 @@ class ScaledDot(Dot):
 
     Source: Vaswani et al. 2017, arXiv 1706.03762, eq. 1.
 
+    When to use: as `dot`, where the width is large: scores keep their size, so the softmax does not saturate.
+
     Args:
         query_size: d, the width of a query s.
         memory_size: the width of a memory vector h; must equal d.

@@ -13,6 +13,8 @@ class Softmax(Normalizer):
 
     Source: Bahdanau et al. 2015, arXiv 1409.0473, eq. 6.
 
+    When to use: the default, with any scorer.
+
     Args:
         query_size: Q; not looked at.
     """

@@ -17,6 +17,8 @@ class GRU(Cell):
 
     Source: Cho et al. 2014, arXiv 1406.1078, eqs 5-8, with the reset gate after the product, as in torch.
 
+    When to use: the usual choice for small data: one state fewer than the LSTM, about as good.
+
     The state is (h,). Rows of the stacked weights are the gates r, z, n, torch's own layout.
 
     Args:

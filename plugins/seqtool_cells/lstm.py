@@ -19,6 +19,8 @@ class LSTM(Cell):
 
     Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); forget gate: Gers et al. 2000, ibid. 12(10).
 
+    When to use: the default; long sequences, and all benchmarks that ship. Its c keeps what a GRU's h must overwrite.
+
     The state is (h, c). Rows of the stacked weights are the gates i, f, g, o, torch's own layout.
 
     Args:

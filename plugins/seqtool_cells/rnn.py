@@ -20,6 +20,8 @@ class RNN(Cell):
 
     Source: Elman 1990, Cognitive Science 14(2).
 
+    When to use: to show what gates are for; it forgets after some ten steps.
+
     Args:
         input_size: I, the width of x.
         hidden_size: H, the width of h.

@@ -23,3 +23,16 @@ def seqtool_components() -> Iterable[Component]:
         "seqtool_decoders.attend_after:AttendAfter",
         "the cell, then context (Luong)",
     )
+    yield Component(
+        "decoder",
+        "attend_inside",
+        "seqtool_decoders.attend_inside:AttendInside",
+        "context between two cells (Nematus' conditional GRU)",
+    )
+    yield Component("decoder", "pointer", "seqtool_decoders.pointer:Pointer", "the weights are the output (Vinyals)")
+    yield Component(
+        "decoder",
+        "pointer_generator",
+        "seqtool_decoders.pointer_generator:PointerGenerator",
+        "any decoder, which may also copy (See)",
+    )

@@ -29,6 +29,9 @@ class AttendBefore(Decoder):
 
     Source: Bahdanau et al. 2015, arXiv 1409.0473, section 3.1; Graves 2013, arXiv 1308.0850, section 5.
 
+    When to use: the default. What is seen enters the state, so the next look may depend on it; one step after the
+    other.
+
     Args:
         input_size: E, the width of an embedded target symbol.
         memory_size: M, the width of the memory.

@@ -14,6 +14,9 @@ class Plain(Decoder):
 
     Source: Sutskever et al. 2014, arXiv 1409.3215; `repeat`: Cho et al. 2014, arXiv 1406.1078, section 2.2.
 
+    When to use: the baseline: short sources, or to show what attention is for. Fails as sources grow, since one vector
+    holds them whole.
+
     Args:
         input_size: E, the width of an embedded target symbol.
         memory_size: M; not looked at.

@@ -13,6 +13,8 @@ class Learned(Embedding):
 
     Source: Bengio et al. 2003, Journal of Machine Learning Research 3.
 
+    When to use: vocabularies of more than a few dozen symbols, or symbols that are alike.
+
     Args:
         vocabulary: the symbols.
         embedding_size: E, the width of a vector.

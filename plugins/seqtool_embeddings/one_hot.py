@@ -15,6 +15,9 @@ class OneHot(Embedding):
 
     Source: the recurrent-attention example that the alignment task comes from.
 
+    When to use: small alphabets, and whenever weights should be read as weights of symbols: nothing is learnt before
+    the encoder.
+
     Args:
         vocabulary: the symbols; as many columns as have content.
     """

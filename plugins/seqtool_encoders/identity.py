@@ -13,6 +13,9 @@ class Identity(Encoder):
 
     Source: the attentive LSTM of the recurrent-attention example that the alignment task comes from.
 
+    When to use: to attend to the symbols themselves. Content scorers cannot tell equal symbols apart there; it needs a
+    scorer that knows positions, such as `gmm`.
+
     Args:
         input_size: I, the width of x, and so of the memory.
     """

@@ -16,6 +16,9 @@ class RNNEncoder(Encoder):
     Source: Sutskever et al. 2014, arXiv 1409.3215; bidirectional: Schuster & Paliwal 1997, as in Bahdanau et al. 2015,
     arXiv 1409.0473, section 3.2; `residual`: Wu et al. 2016, arXiv 1609.08144, section 3.1.
 
+    When to use: the default. Both ways, each position knows what stands on either side of it, which content scorers
+    need.
+
     `final` holds the states of every layer, the first layer's first; both ways, a layer's two states are joined.
 
     Args:

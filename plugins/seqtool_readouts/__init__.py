@@ -11,3 +11,6 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The readouts of this package."""
     yield Component("readout", "linear", "seqtool_readouts.linear:LinearReadout", "one affine map")
+    yield Component(
+        "readout", "deep_output", "seqtool_readouts.deep_output:DeepOutput", "a maxout layer, then an affine map"
+    )

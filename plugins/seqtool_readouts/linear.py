@@ -13,6 +13,8 @@ class LinearReadout(Readout):
 
     Source: Sutskever et al. 2014, arXiv 1409.3215, section 2.
 
+    When to use: the default.
+
     Args:
         feature_size: D, the width of the features.
         output_size: V, how many symbols may be predicted.

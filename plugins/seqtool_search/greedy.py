@@ -13,6 +13,8 @@ class Greedy(Search):
         y_i = argmax_y p(y | y_1 .. y_{i-1}, x)
 
     Source: Sutskever et al. 2014, arXiv 1409.3215, section 3.2, with a beam of one.
+
+    When to use: always at first: the fastest, and near the best where the model is sure.
     """
 
     def __init__(self) -> None:

@@ -15,6 +15,8 @@ class Copy(ReadingTask):
 
     Source: Graves et al. 2014, arXiv 1410.5401, section 4.1; Grefenstette et al. 2015, arXiv 1506.02516, section 4.1.
 
+    When to use: the simplest check that a model can carry symbols over.
+
     Args:
         length: symbols of a source.
         symbols: how many different symbols there are.

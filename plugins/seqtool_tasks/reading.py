@@ -17,6 +17,7 @@ class ReadingTask(SyntheticTask):
             raise PartError(f"min_length {min_length} exceeds length {length}", option="min_length")
         self.source_vocabulary = Vocabulary(symbol_names(symbols))
         self.target_vocabulary = target_vocabulary(symbols, ending)
+        self.copy_map = self.source_vocabulary.copied_as(self.target_vocabulary)
         self.ending = ending
         self.max_target_length = length + (ending == "eos")
 

@@ -15,6 +15,8 @@ class Reverse(ReadingTask):
 
     Source: Grefenstette et al. 2015, arXiv 1506.02516, section 4.1.
 
+    When to use: to see whether attention can run backwards: mechanisms that only move forward fail.
+
     Args:
         length: symbols of a source.
         symbols: how many different symbols there are.

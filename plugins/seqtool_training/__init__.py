@@ -11,6 +11,11 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The losses, metrics, optimizers and schedules of this package."""
     yield Component("loss", "cross_entropy", "seqtool_training.losses:CrossEntropy", "-log p of the gold symbol")
+    yield Component("loss", "coverage", "seqtool_training.attention_losses:Coverage", "looking twice costs")
+    yield Component(
+        "loss", "guided_attention", "seqtool_training.attention_losses:GuidedAttention", "leaving the diagonal costs"
+    )
+    yield Component("loss", "sum", "seqtool_training.losses:Sum", "several losses, each times a factor")
     yield Component(
         "metric", "token_accuracy", "seqtool_training.metrics:TokenAccuracy", "right symbols, teacher-forced"
     )
@@ -33,3 +38,7 @@ def seqtool_components() -> Iterable[Component]:
     yield Component("schedule", "cosine", "seqtool_training.schedules:Cosine", "up, then down along a cosine")
     yield Component("schedule", "inverse_sqrt", "seqtool_training.schedules:InverseSqrt", "up, then as 1 / sqrt(step)")
     yield Component("schedule", "exponential", "seqtool_training.schedules:Exponential", "a factor every so many steps")
+    yield Component(
+        "schedule", "inverse_sigmoid", "seqtool_training.schedules:InverseSigmoid", "down along a sigmoid (Bengio)"
+    )
+    yield Component("schedule", "constant", "seqtool_training.schedules:Constant", "the same at every step")

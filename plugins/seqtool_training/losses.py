@@ -1,10 +1,12 @@
 """Losses."""
 
+from typing import Annotated
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Batch, Loss
+from seqtool.api import Batch, Factory, Loss, MinLen, NonNegative, PartError, Probability
 
 IGNORED = -100
 
@@ -13,16 +15,73 @@ class CrossEntropy(Loss):
     """The mean of -log p(gold symbol) over real target positions, in nats.
 
     Equation:
-        L = sum_i -log p(y_i) / number of real positions
+        L = sum_i sum_y -q_i(y) log p_i(y) / number of real positions,  q_i = 1 at the gold symbol, 0 elsewhere;
+        with label smoothing q_i = 1 - s + s / V at the gold symbol, s / V elsewhere
 
-    Source: Bengio et al. 2003, Journal of Machine Learning Research 3.
+    Source: Bengio et al. 2003, Journal of Machine Learning Research 3; label smoothing: Szegedy et al. 2016,
+    arXiv 1512.00567, section 7.
+
+    When to use: whenever symbols are predicted. Label smoothing (0.1, say) helps large vocabularies and beam search; it
+    fights decoders that copy, since it wants every symbol to be possible.
+
+    Args:
+        label_smoothing: s, the share of each target that is spread over all symbols.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, label_smoothing: Probability = 0.0) -> None:
         super().__init__()
+        self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """See `Loss.forward`."""
         gold = torch.where(batch.target_mask, batch.target, IGNORED)
-        total = F.cross_entropy(logits.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, reduction="sum")
+        total = F.cross_entropy(
+            logits.flatten(0, 1),
+            gold.flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
+        )
         return total, batch.target_mask.sum()
+
+
+class Sum(Loss):
+    """Several losses, each multiplied with its factor.
+
+    Equation:
+        L = sum_k factor_k L_k
+
+    Source: the usual definition; with `coverage`: See et al. 2017, arXiv 1704.04368, eq. 13.
+
+    When to use: to attach a loss on the weights (`coverage`, `guided_attention`) to the loss on the symbols.
+
+    Args:
+        losses: what is added up; all count real target positions.
+        factors: one for each loss; null for 1 each.
+
+    Raises:
+        PartError: as many factors as losses are needed.
+    """
+
+    def __init__(
+        self,
+        *,
+        losses: Annotated[list[Factory[Loss]], MinLen(1)],
+        factors: list[NonNegative] | None = None,
+    ) -> None:
+        super().__init__()
+        self.factors = [1.0] * len(losses) if factors is None else factors
+        if len(self.factors) != len(losses):
+            raise PartError(
+                f"{len(self.factors)} factors for {len(losses)} losses", option="factors", allowed="one for each loss"
+            )
+        self.losses = nn.ModuleList(loss() for loss in losses)
+        self.needs_weights = any(loss.needs_weights for loss in self.losses)
+
+    def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See `Loss.forward`."""
+        total = logits.new_zeros(())
+        for factor, loss in zip(self.factors, self.losses, strict=True):
+            one, count = loss(logits, weights, batch)
+            total = total + factor * one
+        return total, count

@@ -13,6 +13,8 @@ class TokenAccuracy(Metric):
         sum_i [argmax_y p(y | gold y_1 .. y_{i-1}) = y_i] / number of real positions
 
     Source: the usual definition; the end symbol counts as a symbol.
+
+    When to use: to follow training; kinder than what the model does by itself, since every mistake is taken back.
     """
 
     predictions = "teacher_forced"
@@ -33,6 +35,8 @@ class DecodedTokenAccuracy(TokenAccuracy):
         sum_i [decoded y_i = gold y_i] / number of real positions
 
     Source: the usual definition; the end symbol counts as a symbol.
+
+    When to use: to see how mistakes pile up when the model feeds itself: compare with `token_accuracy`.
     """
 
     predictions = "decoded"
@@ -45,6 +49,8 @@ class SequenceAccuracy(Metric):
         sum over examples of [all decoded y_i = gold y_i] / number of examples
 
     Source: the usual definition, exact match; the end symbol counts as a symbol.
+
+    When to use: when only a wholly right target is of use (pronunciations, inflections, dates).
     """
 
     predictions = "decoded"

@@ -16,6 +16,8 @@ class Adam(torch.optim.Adam):
 
     Source: Kingma & Ba 2015, arXiv 1412.6980, algorithm 1.
 
+    When to use: the default.
+
     Args:
         params: what to train.
         lr: learning rate.
@@ -46,6 +48,8 @@ class AdamW(torch.optim.AdamW):
 
     Source: Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2.
 
+    When to use: when weights should be kept small.
+
     Args:
         params: what to train.
         lr: learning rate.
@@ -75,6 +79,9 @@ class SGD(torch.optim.SGD):
         b = momentum b + g;  w = w - lr b
 
     Source: Robbins & Monro 1951; momentum: Sutskever et al. 2013, ICML.
+
+    When to use: to repeat older papers, with `momentum` and a schedule; needs a learning rate of its own for every
+    task.
 
     Args:
         params: what to train.

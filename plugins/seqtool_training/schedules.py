@@ -1,8 +1,8 @@
-"""Learning-rate schedules: pure functions of the step."""
+"""Schedules of the learning rate, or of teacher forcing: pure functions of the step."""
 
 import math
 
-from seqtool.api import Count, Positive, Probability, Schedule, Size
+from seqtool.api import Count, NonNegative, Positive, Probability, Schedule, Size
 
 
 def warm(step: int, warmup_steps: int) -> float:
@@ -35,6 +35,9 @@ class Linear(Decay):
 
     Source: Devlin et al. 2019, arXiv 1810.04805, A.2.
 
+    When to use: a run of known length; with `warmup_steps` for large learning rates. As a probability of teacher
+    forcing, Bengio's linear decay.
+
     Args:
         steps: how many the run takes.
         warmup_steps: how many rise from 0 to 1.
@@ -56,6 +59,8 @@ class Cosine(Decay):
         factor = end + (1 - end) (1 + cos(pi done)) / 2
 
     Source: Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, without restarts.
+
+    When to use: a run of known length; the last steps at tiny rates settle the weights.
 
     Args:
         steps: how many the run takes.
@@ -79,6 +84,8 @@ class InverseSqrt(Schedule):
 
     Source: Vaswani et al. 2017, arXiv 1706.03762, eq. 3, scaled to reach 1.
 
+    When to use: transformers, and runs whose length is not known before.
+
     Args:
         steps: how many the run takes; not looked at.
         warmup_steps: where the factor is 1.
@@ -99,7 +106,9 @@ class Exponential(Schedule):
     Equation:
         factor = gamma ^ (step / every)
 
-    Source: the usual definition.
+    Source: the usual definition; for scheduled sampling Bengio et al. 2015, arXiv 1506.03099, section 2.4.
+
+    When to use: to repeat older papers. As a probability of teacher forcing, Bengio's exponential decay.
 
     Args:
         steps: how many the run takes; not looked at.
@@ -113,3 +122,50 @@ class Exponential(Schedule):
     def factor(self, step: int) -> float:
         """See `Schedule.factor`."""
         return float(self.gamma ** (step / self.every))
+
+
+class InverseSigmoid(Schedule):
+    """Near 1 at first, then down to 0 along a sigmoid.
+
+    Equation:
+        factor = k / (k + exp(step / k))
+
+    Source: Bengio et al. 2015, arXiv 1506.03099, section 2.4, for the probability of teacher forcing.
+
+    When to use: `train.scheduled_sampling`, where the model should be left alone late and not suddenly.
+
+    Args:
+        steps: how many the run takes; not looked at.
+        k: how slow the fall is; the factor is 1/2 at step k log k.
+    """
+
+    def __init__(self, steps: int, *, k: Size) -> None:
+        self.k = k
+
+    def factor(self, step: int) -> float:
+        """See `Schedule.factor`."""
+        left = self.k * math.exp(-step / self.k)
+        return left / (left + 1)
+
+
+class Constant(Schedule):
+    """The same factor at every step.
+
+    Equation:
+        factor = value
+
+    Source: the usual definition.
+
+    When to use: `train.scheduled_sampling` with a fixed share of gold symbols; a constant learning rate needs none.
+
+    Args:
+        steps: how many the run takes; not looked at.
+        value: the factor.
+    """
+
+    def __init__(self, steps: int, *, value: NonNegative) -> None:
+        self.value = value
+
+    def factor(self, step: int) -> float:
+        """See `Schedule.factor`."""
+        return float(self.value)

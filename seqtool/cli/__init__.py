@@ -19,6 +19,7 @@ VERBS = {
     "show": ("show", "Show a recipe as it is resolved, and where each value came from."),
     "list": ("list_", "List the parts that recipes can name."),
     "describe": ("describe", "Explain one part: its equation, its options, its source."),
+    "explain": ("explain", "Work one part's equation, in plain Python and small numbers."),
     "plugins": ("plugins", "List the plugins that were found, the broken ones too."),
     "doctor": ("doctor", "Check this installation and its devices."),
 }

@@ -22,15 +22,24 @@ from seqtool.registry import Registered, Registry
 def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
     """Explain one part: its equation, the options that recipes give it, and its source."""
     registry = plugins.registry()
-    kind, slash, name = part.partition("/")
-    if not slash:
-        raise MisuseError(_no_kind(registry, part))
-    found = registry.find(kind, name)
+    found = find_part(registry, part)
     description = describe(found.load())
     if as_json:
         emit_json({**part_json(registry, found), **_json(description)})
     else:
         _show(registry, found, description)
+
+
+def find_part(registry: Registry, part: str) -> Registered:
+    """The part that `KIND/NAME` means.
+
+    Raises:
+        MisuseError: there is no kind in it. PluginError: there is no such part.
+    """
+    kind, slash, name = part.partition("/")
+    if not slash:
+        raise MisuseError(_no_kind(registry, part))
+    return registry.find(kind, name)
 
 
 def _json(description: Description) -> dict[str, object]:
@@ -52,6 +61,7 @@ def _show(registry: Registry, part: Registered, description: Description) -> Non
     for heading, text in (
         ("", description.text),
         ("Equation", description.equation),
+        ("When to use", description.when_to_use),
         ("Sizes, from the parts around it", _entries(description.sizes)),
         ("Options", _entries((_heading(option), option.meaning) for option in description.options) or "none"),
         ("Source", description.source),

@@ -3,6 +3,7 @@
 They are slow and have no batch: one row, one step. The tests hold every part to them.
 """
 
+from seqtool.equations import loss, readout
 from seqtool.equations.attention import attend, context, heads
 from seqtool.equations.cell import (
     Affine,
@@ -24,7 +25,14 @@ from seqtool.equations.cell import (
     stack,
     zoneout,
 )
-from seqtool.equations.decoder import attend_after, attend_before, plain
+from seqtool.equations.decoder import (
+    attend_after,
+    attend_before,
+    attend_inside,
+    plain,
+    pointer,
+    pointer_generator,
+)
 from seqtool.equations.encoder import (
     TransformerLayer,
     bidirectional,
@@ -78,6 +86,7 @@ __all__ = [
     "attend",
     "attend_after",
     "attend_before",
+    "attend_inside",
     "beta_binomial",
     "bidirectional",
     "concat",
@@ -106,6 +115,7 @@ __all__ = [
     "local_p",
     "location",
     "location_aware",
+    "loss",
     "lstm",
     "min_gru",
     "min_lstm",
@@ -116,7 +126,10 @@ __all__ = [
     "peephole_lstm",
     "phased",
     "plain",
+    "pointer",
+    "pointer_generator",
     "positive",
+    "readout",
     "rnn",
     "scaled_dot",
     "sigmoid",

@@ -23,6 +23,11 @@ def plus(*vectors: Vector) -> Vector:
     return [sum(column) for column in zip(*vectors, strict=True)]
 
 
+def scaled(factor: float, vector: Vector) -> Vector:
+    """factor v"""
+    return [factor * x for x in vector]
+
+
 def by_element(a: Vector, b: Vector) -> Vector:
     """The product element by element."""
     return [x * y for x, y in zip(a, b, strict=True)]

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from seqtool.errors import PartError
+from seqtool.nn.feeding import TEACHER_FORCING, Feeding, draw_taught, gold_inputs, write_fed
 from seqtool.parts.batch import Batch
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.embedding import Embedding
@@ -12,7 +14,16 @@ from seqtool.parts.vocabulary import Vocabulary
 
 
 class Seq2Seq(nn.Module):
-    """Source ids -> logits over target symbols."""
+    """Source ids -> logits over target symbols.
+
+    Args:
+        copy_map: the task's; None where nothing can be copied.
+
+    Raises:
+        PartError: the decoder copies, and the task has no `copy_map`, or one that lacks symbols it must write.
+    """
+
+    copy_map: Tensor | None
 
     def __init__(
         self,
@@ -21,31 +32,36 @@ class Seq2Seq(nn.Module):
         encoder: Encoder,
         decoder: Decoder,
         target_vocabulary: Vocabulary,
+        copy_map: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
+        _refuse_uncopyable(decoder, target_vocabulary, copy_map)
         self.source_embedding = source_embedding
         self.target_embedding = target_embedding
         self.encoder = encoder
         self.decoder = decoder
         self.target_vocabulary = target_vocabulary
+        copied = None if copy_map is None else torch.tensor(copy_map)
+        self.register_buffer("copy_map", copied, persistent=False)
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Teacher forcing: `(logits [B, T, V], weights [B, N, T, S] or None)`.
+    def forward(self, batch: Batch, feeding: Feeding = TEACHER_FORCING) -> tuple[Tensor, Tensor | None]:
+        """`(logits [B, T, V], weights [B, N, T, S] or None)` of writing the batch's targets.
 
-        The input of step i is the gold symbol of step i - 1, the start symbol first.
+        By teacher forcing, all steps at once, the input of step i is the gold symbol of step i - 1, the start symbol
+        first. With a lower probability than 1 some inputs are the model's own (see `nn.feeding`).
         """
-        encoded = self.encoder(self.source_embedding(batch.source), batch.source_mask)
-        fixed, state = self.decoder.start(encoded)
-        first = torch.full_like(batch.target[:, :1], self._start_id())
-        inputs = self.target_embedding(torch.cat([first, batch.target[:, :-1]], 1))
-        features, weights, _ = self.decoder.unroll(inputs, fixed, state)
-        return self.decoder.readout(features, weights, batch.source), weights
+        (source, *rest), state = self.start(batch.source, batch.source_mask)
+        gold = gold_inputs(batch.target, self._start_id())
+        if feeding.probability < 1:
+            return write_fed(self, gold, draw_taught(feeding, gold), (source, *rest), state)
+        features, weights, _ = self.decoder.unroll(self.target_embedding(gold), tuple(rest), state)
+        return self.decoder.readout(features, weights, source), weights
 
     def start(self, source: Tensor, source_mask: Tensor) -> tuple[Tensors, Tensors]:
-        """See `StepModel.start`; the source stands first in `fixed`, since readouts that copy need it."""
+        """See `StepModel.start`; what the source is copied as stands first in `fixed`, for readouts that copy."""
         encoded = self.encoder(self.source_embedding(source), source_mask)
         fixed, state = self.decoder.start(encoded)
-        return (source, *fixed), state
+        return (self._copied(source), *fixed), state
 
     def step(self, ids: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
         """See `StepModel.step`."""
@@ -56,6 +72,27 @@ class Seq2Seq(nn.Module):
         logits = self.decoder.readout(features.unsqueeze(1), all_weights, source)
         return logits.squeeze(1), weights, state
 
+    def _copied(self, source: Tensor) -> Tensor:
+        """The target id that each source position is copied as, `[B, S]`, -1 where there is none."""
+        if self.copy_map is None:
+            return torch.full(source.shape[:2], -1, device=source.device)
+        return self.copy_map[source]
+
     def _start_id(self) -> int:
         assert self.target_vocabulary.start is not None, "Task contracts give the target a start symbol"
         return self.target_vocabulary.start
+
+
+def _refuse_uncopyable(decoder: Decoder, target: Vocabulary, copy_map: tuple[int, ...] | None) -> None:
+    if not decoder.copies:
+        return
+    name = type(decoder).__name__
+    if copy_map is None:
+        raise PartError(f"{name} copies source symbols, and the task does not say what they are copied as (`copy_map`)")
+    lacking = [target.symbols[i] for i in range(target.num_outputs) if i not in copy_map]
+    if lacking and not decoder.generates:
+        raise PartError(
+            f"{name} writes nothing but copies, and {', '.join(map(repr, lacking[:3]))} of the target never stands in "
+            "the source",
+            allowed="a task whose target symbols all stand in the source (ending: fixed), or pointer_generator",
+        )

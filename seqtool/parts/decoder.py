@@ -16,11 +16,16 @@ class Decoder(nn.Module):
     Attributes:
         feature_size: D, the width of the features that the readout gets.
         num_heads: N of its weights; 0 for a decoder without attention.
+        copies: whether `readout` looks at the source; the task must then have a `copy_map`, and the logits are
+            log-probabilities.
+        generates: whether it can write what the source lacks; where not, every target symbol must be in the `copy_map`.
     """
 
     kind = "decoder"
     feature_size: int
     num_heads: int = 0
+    copies: bool = False
+    generates: bool = True
     readout_layer: nn.Module
 
     def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
@@ -47,6 +52,9 @@ class Decoder(nn.Module):
         return stack_steps(all_features, inputs, self.feature_size), stacked, state
 
     def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
-        """`features [B, T, D]`, `weights [B, N, T, S]` or None, `source [B, S]` -> `logits [B, T, V]`."""
+        """`features [B, T, D]`, `weights [B, N, T, S]` or None, `source [B, S]` -> `logits [B, T, V]`.
+
+        `source` holds target ids: what each source position is copied as, -1 where it stands for no target symbol.
+        """
         logits: Tensor = self.readout_layer(features)
         return logits

@@ -19,6 +19,8 @@ class Task:
         ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos".
         max_target_length: the most symbols that a target has, the end symbol included.
         loss: the name of its default loss. metrics: the names of its default metrics.
+        copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
+            sources cannot be copied. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
     """
 
     kind = "task"
@@ -28,6 +30,7 @@ class Task:
     max_target_length: int
     loss: str = "cross_entropy"
     metrics: tuple[str, ...] = ("token_accuracy", "sequence_accuracy")
+    copy_map: tuple[int, ...] | None = None
 
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:
         """Batch number `k` (from 0) of a split: a pure function of (split, seed, rank, k), on `device`.

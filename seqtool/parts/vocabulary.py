@@ -37,3 +37,8 @@ class Vocabulary:
     def empty(self) -> frozenset[int]:
         """The ids that carry no content: `blank` and `start`."""
         return frozenset(i for i in (self.blank, self.start) if i is not None)
+
+    def copied_as(self, target: "Vocabulary") -> tuple[int, ...]:
+        """For each id, the id of the equal symbol among those that may be predicted in `target`, -1 where none is."""
+        ids = {symbol: i for i, symbol in enumerate(target.symbols[: target.num_outputs])}
+        return tuple(-1 if i == self.blank else ids.get(symbol, -1) for i, symbol in enumerate(self.symbols))

@@ -20,6 +20,19 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduledSampling:
+    """Feed the model its own symbols now and then (Bengio et al. 2015, arXiv 1506.03099).
+
+    Args:
+        schedule: the probability of teacher forcing by step, cut to 0 .. 1.
+        per: "token" draws for every symbol, "example" for a whole target.
+    """
+
+    schedule: Annotated[Factory[Any], SlotKind("schedule")]
+    per: Literal["token", "example"] = "token"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """How a variant is trained.
 
@@ -29,6 +42,7 @@ class TrainOptions:
         optimizer: adam, adamw, sgd, ...
         schedule: a factor on the learning rate by step; null keeps it.
         loss: null takes the task's own. metrics: null takes the task's own.
+        scheduled_sampling: null feeds the gold symbols, always.
         search: how validation decodes by itself.
         clip_norm: the largest norm of all gradients together; null does not clip.
         validate_every: steps between validations; the last step is always followed by one.
@@ -48,6 +62,7 @@ class TrainOptions:
     schedule: Annotated[Factory[Any], SlotKind("schedule")] | None = None
     loss: Annotated[Factory[Any], SlotKind("loss")] | None = None
     metrics: list[Annotated[Factory[Any], SlotKind("metric")]] | None = None
+    scheduled_sampling: Factory[ScheduledSampling] | None = None
     search: Annotated[Factory[Any], SlotKind("search")] = named("greedy")
     clip_norm: Positive | None = None
     validate_every: Size = 250

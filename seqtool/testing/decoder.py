@@ -38,7 +38,7 @@ class DecoderContract(GradientContract):
             "inputs": self.randn(batch_size, steps, input_size),
             "memory": self.randn(*shape, memory_size),
             "mask": self.mask(*shape),
-            "source": torch.randint(output_size, shape, generator=self.generator),
+            "source": torch.randint(-1, output_size, shape, generator=self.generator),
             **{f"final[{i}]": self.randn(batch_size, size) for i, size in enumerate(final_sizes)},
         }
 
@@ -123,12 +123,29 @@ class DecoderContract(GradientContract):
 
     @rule
     def sees_the_source(self) -> None:
-        """What it writes depends on the source: on the memory, or on the final states."""
+        """What it writes depends on the source: on the memory, on the final states, or on what is copied."""
         part = self.part()
+        if part.copies:
+            return  # held by copies_as_declared, whatever the scorer looks at
         inputs = self.draw(part)
         found = self.with_gradients(part, inputs, lambda p, given: {"logits": self.run(p, given)["logits"]})
         names = [f"gradients of {name}" for name in inputs if name == "memory" or name.startswith("final")]
         self.expect(any(bool(found[name].any()) for name in names), "its logits do not depend on the source")
+
+    @rule
+    def copies_as_declared(self) -> None:
+        """Logits depend on the source's own symbols where `copies` says so, and are log-probabilities then."""
+        part = self.part()
+        inputs = self.draw(part)
+        logits = self.run(part, inputs)["logits"]
+        others = self.run(part, inputs | {"source": (inputs["source"] + 2) % self.sizes[3]})["logits"]
+        depends = not torch.equal(logits, others)
+        does = "depend" if depends else "do not depend"
+        self.expect(depends == part.copies, f"logits {does} on what the source is copied as; copies is {part.copies}")
+        if part.copies:
+            total = logits.detach()[inputs["mask"].any(1)].exp().sum(2)
+            off = float((total - 1).abs().max())
+            self.expect(off < 1e-6, f"its logits are not log-probabilities: a row sums to one only within {off:.3g}")
 
 
 def started(part: Decoder, inputs: Outputs) -> tuple[Tensors, Tensors]:

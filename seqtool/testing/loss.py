@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from seqtool.errors import SeqtoolError
 from seqtool.parts.batch import Batch
@@ -67,15 +68,21 @@ class LossContract(Contract):
         padding = ~batch.target_mask
         before = part(logits, weights, batch)
         logits = logits.masked_fill(padding[:, :, None], 1e3).requires_grad_()
+        weights = weights.masked_fill(padding[:, None, :, None], 0.3).requires_grad_()
         target = batch.target.masked_fill(padding, 1)
         other = Batch(batch.source, batch.source_mask, target, batch.target_mask, batch.alignment)
         after = part(logits, weights, other)
         for name, one, two in zip(("sum", "count"), before, after, strict=True):
             found = difference(one, two)
             self.expect(found is None, f"the {name} changes with what stands at padding: {found}")
-        (gradient,) = torch.autograd.grad(after[0], logits)
-        self.expect(not gradient[padding].any(), "logits at padding get a gradient")
-        self.expect(bool(gradient[batch.target_mask].any()), "logits get no gradient")
+        grads = torch.autograd.grad(after[0], (logits, weights), allow_unused=True)
+        by_position = {"logits": grads[0], "weights": None if grads[1] is None else grads[1].movedim(1, 3)}
+        found_any = False
+        for name, gradient in by_position.items():
+            if gradient is not None:
+                self.expect(not gradient[padding].any(), f"{name} at padding get a gradient")
+                found_any |= bool(gradient[batch.target_mask].any())
+        self.expect(found_any, "neither logits nor weights get a gradient")
 
     @rule
     def no_real_token(self) -> None:
@@ -94,20 +101,38 @@ class LossContract(Contract):
         part = self.part(torch.float32)
         logits, weights, batch = self.given(dtype=torch.float32)
         logits = (logits * 1e4).requires_grad_()
+        weights = weights.requires_grad_()
         total, _ = part(logits, weights, batch)
-        (gradient,) = torch.autograd.grad(total, logits)
-        finite = bool(total.isfinite()) and bool(gradient.isfinite().all())
+        grads = torch.autograd.grad(total, (logits, weights), allow_unused=True)
+        finite = bool(total.isfinite()) and all(bool(x.isfinite().all()) for x in grads if x is not None)
         self.expect(finite, "the sum or its gradient is not finite when logits are 10000 times as large")
 
     @rule
+    def gradients(self) -> None:
+        """Its gradient is the derivative: `torch.autograd.gradcheck` in float64."""
+        part = self.part()
+        logits, weights, batch = self.given()
+
+        def total(logits: Tensor, weights: Tensor) -> Tensor:
+            found: Tensor = part(logits, weights, batch)[0]
+            return found
+
+        try:
+            gradcheck(total, (logits.requires_grad_(), weights.requires_grad_()), atol=1e-6, rtol=1e-4, fast_mode=True)
+        except GradcheckError as error:
+            self.fail(f"the gradient is not the derivative: {' '.join(str(error).split())}")
+
+    @rule
     def without_weights(self) -> None:
-        """Without weights it gives the same kinds of numbers, or says by a `SeqtoolError` that it needs them."""
+        """Without weights it gives the same kinds of numbers, or raises a `SeqtoolError` and says `needs_weights`."""
         part = self.part()
         logits, _, batch = self.given()
         try:
             total, _ = part(logits, None, batch)
         except SeqtoolError:
+            self.expect(part.needs_weights, "it refuses a decoder without weights, and needs_weights is False")
             return
+        self.expect(not part.needs_weights, "it does without weights, and needs_weights is True")
         self.expect(bool(total.isfinite()), f"the sum is {total.item()} without weights")
 
 

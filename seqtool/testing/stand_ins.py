@@ -7,11 +7,14 @@ state), so that an owner which takes anything for granted is found out.
 import torch
 from torch import Tensor, nn
 
+from seqtool.errors import PartError
 from seqtool.nn.attention import Attention
+from seqtool.parts.batch import Batch
 from seqtool.parts.cell import Cell
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.embedding import Embedding
 from seqtool.parts.encoder import Encoder
+from seqtool.parts.loss import Loss
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.readout import Readout
 from seqtool.parts.scorer import Scorer
@@ -162,6 +165,20 @@ class StandInDecoder(Decoder):
         return features, weights.squeeze(2), cell_state + attention_state
 
 
+class StandInLoss(Loss):
+    """L = -log p of the gold symbol, and the square of each weight."""
+
+    needs_weights = True
+
+    def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See `Loss.forward`."""
+        if weights is None:
+            raise PartError("there are no weights")
+        gold = batch.target.unsqueeze(2)
+        costs = (weights**2).sum((1, 3)) - logits.log_softmax(2).gather(2, gold).squeeze(2)
+        return costs.masked_fill(~batch.target_mask, 0).sum(), batch.target_mask.sum()
+
+
 STAND_INS: dict[str, type] = {
     part.kind: part
     for part in (
@@ -172,5 +189,6 @@ STAND_INS: dict[str, type] = {
         StandInReadout,
         StandInEmbedding,
         StandInDecoder,
+        StandInLoss,
     )
 }

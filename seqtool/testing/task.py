@@ -112,6 +112,19 @@ class TaskContract(Contract):
                     self.expect(not wrong, f"{side} holds the ids {wrong[:3]}, and ids are 0 to {count - 1}")
 
     @rule
+    def copy_map_fits(self) -> None:
+        """A `copy_map` has one entry for each source id: a target id that may be predicted, or -1."""
+        part = self.part()
+        if part.copy_map is None:
+            return
+        count, targets = len(part.source_vocabulary), part.target_vocabulary.num_outputs
+        self.expect(len(part.copy_map) == count, f"copy_map has {len(part.copy_map)} entries for {count} source ids")
+        wrong = [i for i in part.copy_map if not -1 <= i < targets]
+        self.expect(
+            not wrong, f"copy_map holds the ids {wrong[:3]}, and those that may be predicted are 0 to {targets - 1}"
+        )
+
+    @rule
     def ends_as_declared(self) -> None:
         """With the ending "eos" a target ends with its end symbol and has no other; with "fixed" it has none."""
         part = self.part()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from seqtool.build import Assembly, build_optimizer, build_schedule
+from seqtool.build import Assembly, build_feeding, build_optimizer, build_schedule
 from seqtool.parts.batch import Batch
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
@@ -30,16 +30,17 @@ class SequenceModule(pl.LightningModule):
         self.loss = assembly.loss
         self.metrics = assembly.metrics
         self.variant = variant
+        self.feeding = build_feeding(variant)
         self.seed = seed
         self.step_sums: list[Tensor] = []
         self.valid_values: dict[str, float] = {}
         self._valid_sums: dict[str, Tensor] = {}
 
     def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
-        """Teacher forcing. The loss is summed over all ranks' tokens and divided by their number."""
+        """The loss, summed over all ranks' tokens and divided by their number."""
         trainer, batch = self.trainer, carrier.batch
         seed_device(self.device, derive(self.seed, self.global_rank, trainer.global_step, "model"))
-        logits, weights = self.model(batch)
+        logits, weights = self.model(batch, self.feeding(trainer.global_step))
         total, count = self.loss(logits, weights, batch)
         with torch.no_grad():
             right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()

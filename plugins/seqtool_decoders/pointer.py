@@ -1,0 +1,85 @@
+"""Pointer networks. Vinyals et al. 2015, arXiv 1506.03134."""
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Attention, Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Tensors
+from seqtool_decoders.copying import copied_probability, log_probability, refuse_unnormalized
+
+
+class Pointer(Decoder):
+    """The weights are the output: every symbol that it writes stands in the source.
+
+    Equation:
+        s_i = cell(y_{i-1}, s_{i-1});  a_i = attention(s_i, h);  p(y) = sum over j with x_j = y of a_ij
+
+    Source: Vinyals et al. 2015, arXiv 1506.03134, section 2.3; the sum over equal symbols: Kadlec et al. 2016,
+    arXiv 1603.01547, eq. 2.
+
+    A target symbol is written by pointing at any source position that the task's `copy_map` maps to it. Positions that
+    map to none take no part in p. Nothing that is looked at comes back, so all target steps are taken at once.
+
+    When to use: all that is written stands in the source: sorting, copying, picking out. A target that ends with an
+    end symbol, or holds anything else that the source lacks, needs `pointer_generator`.
+
+    Args:
+        input_size: E, the width of an embedded target symbol.
+        memory_size: M, the width of the memory.
+        final_sizes: the widths of the encoder's final states.
+        output_size: V, how many symbols may be predicted.
+        cell: the recurrent cell.
+        attention: scorer and a normalizer whose weights sum to one; with several heads p is their mean.
+        bridge: how the encoder's final state becomes the first: zero, copy or linear.
+
+    Raises:
+        PartError: the sizes do not fit a part, or the weights do not sum to one.
+    """
+
+    copies = True
+    generates = False
+
+    def __init__(
+        self,
+        input_size: int,
+        memory_size: int,
+        final_sizes: tuple[int, ...],
+        output_size: int,
+        *,
+        cell: Factory[Cell],
+        attention: Factory[Attention],
+        bridge: BridgeType = "zero",
+    ) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.cell = cell(input_size)
+        self.attention = attention(self.cell.output_size, memory_size)
+        self.num_heads = self.attention.num_heads
+        refuse_unnormalized(self, "attention")
+        self.bridge = Bridge(final_sizes, self.cell.state_sizes, bridge, only_way=False)
+        self.feature_size = self.cell.output_size
+
+    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+        """See `Decoder.start`; the cell's tensors stand first, then the attention's."""
+        fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
+        attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
+        return fixed + attention_fixed, self.bridge(encoded.final, state) + attention_state
+
+    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.step`."""
+        num_fixed, split = self.cell.num_fixed, len(self.cell.state_sizes)
+        output, cell_state = self.cell.step(inputs, fixed[:num_fixed], state[:split])
+        _, weights, attention_state = self.attention(output.unsqueeze(1), fixed[num_fixed:], state[split:])
+        return output, weights.squeeze(2), cell_state + attention_state
+
+    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.unroll`. The cell unrolls first, then all steps look at once."""
+        num_fixed, split = self.cell.num_fixed, len(self.cell.state_sizes)
+        real = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
+        outputs, cell_state = self.cell.unroll(inputs, real, fixed[:num_fixed], state[:split])
+        _, weights, attention_state = self.attention(outputs, fixed[num_fixed:], state[split:])
+        return outputs, weights, cell_state + attention_state
+
+    def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
+        """See `Decoder.readout`; log-probabilities."""
+        assert weights is not None, "a pointer has an attention"
+        return log_probability(copied_probability(weights, source, self.output_size))

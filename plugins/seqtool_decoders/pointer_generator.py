@@ -1,0 +1,85 @@
+"""A decoder that may copy. See et al. 2017, arXiv 1704.04368."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Decoder, Encoded, Factory, PartError, Tensors
+from seqtool_decoders.copying import copied_probability, log_probability, refuse_unnormalized
+
+
+class PointerGenerator(Decoder):
+    """Any decoder with attention, which may now either write a symbol of its own or copy one that it looks at.
+
+    Equation:
+        p_gen = sigma(w . [f_i; c_i; y_{i-1}] + b);  c_i = sum_j a_ij h_j
+        p(y) = p_gen softmax(logits_i)_y + (1 - p_gen) sum over j with x_j = y of a_ij
+
+    Source: See et al. 2017, arXiv 1704.04368, eqs 8-9, f_i being what the wrapped decoder reads out.
+
+    Which target symbol a source symbol stands for is the task's `copy_map`; positions that stand for none take no part
+    in the copying. The logits are logarithms of p.
+
+    When to use: targets that repeat parts of the source (names, numbers, rare words) among words of their own.
+
+    Args:
+        input_size: E, the width of an embedded target symbol.
+        memory_size: M, the width of the memory.
+        final_sizes: the widths of the encoder's final states.
+        output_size: V, how many symbols may be predicted.
+        decoder: the decoder that is wrapped; its attention must have weights that sum to one.
+
+    Raises:
+        PartError: the wrapped decoder has no attention, its weights do not sum to one, or it writes nothing of its own.
+    """
+
+    copies = True
+
+    def __init__(
+        self,
+        input_size: int,
+        memory_size: int,
+        final_sizes: tuple[int, ...],
+        output_size: int,
+        *,
+        decoder: Factory[Decoder],
+    ) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.decoder = decoder(input_size, memory_size, final_sizes, output_size)
+        refuse_unnormalized(self.decoder, "decoder")
+        if not self.decoder.generates:
+            raise PartError(f"{type(self.decoder).__name__} writes nothing but copies", option="decoder")
+        self.num_heads = self.decoder.num_heads
+        self.gate = nn.Linear(self.decoder.feature_size + memory_size + input_size, 1)
+        self.feature_size = self.decoder.feature_size + 1
+
+    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+        """See `Decoder.start`; the memory stands first, then what the wrapped decoder has."""
+        fixed, state = self.decoder.start(encoded)
+        return (encoded.memory, *fixed), state
+
+    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.step`."""
+        features, weights, state = self.decoder.step(inputs, fixed[1:], state)
+        assert weights is not None, "refused when built"
+        gated = self._gated(features.unsqueeze(1), weights.unsqueeze(2), inputs.unsqueeze(1), fixed[0])
+        return gated.squeeze(1), weights, state
+
+    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.unroll`; as fast as the wrapped decoder's."""
+        features, weights, state = self.decoder.unroll(inputs, fixed[1:], state)
+        assert weights is not None, "refused when built"
+        return self._gated(features, weights, inputs, fixed[0]), weights, state
+
+    def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
+        """See `Decoder.readout`; log-probabilities."""
+        assert weights is not None, "refused when built"
+        inner, gate = features[..., :-1], features[..., -1:].sigmoid()
+        generated = self.decoder.readout(inner, weights, source).softmax(-1)
+        copied = copied_probability(weights, source, self.output_size)
+        return log_probability(gate * generated + (1 - gate) * copied)
+
+    def _gated(self, features: Tensor, weights: Tensor, inputs: Tensor, memory: Tensor) -> Tensor:
+        """The wrapped decoder's features `[B, T, D]` and, after them, the logit of p_gen."""
+        context = weights.mean(1) @ memory
+        return torch.cat([features, self.gate(torch.cat([features, context, inputs], 2))], 2)

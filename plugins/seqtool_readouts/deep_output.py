@@ -1,0 +1,37 @@
+"""A hidden layer of maxout units before the logits. Bahdanau et al. 2015, arXiv 1409.0473, A.2.2."""
+
+from torch import Tensor, nn
+
+from seqtool.api import Readout, Size
+
+
+class DeepOutput(Readout):
+    """One hidden layer, each unit the largest of a few affine maps, then the logits.
+
+    Equation:
+        t = max over k of (U_k features + b_k);  logits = W t + b
+
+    Source: Bahdanau et al. 2015, arXiv 1409.0473, A.2.2; maxout: Goodfellow et al. 2013, arXiv 1302.4389.
+
+    The paper's features are the state, the context and the symbol before: with `attend_before` and `attend_inside`,
+    `features: [output, context, input]` (the state there is the new one).
+
+    When to use: a large vocabulary, or a decoder whose state must do more than spell out the next symbol.
+
+    Args:
+        feature_size: D, the width of the features.
+        output_size: V, how many symbols may be predicted.
+        hidden_size: the width of t.
+        pieces: how many maps a unit is the largest of.
+    """
+
+    def __init__(self, feature_size: int, output_size: int, *, hidden_size: Size, pieces: Size = 2) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.hidden = nn.Linear(feature_size, hidden_size * pieces)
+        self.map = nn.Linear(hidden_size, output_size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See `Readout.forward`."""
+        units = self.hidden(features).unflatten(-1, (-1, self.pieces))
+        return self.map(units.amax(-1))

@@ -1,0 +1,52 @@
+"""`seqtool explain`: the equation of one part, in plain Python and in numbers."""
+
+import click
+
+from seqtool.cli.describe import find_part
+from seqtool.cli.list_ import part_json
+from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json
+from seqtool.explain import Explanation, example_lines, explain
+from seqtool.registry import Registered, Registry
+
+
+@verb("explain", example="seqtool explain scorer/gmm\nseqtool explain cell/lstm --json")
+@click.argument("part", metavar="KIND/NAME")
+@plugin_options
+@json_option
+def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
+    """Show the equation of one part, the same in plain Python, and one example worked in small numbers."""
+    registry = plugins.registry()
+    found = find_part(registry, part)
+    explanation = explain(found)
+    if as_json:
+        emit_json({**part_json(registry, found), **_json(explanation)})
+    else:
+        _show(registry, found, explanation)
+
+
+def _json(explanation: Explanation) -> dict[str, object]:
+    description, example = explanation.description, explanation.example
+    lines = [{"name": name, "value": value} for name, value in example.lines] if example else None
+    return {
+        "equation": description.equation,
+        "source": description.source,
+        "code": explanation.code,
+        "example": {"given": example.given, "lines": lines} if example else None,
+    }
+
+
+def _show(registry: Registry, part: Registered, explanation: Explanation) -> None:
+    description, example = explanation.description, explanation.example
+    label = f"{part.kind}/{registry.label(part)}"
+    click.echo(f"{label}: {description.summary or part.summary}")
+    worked = "\n".join(example_lines(example)) if example else f"none: nobody has written one for {label}"
+    for heading, text in (
+        ("Equation", description.equation or "none"),
+        ("Source", description.source or "none"),
+        ("In plain Python", explanation.code),
+        ("Worked example", worked),
+    ):
+        if text:
+            lines = ["  " + line if line else "" for line in text.splitlines()]
+            click.echo("\n".join(["", heading, *lines]))

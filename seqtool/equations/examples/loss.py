@@ -1,0 +1,37 @@
+"""Losses, worked: two target symbols."""
+
+import math
+
+from seqtool.equations import loss
+from seqtool.equations.example import Example
+from seqtool.equations.normalizer import softmax
+
+WEIGHTS = [[0.5, 0.5, 0.0], [0.25, 0.5, 0.25]]
+
+
+def cross_entropy() -> Example:
+    """Without smoothing, and with a tenth of it."""
+    logits, gold = [[2.0, 0.0], [0.0, 1.0]], [0, 0]
+    example = Example({"logits": logits, "y": gold, "s": 0.1})
+    probabilities = example.show("p", [softmax(row) for row in logits])
+    example.show("-log p(y_i)", [-math.log(row[y]) for row, y in zip(probabilities, gold, strict=True)])
+    example.show("their mean", loss.cross_entropy(logits, gold) / 2)
+    return example.result("with label smoothing", loss.cross_entropy(logits, gold, smoothing=0.1) / 2)
+
+
+def coverage() -> Example:
+    """The second step looks again at what the first one looked at."""
+    example = Example({"a": WEIGHTS})
+    example.show("cov_1", [0.0] * 3)
+    covered = example.show("cov_2", WEIGHTS[0])
+    example.show("min(a_2, cov_2)", [min(pair) for pair in zip(WEIGHTS[1], covered, strict=True)])
+    return example.result("L", loss.coverage(WEIGHTS) / 2)
+
+
+def guided_attention() -> Example:
+    """Two steps over three positions, g = 0.2."""
+    example = Example({"a": WEIGHTS, "g": 0.2})
+    for i in range(2):
+        penalties = [1 - math.exp(-((j / 3 - i / 2) ** 2) / (2 * 0.2**2)) for j in range(3)]
+        example.show(f"what a weight of step {i + 1} costs", penalties)
+    return example.result("L", loss.guided_attention(WEIGHTS, width=0.2) / 2)

@@ -1,0 +1,21 @@
+"""Readouts: features -> logits."""
+
+from seqtool.equations.vectors import Matrix, Vector, plus, times
+
+
+def linear(features: Vector, *, w: Matrix, b: Vector) -> Vector:
+    """logits = W features + b
+
+    Sutskever et al. 2014, arXiv 1409.3215, section 2.
+    """
+    return plus(times(w, features), b)
+
+
+def deep_output(features: Vector, *, u: list[Matrix], c: list[Vector], w: Matrix, b: Vector) -> Vector:
+    """t = max over k of (U_k features + c_k), unit by unit;  logits = W t + b
+
+    Bahdanau et al. 2015, arXiv 1409.0473, A.2.2.
+    """
+    pieces = [plus(times(matrix, features), bias) for matrix, bias in zip(u, c, strict=True)]
+    units = [max(unit) for unit in zip(*pieces, strict=True)]
+    return plus(times(w, units), b)

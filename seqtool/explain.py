@@ -1,0 +1,39 @@
+"""A part explained: its description, its formulation in plain Python, one worked example."""
+
+import inspect
+from dataclasses import dataclass
+
+from seqtool.describe import Description, describe
+from seqtool.equations.example import Example, render
+from seqtool.equations.examples import find_example, find_formulation
+from seqtool.registry import Registered
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`code` is the source of the formulation, empty where there is none; `example` None where there is none."""
+
+    description: Description
+    code: str
+    example: Example | None
+
+
+def explain(part: Registered) -> Explanation:
+    """Explain a part. Formulations and examples are those of the parts that ship with seqtool."""
+    description = describe(part.load())
+    if not part.target.startswith("seqtool_") or part.plugin.distribution not in ("seqtool", ""):
+        return Explanation(description, "", None)
+    formulation, example = find_formulation(part.kind, part.name), find_example(part.kind, part.name)
+    code = inspect.getsource(formulation) if formulation else ""
+    return Explanation(description, code.rstrip(), example() if example else None)
+
+
+def example_lines(example: Example) -> list[str]:
+    """`name = value` a line: what is given, an empty line, each line of the computation."""
+    given = list(example.given.items())
+    width = max(len(name) for name, _ in [*given, *example.lines])
+    return [
+        *(f"{name.ljust(width)} = {render(value)}" for name, value in given),
+        "",
+        *(f"{name.ljust(width)} = {render(value)}" for name, value in example.lines),
+    ]

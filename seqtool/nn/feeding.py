@@ -1,0 +1,58 @@
+"""What is fed while a target is written: gold symbols (teacher forcing), or now and then the model's own.
+
+Bengio et al. 2015 (scheduled sampling), arXiv 1506.03099.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seqtool.parts.search import StepModel
+from seqtool.parts.types import Tensors
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """How probable it is that a step is fed the gold symbol of the step before, and not the model's best guess.
+
+    `per`: "token", every step is drawn by itself; "example", a whole target is fed one or the other.
+    """
+
+    probability: float = 1.0
+    per: Literal["token", "example"] = "token"
+
+
+TEACHER_FORCING = Feeding()
+
+
+def gold_inputs(target: Tensor, start: int) -> Tensor:
+    """`target [B, T]` -> what teacher forcing feeds `[B, T]`: the start symbol, then gold symbols 1 .. T - 1."""
+    return torch.cat([torch.full_like(target[:, :1], start), target[:, :-1]], 1)
+
+
+def draw_taught(feeding: Feeding, gold: Tensor) -> Tensor:
+    """Where the gold symbol is fed, bool like `gold [B, T]`; drawn from torch's CPU generator, on any device."""
+    draws = torch.rand(gold.shape if feeding.per == "token" else (gold.shape[0], 1), device="cpu")
+    return (draws < feeding.probability).expand(gold.shape).to(gold.device)
+
+
+def write_fed(
+    model: StepModel, gold: Tensor, taught: Tensor, fixed: Tensors, state: Tensors
+) -> tuple[Tensor, Tensor | None]:
+    """One step after another: `(logits [B, T, V], weights [B, N, T, S] or None)`.
+
+    Step i is fed `gold[:, i]` where `taught[:, i]`, else the symbol that step i - 1 found most probable, through which
+    no gradient flows. The first step is fed gold in any case.
+    """
+    all_logits: list[Tensor] = []
+    all_weights: list[Tensor] = []
+    written = gold[:, 0]
+    for gold_t, taught_t in zip(gold.unbind(1), taught.unbind(1), strict=True):
+        logits, weights, state = model.step(torch.where(taught_t, gold_t, written), fixed, state)
+        written = logits.argmax(-1)
+        all_logits.append(logits)
+        if weights is not None:
+            all_weights.append(weights)
+    return torch.stack(all_logits, 1), torch.stack(all_weights, 2) if all_weights else None

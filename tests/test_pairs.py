@@ -1,0 +1,98 @@
+"""Every decoder with every scorer, every cell with every decoder: one step of training, then free-running decoding.
+
+Read from the registry, so that a new part is tried with all others by existing.
+"""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+import seqtool
+from seqtool.errors import PartError
+from seqtool.nn.attention import Attention
+from seqtool.nn.feeding import Feeding
+from seqtool.nn.model import Seq2Seq
+from seqtool.registry import Registered, default_registry
+from seqtool.signature import read_constructor
+from seqtool.testing import STAND_INS, example_options
+
+CPU = torch.device("cpu")
+STEPS = 4
+
+
+def pairs(first: str, second: str) -> list[object]:
+    parts = [default_registry().parts(kind) for kind in (first, second)]
+    return [pytest.param(a, b, id=f"{a.name}-{b.name}") for a in parts[0] for b in parts[1]]
+
+
+def filled(part: Registered, **slots: Any) -> partial[Any]:
+    """A part with its required options, and those of `slots` that it has.
+
+    A decoder that wraps others wraps `attend_before`, and hands the slots on.
+    """
+    cls = part.load()
+    names = {option.name for option in read_constructor(cls).options}
+    options = example_options(cls) | {name: slot for name, slot in slots.items() if name in names}
+    if part.kind == "decoder" and "decoder" in names:
+        options["decoder"] = filled(default_registry().find("decoder", "attend_before"), **slots)
+    return partial(cls, **options)
+
+
+def train_and_decode(cell: Any, decoder: Any) -> None:
+    """A model whose encoder and decoder are made of `cell`, on the copy task; it learns, and then writes by itself."""
+    torch.manual_seed(0)
+    task = seqtool.make("task/copy", length=STEPS, min_length=2, symbols=3)
+    source, target = (STAND_INS["embedding"](side) for side in (task.source_vocabulary, task.target_vocabulary))
+    encoder = seqtool.make("encoder/rnn", source.output_size, cell=cell)
+    built = decoder(target.output_size, encoder.memory_size, encoder.final_sizes, task.target_vocabulary.num_outputs)
+    model = Seq2Seq(source, target, encoder, built, task.target_vocabulary, task.copy_map)
+    batch = task.batch("train", 0, seed=0, rank=0, batch_size=5, device=CPU)
+    loss = seqtool.make("loss/cross_entropy")
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    first = loss(*model(batch), batch)[0]
+    first.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    optimizer.step()
+    moved = [not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True)]
+    assert any(moved)
+    with torch.no_grad():
+        assert loss(*model(batch), batch)[0] < first, "one step along the gradient lowers the loss of the same batch"
+        found = seqtool.make("search/greedy").search(model.eval(), batch.source, batch.source_mask, STEPS)
+        logits, weights = model(batch, Feeding(0.0))
+    assert torch.equal(logits.argmax(-1), found.ids[:, 0])
+    assert found.ids.shape == (5, 1, STEPS)
+    assert found.scores.isfinite().all()
+    assert (weights is None) == (found.weights is None) == (not built.num_heads)
+    if found.weights is not None:
+        assert found.weights.isfinite().all()
+        assert not found.weights.movedim(4, 1)[~batch.source_mask].any()
+
+
+@pytest.mark.parametrize(("decoder", "scorer"), pairs("decoder", "scorer"))
+def test_decoder_with_scorer(decoder: Registered, scorer: Registered) -> None:
+    attention = partial(Attention, scorer=filled(scorer), normalizer=STAND_INS["normalizer"])
+    cell = STAND_INS["cell"]
+    train_and_decode(cell, filled(decoder, cell=cell, attention=attention))
+
+
+@pytest.mark.parametrize(("cell", "decoder"), pairs("cell", "decoder"))
+def test_cell_with_decoder(cell: Registered, decoder: Registered) -> None:
+    attention = partial(Attention, scorer=STAND_INS["scorer"], normalizer=STAND_INS["normalizer"])
+    made = filled(cell)
+    train_and_decode(made, filled(decoder, cell=made, attention=attention))
+
+
+@pytest.mark.parametrize(("decoder", "normalizer"), pairs("decoder", "normalizer"))
+@pytest.mark.filterwarnings("ignore:.*takes scores as logarithms")
+def test_decoder_with_normalizer(decoder: Registered, normalizer: Registered) -> None:
+    attention = partial(Attention, scorer=STAND_INS["scorer"], normalizer=filled(normalizer))
+    cell = STAND_INS["cell"]
+    made = filled(decoder, cell=cell, attention=attention)
+    if decoder.load().copies and not normalizer.load().normalized:
+        with pytest.raises(PartError, match="do not sum to one"):
+            train_and_decode(cell, made)
+    else:
+        train_and_decode(cell, made)
