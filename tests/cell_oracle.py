@@ -93,9 +93,8 @@ def phased_lstm_step(cell: Any) -> Step:
     def step(x: Vector, state: State) -> tuple[Vector, State]:
         h, c, (t,) = state
         k = [eq.openness(t, period=tau, shift=s, ratio=r, leak=cell.leak) for tau, s, r in rhythms]
-        new_h, new_c = eq.lstm(x, h, c, **named)
-        h = eq.phased(k, new_h, h)
-        return h, (h, eq.phased(k, new_c, c), [t + 1])
+        h, c = eq.phased_lstm(x, h, c, k, **named)
+        return h, (h, c, [t + 1])
 
     return step
 

@@ -55,8 +55,8 @@ def test_dropout_masks_what_the_weights_read_alone(name: str, recurrent: float) 
         x_mask, h_mask = ([bool(kept) for kept in part[row]] for part in fixed)
         plain: State = tuple(part[row].tolist() for part in state)
         for position in range(length):
-            seen = eq.dropout(x[row, position].tolist(), x_mask, 0.5)
-            output, plain = step(seen, eq.dropout(plain[0], h_mask, recurrent), plain)
+            seen = eq.variational_dropout(x[row, position].tolist(), x_mask, 0.5)
+            output, plain = step(seen, eq.variational_dropout(plain[0], h_mask, recurrent), plain)
             assert_close(outputs[row, position], output)
         for found, wanted in zip(after, plain, strict=True):
             assert_close(found[row], wanted)

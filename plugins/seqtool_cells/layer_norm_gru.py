@@ -19,6 +19,9 @@ class LayerNormGRU(Cell):
     Source: Ba et al. 2016, arXiv 1607.06450, supplementary material; z keeps the old h as in the gru
     here, where theirs takes the new.
 
+    When to use: as `layer_norm_lstm`, for those who take the gru rather than the lstm: one state, fewer weights.
+    Training is a loop over steps, slower than the gru's kernel.
+
     The state is (h,). Rows of the stacked weights are the gates r, z, n; bias_ih and bias_hh are those of LN.
 
     Args:

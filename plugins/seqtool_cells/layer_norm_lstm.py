@@ -19,6 +19,10 @@ class LayerNormLSTM(Cell):
     Source: Ba et al. 2016, arXiv 1607.06450, supplementary material; their third bias b is within
     the two that are here.
 
+    When to use: long sequences, or learning rates at which the lstm's gates saturate. Each step of each row is
+    normalised by itself, so neither the batch nor padding changes it. No kernel of torch's does this: training is a
+    slower loop.
+
     The state is (h, c). Rows of the stacked weights are the gates i, f, g, o; bias_ih and bias_hh are those of LN.
 
     Args:

@@ -22,6 +22,10 @@ class MinGRU(Cell):
 
     Source: Feng et al. 2024, arXiv 2410.01201, section 3.1; g: appendix B.
 
+    When to use: an encoder of long sources, where the loop over steps is what takes time. The gate does not know h, so
+    one layer alone cannot choose by what it remembers: use two or three. A decoder that takes steps one by one gains no
+    speed.
+
     The state is (h,). Rows of the stacked weights are z, n. Note that z takes the new, where the gru's keeps the old.
 
     Args:

@@ -19,6 +19,9 @@ class MinLSTM(Cell):
 
     Source: Feng et al. 2024, arXiv 2410.01201, section 3.2; g: appendix B.
 
+    When to use: as `min_gru`, which is smaller and to be tried first. This one's forget bias lets it start by
+    remembering, and its two gates together decide how much of h is given up for the new.
+
     The state is (h,). Rows of the stacked weights are i, f, n.
 
     Args:

@@ -20,6 +20,9 @@ class PhasedLSTM(Cell):
 
     Source: Neil et al. 2016, arXiv 1610.09513, eqs 6-10, without peepholes; t is the index of the step, from 0.
 
+    When to use: sequences of hundreds of steps, or signals with rhythms: a closed unit carries its state over nearly
+    whole. On short ones most units hardly open, so raise `open_ratio` (0.5, say) or take the lstm.
+
     The state is (h, c, t). Learnt besides the lstm's weights, for each unit: log tau, s, and r as log(r / (1 - r)).
 
     Args:

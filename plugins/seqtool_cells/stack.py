@@ -17,6 +17,9 @@ class Stack(Cell):
     Source: Graves 2013, arXiv 1308.0850, section 2, without its skips; `residual`: Wu et al. 2016, arXiv 1609.08144,
     section 3.1.
 
+    When to use: a deep decoder, since decoders take one cell; or one wrapper around several layers. An encoder of many
+    layers is better had from the encoder `rnn`, which may read both ways. Add `residual` from about four layers on.
+
     The state holds those of the layers, the lowest first. With `residual` it opens with the output itself, since no
     layer's state holds the sum.
 

@@ -14,6 +14,9 @@ class VariationalDropout(Cell):
 
     Source: Gal & Ghahramani 2016, arXiv 1512.05287, section 4.1, the masks shared by all gates ("tied").
 
+    When to use: small data, when the model does better on training data than on new: begin with rates of 0.1 to 0.3.
+    `input` alone costs no time; `recurrent` takes the cell's fast kernel or scan away while training.
+
     What the weights read is masked, not what the cell carries over: a GRU's h stays whole. Around a stack all
     layers share the recurrent mask, and the lowest alone has the other; in its slot each layer has its own two.
 

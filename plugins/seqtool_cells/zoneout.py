@@ -14,6 +14,10 @@ class Zoneout(Cell):
 
     Source: Krueger et al. 2017, arXiv 1606.01305, section 3: z_h for the output h, z_c for the rest of the state.
 
+    When to use: small data, as `variational_dropout`, where the state should last: what is kept is kept whole and not
+    zeroed. The defaults are the paper's for text by characters; short tasks want a smaller `state`. It gives up the
+    cell's fast kernel or scan, in evaluation too.
+
     Args:
         input_size: I, the width of x.
         cell: the cell within.

@@ -17,6 +17,10 @@ class Conv(Encoder):
     Source: Gehring et al. 2017, arXiv 1705.03122, sections 3.2 and 3.4; an encoder for recurrent decoders: 1611.02344.
     Positions are sinusoids (Vaswani et al. 2017, arXiv 1706.03762, section 3.5), which have no greatest length.
 
+    When to use: long sources whose meaning is local: all positions are computed at once, but each sees only a few
+    neighbours, (k - 1) / 2 more a layer, on either side. No final state: the decoder needs attention and
+    `bridge: zero`.
+
     Args:
         input_size: I, the width of x.
         hidden_size: H, the width of h and of the memory.

@@ -16,6 +16,9 @@ class Pyramid(Encoder):
 
     Source: Chan et al. 2016, arXiv 1508.01211, section 3.1, eq. 5; any cell in the place of its LSTM.
 
+    When to use: sources far longer than their targets (speech frames, characters of whole sentences): fewer positions
+    to attend to, and shorter upper layers. Not where single positions are to be copied or pointed at; pairs are merged.
+
     A source of n real positions becomes a memory of n / 2^L, rounded up at each layer; the partner of a last odd
     position is zero. `final` holds the states of every layer, the lowest first.
 

@@ -15,7 +15,10 @@ class Transformer(Encoder):
         u = h + heads(LN(h));  h' = u + W_2 relu(W_1 LN(u)), and a last LN over all layers
 
     Source: Vaswani et al. 2017, arXiv 1706.03762, section 3; `norm_first`: Xiong et al. 2020, arXiv 2002.04745. The
-    layers are torch's own.
+    layers are torch's own, the positions sinusoids (Vaswani et al., section 3.5).
+
+    When to use: where positions far apart must be compared in one step, and there is data enough to learn it; on small
+    data the encoder `rnn` is safer. The decoder needs attention and `bridge: zero`; cost grows as the source squared.
 
     Args:
         input_size: I, the width of x.

@@ -170,18 +170,21 @@ def openness(t: float, *, period: float, shift: float, ratio: float, leak: float
     return 2 - 2 * phase / ratio if phase < ratio else leak * phase
 
 
-def phased(k: Vector, new: Vector, old: Vector) -> Vector:
-    """k new + (1 - k) old, for h and for c, `new` being what an lstm makes of them
+def phased_lstm(
+    x: Vector, h: Vector, c: Vector, k: Vector, *, i: Gate, f: Gate, g: Gate, o: Gate
+) -> tuple[Vector, Vector]:
+    """h~, c~ = lstm(x, h, c);  c' = k c~ + (1 - k) c;  h' = k h~ + (1 - k) h
 
-    Neil et al. 2016, arXiv 1610.09513, eqs 7-10.
+    Neil et al. 2016, arXiv 1610.09513, eqs 7-10, without peepholes; k: how open each unit is. Returns (h', c').
     """
-    return mixed(k, new, old)
+    new_h, new_c = lstm(x, h, c, i=i, f=f, g=g, o=o)
+    return mixed(k, new_h, h), mixed(k, new_c, c)
 
 
-def dropout(v: Vector, kept: Sequence[bool], rate: float) -> Vector:
-    """v / (1 - p) where it is kept, 0 where not; variational: the same units at every step
+def variational_dropout(v: Vector, kept: Sequence[int], rate: float) -> Vector:
+    """m v, for v = x and for v = h as the weights read it;  m = 1 / (1 - p) where kept, 0 where not
 
-    Gal & Ghahramani 2016, arXiv 1512.05287.
+    Gal & Ghahramani 2016, arXiv 1512.05287, section 4.1: x and h have each their m, the same at every step.
     """
     return [x / (1 - rate) if stays else 0.0 for x, stays in zip(v, kept, strict=True)]
 
