@@ -17,6 +17,9 @@ class Concat(Scorer):
 
     The additive scorer with one matrix, so that both sides share one range of starting values, and without a bias.
 
+    When to use: to reproduce Luong's scores. Otherwise `additive`, which says the same with a bias and starts each side
+    at the range that fits its size.
+
     Args:
         query_size: Q, the width of a query s.
         memory_size: M, the width of a memory vector h.

@@ -16,7 +16,8 @@ class Cosine(Dot):
     Source: Graves et al. 2014, arXiv 1410.5401, eqs 5-6 (content addressing); there g, his beta, is emitted by the
     controller at every step, here it is one learnt number.
 
-    For memories whose vectors differ in length without that meaning anything.
+    When to use: query and memory of one size, where a vector's direction says what it is and its length says nothing.
+    Weights grow sharp only as g does; where the length matters, `dot`.
 
     Args:
         query_size: Q, the width of a query s.

@@ -14,8 +14,8 @@ class Coverage(Scorer):
 
     Source: See et al. 2017, arXiv 1704.04368, eqs 10-11; the idea: Tu et al. 2016, arXiv 1601.04811.
 
-    Against saying things twice and leaving others out. See et al. add a loss, sum_j min(a_ij, cov_ij), without
-    which they found it to do little.
+    When to use: where the output says things twice or leaves others out, as in summaries and long copies. Use it with
+    the `coverage` loss, sum_j min(a_ij, cov_ij), without which See et al. found it to do little.
 
     Args:
         query_size: Q, the width of a query s.

@@ -15,7 +15,8 @@ class Dense(Scorer):
 
     Source: none; the baseline that cannot look.
 
-    Its weights are fixed once training ends, blind to the state and to the source: to be drawn beside attention's.
+    When to use: only as a baseline, to be drawn beside attention: it cannot look. Its weights are the same at every
+    step and for every source, and sources must not outgrow `max_length`.
 
     Args:
         query_size: Q; not looked at.

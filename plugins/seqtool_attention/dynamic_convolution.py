@@ -22,7 +22,8 @@ class DynamicConvolution(Scorer):
 
     Source: Battenberg et al. 2020, arXiv 1910.10288, eqs 6-8, section 2.3.
 
-    For long sources that are read in order; it looks at positions alone, and generalises to lengths never seen.
+    When to use: long sources read in order, such as speech from text, and lengths never seen in training. It looks at
+    positions alone and its prior only moves forward, so it is of no use where the order changes.
 
     Args:
         query_size: Q, the width of a query s.

@@ -14,7 +14,8 @@ class FeedForward(Scorer):
 
     Source: Raffel & Ellis 2015, arXiv 1512.08756, eq. 1, with the a(h) of section 2.
 
-    Enough where the whole source is summed up once (adding, multiplication), useless where an order must be kept.
+    When to use: one answer from a whole source, as in adding and multiplication, where memory vectors tell whether they
+    count. It cannot look: weights are the same at every step, so it is useless for writing out a sequence.
 
     Args:
         query_size: Q; not looked at.

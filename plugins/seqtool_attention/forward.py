@@ -17,8 +17,12 @@ class Forward(Normalizer):
     Source: Zhang et al. 2018, arXiv 1807.06736, algorithms 1 and 2; their agent sees the context and the last output
     beside the query.
 
-    For targets that are longer than their source and tell all of it. The product is taken in logarithms: where
-    theirs needs a clamp, because all that can be reached scores far below another, ours still sums to one.
+    The product is taken in logarithms: where theirs needs a clamp, because all that can be reached scores far below
+    another, ours still sums to one.
+
+    When to use: targets that tell all of their source in its order, such as speech from text. It moves by at most one
+    position a step, so a memory much longer than the target is never read to its end: shorten it with the `pyramid`
+    encoder.
 
     Args:
         query_size: Q, the width of a query s.

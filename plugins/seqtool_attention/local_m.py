@@ -16,7 +16,8 @@ class LocalM(Normalizer):
     Source: Luong et al. 2015, arXiv 1508.04025, section 3.2 (local-m); that p stays at the last position S of a
     source that is shorter than its target is ours.
 
-    For targets about as long as their source, told in the same order.
+    When to use: targets about as long as their memory and in the same order, position by position. What lies further
+    than D from step i's own position cannot be seen.
 
     Args:
         query_size: Q; not looked at.

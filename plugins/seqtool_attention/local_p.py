@@ -18,6 +18,9 @@ class LocalP(Normalizer):
 
     Not normalised again, so that p learns: weights sum to less than one.
 
+    When to use: long sources where a step needs one neighbourhood and the decoder's state can tell where it is, in
+    whatever order. Decoders that copy refuse it, since its weights do not sum to one.
+
     Args:
         query_size: Q, the width of a query s.
         half_width: D, how many positions to either side count.

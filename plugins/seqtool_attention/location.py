@@ -14,7 +14,9 @@ class Location(Scorer):
 
     Source: Luong et al. 2015, arXiv 1508.04025, eq. 8.
 
-    W has a row for every position, so that there is a longest source. For sources that are laid out alike.
+    When to use: short sources that are laid out alike, so that the decoder's state alone knows where to look. W has a
+    row for every position: longer sources than `max_length` are refused, and rows seldom reached in training stay
+    untrained.
 
     Args:
         query_size: Q, the width of a query s.

@@ -15,7 +15,8 @@ class LocationAware(Scorer):
 
     Source: Chorowski et al. 2015, arXiv 1506.07503, eqs 8-9.
 
-    For sources with much that looks alike, which content alone cannot tell apart: speech, long runs, repeats.
+    When to use: where much in the source looks alike, so that content alone cannot tell places apart: speech, long
+    runs, repeats. Each step waits for the last one's weights, so `attend_after` can no longer take them all at once.
 
     Args:
         query_size: Q, the width of a query s.

@@ -19,6 +19,9 @@ class MoChA(Monotonic):
 
     The weights are b; what goes from step to step is a. It asks for two energies, e and u, of a scorer each.
 
+    When to use: as `monotonic`, where a step needs a few neighbours at once rather than one position, as in writing
+    down speech while it is spoken. It costs a second scorer.
+
     Args:
         query_size: Q; not looked at.
         width: w, how many positions the softmax looks at.

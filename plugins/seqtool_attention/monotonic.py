@@ -18,9 +18,12 @@ class Monotonic(Chooser):
 
     Source: Raffel et al. 2017, arXiv 1704.00784, eqs 11-14; noise and r: section 2.5.
 
-    For sources that are read in order, as they come. Weights sum to at most one: the rest is the chance that a step
-    runs past the end, from where no step comes back. So r starts below zero, which makes all positions reachable.
-    The papers choose hard at inference; train with noise for that, so that p learns to be near 0 or 1.
+    Weights sum to at most one: the rest is the chance that a step runs past the end, from where no step comes back.
+    So r starts below zero, which makes all positions reachable. The papers choose hard at inference; train with noise
+    for that, so that p learns to be near 0 or 1.
+
+    When to use: sources that are read in order and perhaps as they come, with hard choices at inference. Where nothing
+    has to be decided early, `softmax` is easier to train.
 
     Args:
         query_size: Q; not looked at.

@@ -13,7 +13,8 @@ class Sigmoid(Normalizer):
 
     Source: the gate of an LSTM, Hochreiter & Schmidhuber 1997, set over positions.
 
-    Where none, one or many positions may count, such as sums over a source.
+    When to use: where none, one or many positions may count, as in sums over a source. The context grows with how many
+    do; decoders that copy refuse it, since its weights do not sum to one.
 
     Args:
         query_size: Q; not looked at.

@@ -17,7 +17,8 @@ class Sparsemax(Normalizer):
 
     Source: Martins & Astudillo 2016, arXiv 1602.02068, eqs 1-4.
 
-    Where weights shall name the few positions that count. A position at zero gets no gradient.
+    When to use: where weights should name the few positions that count. A position at zero gets no gradient, so one
+    that is dropped too early may never come back; `entmax15` drops fewer.
 
     Args:
         query_size: Q; not looked at.

@@ -16,7 +16,9 @@ class StepwiseMonotonic(Chooser):
 
     Source: He et al. 2019, arXiv 1906.00672, section 3; p = 1 at the end is what keeps the sum at one.
 
-    For targets that are longer than their source and tell all of it, such as speech from text.
+    When to use: targets that tell all of their source in its order, such as speech from text, and must skip nothing. It
+    moves by at most one position a step, so a memory much longer than the target is never read to its end: shorten it
+    with the `pyramid` encoder.
 
     Args:
         query_size: Q; not looked at.
