@@ -18,9 +18,9 @@ class PeepholeLSTM(Cell):
     Source: Gers & Schmidhuber 2000, "Recurrent nets that time and count"; Gers et al. 2002, JMLR 3, section 3; with
     tanh on both sides as in Graves 2013, arXiv 1308.0850, eqs 7-11.
 
-    When to use: where exact counts or distances in time matter; Gers & Schmidhuber tell spikes 49 steps apart from spikes
-    50 apart. Elsewhere expect no gain (Greff et al. 2015, arXiv 1503.04069), and a slower loop in the place of torch's
-    kernel.
+    When to use: where exact counts or distances in time matter; Gers & Schmidhuber tell spikes 49 steps apart from
+    spikes 50 apart. Elsewhere expect no gain (Greff et al. 2015, arXiv 1503.04069), and a slower loop in the place of
+    torch's kernel.
 
     The state is (h, c). Rows of the stacked weights are the gates i, f, g, o; the peepholes p are those of i, f, o
     and start at zero, where the cell is the lstm.
