@@ -1,4 +1,4 @@
-"""From a recipe to a finished run: every variant, every seed, the figure. The straight line through seqtool."""
+"""From a recipe to a finished run: every variant, every seed, the figures. The straight line through seqtool."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from seqtool.analysis.losses import draw_losses
+from seqtool.analysis.weights import draw_weights
 from seqtool.build import assemble, check, count_parameters
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.provenance import plugin_flags, provenance
@@ -149,6 +150,7 @@ def run(
         return {"format": FORMAT, "run": "", "variants": {}}
     result = directory.write_result()
     draw_losses(directory)
+    draw_weights(directory)
     return result
 
 

@@ -4,19 +4,20 @@ RUN/                       runs/<recipe>/<run id>, or --out
   run.json                 what was asked: recipe, variants, seeds, versions, git commit
   recipe.yaml              the recipe, verbatim
   result.json              what came out, over all variants and seeds
-  losses.png
+  losses.png  weights.png
   <variant>/resolved.yaml  the whole recipe of the variant, defaults filled in
   <variant>/seed<k>/
     environment.json       device, precision, threads, parameters
     metrics.csv            one row every `log_every` steps and one for each validation
     last.ckpt  best.ckpt
-    predictions.jsonl  alignments.npz   a fixed validation sample
+    predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
     result.json            written last: a seed that has one is finished
 """
 
 import contextlib
 import csv
 import io
+import json
 import os
 import secrets
 import shutil
@@ -73,6 +74,14 @@ class SeedDirectory:
     @property
     def alignments(self) -> Path:
         return self.path / "alignments.npz"
+
+    @property
+    def gates(self) -> Path:
+        return self.path / "gates.npz"
+
+    def read_predictions(self) -> list[dict[str, Any]]:
+        """An object an example: source, target, predicted, score."""
+        return [json.loads(line) for line in self.predictions.read_text().splitlines()]
 
     @property
     def finished(self) -> bool:
@@ -236,6 +245,10 @@ class RunDirectory:
     @property
     def losses(self) -> Path:
         return self.path / "losses.png"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.png"
 
     def resolved(self, variant: str) -> Path:
         return self.path / variant / "resolved.yaml"

@@ -173,14 +173,14 @@ def test_pointer_generator(name: str) -> None:
             assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
 
 
-@pytest.mark.parametrize("pieces", [("output", "input"), ("state",), ("state", "input", "output")])
+@pytest.mark.parametrize("pieces", [("output", "input"), ("state",), ("inner_state",), ("state", "input", "output")])
 def test_query_of_attend_before(pieces: tuple[str, ...]) -> None:
     decoder, inputs, encoded, features, _ = decoder_case("attend_before", "lstm", "additive", query=pieces)
     step = lstm_step(decoder.cell)
     attend = plain_attention("additive", decoder.attention, encoded.memory[0].tolist())
     state: State = ([0.0] * 5, [0.0] * 5)
     for t, y in enumerate(inputs[0].tolist()):
-        named = {"output": state[0], "input": y, "state": joined(*state)}
+        named = {"output": state[0], "inner_state": state[1], "input": y, "state": joined(*state)}
         query = joined(*(named[piece] for piece in pieces))
         output, _, state = eq.attend_before(step, attend, y, query, state)
         assert_close(features[0, t], output)

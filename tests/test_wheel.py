@@ -74,14 +74,17 @@ def test_without_entry_points_there_is_no_part_at_all(site: Path, tmp_path: Path
 
 
 def test_the_wheel_has_the_recipes(site: Path, tmp_path: Path) -> None:
-    ours = {path.name: path.read_text() for path in (ROOT / "recipes").glob("*.yaml")}
-    theirs = {path.name: path.read_text() for path in (site / "seqtool" / "recipes").glob("*.yaml")}
-    assert theirs == ours
-    assert "align_60_20.yaml" in theirs
-    for name in ours:
-        shown = call("-m", "seqtool", "show", Path(name).stem, cwd=tmp_path, path=str(site))
+    ours = recipes(ROOT / "recipes")
+    assert recipes(site / "seqtool" / "recipes") == ours
+    assert {"align_60_20", "library/cells"} <= set(ours)
+    for name in ("align_60_20", "align_30_10", "library/normalizers"):
+        shown = call("-m", "seqtool", "show", name, cwd=tmp_path, path=str(site))
         assert shown.returncode == 0, shown.stderr
         assert "attention:gmm" in shown.stdout or "attention:additive" in shown.stdout
+
+
+def recipes(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).with_suffix("").as_posix(): path.read_text() for path in folder.rglob("*.yaml")}
 
 
 def test_every_folder_of_plugins_is_packaged_and_has_its_entry_point() -> None:

@@ -39,14 +39,16 @@ class AttendBefore(Decoder):
         output_size: V, how many symbols may be predicted.
         cell: the recurrent cell.
         attention: scorer, normalizer, heads; null for no context at all.
-        query: what is joined to ask with: the cell's last output, its whole last state, the step's input.
+        query: what is joined to ask with: the cell's last output (an LSTM's h), its last state but for that (an LSTM's
+            c), its whole last state, the step's input.
         feed: what is joined to feed the cell: the step's input, the context.
         features: what is joined for the readout: the cell's new output, the context, the step's input.
         bridge: how the encoder's final state becomes the first: zero, copy or linear.
         readout: features -> logits.
 
     Raises:
-        PartError: the sizes do not fit a part, nothing tells the decoder of the source, or the cell is used nowhere.
+        PartError: the sizes do not fit a part, nothing tells the decoder of the source, or the cell is used nowhere,
+            or its state has no part that the query names.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class AttendBefore(Decoder):
         *,
         cell: Factory[Cell],
         attention: Factory[Attention] | None,
-        query: Annotated[tuple[Literal["output", "state", "input"], ...], MinLen(1)] = ("output",),
+        query: Annotated[tuple[Literal["output", "inner_state", "state", "input"], ...], MinLen(1)] = ("output",),
         feed: Annotated[tuple[Literal["input", "context"], ...], MinLen(1)] = ("input", "context"),
         features: Annotated[tuple[Literal["output", "context", "input"], ...], MinLen(1)] = ("output",),
         bridge: BridgeType = "zero",
@@ -73,17 +75,25 @@ class AttendBefore(Decoder):
         if not feed or not features:
             option = "features" if feed else "feed"
             raise PartError("without attention there is no context to use", option=option)
-        asks = attention is not None and not {"output", "state"}.isdisjoint(query)
+        asks = attention is not None and set(query) != {"input"}
         if "output" not in features and not (asks and "context" in features):
             raise PartError(
                 "nothing that is read out depends on the cell",
                 option="features",
-                allowed="output among them, or the context when the query holds output or state",
+                allowed="output among them, or the context when the query holds output, inner_state or state",
             )
         self.query, self.feed, self.features = query, feed, features
         sizes = {"input": input_size, "context": memory_size}
         self.cell = cell(sum(sizes[piece] for piece in feed))
-        sizes |= {"output": self.cell.output_size, "state": sum(self.cell.state_sizes)}
+        state_size = sum(self.cell.state_sizes)
+        sizes |= {
+            "output": self.cell.output_size,
+            "state": state_size,
+            "inner_state": state_size - self.cell.output_size,
+        }
+        if "inner_state" in query and not sizes["inner_state"]:
+            message = "this cell's state is its output alone: it has no inner_state to ask with"
+            raise PartError(message, option="query", allowed="output, state, input")
         self.attention = None
         if attention is not None:
             self.attention = attention(sum(sizes[piece] for piece in query), memory_size)
@@ -111,6 +121,9 @@ class AttendBefore(Decoder):
             pieces["output"] = cell_state[self.cell.output_index]
             if "state" in self.query:
                 pieces["state"] = torch.cat(cell_state, 1)
+            if "inner_state" in self.query:
+                shown = self.cell.output_index
+                pieces["inner_state"] = torch.cat([*cell_state[:shown], *cell_state[shown + 1 :]], 1)
             query = join(pieces, self.query).unsqueeze(1)
             context, all_weights, attention_state = self.attention(query, fixed[fixed_split:], attention_state)
             pieces["context"], weights = context.squeeze(1), all_weights.squeeze(2)

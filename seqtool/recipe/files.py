@@ -15,12 +15,19 @@ MAX_PARENTS = 20
 
 
 def bundled_recipes() -> dict[str, Path]:
-    """The recipes that came with seqtool, by name: from a wheel, or from the repository of an editable install."""
+    """The recipes that came with seqtool, by name: `align_60_20`, and `library/cells` for those in folders.
+
+    They stand in a wheel, or in the repository of an editable install.
+    """
     package = Path(seqtool.__file__).parent
     folders = [package / "recipes"]
     if (package.parent / "pyproject.toml").is_file():
         folders.append(package.parent / "recipes")
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for folder in folders
+        for path in sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path))
+    }
 
 
 def find_recipe(path_or_name: str | Path) -> Path:
@@ -34,7 +41,7 @@ def find_recipe(path_or_name: str | Path) -> Path:
     if _exists(path) and not (path.is_dir() and str(path) in bundled):
         return path
     if str(path_or_name) not in bundled:
-        nearest = nearest_name(shorten(path.stem), bundled)
+        nearest = nearest_name(shorten(path.with_suffix("").as_posix()), bundled)
         problem = Problem("no such file", (), Origin(str(path)), f"a path, or {', '.join(bundled)}", nearest)
         raise RecipeError([problem])
     return bundled[str(path_or_name)]

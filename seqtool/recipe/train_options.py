@@ -54,6 +54,7 @@ class TrainOptions:
         accelerator, devices, num_nodes, strategy, precision: Lightning's, "auto" picks what is there.
         deterministic: refuse operations that are not reproducible on the device.
         tensorboard: also write TensorBoard files; needs the extra `tensorboard`.
+        gates: also write what the gates of each cell say on the validation sample (gates.npz).
     """
 
     steps: Size
@@ -79,3 +80,4 @@ class TrainOptions:
     precision: Precision = "32-true"
     deterministic: bool = False
     tensorboard: bool = False
+    gates: bool = False

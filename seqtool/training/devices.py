@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only  # type: ignore
 
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.recipe.train_options import TrainOptions
+from seqtool.training.quiet import quiet_lightning
 
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "gpu": "cuda", "mps": "mps"}
 
@@ -60,7 +61,8 @@ def check_devices(train: TrainOptions, device: str | None = None) -> None:
     """
     options = trainer_options(train, device)
     try:
-        pl.Trainer(**options, plugins=cluster_plugins(), logger=False, enable_checkpointing=False)
+        with quiet_lightning():
+            pl.Trainer(**options, plugins=cluster_plugins(), logger=False, enable_checkpointing=False)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
         wish = ", ".join(f"{name} {value!r}" for name, value in options.items())
         raise SeqtoolError(f"Lightning cannot train with {wish}: {' '.join(str(error).split())}") from error

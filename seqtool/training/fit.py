@@ -1,10 +1,6 @@
 """One seed of one variant, trained from its start or from its last checkpoint."""
 
-import contextlib
-import logging
 import platform
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from seqtool.training.checkpoints import AtomicCheckpoints, fingerprint, read_ch
 from seqtool.training.data import DataModule
 from seqtool.training.devices import cluster_plugins, trainer_options
 from seqtool.training.module import SequenceModule
+from seqtool.training.quiet import quiet_lightning
 from seqtool.training.recorder import Recorder
 from seqtool.training.sample import write_sample
 from seqtool.training.stopping import StopSignal
@@ -57,7 +54,7 @@ def fit_seed(
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
         directory.prepare([*TRAIN_COLUMNS, *valid, "seconds"], done)
     label = f"{variant.name}, seed {seed}"
-    with Bar(label, variant.train.steps, done, show=show_bar) as bar, _quiet_lightning():
+    with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning():
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
         trainer = _trainer(module, options, recorder, done)
         if directory:
@@ -166,21 +163,3 @@ def _result(recorder: Recorder, parameters: int) -> dict[str, Any]:
         "best": recorder.best,
         "parameters": parameters,
     }
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's remarks on devices and unused features to itself; its warnings of faults stay."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*available but not used.*")
-            warnings.filterwarnings("ignore", message=".*not part of single contiguous chunk of memory.*")
-            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

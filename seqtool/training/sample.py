@@ -2,7 +2,9 @@
 
 import io
 import json
+from contextlib import ExitStack
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 from seqtool.files import write_atomic
+from seqtool.nn.gates import watched_gates
 from seqtool.parts.batch import Batch
 from seqtool.parts.vocabulary import Vocabulary
 from seqtool.rundir import SeedDirectory
@@ -22,16 +25,20 @@ def write_sample(directory: SeedDirectory, module: SequenceModule) -> None:
     """Decode the first validation examples with the final parameters, on the CPU.
 
     predictions.jsonl has a line an example; alignments.npz has the weights of what was decoded, `[examples, heads,
-    target, source]`, and the gold alignment `[examples, target]`, -1 where there is none.
+    target, memory]`, which positions of the memory are real, `[examples, memory]`, and the gold alignment `[examples,
+    target]`, -1 where there is none. With `train.gates`, gates.npz has what the gates of each cell said, `[examples,
+    steps, units]`.
     """
     task, vocabulary = module.assembly.task, module.assembly.task.source_vocabulary
     module.eval().cpu().float()
     size = module.variant.train.validation_batch_size
     batch = task.batch("valid", 0, seed=0, rank=0, batch_size=size, device=torch.device("cpu"))
     batch = Batch(*(getattr(batch, field.name)[:EXAMPLES] for field in fields(batch)))
-    with torch.no_grad():
-        steps = batch.target.shape[1]
-        found = module.assembly.search.search(module.model, batch.source, batch.source_mask, steps)
+    model, gates = module.model, {}
+    with torch.no_grad(), ExitStack() as stack:
+        if module.variant.train.gates:
+            gates = stack.enter_context(watched_gates(model))
+        found = module.assembly.search.search(model, batch.source, batch.source_mask, batch.target.shape[1])
     lines = []
     for i in range(len(batch)):
         written = found.mask[i, 0]
@@ -48,9 +55,18 @@ def write_sample(directory: SeedDirectory, module: SequenceModule) -> None:
     arrays = {"gold": batch.alignment.numpy()}
     if found.weights is not None:
         arrays["weights"] = found.weights[:, 0].float().numpy()
+        with torch.no_grad():
+            encoded = model.encoder(model.source_embedding(batch.source), batch.source_mask)
+        arrays["memory_mask"] = encoded.mask.numpy()
+    _write_arrays(directory.alignments, arrays)
+    if gates:
+        _write_arrays(directory.gates, {name: torch.stack(said, 1).numpy() for name, said in gates.items()})
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    write_atomic(directory.alignments, packed.getvalue())
+    np.savez_compressed(packed, **arrays)
+    write_atomic(path, packed.getvalue())
 
 
 def _symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[str]:

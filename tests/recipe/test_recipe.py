@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import WHOLE
 
+from seqtool.build import check
 from seqtool.errors import Origin, Problem, RecipeError
 from seqtool.parts.cell import Cell
 from seqtool.recipe import Recipe, Reference, load_recipe
@@ -170,11 +171,16 @@ def test_a_recipe_of_another_version_is_told_as_such_and_nothing_else(problems: 
 
 
 def test_bundled_recipes_are_found_by_name(registry: Registry) -> None:
-    assert set(bundled_recipes()) >= {"align_30_10", "align_60_20", "align_60_20_additive"}
+    assert set(bundled_recipes()) >= {"align_30_10", "align_60_20", "align_60_20_additive", "library/cells"}
     assert load_recipe("align_60_20", registry=registry).name == "align_60_20"
     with pytest.raises(RecipeError, match="align_60_20") as caught:
         load_recipe("align_60_2O", registry=registry)
     assert caught.value.problems[0].nearest == "align_60_20"
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_every_bundled_recipe_can_be_built(name: str) -> None:
+    check(load_recipe(name))
 
 
 def test_what_is_no_recipe_file(tmp_path: Path, registry: Registry) -> None:

@@ -1,0 +1,113 @@
+"""Where the models of a run look: the weights of one example, and what its cells' gates said if the run kept that."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seqtool.files import write_atomic
+from seqtool.rundir import RunDirectory, SeedDirectory
+
+COLUMNS = 4
+LABELLED = 64
+"""Up to how many symbols an axis has each of them written beside it."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One example of one variant: `weights [T, S]`, the mean over heads; `gold [T]`; `gate [units, steps]` or None."""
+
+    title: str
+    source: list[str]
+    predicted: list[str]
+    weights: Any
+    gold: Any
+    gate: Any
+    gate_title: str
+
+
+def draw_weights(directory: RunDirectory) -> None:
+    """Write weights.png: for each variant with attention, what its first seed looks at in the first validation example.
+
+    Target symbols downwards, source symbols to the right, a ring where the gold symbol stands. Where a run kept its
+    gates, the input gate of the first cell that has one stands above, a line a unit. A run without attention gets no
+    figure.
+    """
+    variants = directory.read_result()["variants"]
+    found = [(name, directory.seed(name, int(next(iter(variant["seeds"]))))) for name, variant in variants.items()]
+    looks = [look for name, place in found if (look := read_look(name, place))]
+    if not looks:
+        return
+    columns = min(COLUMNS, len(looks))
+    rows = -(-len(looks) // columns)
+    gated = any(look.gate is not None for look in looks)
+    size = (4.2 * columns, (2.6 + 1.6 * gated) * rows + 0.4)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    ratios = [1.6, 2.6] if gated else [1.0]
+    grid = figure.subplots(rows * len(ratios), columns, squeeze=False, height_ratios=ratios * rows)
+    for axes in grid.flat:
+        axes.set_visible(False)
+    for i, look in enumerate(looks):
+        row, column = divmod(i, columns)
+        if look.gate is not None:
+            draw_gate(grid[2 * row][column], look)
+        draw_look(grid[(row + 1) * len(ratios) - 1][column], look)
+    figure.suptitle(directory.read_plan()["recipe"])
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_atomic(directory.weights, picture.getvalue())
+
+
+def read_look(variant: str, place: SeedDirectory) -> Look | None:
+    """The first example of a seed, None without attention."""
+    with np.load(place.alignments) as arrays:
+        if "weights" not in arrays:
+            return None
+        gold, real = arrays["gold"][0], arrays["memory_mask"][0]
+        weights = arrays["weights"][0].mean(0)[:, real]
+    example = place.read_predictions()[0]
+    gate, gate_title = None, ""
+    if place.gates.exists():
+        with np.load(place.gates) as gates:
+            # a cell that reads the source backwards would need its steps reversed; the first cell reads forwards
+            name = next((name for name in gates.files if name.endswith(("/input", "/update"))), None)
+            if name:
+                gate, gate_title = gates[name][0].T, f"{variant}: {name.replace('/', ', ')} gate"
+    source, predicted = example["source"], example["predicted"]
+    if weights.shape[1] != len(source):  # a memory shorter than the source: its places are no symbols
+        source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
+    return Look(variant, source, predicted, weights[: len(predicted)], gold, gate, gate_title)
+
+
+def draw_look(axes: Axes, look: Look) -> None:
+    """A heatmap of weights, white for none."""
+    axes.set_visible(True)
+    axes.imshow(look.weights, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest")
+    steps = [t for t in range(len(look.predicted)) if t < len(look.gold) and look.gold[t] >= 0]
+    axes.scatter([look.gold[t] for t in steps], steps, s=14, facecolors="none", edgecolors="#D55E00", linewidths=0.7)
+    axes.set_title(look.title, fontsize=9)
+    axes.set_xlabel("source", fontsize=8)
+    axes.set_ylabel("target", fontsize=8)
+    axes.tick_params(labelsize=6, length=2)
+    if len(look.source) <= LABELLED:
+        axes.set_xticks(range(len(look.source)), [escaped(symbol) for symbol in look.source])
+    if len(look.predicted) <= LABELLED:
+        axes.set_yticks(range(len(look.predicted)), [escaped(symbol) for symbol in look.predicted])
+
+
+def draw_gate(axes: Axes, look: Look) -> None:
+    """A heatmap of a gate, a line a unit."""
+    axes.set_visible(True)
+    axes.imshow(look.gate, aspect="auto", cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(look.gate_title, fontsize=9)
+    axes.set_ylabel("unit", fontsize=8)
+    axes.tick_params(labelsize=6, length=2)
+
+
+def escaped(symbol: str) -> str:
+    """A symbol as matplotlib writes it, long ones cut; a dollar sign would begin mathematics."""
+    short = symbol if len(symbol) <= 8 else symbol[:7] + "…"
+    return short.replace("$", r"\$")

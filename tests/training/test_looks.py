@@ -1,0 +1,97 @@
+"""What a run keeps of where its models look: weights, gates, and the figure of both."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import seqtool
+from seqtool.analysis.weights import read_look
+from seqtool.nn.gates import watched_gates
+from seqtool.parts.cell import Cell
+from seqtool.rundir import RunDirectory
+
+SHORT = ("train.steps=2", "train.validation_batches=1")
+
+
+def encoder(cell: str, **options: object) -> torch.nn.Module:
+    return seqtool.make("encoder/rnn", 3, cell={"type": cell, "hidden_size": 5}, **options)
+
+
+def test_watched_gates_are_those_of_each_step() -> None:
+    built, x, mask = encoder("lstm", bidirectional=True), torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool)
+    before = built(x, mask).memory
+    with watched_gates(built) as said:
+        assert torch.allclose(built(x, mask).memory, before, atol=1e-6)
+    assert set(said) == {f"cells.{i}/{gate}" for i in (0, 1) for gate in ("input", "forget", "output")}
+    for name, first in (("cells.0", x[:, 0]), ("cells.1", x[:, 3])):
+        cell = built.get_submodule(name)
+        for gate, value in cell.gates(first, *cell.start(2, x)).items():
+            assert torch.equal(said[f"{name}/{gate}"][0], value)
+        assert len(said[f"{name}/input"]) == 4
+
+
+def test_cells_are_as_they_were_once_nobody_watches() -> None:
+    built = encoder("gru")
+    with pytest.raises(KeyError), watched_gates(built):
+        raise KeyError
+    for cell in (module for module in built.modules() if isinstance(module, Cell)):
+        assert not {"step", "unroll"} & set(vars(cell))
+
+
+def test_gates_of_cells_inside_cells_are_told_with_their_place() -> None:
+    built = seqtool.make("encoder/rnn", 3, cell={"type": "zoneout", "cell": {"type": "lstm", "hidden_size": 5}})
+    with watched_gates(built) as said:
+        built(torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool))
+    assert {name.rpartition("/")[2] for name in said} == {"input", "forget", "output"}
+    assert all(name.startswith("cells.0.") and len(steps) == 4 for name, steps in said.items())
+
+
+def test_a_run_keeps_gates_only_when_asked(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "plain", overrides=SHORT)
+    assert not (tmp_path / "plain/default/seed0/gates.npz").exists()
+    seqtool.run(small, out=tmp_path / "asked", overrides=[*SHORT, "train.gates=true"])
+    place = tmp_path / "asked/default/seed0"
+    with np.load(place / "gates.npz") as gates, np.load(place / "alignments.npz") as arrays:
+        examples, _, steps, memory = arrays["weights"].shape
+        assert gates["encoder.cells.0/input"].shape == (examples, memory, 8)
+        assert gates["decoder.cell/update"].shape == (examples, steps, 8)
+        assert arrays["memory_mask"].shape == (examples, memory)
+        assert np.allclose(arrays["weights"].sum(3)[:, :, 0], 1, atol=1e-5)
+        assert not arrays["weights"].swapaxes(1, 3)[~arrays["memory_mask"]].any()
+    for run in ("plain", "asked"):
+        assert (tmp_path / run / "weights.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_drawn_is_the_first_example(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run", overrides=[*SHORT, "train.gates=true"])
+    place = RunDirectory.open(tmp_path / "run").seed("default", 0)
+    look, example = read_look("default", place), place.read_predictions()[0]
+    assert look is not None
+    assert (look.source, look.predicted) == (example["source"], example["predicted"])
+    assert look.weights.shape == (len(look.predicted), len(look.source))
+    assert look.gate.shape == (8, 9)
+    assert [look.source[place] for place in look.gold if place >= 0] == example["target"]
+
+
+def test_a_memory_shorter_than_the_source_has_no_symbols_beside_it(small: Path, tmp_path: Path) -> None:
+    pyramid = "model.encoder={type: pyramid, halvings: 1, cell: {type: gru, hidden_size: 8}}"
+    seqtool.run(small, out=tmp_path / "run", overrides=[*SHORT, pyramid])
+    look = read_look("default", RunDirectory.open(tmp_path / "run").seed("default", 0))
+    assert look is not None
+    assert set(look.source) == {""}
+    assert not (look.gold >= 0).any()
+
+
+def test_without_attention_there_is_no_figure(small: Path, tmp_path: Path) -> None:
+    overrides = [*SHORT, "model.decoder={type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}"]
+    seqtool.run(small, out=tmp_path / "run", overrides=overrides)
+    assert not (tmp_path / "run/weights.png").exists()
+
+
+def test_a_quiet_run_says_nothing_but_its_table(small: Path, tmp_path: Path, command: Callable[..., object]) -> None:
+    flags = [word for setting in SHORT for word in ("--set", setting)]
+    done = command("run", small, "--quiet", "--out", tmp_path / "run", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
