@@ -1,4 +1,4 @@
-"""Minimal cells over all steps at once, and the rhythm of the phased LSTM."""
+"""Minimal cells over all steps at once, the rhythm of the phased LSTM, and how every cell starts."""
 
 from functools import partial
 
@@ -10,6 +10,8 @@ from oracle import assert_close, build, randn
 from seqtool import equations as eq
 from seqtool.api import PartError
 from seqtool.equations.vectors import sigmoid
+from seqtool.registry import Registered, default_registry
+from seqtool.testing import example_options
 from seqtool_cells.scan import linear_scan
 
 
@@ -70,3 +72,19 @@ def test_time_gate_by_hand() -> None:
 def test_a_rhythm_that_cannot_be(options: dict[str, float]) -> None:
     with pytest.raises(PartError):
         build("cell", "phased_lstm", 3, hidden_size=5, **options)
+
+
+@pytest.mark.parametrize("part", default_registry().parts("cell"), ids=lambda part: part.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_through_blanks_are_finite_from_the_start(part: Registered, seed: int) -> None:
+    """Zero vectors are what the alignment task is full of; a new cell, its biases as they start, must get past them."""
+    torch.manual_seed(seed)
+    cls = part.load()
+    cell = cls(4, **example_options(cls))
+    x = torch.zeros(2, 100, 4)
+    x[:, -1, 1] = 1
+    outputs, _ = cell.unroll(x, torch.ones(2, 100, dtype=torch.bool), *cell.start(2, x))
+    outputs[:, -1].square().sum().backward()
+    gradients = [parameter.grad for parameter in cell.parameters() if parameter.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)

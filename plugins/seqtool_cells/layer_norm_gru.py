@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors
-from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.initialization import Initialization, add_recurrent_parameters, leave_zero
 
 
 class LayerNormGRU(Cell):
@@ -22,6 +22,9 @@ class LayerNormGRU(Cell):
     When to use: as `layer_norm_lstm`, for those who take the gru rather than the lstm: one state, fewer weights.
     Training is a loop over steps, slower than the gru's kernel.
 
+    The bias of n does not start at zero: it would leave the state of a source that begins with blanks at exactly zero,
+    where the slope of LN is 316.
+
     The state is (h,). Rows of the stacked weights are the gates r, z, n; bias_ih and bias_hh are those of LN.
 
     Args:
@@ -35,6 +38,8 @@ class LayerNormGRU(Cell):
         self.output_size = hidden_size
         self.state_sizes = (hidden_size,)
         add_recurrent_parameters(self, input_size, hidden_size, 3, initialization)
+        if initialization != "uniform":
+            leave_zero(self.bias_ih.data[2 * hidden_size :], hidden_size)
         self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(3 * hidden_size)) for _ in range(2))
 
     def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:

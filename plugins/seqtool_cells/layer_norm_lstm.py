@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors
-from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.initialization import Initialization, add_recurrent_parameters, leave_zero
 
 
 class LayerNormLSTM(Cell):
@@ -22,6 +22,9 @@ class LayerNormLSTM(Cell):
     When to use: long sequences, or learning rates at which the lstm's gates saturate. Each step of each row is
     normalised by itself, so neither the batch nor padding changes it. No kernel of torch's does this: training is a
     slower loop.
+
+    The bias of g does not start at zero: it would leave the state of a source that begins with blanks at exactly zero,
+    where the slope of LN is 316.
 
     The state is (h, c). Rows of the stacked weights are the gates i, f, g, o; bias_ih and bias_hh are those of LN.
 
@@ -46,6 +49,7 @@ class LayerNormLSTM(Cell):
         add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
         if initialization != "uniform":
             self.bias_ih.data[hidden_size : 2 * hidden_size] = forget_bias
+            leave_zero(self.bias_ih.data[2 * hidden_size : 3 * hidden_size], hidden_size)
         self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(4 * hidden_size)) for _ in range(2))
         self.norm = nn.LayerNorm(hidden_size)
 
