@@ -1,5 +1,6 @@
-"""One page a part, from its docstring, its constructor and its worked example: `python -m docs.generate`.
+"""Pages from the code itself, one a part and one of the contracts: `python -m docs.generate`.
 
+A part's page comes from its docstring, its constructor and its worked example; the contracts' from the suite's rules.
 Pages are committed; `tests/test_docs.py` fails when one is missing or stale.
 """
 
@@ -9,10 +10,35 @@ from pathlib import Path
 from seqtool.explain import Explanation, example_lines, explain
 from seqtool.kinds import KINDS
 from seqtool.registry import Registered, discover
+from seqtool.testing import CONTRACTS
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "parts"
-NOTE = "<!-- written by `python -m docs.generate` from the part's docstring: change that, not this -->"
+CONTRACTS_PAGE = ROOT / "docs" / "contracts.md"
+NOTE = "<!-- written by `python -m docs.generate` from docstrings: change those, not this -->"
+SHARED = 5
+"""A rule that more kinds than this are asked stands at the top."""
+INTRODUCTION = """`seqtool.testing` holds a part against the contract of its kind. Our own parts pass it, alone and
+in pairs, and so may yours:
+
+```python
+from seqtool.testing import check_scorer
+from my_scorers.bilinear import Bilinear
+
+
+def test_bilinear():
+    check_scorer(lambda query_size, memory_size: Bilinear(query_size, memory_size, temperature=0.5))
+```
+
+There is a `check_<kind>` for each kind; `check(kind, build, rules=["padding"])` asks for some rules only. A part that
+does not keep its contract raises a `ContractViolation`, which says what is wrong in words:
+
+```text
+scorer additive: row 2's scores change when padding grows from 3 to 7: 0.31 and 0.29
+```
+
+`example_options(cls)` finds values for the options that a part requires and fills its slots with `STAND_INS`, small
+parts of this package, so that a whole registry can be tested by a loop."""
 
 
 def shipped() -> list[Registered]:
@@ -29,7 +55,11 @@ def shipped() -> list[Registered]:
 def pages() -> dict[Path, str]:
     """Every page and what it holds."""
     parts = shipped()
-    return {FOLDER / "README.md": index(parts)} | {path_of(part): page(part, explain(part)) for part in parts}
+    return {
+        FOLDER / "README.md": index(parts),
+        CONTRACTS_PAGE: contracts(),
+        **{path_of(part): page(part, explain(part)) for part in parts},
+    }
 
 
 def path_of(part: Registered) -> Path:
@@ -44,6 +74,25 @@ def index(parts: list[Registered]) -> str:
         rows = [(f"[{p.name}]({p.kind}/{p.name}.md)", p.summary) for p in parts if p.kind == kind.name]
         blocks += [f"## {kind.name}: {kind.summary}", table(("part", "what it is"), rows)]
     return "\n\n".join(blocks) + "\n"
+
+
+def contracts() -> str:
+    """What the contract suite asks of each kind; what it asks of nearly all stands once, at the top."""
+    rules = {kind: contract.rules() for kind, contract in CONTRACTS.items()}
+    every = list(rules["cell"].items())
+    shared = [(name, text) for name, text in every if sum(name in asked for asked in rules.values()) > SHARED]
+    blocks = [NOTE, "# What the contract suite asks", INTRODUCTION]
+    blocks += ["## Of every kind that it can be asked of", table(("rule", "what it says"), rows(shared))]
+    for kind, asked in rules.items():
+        own = [(name, text) for name, text in asked.items() if (name, text) not in shared]
+        blocks += [f"## {kind}", paragraphs((CONTRACTS[kind].__doc__ or "").split("\n\n")[0])]
+        blocks += [table(("rule", "what it says"), rows(own))] if own else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def rows(rules: list[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Rules as lines of a table."""
+    return [(f"`{name}`", text.replace("|", "\\|")) for name, text in rules]
 
 
 def page(part: Registered, explanation: Explanation) -> str:

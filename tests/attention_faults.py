@@ -34,6 +34,20 @@ class CosineOfNothing(Cosine):
         return (memory / memory.norm(dim=-1, keepdim=True),), ()
 
 
+class AnyOption(FeedForward):
+    def __init__(self, query_size: int, memory_size: int, **options: object) -> None:
+        super().__init__(query_size, memory_size)
+
+
+class QuotientOfProducts(Monotonic):
+    """The closed form with a product in the denominator: exact on short sources."""
+
+    def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
+        chance, other = self.chances(energies + self.bias)
+        passed = moved(other).masked_fill(torch.arange(other.shape[1]) == 0, 1).cumprod(1)
+        return chance * passed * (before / passed).cumsum(1)
+
+
 class UniformOverPadding(LocationAware):
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
         fixed, _ = super().start(memory, mask)

@@ -50,6 +50,11 @@ def test_no_part_is_left_out() -> None:
     assert {name for name, _ in NORMALIZERS} == kinds["normalizer"]
 
 
+@pytest.mark.parametrize(("kind", "cases"), [("scorer", SCORERS), ("normalizer", NORMALIZERS)])
+def test_every_part_has_its_equation_here(kind: str, cases: list[tuple[Any, ...]]) -> None:
+    assert {part.name for part in default_registry().parts(kind)} == {case[0] for case in cases}
+
+
 @pytest.mark.parametrize(("name", "options", "memory_size"), SCORERS)
 def test_scorer(name: str, options: dict[str, Any], memory_size: int) -> None:
     check_scorer_equation(name, build("scorer", name, QUERY, memory_size, **options), memory_size)

@@ -16,6 +16,8 @@ from seqtool.testing import ContractViolation, check
 from seqtool_attention.monotonic import Monotonic
 
 CONTRACT: dict[str, tuple[str, Callable[..., Any], str]] = {
+    "any option at all": ("scorer", faults.AnyOption, r"takes \*args or \*\*kwargs"),
+    "a quotient of products": ("normalizer", faults.QuotientOfProducts, r"not finite with 200 positions"),
     "cosine of nothing": ("scorer", faults.CosineOfNothing, r"not finite"),
     "uniform over padding": ("scorer", faults.UniformOverPadding, r"row 0's scores change when padding grows"),
     "aware in parallel": ("scorer", faults.AwareInParallel, r"one by one|yet parallel is True"),

@@ -32,6 +32,12 @@ def test_cell(name: str) -> None:
     assert_close(after[-1][3], last[-1])
 
 
+def test_every_cell_has_its_equation_here() -> None:
+    """Those that wrap others are held to theirs in test_cell_wrappers.py."""
+    wrappers = {"stack", "variational_dropout", "zoneout"}
+    assert {part.name for part in default_registry().parts("cell")} == set(ALL_CELLS) | wrappers
+
+
 def test_relu_cell() -> None:
     cell = build("cell", "rnn", 3, hidden_size=5, nonlinearity="relu")
     x, h = randn(2, 3), randn(2, 5)

@@ -40,8 +40,7 @@ MAY_IMPORT = {
     "rundir": BASE,
     "provenance": BASE | {"recipe"},
     "build": BASE | {"recipe", "nn", "parts"},
-    "training": BASE | {"recipe", "nn", "parts", "build", "rundir", "inference"},
-    "inference": BASE | {"recipe", "nn", "parts", "build", "rundir"},
+    "training": BASE | {"recipe", "nn", "parts", "build", "rundir"},
     "analysis": BASE | {"rundir"},
     "api": BASE | {"nn", "parts"},
 }

@@ -31,7 +31,8 @@ class Linear(Decay):
     """Up over the first steps, then down along a line.
 
     Equation:
-        factor = 1 - (1 - end) done
+        factor = min(1, n / warmup_steps) (1 - (1 - end) done),  n = step + 1
+        done = (step - warmup_steps) / (steps - warmup_steps), cut to 0 .. 1
 
     Source: Devlin et al. 2019, arXiv 1810.04805, A.2.
 
@@ -56,7 +57,8 @@ class Cosine(Decay):
     """Up over the first steps, then down along half a cosine.
 
     Equation:
-        factor = end + (1 - end) (1 + cos(pi done)) / 2
+        factor = min(1, n / warmup_steps) (end + (1 - end) (1 + cos(pi done)) / 2),  n = step + 1
+        done = (step - warmup_steps) / (steps - warmup_steps), cut to 0 .. 1
 
     Source: Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, without restarts.
 

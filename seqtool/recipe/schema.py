@@ -53,10 +53,8 @@ class Option:
 
 @dataclass(frozen=True)
 class Schema:
-    """What a class takes: sizes from its builder, options from the recipe."""
+    """What a class takes from the recipe."""
 
-    cls: type
-    sizes: tuple[str, ...]
     options: dict[str, Option]
 
 
@@ -77,7 +75,7 @@ def schema_of(cls: type) -> Schema:
         if slot is not None and not (default is None or isinstance(default, Named | _Missing)):
             raise PartError(f"the default of its slot {parameter.name!r} must be None or named(...), not {default!r}")
         options[parameter.name] = Option(parameter.name, parameter.annotation, default, slot)
-    return Schema(cls, tuple(size.name for size in constructor.sizes), options)
+    return Schema(options)
 
 
 def _slot(name: str, annotation: Any) -> Slot | None:

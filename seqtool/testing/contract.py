@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PartError
+from seqtool.kinds import KINDS
+from seqtool.signature import read_constructor
 from seqtool.testing.compare import Outputs, difference, snapshot
 
 Method = TypeVar("Method", bound=Callable[..., None])
@@ -126,6 +128,17 @@ class Contract:
     def exercise(self, part: Any) -> Outputs:
         """Use the part once, in the way that training or validation would; equal at every call."""
         raise NotImplementedError
+
+    @rule
+    def options_are_its_constructors(self) -> None:
+        """Its constructor takes the sizes of its kind by position and names every option, with its type, by keyword."""
+        cls = type(self.part())
+        try:
+            constructor = read_constructor(cls)
+        except PartError as error:
+            self.fail(str(error))
+        count = len(KINDS[self.kind].sizes) if self.kind in KINDS else len(self.sizes)
+        self.expect(constructor.takes(count), f"its constructor cannot be called with {count} sizes alone")
 
     @rule
     def repeatable(self) -> None:

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 from torch.autograd.gradcheck import GradcheckError, gradcheck
 from torch.func import functional_call
 
+from seqtool.errors import SeqtoolError
 from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
 from seqtool.testing.module import ModuleContract
 
+LONG_SOURCE, LONG_TARGET = 200, 30
 Run = Callable[[Any, Outputs], Outputs]
 
 
@@ -54,6 +56,20 @@ class GradientContract(ModuleContract):
             if inputs[name].is_floating_point():
                 at_padding = found[f"gradients of {name}"].movedim(axis, 1)[~inputs["mask"]]
                 self.expect(not at_padding.any(), f"{name} gets a gradient at padding")
+
+    @rule
+    def long_inputs(self) -> None:
+        """Long inputs give finite outputs and gradients in a part that is new, in float32, or are refused in words."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            part = self._build().eval()
+        try:
+            outputs = self.with_gradients(
+                part, self.draw(part, source_length=LONG_SOURCE, steps=LONG_TARGET, dtype=torch.float32), self.run
+            )
+        except SeqtoolError:
+            return
+        self.expect_finite(outputs, f"with {LONG_SOURCE} positions and {LONG_TARGET} steps")
 
     @rule
     def no_real_position(self) -> None:

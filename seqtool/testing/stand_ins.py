@@ -170,6 +170,9 @@ class StandInLoss(Loss):
 
     needs_weights = True
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """See `Loss.forward`."""
         if weights is None:

@@ -167,11 +167,10 @@ def test_a_part_whose_constructor_no_recipe_could_serve_is_refused_by_name(
     assert name in str(problem) or name == "russian"
 
 
-def test_sizes_are_the_positional_parameters() -> None:
+def test_options_are_the_keyword_only_parameters() -> None:
     from seqtool.nn.attention import Attention
 
     schema = schema_of(Attention)
-    assert schema.sizes == ("query_size", "memory_size")
     assert list(schema.options) == ["scorer", "normalizer", "heads"]
     assert [option.required for option in schema.options.values()] == [True, False, False]
 

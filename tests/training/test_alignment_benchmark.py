@@ -28,8 +28,9 @@ def test_after_1000_steps(tmp_path: Path, recipe: str, most: float, low: float, 
     assert (tmp_path / "run/losses.png").stat().st_size > 10_000
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(0, marks=pytest.mark.slow), *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2))]
+)
 def test_additive_attention_solves_it_within_4000_steps(tmp_path: Path, seed: int) -> None:
     result = seqtool.run("align_60_20_additive", out=tmp_path / "run", seeds=[seed], device="cpu")
     figures = result["variants"]["default"]["seeds"][str(seed)]
