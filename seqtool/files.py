@@ -1,13 +1,21 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and held by one process at a time."""
 
 import contextlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 from seqtool.errors import SeqtoolError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows has none; there nothing stops two processes from training one run
+    fcntl = None
 
 TEMPORARY = ".tmp"
 
@@ -69,3 +77,21 @@ def telling(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SeqtoolError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def held(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a file for this process alone; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        SeqtoolError: another process holds it; `refusal` is what is said.
+    """
+    with open(path, "r+") as file:
+        if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise SeqtoolError(refusal) from error
+            except OSError as error:  # some network file systems have no locks
+                warnings.warn(f"{path} cannot be locked ({error}): use it from one process at a time", stacklevel=3)
+        yield

@@ -22,21 +22,13 @@ import os
 import secrets
 import shutil
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from seqtool.errors import SeqtoolError
-from seqtool.files import TEMPORARY, read_json, sweep, telling, write_atomic, write_json
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows has none; there nothing stops two processes from training one run
-    fcntl = None
+from seqtool.files import TEMPORARY, held, read_json, sweep, telling, write_atomic, write_json
 
 FORMAT = 1
 
@@ -211,14 +203,7 @@ class RunDirectory:
         Raises:
             SeqtoolError: another process trains it.
         """
-        with open(self.path / "run.json", "r+") as file:
-            if fcntl:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise SeqtoolError(f"another process is training {self.path}") from error
-                except OSError as error:  # some network file systems have no locks
-                    warnings.warn(f"{self.path} cannot be locked ({error}): train it once at a time", stacklevel=3)
+        with held(self.path / "run.json", f"another process is training {self.path}"):
             sweep(self.path)
             yield
 
