@@ -26,7 +26,8 @@ class Hypotheses(NamedTuple):
     """K hypotheses for each of B sources, best first.
 
     `ids [B, K, T]`, the end symbol included, 0 at padding; `mask [B, K, T]`; `scores [B, K]`, the sum of
-    log-probabilities; `weights [B, K, N, T, S]`, or None for a model without attention.
+    log-probabilities, minus infinity where there are fewer hypotheses than asked for; `weights [B, K, N, T, S]`, or
+    None for a model without attention.
     """
 
     ids: Tensor
@@ -36,9 +37,18 @@ class Hypotheses(NamedTuple):
 
 
 class Search:
-    """Takes `(*, ...)`."""
+    """Takes `(*, ...)`.
+
+    Attributes:
+        draws: whether symbols are drawn, so that a source may give something else in another batch.
+    """
 
     kind = "search"
+    draws: bool = False
+
+    def rank(self, scores: Tensor, lengths: Tensor) -> Tensor:
+        """What hypotheses are sorted by, the best first: of their scores and lengths, both `[B, K]`."""
+        return scores
 
     def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
         """`source [B, S]` -> hypotheses of at most `max_length` symbols; exactly that many where no end symbol is."""

@@ -1,0 +1,165 @@
+"""Beam search and sampling: against every hypothesis that there is, against greedy, and by counts."""
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import seqtool
+from seqtool.errors import RecipeError
+from seqtool.nn.model import Seq2Seq
+from seqtool.parts.search import Hypotheses
+from seqtool.parts.vocabulary import Vocabulary
+from seqtool.testing.search import CLOSED, OPEN, SearchContract
+
+LENGTH = 4
+
+
+def model_of(vocabulary: Vocabulary) -> tuple[Seq2Seq, Tensor, Tensor]:
+    contract = SearchContract(lambda: None)
+    return contract.model(vocabulary), *contract.source()
+
+
+def every_hypothesis(model: Seq2Seq, source: Tensor, mask: Tensor, penalty: float) -> list[tuple[float, list[int]]]:
+    """All sequences of up to `LENGTH` symbols that end or are full, by rank, found by feeding each to the model."""
+    vocabulary = model.target_vocabulary
+    found = []
+    for length in range(1, LENGTH + 1):
+        for words in itertools.product(range(vocabulary.num_outputs), repeat=length):
+            ends = vocabulary.end in words
+            if (ends and words.index(vocabulary.end) < length - 1) or (not ends and length < LENGTH):
+                continue
+            fixed, state = model.start(source, mask)
+            score, last = 0.0, torch.tensor([vocabulary.start])
+            for word in words:
+                logits, _, state = model.step(last, fixed, state)
+                score += float(logits.log_softmax(-1)[0, word])
+                last = torch.tensor([word])
+            found.append((score / ((5 + length) / 6) ** penalty, list(words)))
+    return sorted(found, reverse=True)
+
+
+def written(found: Hypotheses, row: int) -> list[list[int]]:
+    return [ids[real].tolist() for ids, real in zip(found.ids[row], found.mask[row], strict=True)]
+
+
+@pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
+def test_a_beam_that_is_wide_enough_finds_the_best_of_all(vocabulary: Vocabulary, penalty: float) -> None:
+    model, source, mask = model_of(vocabulary)
+    beam = seqtool.make("search/beam", size=3**LENGTH, length_penalty=penalty, best=5)
+    found = beam.search(model, source, mask, LENGTH)
+    for row in range(len(source)):
+        wanted = every_hypothesis(model, source[row : row + 1], mask[row : row + 1], penalty)[:5]
+        assert written(found, row) == [words for _, words in wanted]
+        ranks = beam.rank(found.scores, found.mask.sum(2))[row]
+        assert ranks.tolist() == pytest.approx([rank for rank, _ in wanted], abs=1e-6)
+
+
+def narrow_beam(
+    model: Seq2Seq, source: Tensor, mask: Tensor, size: int, penalty: float, best: int
+) -> list[tuple[float, list[int]]]:
+    """Beam search of one source by lists, without any early stop."""
+    vocabulary = model.target_vocabulary
+    fixed, state = model.start(source, mask)
+    live: list[tuple[float, list[int], Any]] = [(0.0, [], state)]
+    done: list[tuple[float, list[int]]] = []
+    for length in range(1, LENGTH + 1):
+        ways = []
+        for score, words, before in live:
+            last = torch.tensor([words[-1] if words else vocabulary.start])
+            logits, _, after = model.step(last, fixed, before)
+            log_p = logits.log_softmax(-1)[0].tolist()
+            ways += [(score + p, [*words, word], after) for word, p in enumerate(log_p)]
+        ways = sorted(ways, key=lambda way: -way[0])[: size - len(done)]
+        live = []
+        for score, words, after in ways:
+            if words[-1] == vocabulary.end or length == LENGTH:
+                done.append((score / ((5 + length) / 6) ** penalty, words))
+            else:
+                live.append((score, words, after))
+    return sorted(done, reverse=True)[:best]
+
+
+@pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
+@pytest.mark.parametrize(("size", "best"), [(2, 1), (2, 2), (3, 1), (5, 3)])
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_stopping_early_changes_nothing(vocabulary: Vocabulary, size: int, best: int, penalty: float) -> None:
+    model, source, mask = model_of(vocabulary)
+    beam = seqtool.make("search/beam", size=size, best=best, length_penalty=penalty)
+    found = beam.search(model, source, mask, LENGTH)
+    for row in range(len(source)):
+        wanted = narrow_beam(model, source[row : row + 1], mask[row : row + 1], size, penalty, best)
+        assert written(found, row) == [words for _, words in wanted]
+
+
+@pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_a_beam_of_one_is_greedy(vocabulary: Vocabulary, penalty: float) -> None:
+    model, source, mask = model_of(vocabulary)
+    greedy = seqtool.make("search/greedy").search(model, source, mask, 9)
+    beam = seqtool.make("search/beam", size=1, length_penalty=penalty).search(model, source, mask, 9)
+    assert torch.equal(beam.ids, greedy.ids)
+    assert torch.equal(beam.mask, greedy.mask)
+    torch.testing.assert_close(beam.scores, greedy.scores)
+    torch.testing.assert_close(beam.weights, greedy.weights)
+
+
+def test_more_hypotheses_than_there_are() -> None:
+    model, source, mask = model_of(CLOSED)
+    found = seqtool.make("search/beam", size=6, best=5).search(model, source, mask, 1)
+    assert found.scores.isfinite().sum(1).tolist() == [3] * len(source)
+    assert not found.mask[:, 3:].any()
+
+
+def test_a_beam_cannot_give_more_than_it_holds() -> None:
+    with pytest.raises(RecipeError, match="a beam of 2 holds no 3 hypotheses"):
+        seqtool.make("search/beam", size=2, best=3)
+
+
+def drawn(**options: Any) -> dict[tuple[int, ...], int]:
+    """How often each first symbol is drawn for the first source, in 4,000 samples."""
+    model, source, mask = model_of(OPEN)
+    found = seqtool.make("search/sample", samples=4000, **options).search(model, source[:1], mask[:1], 1)
+    counts = found.ids[0, :, 0].bincount(minlength=3).tolist()
+    return dict(zip(range(3), counts, strict=True))
+
+
+def first_symbol(temperature: float = 1.0) -> list[float]:
+    model, source, mask = model_of(OPEN)
+    fixed, state = model.start(source[:1], mask[:1])
+    logits = model.step(torch.tensor([OPEN.start]), fixed, state)[0][0].tolist()
+    total = sum(math.exp(x / temperature) for x in logits)
+    return [math.exp(x / temperature) / total for x in logits]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_symbols_are_drawn_as_often_as_they_are_probable(temperature: float) -> None:
+    wanted = first_symbol(temperature)
+    for symbol, count in drawn(temperature=temperature).items():
+        spread = math.sqrt(4000 * wanted[symbol] * (1 - wanted[symbol]))
+        assert abs(count - 4000 * wanted[symbol]) < 4 * spread + 1
+
+
+def test_only_what_is_kept_is_drawn() -> None:
+    p = first_symbol()
+    order = sorted(range(3), key=lambda symbol: -p[symbol])
+    counts = drawn(top_k=2)
+    assert counts[order[2]] == 0
+    share = p[order[0]] / (p[order[0]] + p[order[1]])
+    assert counts[order[0]] / 4000 == pytest.approx(share, abs=0.03)
+    assert drawn(top_k=1)[order[0]] == 4000
+    assert drawn(top_p=p[order[0]] * 0.9)[order[0]] == 4000
+    assert drawn(top_p=p[order[0]] + 0.5 * p[order[1]])[order[2]] == 0
+
+
+def test_a_seed_is_a_sample() -> None:
+    model, source, mask = model_of(CLOSED)
+    first, again, other = (
+        seqtool.make("search/sample", seed=seed).search(model, source, mask, 9).ids for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert first.shape != other.shape or not torch.equal(first, other)
