@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from seqtool.nn.attention import Attention
     from seqtool.options import (
         Count,
+        Depth,
         Factory,
         MinLen,
         NonNegative,
@@ -42,7 +43,7 @@ _HOME = {
     "seqtool.hookspecs": ("API_VERSION", "hookimpl"),
     "seqtool.nn.attention": ("Attention",),
     "seqtool.options": (
-        "Count", "Factory", "MinLen", "NonNegative", "Positive", "Probability", "Size", "named",
+        "Count", "Depth", "Factory", "MinLen", "NonNegative", "Positive", "Probability", "Size", "named",
     ),
     "seqtool.parts.batch": ("Batch",),
     "seqtool.parts.bridge": ("Bridge", "BridgeType"),

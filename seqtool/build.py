@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError, nearest_name
+from seqtool.kinds import KINDS
 from seqtool.nn.attention import Attention
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding
 from seqtool.nn.model import Seq2Seq
@@ -21,6 +23,9 @@ from seqtool.parts.task import Task
 from seqtool.randomness import derive
 from seqtool.recipe import Recipe, Reference, Variant, reference
 from seqtool.registry import Registry, default_registry
+
+TRIED = 20_000_000
+"""Models of up to so many parameters are tried when a recipe is checked; larger ones would take too long to build."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,28 @@ def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: An
         options: the part's own options, checked as a recipe's are.
 
     Raises:
-        MisuseError: a spec of another form. PluginError: no such part. RecipeError: options or sizes do not fit.
+        MisuseError: a spec of another form, or sizes that are none. PluginError: no such part.
+        RecipeError: options or sizes do not fit.
     """
     registry = registry or default_registry()
     kind, slash, name = spec.partition("/")
     if kind == "attention" and not slash:
+        _check_sizes(spec, ("query_size", "memory_size"), sizes)
         return reference(Attention, options, registry)(*sizes)
     if not name:
         raise MisuseError(f"make() takes 'kind/name', such as 'scorer/additive', or 'attention'; got {spec!r}")
-    return reference(kind, {"type": name, **options}, registry)(*sizes)
+    part = reference(kind, {"type": name, **options}, registry)
+    _check_sizes(spec, KINDS[kind].sizes, sizes)
+    return part(*sizes)
+
+
+def _check_sizes(spec: str, names: tuple[str, ...], sizes: tuple[Any, ...]) -> None:
+    """A recipe's sizes are always right; those that somebody types may not be."""
+    if len(sizes) != len(names):
+        raise MisuseError(f"{spec} takes {len(names)} sizes, {', '.join(names) or 'none'}; got {len(sizes)}")
+    for name, size in zip(names, sizes, strict=True):
+        if name.endswith("_size") and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+            raise MisuseError(f"{spec} takes a whole number from 1 on as {name}; got {size!r}")
 
 
 def assemble(variant: Variant, seed: int) -> Assembly:
@@ -92,10 +110,24 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
             encoder.final_sizes,
             task.target_vocabulary.num_outputs,
         )
+        _check_copy_map(variant, task)
         try:
             return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary, task.copy_map)
         except PartError as error:
             raise _problem(variant, ("model", "decoder"), str(error), error.allowed) from error
+
+
+def _check_copy_map(variant: Variant, task: Task) -> None:
+    copied, wanted = task.copy_map, len(task.source_vocabulary)
+    if copied is None:
+        return
+    if len(copied) != wanted:
+        message = f"the task's copy_map has {len(copied)} entries, and its source has {wanted} symbols"
+        raise _problem(variant, ("task",), message)
+    strange = [i for i in copied if not -1 <= i < task.target_vocabulary.num_outputs]
+    if strange:
+        message = f"the task's copy_map leads to {strange[0]}, which no target symbol has that may be predicted"
+        raise _problem(variant, ("task",), message)
 
 
 def build_schedule(variant: Variant) -> Schedule | None:
@@ -125,7 +157,7 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 
 def check(recipe: Recipe) -> None:
-    """Find what a recipe cannot do before any memory is taken: every variant is built on the meta device.
+    """Find what a recipe cannot do: every variant is built on the meta device, then tried on two examples.
 
     Raises:
         RecipeError: all problems of all variants.
@@ -153,6 +185,8 @@ def _check_variant(variant: Variant) -> None:
         )
     if not count_parameters(assembly.model):
         raise _problem(variant, ("model",), "this model has nothing to train")
+    if count_parameters(assembly.model) <= TRIED:
+        _try(variant)
     optimizer = build_optimizer(variant, torch.nn.Linear(1, 1))
     build_schedule(variant)
     build_feeding(variant)
@@ -173,6 +207,18 @@ def _check_variant(variant: Variant) -> None:
     if train.tensorboard and not importlib.util.find_spec("tensorboard"):
         message = "TensorBoard is not installed: pip install 'seqtool[tensorboard]'"
         raise _problem(variant, ("train", "tensorboard"), message)
+
+
+def _try(variant: Variant) -> None:
+    """Two validation examples through the model and the loss: lengths that a part refuses are found here."""
+    assembly = assemble(variant, seed=0)
+    batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assembly.loss(*assembly.model.eval()(batch), batch)
+    except PartError as error:
+        raise _problem(variant, ("model",), str(error), error.allowed) from error
 
 
 def _problem(

@@ -12,7 +12,7 @@ import torch
 from seqtool.analysis.losses import draw_losses
 from seqtool.analysis.weights import draw_weights
 from seqtool.build import assemble, check, count_parameters
-from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
 from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
@@ -68,6 +68,10 @@ def plan(
 ) -> Plan:
     """Check what `run` with the same arguments would do, and do nothing. Arguments and errors: see `run`."""
     registry = registry or default_registry()
+    if isinstance(overrides, str) or isinstance(variants, str):
+        raise MisuseError("overrides and variants are lists of strings, such as ['train.steps=200']")
+    if any(not isinstance(seed, int) or seed < 0 for seed in seeds):
+        raise MisuseError(f"seeds are whole numbers from 0 on; got {list(seeds)}")
     loaded, directory = None, None
     if resume is not None:
         if out is not None or overrides:
@@ -205,15 +209,19 @@ def _train_all(planned: Plan, directory: RunDirectory | None, stop: StopSignal, 
             place = directory.seed(name, seed) if directory else None
             if resuming and place and place.finished:
                 continue
-            fit_seed(
-                variant,
-                seed,
-                place if writes else None,
-                stop,
-                resume=place.last if resuming and place and place.last.exists() else None,
-                device=planned.device,
-                show_bar=show_bar and writes,
-            )
+            try:
+                fit_seed(
+                    variant,
+                    seed,
+                    place if writes else None,
+                    stop,
+                    resume=place.last if resuming and place and place.last.exists() else None,
+                    device=planned.device,
+                    show_bar=show_bar and writes,
+                )
+            except PartError as error:
+                allowed = f"\n    allowed: {error.allowed}" if error.allowed else ""
+                raise SeqtoolError(f"{name}, seed {seed}: {error}{allowed}") from error
 
 
 def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]:

@@ -15,12 +15,14 @@ from seqtool.errors import PartError
 Part_co = TypeVar("Part_co", covariant=True)
 
 Size = Annotated[int, Ge(1), Le(1_000_000)]
+Depth = Annotated[int, Ge(1), Le(100)]
 Count = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Probability = Annotated[float, Interval(ge=0, le=1)]
 __all__ = [
     "Count",
+    "Depth",
     "Factory",
     "MinLen",
     "Named",

@@ -51,6 +51,15 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple
         ("model.decoder.attention.heads=3", "model.decoder.attention.heads", "3 heads cannot share"),
         ("model.decoder={type: plain, bridge: zero, cell: rnn}", "model.decoder", "hidden_size"),
         ("model.decoder.attention=null", "model.decoder", "never sees the source"),
+        ("model.decoder.attention.scorer={type: dense, max_length: 4}", "allowed: max_length", "6 positions is longer"),
+        (
+            "model={encoder: {type: pyramid, cell: {type: gru, hidden_size: 4}}, decoder: {type: pointer, "
+            "cell: {type: gru, hidden_size: 8}, attention: {scorer: dot}}}",
+            "model",
+            "a memory as long as the source",
+        ),
+        ("model.encoder={type: pyramid, halvings: 200, cell: {type: gru, hidden_size: 4}}", "halvings", "100"),
+        ("train.schedule={type: exponential, gamma: 1e300}", "gamma", "1"),
         ("model.decoder.cell={type: gru, hidden_size: 900000}", "model.decoder.attention.scorer", "equal sizes"),
     ],
 )
@@ -168,8 +177,17 @@ def test_variants_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None
     assert "did you mean 'attentive'" in told
 
 
-def test_a_loss_that_is_not_finite_is_told(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    changes = ["train.optimizer={type: sgd, lr: 1e38}", "train.steps=40", "train.log_every=1"]
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["train.optimizer={type: sgd, lr: 1e38}", "train.steps=40", "train.log_every=1"],
+        ["train.optimizer={type: adam, lr: 1e38}", "train.steps=1"],  # only the validation sees the last update
+        ["train.optimizer={type: adam, lr: 1e38}", "train.validate_every=1", "train.early_stopping={patience: 1}"],
+    ],
+)
+def test_a_loss_that_is_not_finite_is_told(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: list[str]
+) -> None:
     flags = [word for change in changes for word in ("--set", change)]
     code, told = refused(capsys, "run", recipe, "--out", tmp_path / "out", "--quiet", *flags)
     assert code == 1

@@ -12,6 +12,7 @@ from oracle import LENGTHS, SOURCE, State, assert_close, build, mask, randn
 from seqtool import equations as eq
 from seqtool.api import PartError
 from seqtool.equations.vectors import Vector
+from seqtool.parts.types import Encoded
 from seqtool.testing import STAND_INS
 
 
@@ -100,7 +101,7 @@ def test_wrappers_that_do_nothing_are_the_cell(wrapper: str, training: bool) -> 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", ["lstm", "phased_lstm"])
-def test_zoneout_of_one_freezes_all_but_counters(name: str, training: bool) -> None:
+def test_zoneout_of_one_freezes_all_but_what_is_derived(name: str, training: bool) -> None:
     cell = build("cell", "zoneout", 3, cell=slot(name, hidden_size=5), output=1.0, state=1.0).train(training)
     start = state_of(cell)
     outputs, after = cell.unroll(randn(BATCH, SOURCE, 3), mask(), (), start)
@@ -158,7 +159,8 @@ def test_stack(residual: bool, input_size: int, name: str) -> None:
     x, state = randn(BATCH, SOURCE, input_size), state_of(cell)
     outputs, after = cell.unroll(x, mask(), (), state)
     width = len(cell.cells[0].state_sizes)
-    assert cell.counters == tuple(residual + width * layer + 2 for layer in range(3) if name == "phased_lstm")
+    counts = tuple(residual + width * layer + 2 for layer in range(3) if name == "phased_lstm")
+    assert cell.derived == ((0,) if residual else ()) + counts
     for row, length in enumerate(LENGTHS):
         parts = [part[row].tolist() for part in state[residual:]]
         plain = [tuple(parts[width * layer : width * (layer + 1)]) for layer in range(3)]
@@ -190,3 +192,37 @@ def test_residual_where_nothing_can_be_added_is_refused() -> None:
         build("cell", "stack", 3, cell=slot("gru", hidden_size=5), layers=1, residual=True)
     with pytest.raises(PartError, match="nothing can be added"):
         build("encoder", "rnn", 3, cell=slot("gru", hidden_size=5), residual=True)
+
+
+@pytest.mark.parametrize("bridge", ["copy", "linear"])
+def test_a_bridge_leaves_a_count_of_steps_alone(bridge: str) -> None:
+    cell = slot("phased_lstm", hidden_size=5)
+    encoder = build("encoder", "rnn", 3, cell=cell)
+    sizes = (3, 5, encoder.final_sizes, 7)
+    decoder = build("decoder", "plain", *sizes, cell=cell, bridge=bridge, readout=STAND_INS["readout"])
+    encoded = encoder(randn(BATCH, SOURCE, 3), mask())
+    assert encoder.final_sizes == (5, 5)
+    _, (h, c, count) = decoder.start(encoded)
+    assert not count.any()
+    assert h.any()
+    assert c.any()
+    if bridge == "copy":
+        assert torch.equal(h, encoded.final[0])
+
+
+def test_nothing_is_written_to_the_output_of_a_residual_stack_that_nobody_reads() -> None:
+    cell = partial(slot("stack"), cell=slot("gru", hidden_size=5), residual=True)
+    decoder = build("decoder", "plain", 3, 4, (6,), 7, cell=cell, bridge="linear", readout=STAND_INS["readout"])
+    assert len(decoder.bridge.maps) == 2
+    encoded = Encoded(randn(BATCH, SOURCE, 4), mask(), (randn(BATCH, 6),))
+    features, _, _ = decoder.unroll(randn(BATCH, 2, 3), *decoder.start(encoded))
+    features.sum().backward()
+    assert all(parameter.grad is not None for parameter in decoder.bridge.parameters())
+
+
+def test_a_query_holds_what_an_lstm_holds_and_no_count() -> None:
+    cell = build("cell", "phased_lstm", 3, hidden_size=5)
+    state = state_of(cell)
+    assert [x is y for x, y in zip(cell.content(state), state, strict=False)] == [True, True]
+    assert cell.inner(state)[0] is state[1]
+    assert cell.content(cell.state_sizes) == (5, 5)

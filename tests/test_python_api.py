@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import seqtool
-from seqtool.errors import MisuseError, PluginError, RecipeError
+from seqtool.errors import MisuseError, PluginError, RecipeError, SeqtoolError
 
 
 def test_make_builds_a_checked_part() -> None:
@@ -81,3 +81,46 @@ def test_building_leaves_the_global_generator_alone() -> None:
     other = seqtool.build.assemble(variant, seed=6).model.state_dict()
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sizes", "words"),
+    [
+        ("cell/gru", (0,), "takes a whole number from 1 on as input_size; got 0"),
+        ("cell/gru", ("3",), "got '3'"),
+        ("cell/gru", (), "takes 1 sizes, input_size; got 0"),
+        ("scorer/dot", (3, 3, 3), "takes 2 sizes, query_size, memory_size; got 3"),
+        ("attention", (3,), "attention takes 2 sizes"),
+        ("task/copy", (3,), "takes 0 sizes, none; got 1"),
+    ],
+)
+def test_sizes_that_are_none_are_told(spec: str, sizes: tuple[object, ...], words: str) -> None:
+    options = {"cell/gru": {"hidden_size": 3}, "attention": {"scorer": "dot"}, "task/copy": {"length": 3}}
+    with pytest.raises(MisuseError, match=words):
+        seqtool.make(spec, *sizes, **options.get(spec, {}))
+
+
+def test_final_sizes_may_be_a_list() -> None:
+    decoder = seqtool.make("decoder/plain", 3, 4, [2], 6, cell={"type": "gru", "hidden_size": 2})
+    assert decoder.bridge.bridge == "copy"
+
+
+@pytest.mark.parametrize(
+    ("memory", "mask"),
+    [((2, 5), (2, 5)), ((2, 5, 6), (5,)), ((2, 5, 6), (1, 5))],
+)
+def test_attention_refuses_tensors_of_other_shapes(memory: tuple[int, ...], mask: tuple[int, ...]) -> None:
+    attention = seqtool.make("attention", 6, 6, scorer="dot")
+    with pytest.raises(SeqtoolError, match=r"a memory \[B, S, M\] and a bool mask"):
+        attention.start(torch.randn(memory), torch.ones(mask, dtype=torch.bool))
+    fixed, state = attention.start(torch.randn(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
+    with pytest.raises(SeqtoolError, match="of 2 rows"):
+        attention(torch.randn(1, 1, 6), fixed, state)
+    with pytest.raises(SeqtoolError, match="a memory"):
+        attention.start(torch.randn(2, 5, 6), torch.ones(2, 5))
+
+
+@pytest.mark.parametrize("misuse", [{"seeds": [-1]}, {"overrides": "train.steps=2"}, {"variants": "attentive"}])
+def test_arguments_of_run_that_are_none(misuse: dict[str, object]) -> None:
+    with pytest.raises(MisuseError):
+        seqtool.run("align_60_20", **misuse)

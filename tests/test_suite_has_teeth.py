@@ -60,6 +60,11 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         partial(cell_faults.GatesBeforeSigmoid, hidden_size=5),
         r"the gate input leaves \[0, 1\]",
     ),
+    "one dtype alone": (
+        "cell",
+        partial(cell_faults.OneDtypeAlone, hidden_size=5),
+        r"raised RuntimeError: expected dtype .* \(while checking: It works under autocast to bfloat16",
+    ),
     "masked the other way": (
         "cell",
         partial(cell_faults.UpdateTheOtherWay, hidden_size=5),

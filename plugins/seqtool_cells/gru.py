@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.mixing import mixed
 
 
 class GRU(Cell):
@@ -42,7 +43,7 @@ class GRU(Cell):
         """See `Cell.step_masked`; h itself is carried over."""
         seen, remembered = self._sums(x, state[0] * factors)
         r, z = (seen[:2] + remembered[:2]).sigmoid()
-        h = torch.lerp(torch.tanh(seen[2] + r * remembered[2]), state[0], z)
+        h = mixed(torch.tanh(seen[2] + r * remembered[2]), state[0], z)
         return h, (h,)
 
     def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:

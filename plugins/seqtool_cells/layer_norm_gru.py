@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters, leave_zero
+from seqtool_cells.mixing import mixed
 
 
 class LayerNormGRU(Cell):
@@ -58,7 +59,7 @@ class LayerNormGRU(Cell):
     @staticmethod
     def _step(sums: tuple[Tensor, Tensor, Tensor, Tensor], h: Tensor) -> tuple[Tensor, Tensors]:
         r, z, seen, remembered = sums
-        h = torch.lerp(torch.tanh(seen + r * remembered), h, z)
+        h = mixed(torch.tanh(seen + r * remembered), h, z)
         return h, (h,)
 
     def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors
 from seqtool_cells.initialization import Initialization, add_input_parameters
+from seqtool_cells.mixing import mixed
 from seqtool_cells.scan import linear_scan
 
 Candidate = Literal["positive", "linear"]
@@ -52,7 +53,7 @@ class MinGRU(Cell):
     def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Cell.step`."""
         z, n = self._gates(x)
-        h = torch.lerp(state[0], n, z)
+        h = mixed(state[0], n, z)
         return h, (h,)
 
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:

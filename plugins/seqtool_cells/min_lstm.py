@@ -1,12 +1,12 @@
 """The minimal LSTM, all steps at once. Feng et al. 2024, arXiv 2410.01201."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors
 from seqtool_cells.initialization import Initialization, add_input_parameters
 from seqtool_cells.min_gru import Candidate, new_value
+from seqtool_cells.mixing import mixed
 from seqtool_cells.scan import linear_scan
 
 
@@ -52,7 +52,7 @@ class MinLSTM(Cell):
     def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Cell.step`."""
         share, n = self._gates(x)
-        h = torch.lerp(state[0], n, share)
+        h = mixed(state[0], n, share)
         return h, (h,)
 
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:

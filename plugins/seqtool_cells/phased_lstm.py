@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, NonNegative, PartError, Positive, Probability, Size, Tensors
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.mixing import mixed
 
 
 class PhasedLSTM(Cell):
@@ -39,7 +40,7 @@ class PhasedLSTM(Cell):
         PartError: the periods are not in order, or the open ratio is 0 or 1, which cannot be learnt from.
     """
 
-    counters = (2,)
+    derived = (2,)
 
     def __init__(
         self,
@@ -81,8 +82,8 @@ class PhasedLSTM(Cell):
         h, c, t = state
         new_h, new_c = torch.lstm_cell(x, (read, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         k = self._openness(t)
-        h = torch.lerp(h, new_h, k)
-        return h, (h, torch.lerp(c, new_c, k), t + 1)
+        h = mixed(h, new_h, k)
+        return h, (h, mixed(c, new_c, k), t + 1)
 
     def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
         """See `Cell.gates`."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from seqtool.api import Cell, Factory, PartError, Size, Tensors, last_real
+from seqtool.api import Cell, Depth, Factory, PartError, Tensors, last_real
 
 
 class Stack(Cell):
@@ -21,7 +21,7 @@ class Stack(Cell):
     layers is better had from the encoder `rnn`, which may read both ways. Add `residual` from about four layers on.
 
     The state holds those of the layers, the lowest first. With `residual` it opens with the output itself, since no
-    layer's state holds the sum.
+    layer's state holds the sum; nothing but a decoder's query reads it, and no bridge writes it.
 
     Args:
         input_size: I, the width of x.
@@ -33,7 +33,7 @@ class Stack(Cell):
         PartError: with `residual`, no layer is as wide as what it is fed.
     """
 
-    def __init__(self, input_size: int, *, cell: Factory[Cell], layers: Size = 2, residual: bool = False) -> None:
+    def __init__(self, input_size: int, *, cell: Factory[Cell], layers: Depth = 2, residual: bool = False) -> None:
         super().__init__()
         self.cells = nn.ModuleList()
         self.added: list[bool] = []
@@ -48,8 +48,9 @@ class Stack(Cell):
         self.output_size = input_size
         self.opening = (input_size,) if residual else ()
         self.state_sizes = self.opening
+        self.derived = (0,) if residual else ()
         for layer in self.cells:
-            self.counters += tuple(len(self.state_sizes) + index for index in layer.counters)
+            self.derived += tuple(len(self.state_sizes) + index for index in layer.derived)
             self.output_index = 0 if residual else len(self.state_sizes) + layer.output_index
             self.state_sizes += layer.state_sizes
             self.num_fixed += layer.num_fixed
@@ -70,6 +71,14 @@ class Stack(Cell):
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Cell.step_masked`; every layer's weights read its own last output times the factors."""
         return self._climb(x, fixed, state, lambda layer, x, *given: layer.step_masked(x, factors, *given))
+
+    def masked_state(self, factors: Tensor, state: Tensors) -> Tensors:
+        """See `Cell.masked_state`; every layer's last output is masked, as `step_masked` does."""
+        masked, s = state[: len(self.opening)], len(self.opening)
+        for layer in self.cells:
+            masked += layer.masked_state(factors, state[s : s + len(layer.state_sizes)])
+            s += len(layer.state_sizes)
+        return masked
 
     def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
         """See `Cell.gates`; named `layer1.input` and so on, the lowest layer being the first."""

@@ -35,7 +35,7 @@ class VariationalDropout(Cell):
         self.input_size = input_size
         self.input, self.recurrent = input, recurrent
         self.output_size, self.output_index = self.cell.output_size, self.cell.output_index
-        self.state_sizes, self.counters = self.cell.state_sizes, self.cell.counters
+        self.state_sizes, self.derived = self.cell.state_sizes, self.cell.derived
         self.num_fixed = 2 + self.cell.num_fixed
 
     def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
@@ -56,9 +56,9 @@ class VariationalDropout(Cell):
         return self.cell.step_masked(x * x_mask, factors * output_mask, tuple(rest), state)
 
     def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
-        """See `Cell.gates`; those of the cell within."""
+        """See `Cell.gates`; those of the cell within, from its masked state."""
         x_mask, output_mask, *rest = fixed
-        return self.cell.gates(x * x_mask, tuple(rest), self.masked_state(output_mask, state))
+        return self.cell.gates(x * x_mask, tuple(rest), self.cell.masked_state(output_mask, state))
 
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
         """See `Cell.unroll`. The cell unrolls by itself where its last output is not masked."""

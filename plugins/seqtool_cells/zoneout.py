@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Cell, Factory, Probability, Tensors
+from seqtool_cells.mixing import mixed
 
 
 class Zoneout(Cell):
@@ -31,11 +32,11 @@ class Zoneout(Cell):
         super().__init__()
         self.cell = cell(input_size)
         self.output_size, self.output_index = self.cell.output_size, self.cell.output_index
-        self.state_sizes, self.counters = self.cell.state_sizes, self.cell.counters
+        self.state_sizes, self.derived = self.cell.state_sizes, self.cell.derived
         self.num_fixed = self.cell.num_fixed
         rates = [state] * len(self.state_sizes)
         rates[self.output_index] = output
-        for index in self.counters:
+        for index in self.derived:
             rates[index] = 0.0
         self.rates = tuple(rates)
 
@@ -61,4 +62,4 @@ class Zoneout(Cell):
         return state[self.output_index], state
 
     def _keep(self, old: Tensor, new: Tensor, rate: float) -> Tensor:
-        return torch.where(torch.rand_like(new) < rate, old, new) if self.training else torch.lerp(new, old, rate)
+        return torch.where(torch.rand_like(new) < rate, old, new) if self.training else mixed(new, old, rate)

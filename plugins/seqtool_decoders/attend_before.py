@@ -85,12 +85,8 @@ class AttendBefore(Decoder):
         self.query, self.feed, self.features = query, feed, features
         sizes = {"input": input_size, "context": memory_size}
         self.cell = cell(sum(sizes[piece] for piece in feed))
-        state_size = sum(self.cell.state_sizes)
-        sizes |= {
-            "output": self.cell.output_size,
-            "state": state_size,
-            "inner_state": state_size - self.cell.output_size,
-        }
+        sizes |= {"output": self.cell.output_size, "state": sum(self.cell.content(self.cell.state_sizes))}
+        sizes["inner_state"] = sum(self.cell.inner(self.cell.state_sizes))
         if "inner_state" in query and not sizes["inner_state"]:
             message = "this cell's state is its output alone: it has no inner_state to ask with"
             raise PartError(message, option="query", allowed="output, state, input")
@@ -98,7 +94,7 @@ class AttendBefore(Decoder):
         if attention is not None:
             self.attention = attention(sum(sizes[piece] for piece in query), memory_size)
             self.num_heads = self.attention.num_heads
-        self.bridge = Bridge(final_sizes, self.cell.state_sizes, bridge, only_way=attention is None)
+        self.bridge = Bridge(final_sizes, self.cell, bridge, only_way=attention is None)
         self.feature_size = sum(sizes[piece] for piece in features)
         self.readout_layer = readout(self.feature_size, output_size)
 
@@ -120,10 +116,9 @@ class AttendBefore(Decoder):
         if self.attention is not None:
             pieces["output"] = cell_state[self.cell.output_index]
             if "state" in self.query:
-                pieces["state"] = torch.cat(cell_state, 1)
+                pieces["state"] = torch.cat(self.cell.content(cell_state), 1)
             if "inner_state" in self.query:
-                shown = self.cell.output_index
-                pieces["inner_state"] = torch.cat([*cell_state[:shown], *cell_state[shown + 1 :]], 1)
+                pieces["inner_state"] = torch.cat(self.cell.inner(cell_state), 1)
             query = join(pieces, self.query).unsqueeze(1)
             context, all_weights, attention_state = self.attention(query, fixed[fixed_split:], attention_state)
             pieces["context"], weights = context.squeeze(1), all_weights.squeeze(2)

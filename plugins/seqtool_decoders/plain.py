@@ -47,7 +47,7 @@ class Plain(Decoder):
         self.repeat = repeat
         self.cell = cell(input_size + (sum(final_sizes) if repeat else 0))
         only_way = not (repeat and final_sizes)
-        self.bridge = Bridge(final_sizes, self.cell.state_sizes, bridge, only_way=only_way)
+        self.bridge = Bridge(final_sizes, self.cell, bridge, only_way=only_way)
         self.feature_size = self.cell.output_size
         self.readout_layer = readout(self.feature_size, output_size)
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Encoded, Encoder, PartError, Probability, Size
+from seqtool.api import Depth, Encoded, Encoder, PartError, Probability, Size
 from seqtool_encoders.positions import sinusoids
 
 
@@ -38,7 +38,7 @@ class Conv(Encoder):
         input_size: int,
         *,
         hidden_size: Size,
-        layers: Size = 2,
+        layers: Depth = 2,
         kernel_size: Size = 3,
         positions: bool = True,
         dropout: Probability = 0.0,

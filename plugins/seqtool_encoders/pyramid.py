@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Encoded, Encoder, Factory, Size
+from seqtool.api import Cell, Depth, Encoded, Encoder, Factory
 from seqtool_encoders.rnn import RNNEncoder
 
 
@@ -29,7 +29,9 @@ class Pyramid(Encoder):
         bidirectional: read the source both ways.
     """
 
-    def __init__(self, input_size: int, *, cell: Factory[Cell], halvings: Size = 1, bidirectional: bool = True) -> None:
+    def __init__(
+        self, input_size: int, *, cell: Factory[Cell], halvings: Depth = 1, bidirectional: bool = True
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList([RNNEncoder(input_size, cell=cell, bidirectional=bidirectional)])
         for _ in range(halvings):
@@ -44,7 +46,7 @@ class Pyramid(Encoder):
         encoded: Encoded = first(x, mask)
         final = encoded.final
         for layer in halving:
-            encoded = layer(pairs(encoded.memory), encoded.mask[:, ::2])
+            encoded = layer(pairs(encoded.memory), encoded.mask[:, ::2].contiguous())
             final += encoded.final
         return encoded._replace(final=final)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Cell, Encoded, Encoder, Factory, PartError, Size, Tensors, reverse_real
+from seqtool.api import Cell, Depth, Encoded, Encoder, Factory, PartError, Tensors, reverse_real
 
 
 class RNNEncoder(Encoder):
@@ -19,7 +19,8 @@ class RNNEncoder(Encoder):
     When to use: the default. Both ways, each position knows what stands on either side of it, which content scorers
     need.
 
-    `final` holds the states of every layer, the first layer's first; both ways, a layer's two states are joined.
+    `final` holds the states of every layer but for what is derived, the first layer's first; both ways, a layer's two
+    states are joined.
 
     Args:
         input_size: I, the width of x.
@@ -37,7 +38,7 @@ class RNNEncoder(Encoder):
         input_size: int,
         *,
         cell: Factory[Cell],
-        layers: Size = 1,
+        layers: Depth = 1,
         bidirectional: bool = False,
         residual: bool = False,
     ) -> None:
@@ -49,7 +50,7 @@ class RNNEncoder(Encoder):
         for _ in range(layers):
             ways = [cell(input_size) for _ in range(self.num_directions)]
             self.cells.extend(ways)
-            final_sizes += [size * self.num_directions for size in ways[0].state_sizes]
+            final_sizes += [size * self.num_directions for size in ways[0].content(ways[0].state_sizes)]
             output_size = ways[0].output_size * self.num_directions
             self.added.append(residual and output_size == input_size)
             input_size = output_size
@@ -74,4 +75,5 @@ class RNNEncoder(Encoder):
 
     @staticmethod
     def _unroll(cell: Cell, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensors]:
-        return cell.unroll(x, mask, *cell.start(x.shape[0], x))
+        outputs, state = cell.unroll(x, mask, *cell.start(x.shape[0], x))
+        return outputs, cell.content(state)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Encoded, Encoder, PartError, Probability, Size
+from seqtool.api import Depth, Encoded, Encoder, PartError, Probability, Size
 from seqtool_encoders.positions import sinusoids
 
 
@@ -38,7 +38,7 @@ class Transformer(Encoder):
         input_size: int,
         *,
         hidden_size: Size,
-        layers: Size = 2,
+        layers: Depth = 2,
         heads: Size = 1,
         feed_forward_size: Size | None = None,
         norm_first: bool = True,

@@ -2,7 +2,7 @@
 
 import math
 
-from seqtool.api import Count, NonNegative, Positive, Probability, Schedule, Size
+from seqtool.api import Count, NonNegative, Probability, Schedule, Size
 
 
 def warm(step: int, warmup_steps: int) -> float:
@@ -114,11 +114,11 @@ class Exponential(Schedule):
 
     Args:
         steps: how many the run takes; not looked at.
-        gamma: what the rate is multiplied with after `every` steps.
+        gamma: what the rate is multiplied with after `every` steps, at most 1.
         every: how many steps that takes.
     """
 
-    def __init__(self, steps: int, *, gamma: Positive, every: Size = 1) -> None:
+    def __init__(self, steps: int, *, gamma: Probability, every: Size = 1) -> None:
         self.gamma, self.every = gamma, every
 
     def factor(self, step: int) -> float:

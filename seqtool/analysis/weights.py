@@ -1,6 +1,8 @@
 """Where the models of a run look: the weights of one example, and what its cells' gates said if the run kept that."""
 
 import io
+import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +57,11 @@ def draw_weights(directory: RunDirectory) -> None:
         if look.gate is not None:
             draw_gate(grid[2 * row][column], look)
         draw_look(grid[(row + 1) * len(ratios) - 1][column], look)
-    figure.suptitle(directory.read_plan()["recipe"])
+    figure.suptitle(shortened(directory.read_plan()["recipe"], 30 * columns))
     picture = io.BytesIO()
-    figure.savefig(picture, format="png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of symbols that the font lacks, drawn as boxes
+        figure.savefig(picture, format="png")
     write_atomic(directory.weights, picture.getvalue())
 
 
@@ -73,7 +77,8 @@ def read_look(variant: str, place: SeedDirectory) -> Look | None:
     if place.gates.exists():
         with np.load(place.gates) as gates:
             # a cell that reads the source backwards would need its steps reversed; the first cell reads forwards
-            name = next((name for name in gates.files if name.endswith(("/input", "/update"))), None)
+            # "encoder.cells.0/input", or "encoder.cells.0/layer1.input" of a stack
+            name = next((n for n in gates.files if re.split(r"[/.]", n)[-1] in ("input", "update")), None)
             if name:
                 gate, gate_title = gates[name][0].T, f"{variant}: {name.replace('/', ', ')} gate"
     source, predicted = example["source"], example["predicted"]
@@ -85,10 +90,11 @@ def read_look(variant: str, place: SeedDirectory) -> Look | None:
 def draw_look(axes: Axes, look: Look) -> None:
     """A heatmap of weights, white for none."""
     axes.set_visible(True)
-    axes.imshow(look.weights, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest")
+    darkest = max(0.25, float(look.weights.max(initial=0)))  # even weights stay pale
+    axes.imshow(look.weights, aspect="auto", cmap="Blues", vmin=0, vmax=darkest, interpolation="nearest")
     steps = [t for t in range(len(look.predicted)) if t < len(look.gold) and look.gold[t] >= 0]
     axes.scatter([look.gold[t] for t in steps], steps, s=14, facecolors="none", edgecolors="#D55E00", linewidths=0.7)
-    axes.set_title(look.title, fontsize=9)
+    axes.set_title(shortened(look.title, 40), fontsize=9)
     axes.set_xlabel("source", fontsize=8)
     axes.set_ylabel("target", fontsize=8)
     axes.tick_params(labelsize=6, length=2)
@@ -102,12 +108,16 @@ def draw_gate(axes: Axes, look: Look) -> None:
     """A heatmap of a gate, a line a unit."""
     axes.set_visible(True)
     axes.imshow(look.gate, aspect="auto", cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(look.gate_title, fontsize=9)
+    axes.set_title(shortened(look.gate_title, 60), fontsize=9)
     axes.set_ylabel("unit", fontsize=8)
     axes.tick_params(labelsize=6, length=2)
 
 
 def escaped(symbol: str) -> str:
-    """A symbol as matplotlib writes it, long ones cut; a dollar sign would begin mathematics."""
-    short = symbol if len(symbol) <= 8 else symbol[:7] + "…"
-    return short.replace("$", r"\$")
+    """A symbol beside an axis."""
+    return shortened(symbol, 8)
+
+
+def shortened(text: str, length: int) -> str:
+    """At most so many characters; a dollar sign would begin mathematics."""
+    return (text if len(text) <= length else f"{text[: length - 1]}…").replace("$", r"\$")

@@ -77,6 +77,11 @@ class Attention(nn.Module):
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
         """`memory [B, S, M]`, `mask [B, S]` -> `(fixed, state)`; N heads stand as rows of the batch, `[B, N, ...]`."""
+        if memory.dim() != 3 or mask.shape != memory.shape[:2] or mask.dtype != torch.bool:
+            raise PartError(
+                f"attention takes a memory [B, S, M] and a bool mask [B, S]; got {list(memory.shape)} and "
+                f"{mask.dtype} {list(mask.shape)}"
+            )
         keys, values = memory, memory
         if self.num_heads > 1:
             keys, values = self._fold(self.key_map(memory)), self._fold(self.value_map(memory))
@@ -96,6 +101,8 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
         """`query [B, T, Q]` -> `(context [B, T, M], weights [B, N, T, S], state)`."""
+        if query.dim() != 3 or len(query) != len(fixed[0]):
+            raise PartError(f"attention takes queries [B, T, Q] of {len(fixed[0])} rows; got {list(query.shape)}")
         batch_size, steps, _ = query.shape
         fixed, state = self._fold_rows(fixed), self._fold_rows(state)
         if self.num_heads > 1:

@@ -22,8 +22,8 @@ def watched_gates(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
     cells = {name: module for name, module in model.named_modules() if isinstance(module, Cell)}
     with contextlib.ExitStack() as stack:
         for name, cell in cells.items():
-            if any(other.startswith(f"{name}.") for other in cells):
-                continue  # its gates are those of the cell inside
+            if any(name.startswith(f"{other}.") for other in cells):
+                continue  # the cell around it tells its gates
             vars(cell).update(step=partial(_step, cell, name, said), unroll=partial(Cell.unroll, cell))
             stack.callback(_forget, cell)
         yield said

@@ -6,33 +6,37 @@ import torch
 from torch import nn
 
 from seqtool.errors import PartError
+from seqtool.parts.cell import Cell
 from seqtool.parts.types import Tensors
 
 BridgeType = Literal["copy", "linear", "zero"]
 
 
 class Bridge(nn.Module):
-    """Writes the first state of a decoder's cell.
+    """Writes the first state of a decoder's cell, but for what is derived (a count of steps begins at zero).
 
     "copy": the final states themselves, sizes being equal (Sutskever et al. 2014, arXiv 1409.3215).
     "linear": each state an affine map of all final states joined (Bahdanau et al. 2015, arXiv 1409.0473, A.2.2,
     without its tanh, since an LSTM's c is not bounded). "zero": the cell's own start, whatever the encoder ends with.
 
     Args:
-        final_sizes: the encoder's. state_sizes: the cell's. bridge: which of the three.
+        final_sizes: the encoder's. cell: the decoder's. bridge: which of the three.
         only_way: whether nothing else (attention, say) tells the decoder of the source.
     """
 
     def __init__(
         self,
         final_sizes: tuple[int, ...],
-        state_sizes: tuple[int, ...],
+        cell: Cell,
         bridge: BridgeType,
         *,
         only_way: bool,
     ) -> None:
         super().__init__()
         self.bridge = bridge
+        self.derived = cell.derived
+        sizes = cell.content(cell.state_sizes)
+        other = "'linear'" if only_way else "'linear', 'zero'"
         if bridge == "zero" and only_way:
             raise PartError(
                 "with bridge 'zero' and no attention the decoder never sees the source",
@@ -43,23 +47,22 @@ class Bridge(nn.Module):
             raise PartError(
                 f"bridge {bridge!r} needs an encoder with a final state, and this encoder has none",
                 option="bridge",
-                allowed="'zero', or an encoder that has one, such as rnn",
+                allowed="an encoder that has one, such as rnn" + ("" if only_way else ", or 'zero'"),
             )
-        if bridge == "copy" and final_sizes != state_sizes:
+        if bridge == "copy" and tuple(final_sizes) != sizes:
             raise PartError(
                 f"bridge 'copy' needs equal sizes: the encoder ends with {list(final_sizes)}, "
-                f"the decoder's cell starts with {list(state_sizes)}",
+                f"the decoder's cell starts with {list(sizes)}",
                 option="bridge",
-                allowed="'linear', 'zero', or equal sizes",
+                allowed=f"{other}, or equal sizes",
             )
         linear = bridge == "linear"
-        self.maps = nn.ModuleList(nn.Linear(sum(final_sizes), size) for size in state_sizes if linear)
+        self.maps = nn.ModuleList(nn.Linear(sum(final_sizes), size) for size in sizes if linear)
 
     def forward(self, final: Tensors, state: Tensors) -> Tensors:
         """`final` of the encoder and the cell's own start -> the first state."""
         if self.bridge == "zero":
             return state
-        if self.bridge == "copy":
-            return final
-        joined = torch.cat(final, -1)
-        return tuple(affine(joined) for affine in self.maps)
+        joined = torch.cat(final, -1) if self.bridge == "linear" else None
+        written = iter(final if joined is None else [affine(joined) for affine in self.maps])
+        return tuple(own if i in self.derived else next(written) for i, own in enumerate(state))

@@ -1,9 +1,13 @@
 """The contract of a cell: one step of a recurrent network."""
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
 from seqtool.parts.types import Tensors
+
+T = TypeVar("T")
 
 
 class Cell(nn.Module):
@@ -16,7 +20,8 @@ class Cell(nn.Module):
         state_sizes: the width of each tensor of the state.
         output_index: `state[output_index]` is the last output.
         num_fixed: how many tensors `start` returns as `fixed` (0: none).
-        counters: which tensors of the state count steps; wrappers that mix states leave them alone.
+        derived: which tensors of the state follow from what else happens, such as a count of steps: a bridge does not
+            write them, a query does not hold them, and wrappers that mix states leave them alone.
     """
 
     kind = "cell"
@@ -24,7 +29,15 @@ class Cell(nn.Module):
     state_sizes: tuple[int, ...]
     output_index: int = 0
     num_fixed: int = 0
-    counters: tuple[int, ...] = ()
+    derived: tuple[int, ...] = ()
+
+    def content(self, state: tuple[T, ...]) -> tuple[T, ...]:
+        """What of a state, or of `state_sizes`, is not derived."""
+        return tuple(x for i, x in enumerate(state) if i not in self.derived)
+
+    def inner(self, state: tuple[T, ...]) -> tuple[T, ...]:
+        """The content of a state beside the last output: an LSTM's c."""
+        return tuple(x for i, x in enumerate(state) if i not in (*self.derived, self.output_index))
 
     def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
         """`(fixed, state)` before the first step, with the dtype and device of `like`; zeros unless overridden.

@@ -8,7 +8,7 @@ import torch
 from seqtool.parts.cell import Cell
 from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
-from seqtool.testing.gradients import GradientContract
+from seqtool.testing.gradients import GradientContract, Run
 from seqtool.testing.module import BATCH, SOURCE, STEPS
 
 INPUT = 11
@@ -30,6 +30,10 @@ class CellContract(GradientContract):
     def run(self, part: Cell, inputs: Outputs) -> Outputs:
         """`unroll` from the start."""
         return unrolled(part, inputs, part.unroll)
+
+    def ways(self) -> list[Run]:
+        """All at once, and step by step."""
+        return [self.run, lambda cell, given: unrolled(cell, given, _loop(cell))]
 
     def shapes_of(self, part: Cell, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`."""

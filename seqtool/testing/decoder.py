@@ -11,7 +11,7 @@ from seqtool.parts.types import Encoded, Tensors
 from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
 from seqtool.testing.examples import EXAMPLE_SIZES
-from seqtool.testing.gradients import GradientContract
+from seqtool.testing.gradients import GradientContract, Run
 from seqtool.testing.module import BATCH, STEPS
 from seqtool.testing.stand_ins import StandInCell
 
@@ -45,6 +45,10 @@ class DecoderContract(GradientContract):
     def run(self, part: Decoder, inputs: Outputs) -> Outputs:
         """`start`, `unroll`, `readout`."""
         return decoded(part, inputs, part.unroll)
+
+    def ways(self) -> list[Run]:
+        """All at once, and step by step."""
+        return [self.run, lambda decoder, given: decoded(decoder, given, _loop(decoder))]
 
     def shapes_of(self, part: Decoder, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""

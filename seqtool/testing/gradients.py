@@ -1,5 +1,6 @@
 """The rules of gradients: they are derivatives, reach all parameters, and survive padding and huge inputs."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -25,6 +26,10 @@ class GradientContract(ModuleContract):
     """
 
     extreme: ClassVar[float] = 1e4
+
+    def ways(self) -> list[Run]:
+        """All ways of use that a model has, where a kind has several."""
+        return [self.run]
 
     def weighted_sum(self, outputs: Outputs) -> Tensor:
         """A scalar to which every number of every output counts, each by its own amount."""
@@ -70,6 +75,15 @@ class GradientContract(ModuleContract):
         except SeqtoolError:
             return
         self.expect_finite(outputs, f"with {LONG_SOURCE} positions and {LONG_TARGET} steps")
+
+    @rule
+    def mixed_precision(self) -> None:
+        """It works under autocast to bfloat16, from float32 inputs and from bfloat16 ones."""
+        part = self.part(torch.float32)
+        for dtype, run in itertools.product((torch.float32, torch.bfloat16), self.ways()):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                outputs = self.with_gradients(part, self.draw(part, dtype=dtype), run)
+            self.expect_finite(outputs, f"under autocast to bfloat16, from {dtype} inputs")
 
     @rule
     def no_real_position(self) -> None:

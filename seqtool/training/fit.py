@@ -50,6 +50,8 @@ def fit_seed(
     done = checkpoint["global_step"] if checkpoint else 0
     assembly = assemble(variant, seed)
     module = SequenceModule(assembly, variant, seed)
+    if variant.train.precision == "64-true":
+        module.double()  # Lightning would convert it only after it has loaded a checkpoint into it
     if directory:
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
         directory.prepare([*TRAIN_COLUMNS, *valid, "seconds"], done)

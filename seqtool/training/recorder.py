@@ -94,6 +94,8 @@ class Recorder(pl.callbacks.Checkpoint):
         train, step = pl_module.variant.train, trainer.global_step
         self._fetch(pl_module, step)
         self.last_valid = dict(pl_module.valid_values)
+        if not math.isfinite(self.last_valid["valid_loss"]):
+            raise _diverged(pl_module, step, "validation loss")
         self._write_row(trainer, pl_module, self.last_valid)
         if trainer.should_stop:
             self.finished, self.seconds_before, self._started = True, self.seconds, None
@@ -144,10 +146,7 @@ class Recorder(pl.callbacks.Checkpoint):
         self.open_sums += sums
         self.last_losses.extend(step_loss(row) for row in sums)
         if not all(math.isfinite(row[0]) for row in sums):
-            raise SeqtoolError(
-                f"{module.variant.name}, seed {module.seed}: the loss is no longer finite at step {step}\n"
-                "    try a lower train.optimizer.lr, or train.clip_norm: 1.0"
-            )
+            raise _diverged(module, step, "loss")
 
     def _write_row(self, trainer: pl.Trainer, module: SequenceModule, valid: dict[str, float]) -> None:
         """One row over the steps since the last one, and whatever was validated."""
@@ -171,6 +170,13 @@ class Recorder(pl.callbacks.Checkpoint):
         """Every rank takes part in a checkpoint, rank 0 writes it; the path of the others is not looked at."""
         directory = self.directory or SeedDirectory(Path("unused"))
         trainer.save_checkpoint(directory.best if best else directory.last)
+
+
+def _diverged(module: SequenceModule, step: int, what: str) -> SeqtoolError:
+    return SeqtoolError(
+        f"{module.variant.name}, seed {module.seed}: the {what} is no longer finite at step {step}\n"
+        "    try a lower train.optimizer.lr, or train.clip_norm: 1.0"
+    )
 
 
 def step_loss(sums: list[float]) -> float:

@@ -45,8 +45,19 @@ def test_gates_of_cells_inside_cells_are_told_with_their_place() -> None:
     built = seqtool.make("encoder/rnn", 3, cell={"type": "zoneout", "cell": {"type": "lstm", "hidden_size": 5}})
     with watched_gates(built) as said:
         built(torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool))
-    assert {name.rpartition("/")[2] for name in said} == {"input", "forget", "output"}
-    assert all(name.startswith("cells.0.") and len(steps) == 4 for name, steps in said.items())
+    assert set(said) == {"cells.0/input", "cells.0/forget", "cells.0/output"}
+    assert all(len(steps) == 4 for steps in said.values())
+
+
+@pytest.mark.parametrize("inner", ["gru", "lstm", "phased_lstm"])
+def test_no_gate_is_left_out_behind_dropout_and_a_stack(inner: str) -> None:
+    stack = {"type": "stack", "cell": {"type": inner, "hidden_size": 5}}
+    built = seqtool.make("encoder/rnn", 3, cell={"type": "variational_dropout", "cell": stack, "recurrent": 0.5})
+    with watched_gates(built.train()) as said:
+        built(torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool))
+    assert {name.partition(".")[0] for name in said} == {"cells"}
+    assert {name.rpartition("/")[2].partition(".")[0] for name in said} == {"layer1", "layer2"}
+    assert all(len(steps) == 4 for steps in said.values())
 
 
 def test_a_run_keeps_gates_only_when_asked(small: Path, tmp_path: Path) -> None:

@@ -61,6 +61,20 @@ def test_interrupted_after_any_step_and_resumed(
     same_run(tmp_path / "whole/default/seed0", tmp_path / "parts/default/seed0")
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+def test_a_resume_keeps_every_bit_in_every_precision(
+    small: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = [f"train.precision={precision}", "train.optimizer.fused=false"]
+    seqtool.run(small, out=tmp_path / "whole", overrides=change)
+    monkeypatch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 20)
+    with pytest.raises(SeqtoolError, match="go on with"):
+        seqtool.run(small, out=tmp_path / "parts", overrides=change)
+    monkeypatch.undo()
+    seqtool.run(resume=tmp_path / "parts")
+    same_run(tmp_path / "whole/default/seed0", tmp_path / "parts/default/seed0")
+
+
 def test_early_stopping_and_its_patience_survive_a_resume(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

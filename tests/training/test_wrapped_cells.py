@@ -12,7 +12,7 @@ from seqtool.errors import SeqtoolError
 LAYER = "{type: zoneout, cell: {type: gru, hidden_size: 8}, output: 0.2, state: 0.2}"
 DROPPED = f"{{type: variational_dropout, input: 0.2, recurrent: 0.2, cell: {LAYER}}}"
 STACKED = f"{{type: stack, layers: 2, residual: true, cell: {DROPPED}}}"
-CELLS = [f"model.encoder.cell={LAYER}", f"model.decoder.cell={STACKED}", "train.steps=40"]
+CELLS = [f"model.encoder.cell={LAYER}", f"model.decoder.cell={STACKED}", "train.steps=60"]
 
 
 def test_stacks_of_wrapped_cells_train_and_go_on(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
