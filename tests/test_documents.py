@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import seqtool
+from seqtool.build import check
 from seqtool.cli import main
 from seqtool.kinds import KINDS
 from seqtool.recipe.train_options import TrainOptions
@@ -73,7 +74,7 @@ def test_the_readmes_mistake_is_told_as_shown(
 def test_the_docs_recipe_is_right(tmp_path: Path) -> None:
     (tmp_path / "doc.yaml").write_text(blocks("docs/recipes.md", "yaml")[0])
     recipe = seqtool.load_recipe(tmp_path / "doc.yaml")
-    seqtool.build.check(recipe)
+    check(recipe)
     assert set(recipe.variants) == {"additive", "dot"}
 
 

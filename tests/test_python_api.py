@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import seqtool
+from seqtool.build import assemble
 from seqtool.errors import MisuseError, PluginError, RecipeError, SeqtoolError
 
 
@@ -74,11 +75,11 @@ def test_building_leaves_the_global_generator_alone() -> None:
     variant = seqtool.load_recipe("align_60_20").variants["attentive"]
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    one = seqtool.build.assemble(variant, seed=5).model.state_dict()
+    one = assemble(variant, seed=5).model.state_dict()
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(4)
-    two = seqtool.build.assemble(variant, seed=5).model.state_dict()
-    other = seqtool.build.assemble(variant, seed=6).model.state_dict()
+    two = assemble(variant, seed=5).model.state_dict()
+    other = assemble(variant, seed=6).model.state_dict()
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
 

@@ -17,6 +17,7 @@ import torch
 from small_run import figures, rows
 
 import seqtool
+from seqtool.api import SyntheticTask
 from seqtool.errors import SeqtoolError
 from seqtool.files import TEMPORARY, read_json
 from seqtool.rundir import RunDirectory
@@ -46,7 +47,7 @@ def test_interrupted_after_any_step_and_resumed(
     small: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seqtool.run(small, out=tmp_path / "whole")
-    drawn = seqtool.api.SyntheticTask.batch
+    drawn = SyntheticTask.batch
 
     def draw(self: object, split: str, k: int, **keys: object) -> object:
         if split == "train" and k == step - 1:
@@ -54,7 +55,7 @@ def test_interrupted_after_any_step_and_resumed(
         return drawn(self, split, k, **keys)
 
     with monkeypatch.context() as patch:
-        patch.setattr(seqtool.api.SyntheticTask, "batch", draw)
+        patch.setattr(SyntheticTask, "batch", draw)
         with pytest.raises(SeqtoolError, match=re.escape(f"seqtool run --resume {tmp_path / 'parts'}")):
             seqtool.run(small, out=tmp_path / "parts")
     seqtool.run(resume=tmp_path / "parts")
