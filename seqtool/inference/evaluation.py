@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqtool.errors import MisuseError, SeqtoolError
+from seqtool.errors import SeqtoolError
 from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, edit_distances, estimates
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
@@ -71,8 +71,6 @@ def evaluate(
     Raises:
         SeqtoolError: the split holds no example.
     """
-    if batches < 1 or batch_size < 1 or (max_length is not None and max_length < 1):
-        raise MisuseError("batches, batch_size and max_length are whole numbers from 1 on")
     parts = []
     for k in range(batches):
         batch = task.batch(split, k, seed=0, rank=0, batch_size=batch_size, device=torch.device("cpu"))
@@ -88,7 +86,7 @@ def _scores(
     task: Task, model: Seq2Seq, search: Search, batch: Batch, max_length: int | None, device: torch.device
 ) -> Scores:
     """Compare what is written with the targets of a batch."""
-    num_gold = batch.target.shape[1]
+    num_gold, end, unknown = batch.target.shape[1], task.target_vocabulary.end, task.target_vocabulary.unknown
     steps = num_gold if task.ending == "fixed" else max_length or max(num_gold, task.max_target_length)
     there = batch.to(device)
     with torch.inference_mode():
@@ -98,12 +96,14 @@ def _scores(
     mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]))
     if task.ending == "fixed":  # nothing but the target says where it ends
         mask = mask & batch.target_mask
-    hit = (ids[:, :num_gold] == batch.target) & mask[:, :num_gold] & batch.target_mask
+    gold = batch.target.masked_fill(
+        batch.target == (-1 if unknown is None else unknown), -1
+    )  # no symbol is right there
+    hit = (ids[:, :num_gold] == gold) & mask[:, :num_gold] & batch.target_mask
     right, tokens = hit.sum(1), batch.target_mask.sum(1)
     exact = (right == tokens) & (mask.sum(1) == tokens)
-    end = task.target_vocabulary.end
     length, written = _symbols(batch.target, batch.target_mask, end), _symbols(ids, mask, end)
-    edits = edit_distances(ids.numpy(), written, batch.target.numpy(), length)
+    edits = edit_distances(ids.numpy(), written, gold.numpy(), length)
     return Scores(length, tokens.numpy(), exact.numpy(), right.numpy(), edits)
 
 

@@ -9,7 +9,7 @@ from seqtool.build import assemble
 from seqtool.checkpoint import read_checkpoint
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.predictor import Predictor
-from seqtool.recipe import Variant, load_recipe
+from seqtool.recipe import load_recipe
 from seqtool.registry import Registry, default_registry
 from seqtool.rundir import RunDirectory, SeedDirectory
 
@@ -62,7 +62,8 @@ def _loaded(
 ) -> Predictor:
     (variant,) = load_recipe(directory.resolved(name), registry=registry).variants.values()
     read = read_checkpoint(path, variant, seed)
-    assembly = assemble(variant, seed)
+    saved = directory.read_task(name)
+    assembly = assemble(variant, seed, saved)
     weights = {key.removeprefix("model."): value for key, value in read["state_dict"].items() if _of_model(key)}
     if variant.train.precision == "64-true":
         assembly.model.double()
@@ -72,7 +73,7 @@ def _loaded(
         message = f"{path} does not fit the parts that are installed: {' '.join(str(error).split())}"
         raise SeqtoolError(message) from error
     model = assembly.model.eval().to(device)
-    return Predictor(variant, seed, checkpoint, read["global_step"], assembly.task, model, device)
+    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, saved, model, device)
 
 
 def _of_model(key: str) -> bool:

@@ -64,9 +64,7 @@ def estimates(scores: Scores, seed: int) -> dict[str, Estimate]:
     columns = {"": np.ones(n), **vars(scores)}
     matrix = np.stack([columns[name] for pair in MEASURES.values() for name in pair], 1).astype(float)
     generator = np.random.default_rng(seed)
-    drawn = [
-        np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)
-    ]
+    drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)]
     with np.errstate(invalid="ignore", divide="ignore"):
         sums, all_drawn = matrix.sum(0), np.stack(drawn)
         values, resampled = sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]

@@ -1,12 +1,13 @@
 """A trained variant, ready to write: texts in, texts out."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
-from seqtool.errors import MisuseError, SeqtoolError
+from seqtool.build import prepared_task
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.decoding import Written, decoded, padded
 from seqtool.inference.evaluation import Evaluation, evaluate
 from seqtool.nn.model import Seq2Seq
@@ -15,6 +16,8 @@ from seqtool.parts.task import Split, Task
 from seqtool.recipe import Reference, Variant, reference
 
 BATCH_SIZE = 64
+Wish = str | Mapping[str, Any] | Reference | Search | None
+"""A search as a recipe writes it, or one that is built; None is the recipe's own."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,17 @@ class Predictor:
     """One seed of one variant of a run, as `seqtool.load` reads it.
 
     Attributes:
-        checkpoint: "best" or "last". step: how many steps it had been trained for.
+        name: the variant's, in the run. checkpoint: "best" or "last". step: how many steps it had been trained for.
+        task: prepared from what the run kept, without its data. saved: what the run kept of it.
     """
 
+    name: str
     variant: Variant
     seed: int
     checkpoint: str
     step: int
     task: Task
+    saved: dict[str, Any]
     model: Seq2Seq
     device: torch.device
 
@@ -79,7 +85,7 @@ class Predictor:
         self,
         sources: Iterable[str],
         *,
-        search: "str | Mapping[str, Any] | Search | None" = None,
+        search: Wish = None,
         batch_size: int = BATCH_SIZE,
         max_length: int | None = None,
     ) -> list[Prediction]:
@@ -109,7 +115,7 @@ class Predictor:
         self,
         split: Split = "valid",
         *,
-        search: "str | Mapping[str, Any] | Search | None" = None,
+        search: Wish = None,
         batches: int | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
@@ -123,23 +129,45 @@ class Predictor:
             seed: of the bootstrap. search, max_length: as in `predict`.
 
         Raises:
-            SeqtoolError: the task has no such split, or its data is no longer there.
+            SeqtoolError: the split holds no example, or the task's data are not there or no longer those of the run.
         """
-        train = self.variant.train
-        size = train.validation_batch_size if batch_size is None else batch_size
+        train, wanted = self.variant.train, (batches, batch_size, max_length)
+        if split not in get_args(Split):
+            nearest = nearest_name(split, get_args(Split))
+            raise MisuseError(f"no such split: {split!r}", allowed=get_args(Split), nearest=nearest)
+        if any(number is not None and number < 1 for number in wanted):
+            raise MisuseError("batches, batch_size and max_length are whole numbers from 1 on")
+        built, task, size = self.search(search), self.task_with_data(), batch_size or train.validation_batch_size
+        there = task.num_batches(split, size)
+        if there is None:
+            there = batches or train.validation_batches
         return evaluate(
-            self.task,
+            task,
             self.model,
-            self.search(search),
+            built,
             split,
-            batches=train.validation_batches if batches is None else batches,
+            batches=min(there, batches or there),
             batch_size=size,
             max_length=max_length,
             device=self.device,
             seed=seed,
         )
 
-    def search(self, search: "str | Mapping[str, Any] | Search | None" = None, n_best: int | None = None) -> Search:
+    def task_with_data(self) -> Task:
+        """The task with its data, which must give the vocabularies that the model was trained with.
+
+        Raises:
+            SeqtoolError: the data are not there, or others.
+        """
+        task = prepared_task(self.variant)
+        if task.state() != self.saved:
+            raise SeqtoolError(
+                "the data of this run's task have changed since it was trained: other vocabularies\n"
+                "    allowed: the data as they were; predicting needs none"
+            )
+        return task
+
+    def search(self, search: Wish = None, n_best: int | None = None) -> Search:
         """The search that a value describes; None is the one of the recipe.
 
         Args:
@@ -150,9 +178,9 @@ class Predictor:
         """
         if isinstance(search, Search):
             return search
-        slot: Callable[[], Any] = self.variant.train.search
-        assert isinstance(slot, Reference), "the slots of a recipe are filled by references"
-        found = slot if search is None else reference("search", search, self.variant.registry)
+        found: Any = self.variant.train.search if search is None else search
+        if not isinstance(found, Reference):
+            found = reference("search", found, self.variant.registry)
         if n_best is not None:
             option = found.cls.count_option
             if option is None and n_best > 1:

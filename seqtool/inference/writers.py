@@ -2,14 +2,14 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from seqtool.files import TEMPORARY, telling
+from seqtool.files import written_whole
 from seqtool.inference.predictor import Prediction
 
 COLUMNS = ("line", "rank", "score", "source", "prediction")
@@ -45,37 +45,17 @@ def jsonl(number: int, prediction: Prediction) -> str:
     return json.dumps(line, ensure_ascii=False) + "\n"
 
 
-class WeightsFile:
+@contextmanager
+def weights_file(path: Path) -> Iterator[Callable[[int, Prediction], None]]:
     """An .npz with an array `[heads, symbols, memory]` for each hypothesis, by "<line>/<rank>", written as they come.
 
     It appears whole under its name when the block is left without an error, or not at all.
     """
+    with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.temporary = path, path.with_name(f".{path.name}{TEMPORARY}")
+        def add(number: int, prediction: Prediction) -> None:
+            for rank, found in enumerate(prediction.hypotheses, start=1):
+                with archive.open(f"{number}/{rank}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.ascontiguousarray(found.weights), allow_pickle=False)
 
-    def __enter__(self) -> Self:
-        with telling(self.path):
-            self._archive = zipfile.ZipFile(self.temporary, "w", zipfile.ZIP_DEFLATED)
-        return self
-
-    def add(self, number: int, prediction: Prediction) -> None:
-        """Write the weights of all hypotheses of a line."""
-        for name, weights in _named(number, prediction):
-            with telling(self.path), self._archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(weights), allow_pickle=False)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with telling(self.path):
-            self._archive.close()
-            if kind is None:
-                self.temporary.replace(self.path)
-            else:
-                self.temporary.unlink(missing_ok=True)
-
-
-def _named(number: int, prediction: Prediction) -> Iterator[tuple[str, Any]]:
-    for rank, found in enumerate(prediction.hypotheses, start=1):
-        yield f"{number}/{rank}", found.weights
+        yield add
