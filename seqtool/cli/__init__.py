@@ -15,7 +15,7 @@ from seqtool.errors import SeqtoolError, nearest_name
 
 VERBS = {
     "run": ("run", "Train the variants of a recipe, and compare them."),
-    "predict": ("predict", "Predict with a trained model, from files, standard input or by asking."),
+    "predict": ("predict", "Write what a trained model predicts, line by line."),
     "evaluate": ("evaluate", "Measure a trained model on a split, with intervals."),
     "validate": ("validate", "Check a recipe, and report all that is wrong with it."),
     "show": ("show", "Show a recipe as it is resolved, and where each value came from."),

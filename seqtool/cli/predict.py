@@ -35,6 +35,7 @@ seqtool predict my_run --interactive"""
     type=click.Choice(["tsv", "jsonl"]),
     help="Default: jsonl for an --out that ends so, else tsv.",
 )
+@click.option("--json", "form", flag_value="jsonl", help="The same as --format jsonl.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
 @click.option(
     "--weights", type=click.Path(path_type=Path, dir_okay=False), help="An .npz file for the weights of the attention."

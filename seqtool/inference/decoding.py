@@ -33,8 +33,8 @@ def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_le
     """What a search writes for each source, the best first."""
     with torch.inference_mode(), watched_memory(model.encoder) as masks:
         found = search.search(model, source, mask, max_length)
-    *rest, weights = found
-    found = Hypotheses(*(x.cpu() for x in rest), None if weights is None else weights.cpu())
+    weights = None if found.weights is None else found.weights.cpu()
+    found = Hypotheses(found.ids.cpu(), found.mask.cpu(), found.scores.cpu(), weights)
     return [list(_written(found, row, masks[-1][row].cpu())) for row in range(len(source))]
 
 
