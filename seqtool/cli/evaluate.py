@@ -47,7 +47,12 @@ def command(
     """
     predictor, search = trained.load()
     found = predictor.evaluate(
-        split, search=search, batches=batches, batch_size=batch_size, max_length=max_length, seed=bootstrap_seed
+        split,
+        search=search,
+        batches=batches,
+        batch_size=batch_size,
+        max_length=max_length,
+        bootstrap_seed=bootstrap_seed,
     )
     searched = search or predictor.variant.train.search
     about: dict[str, Any] = {

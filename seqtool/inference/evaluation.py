@@ -1,18 +1,22 @@
 """A trained model on a split: what it writes by itself against what it should have written."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from seqtool.errors import SeqtoolError
+from seqtool.inference.decoding import padded
 from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, edit_distances, estimates
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
+from seqtool.parts.vocabulary import Vocabulary
 
 GROUPS = 10
 """Up to so many groups of lengths are told apart."""
@@ -37,14 +41,14 @@ class Evaluation:
     batches: int
     overall: Group
     by_length: tuple[Group, ...]
-    seed: int
+    bootstrap_seed: int
 
     def plain(self) -> dict[str, Any]:
         """What `seqtool evaluate --json` prints of it."""
         return {
             "split": self.split,
             "batches": self.batches,
-            "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": self.seed},
+            "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": self.bootstrap_seed},
             "overall": asdict(self.overall),
             "by_length": [asdict(group) for group in self.by_length],
         }
@@ -60,50 +64,70 @@ def evaluate(
     batch_size: int,
     max_length: int | None,
     device: torch.device,
-    seed: int = 0,
+    seed: int,
+    bootstrap_seed: int = 0,
 ) -> Evaluation:
     """Decode the first `batches` batches of a split, and measure.
 
     Args:
         max_length: the most symbols that may be written; None for the task's own most.
-        seed: of the bootstrap.
+        seed: the run's, by which training batches are drawn.
 
     Raises:
         SeqtoolError: the split holds no example.
     """
     parts = []
     for k in range(batches):
-        batch = task.batch(split, k, seed=0, rank=0, batch_size=batch_size, device=torch.device("cpu"))
+        batch = task.batch(split, k, seed=seed, rank=0, batch_size=batch_size, device=torch.device("cpu"))
         parts.append(_scores(task, model, search, batch, max_length, device))
     if not sum(map(len, parts)):
         raise SeqtoolError(f"the split {split!r} holds no example")
     scores = Scores.joined(parts)
-    by_length = [_group(scores.chosen(where), seed) for where in _grouped(scores.length)]
-    return Evaluation(split, batches, _group(scores, seed), tuple(by_length), seed)
+    by_length = [_group(scores.chosen(where), bootstrap_seed) for where in _grouped(scores.length)]
+    return Evaluation(split, batches, _group(scores, bootstrap_seed), tuple(by_length), bootstrap_seed)
 
 
 def _scores(
     task: Task, model: Seq2Seq, search: Search, batch: Batch, max_length: int | None, device: torch.device
 ) -> Scores:
-    """Compare what is written with the targets of a batch."""
-    num_gold, end, unknown = batch.target.shape[1], task.target_vocabulary.end, task.target_vocabulary.unknown
-    steps = num_gold if task.ending == "fixed" else max_length or max(num_gold, task.max_target_length)
+    """Compare what is written with the targets of a batch, each with the nearest of those that are right."""
+    steps = batch.target.shape[1]
+    if task.ending == "eos":
+        steps = max_length or max(steps, task.max_target_length)
     there = batch.to(device)
     with torch.inference_mode():
         found = search.search(model, there.source, there.source_mask, steps)
     ids, mask = found.ids[:, 0].cpu(), found.mask[:, 0].cpu()
-    ids = torch.nn.functional.pad(ids, (0, max(0, num_gold - ids.shape[1])))
-    mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]))
     if task.ending == "fixed":  # nothing but the target says where it ends
-        mask = mask & batch.target_mask
-    gold = batch.target.masked_fill(
-        batch.target == (-1 if unknown is None else unknown), -1
-    )  # no symbol is right there
-    hit = (ids[:, :num_gold] == gold) & mask[:, :num_gold] & batch.target_mask
-    right, tokens = hit.sum(1), batch.target_mask.sum(1)
+        mask = mask & batch.target_mask[:, : mask.shape[1]]
+    right = list(_right_targets(task, batch))
+    owner = torch.tensor([row for row, targets in enumerate(right) for _ in targets])
+    target, target_mask = padded([target for targets in right for target in targets], torch.device("cpu"))
+    scores = compared(ids[owner], mask[owner], target, target_mask, task.target_vocabulary)
+    order = np.lexsort((scores.edits, owner.numpy()))
+    _, nearest = np.unique(owner.numpy()[order], return_index=True)
+    return scores.chosen(order[nearest])
+
+
+def _right_targets(task: Task, batch: Batch) -> Iterator[list[list[int]]]:
+    """For each example its target and the others that are as right, the end symbol included."""
+    end = [] if task.target_vocabulary.end is None else [task.target_vocabulary.end]
+    for row in range(len(batch)):
+        others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
+        yield [batch.target[row][batch.target_mask[row]].tolist(), *([*other, *end] for other in others)]
+
+
+def compared(ids: Tensor, mask: Tensor, target: Tensor, target_mask: Tensor, vocabulary: Vocabulary) -> Scores:
+    """Score what was written, `[B, T1]`, against targets, `[B, T2]`; a symbol that the vocabulary lacks is never right."""
+    width = max(ids.shape[1], target.shape[1])
+    ids, target = (pad(side, (0, width - side.shape[1])) for side in (ids, target))
+    mask, target_mask = (pad(side, (0, width - side.shape[1])) for side in (mask, target_mask))
+    length, written = _symbols(target, target_mask, vocabulary.end), _symbols(ids, mask, vocabulary.end)
+    if vocabulary.unknown is not None:
+        target = target.masked_fill(target == vocabulary.unknown, -1)
+    right, tokens = ((ids == target) & mask & target_mask).sum(1), target_mask.sum(1)
     exact = (right == tokens) & (mask.sum(1) == tokens)
-    length, written = _symbols(batch.target, batch.target_mask, end), _symbols(ids, mask, end)
-    edits = edit_distances(ids.numpy(), written, gold.numpy(), length)
+    edits = edit_distances(ids.numpy(), written, target.numpy(), length)
     return Scores(length, tokens.numpy(), exact.numpy(), right.numpy(), edits)
 
 

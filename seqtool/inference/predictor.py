@@ -119,14 +119,14 @@ class Predictor:
         batches: int | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
-        seed: int = 0,
+        bootstrap_seed: int = 0,
     ) -> Evaluation:
         """Exact match, token accuracy, edit distance and token error rate on a split, each with an interval.
 
         Args:
             batches: how many to look at; None for the whole split, or the recipe's `validation_batches` of a task that
                 has no end of them. batch_size: None for the recipe's `validation_batch_size`.
-            seed: of the bootstrap. search, max_length: as in `predict`.
+            bootstrap_seed: what intervals are drawn from. search, max_length: as in `predict`.
 
         Raises:
             SeqtoolError: the split holds no example, or the task's data are not there or no longer those of the run.
@@ -150,7 +150,8 @@ class Predictor:
             batch_size=size,
             max_length=max_length,
             device=self.device,
-            seed=seed,
+            seed=self.seed,
+            bootstrap_seed=bootstrap_seed,
         )
 
     def task_with_data(self) -> Task:

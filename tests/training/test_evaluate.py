@@ -121,6 +121,39 @@ def test_a_symbol_that_the_vocabulary_lacks_is_never_right(moved: Path, monkeypa
     assert after >= max(before, share * 0.99)
 
 
+def test_the_nearest_of_several_right_targets_counts(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = seqtool.load(moved)
+    plain = loaded.evaluate(batches=2).overall.measures
+    monkeypatch.setattr(type(loaded.task), "also_right", lambda self, source: [[], list(source), [0] * 9])
+    more = loaded.evaluate(batches=2).overall.measures
+    assert more["exact_match"].value >= plain["exact_match"].value
+    assert more["edit_distance"].value <= plain["edit_distance"].value
+
+    def as_written(self: object, source: list[int]) -> list[list[int]]:
+        names = loaded.task.source_vocabulary.symbols
+        (found,) = loaded.predict([" ".join(names[i] for i in source)])
+        return [[0], [names.index(symbol) for symbol in found.symbols[:-1]]]
+
+    monkeypatch.setattr(type(loaded.task), "also_right", as_written)
+    best = loaded.evaluate(batches=1).overall.measures
+    assert {name: one.value for name, one in best.items()} == {
+        "exact_match": 1, "token_accuracy": 1, "edit_distance": 0, "token_error_rate": 0,
+    }  # fmt: skip
+
+
+def test_training_batches_are_those_of_the_run(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, seeds = seqtool.load(moved), []
+    batch = type(loaded.task).batch
+
+    def asked(self: object, split: str, k: int, *, seed: int, **rest: object) -> Batch:
+        seeds.append((split, seed))
+        return batch(self, split, k, seed=seed, **rest)
+
+    monkeypatch.setattr(type(loaded.task), "batch", asked)
+    loaded.evaluate("train", batches=2)
+    assert seeds == [("train", 3)] * 2
+
+
 def test_evaluate_from_the_command_line(moved: Path, command: Command) -> None:
     done = command("evaluate", moved, "--batches", "2")
     assert (done.returncode, done.stderr) == (0, "")
