@@ -82,6 +82,8 @@ def telling(path: Path) -> Iterator[None]:
     """Tell an operating system's refusal to write `path` in our words."""
     try:
         yield
+    except BrokenPipeError:  # whoever read our output has gone, which is no fault of the file
+        raise
     except OSError as error:
         raise SeqtoolError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -64,8 +64,11 @@ def command(
 
     Lines are numbered from 1 over all files. With --out and --weights a file appears whole, or not at all.
     """
-    if interactive and (files or out or weights):
-        raise MisuseError("--interactive asks for sources and prints: no FILE, --out or --weights with it")
+    if interactive and (files or form or out or weights):
+        raise MisuseError("--interactive asks for sources and prints: no FILE, --format, --out or --weights with it")
+    for path in (out, weights):
+        if path and path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
+            raise MisuseError(f"{path} is no ordinary file", allowed=["a new or ordinary file", "standard output"])
     predictor, wish = trained.load()
     search = predictor.search(wish, n_best)
     if interactive:

@@ -118,7 +118,7 @@ def _right_targets(task: Task, batch: Batch) -> Iterator[list[list[int]]]:
 
 
 def compared(ids: Tensor, mask: Tensor, target: Tensor, target_mask: Tensor, vocabulary: Vocabulary) -> Scores:
-    """Score what was written, `[B, T1]`, against targets, `[B, T2]`; a symbol that the vocabulary lacks is never right."""
+    """Score what was written, `[B, T1]`, against targets, `[B, T2]`; a symbol with no id of its own is never right."""
     width = max(ids.shape[1], target.shape[1])
     ids, target = (pad(side, (0, width - side.shape[1])) for side in (ids, target))
     mask, target_mask = (pad(side, (0, width - side.shape[1])) for side in (mask, target_mask))

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,6 +187,7 @@ def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
     ("arguments", "code", "words"),
     [
         (("--interactive", "--out", "x"), 2, "--interactive asks for sources"),
+        (("--interactive", "--json"), 2, "--interactive asks for sources"),
         (("--n-best", "3"), 2, "gives one hypothesis for each source, not 3"),
         (("--search", "{type: beam"), 2, "--search:1:"),
         (("--search", ""), 2, "expected a search, got null"),
@@ -199,6 +203,24 @@ def test_what_predict_refuses(run: Run, moved: Path, arguments: tuple[str, ...],
     assert (found, out) == (code, "")
     assert words in err
     assert "Traceback" not in err
+
+
+def test_a_pipe_is_not_replaced_by_a_file(run: Run, moved: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for flag in ("--out", "--weights"):
+        code, out, err = run("predict", moved, flag, tmp_path / "pipe", typed=b"a b\n")
+        assert (code, out) == (2, "")
+        assert "is no ordinary file" in err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_reader_that_goes_away_is_no_error_of_a_file(moved: Path, tmp_path: Path) -> None:
+    words, kept = tmp_path / "words", tmp_path / "weights.npz"
+    words.write_text("a b c d a b\n" * 3000)
+    line = f"{sys.executable} -m seqtool predict {moved} {words} --weights {kept} | head -n 1"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (HEADING, "")
+    assert not kept.exists()
 
 
 def test_what_is_no_run(run: Run, tmp_path: Path) -> None:
