@@ -62,8 +62,7 @@ def _loaded(
 ) -> Predictor:
     (variant,) = load_recipe(directory.resolved(name), registry=registry).variants.values()
     read = read_checkpoint(path, variant, seed)
-    saved = directory.read_task(name)
-    assembly = assemble(variant, seed, saved)
+    assembly = assemble(variant, seed, directory.read_task(name))
     weights = {key.removeprefix("model."): value for key, value in read["state_dict"].items() if _of_model(key)}
     if variant.train.precision == "64-true":
         assembly.model.double()
@@ -73,7 +72,7 @@ def _loaded(
         message = f"{path} does not fit the parts that are installed: {' '.join(str(error).split())}"
         raise SeqtoolError(message) from error
     model = assembly.model.eval().to(device)
-    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, saved, model, device)
+    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, model, device)
 
 
 def _of_model(key: str) -> bool:

@@ -68,7 +68,7 @@ class Predictor:
 
     Attributes:
         name: the variant's, in the run. checkpoint: "best" or "last". step: how many steps it had been trained for.
-        task: prepared from what the run kept, without its data. saved: what the run kept of it.
+        task: prepared from what the run kept, without its data.
     """
 
     name: str
@@ -77,7 +77,6 @@ class Predictor:
     checkpoint: str
     step: int
     task: Task
-    saved: dict[str, Any]
     model: Seq2Seq
     device: torch.device
 
@@ -161,7 +160,7 @@ class Predictor:
             SeqtoolError: the data are not there, or others.
         """
         task = prepared_task(self.variant)
-        if task.state() != self.saved:
+        if any(getattr(task, side) != getattr(self.task, side) for side in ("source_vocabulary", "target_vocabulary")):
             raise SeqtoolError(
                 "the data of this run's task have changed since it was trained: other vocabularies\n"
                 "    allowed: the data as they were; predicting needs none"

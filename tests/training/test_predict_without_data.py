@@ -92,3 +92,29 @@ def test_a_run_predicts_when_its_data_are_gone(tmp_path: Path, registry: Registr
         loaded.predict(["abx"])
     with pytest.raises(SeqtoolError, match=r"there is no .*pairs\.txt"):
         loaded.evaluate("test")
+
+
+def test_text_pairs_with_tags_predict_when_their_file_is_gone(tmp_path: Path) -> None:
+    registry = discover(modules=["seqtool_text"])
+    data, recipe = tmp_path / "verbs.tsv", tmp_path / "verbs.yaml"
+    verbs = [stem + end for stem in ("walk", "talk", "jump", "look") for end in ("", "y", "en", "le", "er")]
+    data.write_text(
+        "".join(f"{verb}\tV;{tag}\t{verb}{end}\n" for verb in verbs for tag, end in (("PST", "ed"), ("3", "s")))
+    )
+    task = "task: {type: reverse, length: 6, min_length: 3, symbols: 4, ending: eos}"
+    pairs = "task: {type: text_pairs, train: verbs.tsv, target_column: 3, feature_columns: [2]}"
+    recipe.write_text(REVERSES.replace(task, pairs))
+    seqtool.run(recipe, out=tmp_path / "run", registry=registry, overrides=["train.steps=4", "train.validate_every=2"])
+    moved = shutil.move(tmp_path / "run", tmp_path / "kept")
+    loaded = seqtool.load(moved, registry=registry)
+    before = loaded.predict(["walk\tV;PST", "jumper\tV;3"])
+    assert before[0].source_symbols == ("+V", "+PST", *"walk")
+    assert loaded.evaluate("test").overall.examples == len(loaded.task_with_data().examples["test"])
+    data.write_text(data.read_text() + "qi\tV;PST\tqied\n" * 3)
+    with pytest.raises(SeqtoolError, match="the data of this run's task have changed"):
+        loaded.evaluate("test")
+    data.unlink()
+    after = seqtool.load(moved, registry=registry).predict(["walk\tV;PST", "jumper\tV;3"])
+    assert [(one.text, one.score) for one in after] == [(one.text, one.score) for one in before]
+    with pytest.raises(SeqtoolError, match="2 texts parted by tabs; got 1"):
+        loaded.predict(["walk"])
