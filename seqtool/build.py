@@ -87,7 +87,8 @@ def assemble(variant: Variant, seed: int) -> Assembly:
     metrics = train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
     model = build_model(variant, task, seed)
     if loss.needs_weights and not model.decoder.num_heads:
-        message = f"{type(loss).__name__} looks at the weights of an attention, and this decoder has none"
+        *_, innermost = (part for part in loss.modules() if isinstance(part, Loss) and part.needs_weights)
+        message = f"{type(innermost).__name__} looks at the weights of an attention, and this decoder has none"
         raise _problem(variant, ("train", "loss"), message)
     return Assembly(
         task=task,
