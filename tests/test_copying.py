@@ -110,7 +110,7 @@ def test_decoders_that_copy_start_with_the_probability_of_the_gold_symbol(tmp_pa
         (
             ("model.decoder={type: plain, cell: {type: gru, hidden_size: 6}}",
              "train.loss={type: sum, losses: [cross_entropy, coverage]}"),
-            r"train\.loss: Sum looks at the weights of an attention, and this decoder has none",
+            r"train\.loss: Coverage looks at the weights of an attention, and this decoder has none",
         ),
         (("train.loss={type: sum, losses: [cross_entropy], factors: [1, 2]}",), r"2 factors for 1 losses"),
         (("train.loss={type: sum, losses: []}",), r"losses"),
