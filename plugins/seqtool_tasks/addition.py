@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Batch, PartError, Size, SyntheticTask, Vocabulary
+from seqtool.api import Batch, PartError, Size, Vocabulary
+from seqtool_tasks.characters import CharacterTask
 from seqtool_tasks.symbols import Ending, draw_lengths, join
 
 PLUS = 10
@@ -11,7 +12,7 @@ MOST = 18
 """A sum of two numbers of so many digits fits into 64 bits."""
 
 
-class Addition(SyntheticTask):
+class Addition(CharacterTask):
     """The source is `a+b` in decimal digits, the target their sum.
 
     Equation:
