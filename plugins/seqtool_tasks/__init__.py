@@ -20,6 +20,7 @@ def seqtool_components() -> Iterable[Component]:
         ("mqar", "Mqar", "find the values of many keys"),
         ("repeat_copy", "RepeatCopy", "say the source as often as it tells"),
         ("reverse", "Reverse", "say the source backwards"),
+        ("scan", "Scan", "commands in simplified English -> actions"),
         ("sort", "Sort", "put the symbols in order"),
     ):
         yield Component("task", name, f"seqtool_tasks.{name}:{owner}", summary)
