@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seqtool.component import Component
-    from seqtool.errors import PartError
+    from seqtool.errors import PartError, SeqtoolError
     from seqtool.hookspecs import API_VERSION, hookimpl
     from seqtool.nn.attention import Attention
     from seqtool.options import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seqtool.parts.decoder import Decoder
     from seqtool.parts.embedding import Embedding
     from seqtool.parts.encoder import Encoder
+    from seqtool.parts.example_task import Examples, ExampleTask, Ragged
     from seqtool.parts.loss import Loss
     from seqtool.parts.mask import known_full, last_real, lengths, reverse_real
     from seqtool.parts.metric import Metric
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     from seqtool.parts.schedule import Schedule
     from seqtool.parts.scorer import Scorer
     from seqtool.parts.search import Hypotheses, Search, StepModel
-    from seqtool.parts.task import SyntheticTask, Task
+    from seqtool.parts.task import Split, SyntheticTask, Task
     from seqtool.parts.types import Encoded, Tensors
     from seqtool.parts.vocabulary import Vocabulary
 
 _HOME = {
     "seqtool.component": ("Component",),
-    "seqtool.errors": ("PartError",),
+    "seqtool.errors": ("PartError", "SeqtoolError"),
     "seqtool.hookspecs": ("API_VERSION", "hookimpl"),
     "seqtool.nn.attention": ("Attention",),
     "seqtool.options": (
@@ -51,6 +52,7 @@ _HOME = {
     "seqtool.parts.decoder": ("Decoder",),
     "seqtool.parts.embedding": ("Embedding",),
     "seqtool.parts.encoder": ("Encoder",),
+    "seqtool.parts.example_task": ("ExampleTask", "Examples", "Ragged"),
     "seqtool.parts.loss": ("Loss",),
     "seqtool.parts.mask": ("known_full", "last_real", "lengths", "reverse_real"),
     "seqtool.parts.metric": ("Metric",),
@@ -59,7 +61,7 @@ _HOME = {
     "seqtool.parts.schedule": ("Schedule",),
     "seqtool.parts.scorer": ("Scorer",),
     "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
-    "seqtool.parts.task": ("SyntheticTask", "Task"),
+    "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
     "seqtool.parts.types": ("Encoded", "Tensors"),
     "seqtool.parts.vocabulary": ("Vocabulary",),
 }  # fmt: skip

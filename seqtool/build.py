@@ -2,9 +2,10 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,13 +76,50 @@ def _check_sizes(spec: str, names: tuple[str, ...], sizes: tuple[Any, ...]) -> N
             raise MisuseError(f"{spec} takes a whole number from 1 on as {name}; got {size!r}")
 
 
-def assemble(variant: Variant, seed: int) -> Assembly:
+class Tasks:
+    """The tasks of a recipe's variants, each prepared once; variants with the same task share it."""
+
+    def __init__(self) -> None:
+        self._prepared: dict[str, Task] = {}
+
+    def of(self, variant: Variant) -> Task:
+        """The task of a variant, prepared. Raises: see `prepared_task`."""
+        key = json.dumps(variant.data["task"], sort_keys=True)
+        if key not in self._prepared:
+            self._prepared[key] = prepared_task(variant)
+        return self._prepared[key]
+
+
+def prepared_task(variant: Variant, saved: Mapping[str, Any] | None = None) -> Task:
+    """The task of a variant, its data read; with `saved`, from what a run kept of them.
+
+    Raises:
+        RecipeError: an option names data that are not there, with its place in the recipe.
+        SeqtoolError: the data cannot be read.
+    """
+    task: Task = variant.task()
+    try:
+        task.prepare(saved)
+    except PartError as error:
+        path = ("task", error.option) if error.option else ("task",)
+        raise _problem(variant, path, str(error), error.allowed) from error
+    return task
+
+
+def assemble(
+    variant: Variant, seed: int, saved: Mapping[str, Any] | None = None, *, task: Task | None = None
+) -> Assembly:
     """Build a variant; its parameters start as a function of `seed` alone, the global generator left as it was.
+
+    Args:
+        saved: what the task of a run kept (`Task.state`), to build it without its data.
+        task: the variant's task where it is prepared already.
 
     Raises:
         RecipeError: sizes or options that cannot go together, with their place in the recipe.
+        SeqtoolError: the task's data cannot be read.
     """
-    task: Task = variant.task()
+    task = task or prepared_task(variant, saved)
     train = variant.train
     loss: Loss = (train.loss or reference("loss", task.loss, variant.registry))()
     metrics = train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
@@ -157,25 +195,29 @@ def count_parameters(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, tasks: Tasks | None = None) -> None:
     """Find what a recipe cannot do: every variant is built on the meta device, then tried on two examples.
 
+    Args:
+        tasks: where the tasks that were prepared for it are kept, for those who go on with them.
+
     Raises:
-        RecipeError: all problems of all variants.
+        RecipeError: all problems of all variants. SeqtoolError: a task's data cannot be read.
     """
+    tasks = tasks or Tasks()
     problems: dict[str, Problem] = {}
     for variant in recipe.variants.values():
         try:
-            _check_variant(variant)
+            _check_variant(variant, tasks.of(variant))
         except RecipeError as error:
             problems |= {str(problem): problem for problem in error.problems}
     if problems:
         raise RecipeError(problems.values())
 
 
-def _check_variant(variant: Variant) -> None:
+def _check_variant(variant: Variant, task: Task) -> None:
     with torch.device("meta"):
-        assembly = assemble(variant, seed=0)
+        assembly = assemble(variant, seed=0, task=task)
     size = 16 * count_parameters(assembly.model)
     memory = _memory()
     if memory and size > memory:
@@ -187,7 +229,7 @@ def _check_variant(variant: Variant) -> None:
     if not count_parameters(assembly.model):
         raise _problem(variant, ("model",), "this model has nothing to train")
     if count_parameters(assembly.model) <= TRIED:
-        _try(variant)
+        _try(variant, task)
     optimizer = build_optimizer(variant, torch.nn.Linear(1, 1))
     build_schedule(variant)
     build_feeding(variant)
@@ -210,10 +252,10 @@ def _check_variant(variant: Variant) -> None:
         raise _problem(variant, ("train", "tensorboard"), message)
 
 
-def _try(variant: Variant) -> None:
+def _try(variant: Variant, task: Task) -> None:
     """Two validation examples through the model and the loss: lengths that a part refuses are found here."""
-    assembly = assemble(variant, seed=0)
-    batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
+    assembly = assemble(variant, seed=0, task=task)
+    batch = task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

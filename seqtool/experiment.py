@@ -11,7 +11,7 @@ import torch
 
 from seqtool.analysis.losses import draw_losses
 from seqtool.analysis.weights import draw_weights
-from seqtool.build import assemble, check, count_parameters
+from seqtool.build import Tasks, assemble, check, count_parameters
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
 from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe
@@ -28,7 +28,7 @@ from seqtool.training.stopping import Interrupted, StopSignal
 class Plan:
     """What is to be trained, all of it checked, nothing of it written.
 
-    `recipe` is None when an existing run, `directory`, is gone on with.
+    `recipe` is None when an existing run, `directory`, is gone on with. `tasks` holds what was read of their data.
     """
 
     name: str
@@ -39,14 +39,15 @@ class Plan:
     seeds: list[int]
     device: str | None
     registry: Registry
+    tasks: Tasks
 
     def summary(self) -> dict[str, Any]:
         """Sizes and devices of what would be trained."""
         variants = {}
         for name, variant in self.variants.items():
-            options = trainer_options(variant.train, self.device)
+            options, task = trainer_options(variant.train, self.device), self.tasks.of(variant)
             with torch.device("meta"):
-                parameters = count_parameters(assemble(variant, seed=0).model)
+                parameters = count_parameters(assemble(variant, seed=0, task=task).model)
             variants[name] = {
                 "parameters": parameters,
                 "steps": variant.train.steps,
@@ -90,12 +91,15 @@ def plan(
     chosen = {name: chosen[name] for name in _chosen(variants, chosen, "variant")}
     for variant in chosen.values():
         check_devices(variant.train, device)
+    tasks = Tasks()
     if directory:
         _check_checkpoints(directory, chosen, seeds)
+        _check_tasks(directory, chosen, tasks)
     if loaded:
         loaded = replace(loaded, variants=chosen)
-        check(loaded)
-    return Plan(name, loaded, directory, Path(out) if out is not None else None, chosen, list(seeds), device, registry)
+        check(loaded, tasks)
+    place = Path(out) if out is not None else None
+    return Plan(name, loaded, directory, place, chosen, list(seeds), device, registry, tasks)
 
 
 def run(
@@ -142,7 +146,8 @@ def run(
     if planned.recipe and writes:
         plan_content = provenance(planned.recipe, planned.variants, planned.seeds, planned.device, planned.registry)
         resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
-        directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved)
+        states = {name: planned.tasks.of(variant).state() for name, variant in planned.variants.items()}
+        directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved, states)
     try:
         with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
             _train_all(planned, directory, stop, show_bar)
@@ -200,6 +205,16 @@ def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], se
                 read_checkpoint(place.last, variant, seed)
 
 
+def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: Tasks) -> None:
+    """Find data that are no longer those of the run: other vocabularies would give its parameters another meaning."""
+    for name, variant in variants.items():
+        if directory.task(name).exists() and tasks.of(variant).state() != directory.read_task(name):
+            raise SeqtoolError(
+                f"the data of {name}'s task have changed since {directory.path} was begun: other vocabularies\n"
+                "    allowed: the data as they were, or a new run"
+            )
+
+
 def _train_all(planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool) -> None:
     """Train what is not finished, one after the other; ranks other than 0 help, and write nothing."""
     writes = is_rank_zero()
@@ -215,6 +230,7 @@ def _train_all(planned: Plan, directory: RunDirectory | None, stop: StopSignal, 
                     seed,
                     place if writes else None,
                     stop,
+                    task=planned.tasks.of(variant),
                     resume=place.last if resuming and place and place.last.exists() else None,
                     device=planned.device,
                     show_bar=show_bar and writes,

@@ -6,6 +6,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
   result.json              what came out, over all variants and seeds
   losses.png  weights.png
   <variant>/resolved.yaml  the whole recipe of the variant, defaults filled in
+  <variant>/task.json      what its task needs to encode and decode without its data
   <variant>/seed<k>/
     environment.json       device, precision, threads, parameters
     metrics.csv            one row every `log_every` steps and one for each validation
@@ -129,7 +130,12 @@ class RunDirectory:
 
     @classmethod
     def create(
-        cls, path: Path | None, plan: Mapping[str, Any], recipe: str, resolved: Mapping[str, str]
+        cls,
+        path: Path | None,
+        plan: Mapping[str, Any],
+        recipe: str,
+        resolved: Mapping[str, str],
+        tasks: Mapping[str, Mapping[str, Any]],
     ) -> "RunDirectory":
         """A new folder, `path` or runs/<recipe>/<a new run id>, with all that is known before training.
 
@@ -140,6 +146,7 @@ class RunDirectory:
             plan: the content of run.json.
             recipe: the recipe, verbatim.
             resolved: the resolved recipe of each variant, as YAML.
+            tasks: the state of each variant's task.
 
         Raises:
             SeqtoolError: it exists and is not empty, or cannot be written.
@@ -159,7 +166,7 @@ class RunDirectory:
             draft = path / f".draft.{os.getpid()}{TEMPORARY}" if existed else path.with_name(f".{path.name}{TEMPORARY}")
             draft.mkdir()
         try:
-            cls(draft)._write_plan(plan, recipe, resolved)
+            cls(draft)._write_plan(plan, recipe, resolved, tasks)
             with telling(path):
                 if existed:  # it may be somebody's working directory: fill it where it stands, run.json last
                     for child in sorted(draft.iterdir(), key=lambda child: child.name == "run.json"):
@@ -172,12 +179,19 @@ class RunDirectory:
             raise
         return cls(path)
 
-    def _write_plan(self, plan: Mapping[str, Any], recipe: str, resolved: Mapping[str, str]) -> None:
+    def _write_plan(
+        self,
+        plan: Mapping[str, Any],
+        recipe: str,
+        resolved: Mapping[str, str],
+        tasks: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         write_atomic(self.path / "recipe.yaml", recipe.encode())
         for variant, text in resolved.items():
             with telling(self.path):
                 self.resolved(variant).parent.mkdir()
             write_atomic(self.resolved(variant), text.encode())
+            write_json(self.task(variant), {"format": FORMAT, "state": tasks[variant]})
         write_json(self.path / "run.json", {"format": FORMAT, **plan})
 
     @classmethod
@@ -237,6 +251,16 @@ class RunDirectory:
 
     def resolved(self, variant: str) -> Path:
         return self.path / variant / "resolved.yaml"
+
+    def task(self, variant: str) -> Path:
+        return self.path / variant / "task.json"
+
+    def read_task(self, variant: str) -> dict[str, Any]:
+        """What the variant's task gave as its state; none in a run from before tasks had one."""
+        if not self.task(variant).exists():
+            return {}
+        state: dict[str, Any] = read_json(self.task(variant))["state"]
+        return state
 
     def read_plan(self) -> dict[str, Any]:
         return read_json(self.path / "run.json")

@@ -11,6 +11,7 @@ from seqtool.api import (
     Hypotheses,
     Schedule,
     SyntheticTask,
+    Vocabulary,
 )
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
@@ -74,6 +75,26 @@ class SeededValidation(Copy):
 class SameForEveryRank(Copy):
     def batch(self, split: Any, k: int, *, seed: int, rank: int, **options: Any) -> Batch:
         return SyntheticTask.batch(self, split, k, seed=seed, rank=0, **options)
+
+
+class TestsOnValidation(Copy):
+    def batch(self, split: Any, k: int, **options: Any) -> Batch:
+        return super().batch("valid" if split == "test" else split, k, **options)
+
+
+class CountsWhatIsNotThere(Copy):
+    def num_batches(self, split: Any, batch_size: int) -> int | None:
+        return 2 if split == "valid" else None
+
+    def batch(self, split: Any, k: int, *, batch_size: int, **options: Any) -> Batch:
+        short = split == "valid" and k == 0
+        return super().batch(split, k, batch_size=batch_size - short, **options)
+
+
+class ForgetsItsVocabulary(Copy):
+    def prepare(self, saved: Any = None) -> None:
+        if saved is None:
+            self.source_vocabulary = Vocabulary(tuple("zyxwvuts"))
 
 
 class AlignedOffByOne(Copy):

@@ -154,7 +154,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_written_file(recipe: Path, tmp_p
     assert "best.ckpt" in done.stderr
     assert "Traceback" not in done.stderr
     names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert names == {"recipe.yaml", "resolved.yaml", "run.json", "environment.json", "metrics.csv"}
+    assert names == {"recipe.yaml", "resolved.yaml", "task.json", "run.json", "environment.json", "metrics.csv"}
 
 
 def test_what_is_no_run_is_not_resumed(tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

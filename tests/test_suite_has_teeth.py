@@ -136,6 +136,21 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         partial(other_faults.SameForEveryRank, length=5),
         r"batches do not differ between rank 0 and rank 1",
     ),
+    "test batches that validation has seen": (
+        "task",
+        partial(other_faults.TestsOnValidation, length=5),
+        r"first test batch is the first validation batch",
+    ),
+    "a short batch before the last": (
+        "task",
+        partial(other_faults.CountsWhatIsNotThere, length=5),
+        r"batches of validation have the sizes \[12, 13\]",
+    ),
+    "a vocabulary that is not kept": (
+        "task",
+        partial(other_faults.ForgetsItsVocabulary, length=5),
+        r"restored from its state, its source_vocabulary differs",
+    ),
     "alignment off by one": (
         "task",
         partial(other_faults.AlignedOffByOne, length=5),

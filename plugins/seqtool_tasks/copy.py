@@ -29,6 +29,6 @@ class Copy(ReadingTask):
     ) -> None:
         super().__init__(length, symbols, min_length, ending)
 
-    def order(self, position: Tensor, length: Tensor) -> Tensor:
+    def order(self, source: Tensor, position: Tensor, length: Tensor) -> Tensor:
         """See `ReadingTask.order`."""
         return position.expand(len(length), -1)

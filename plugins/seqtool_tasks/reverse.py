@@ -29,6 +29,6 @@ class Reverse(ReadingTask):
     ) -> None:
         super().__init__(length, symbols, min_length, ending)
 
-    def order(self, position: Tensor, length: Tensor) -> Tensor:
+    def order(self, source: Tensor, position: Tensor, length: Tensor) -> Tensor:
         """See `ReadingTask.order`."""
         return (length[:, None] - 1 - position).clamp(min=0)

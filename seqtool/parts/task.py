@@ -1,18 +1,23 @@
 """The contract of a task: numbered batches with gold targets."""
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 
+from seqtool.errors import SeqtoolError, nearest_name
 from seqtool.parts.batch import Batch
 from seqtool.parts.vocabulary import Vocabulary
 from seqtool.randomness import derive
 
-Split = Literal["train", "valid"]
+Split = Literal["train", "valid", "test"]
 
 
 class Task:
     """Takes `(*, ...)`.
+
+    A constructor looks at its options alone. What stands in files is read by `prepare`, and the attributes may be
+    set there; nothing reads them before.
 
     Attributes:
         source_vocabulary, target_vocabulary: what the ids of a batch mean.
@@ -32,13 +37,59 @@ class Task:
     metrics: tuple[str, ...] = ("token_accuracy", "sequence_accuracy")
     copy_map: tuple[int, ...] | None = None
 
+    def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
+        """Read what the task needs, once, before anything else is asked of it.
+
+        Args:
+            saved: what `state` gave in the run that is loaded. No file is touched then: the task encodes and decodes
+                as it did in that run, and need have no batches.
+
+        Raises:
+            PartError: an option names what is not there. SeqtoolError: what is there cannot be read.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON from which `prepare` makes a new task encode and decode as this one, without its data."""
+        return {}
+
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:
         """Batch number `k` (from 0) of a split: a pure function of (split, seed, rank, k), on `device`.
 
-        Training batches are drawn there, so a CPU and a GPU draw different ones; validation batches are drawn on
-        the CPU and depend on `k` alone, equal for every seed, rank and device.
+        Training batches are drawn there, so a CPU and a GPU draw different ones; validation and test batches are
+        drawn on the CPU and depend on `k` alone, equal for every seed, rank and device. Training never ends, and its
+        batches are full.
         """
         raise NotImplementedError
+
+    def num_batches(self, split: Split, batch_size: int) -> int | None:
+        """How many batches a split has, the last of them short or not; None: as many as one likes.
+
+        A task may have no test examples, and then 0 test batches.
+        """
+        return None
+
+    def encode_source(self, text: str) -> tuple[int, ...]:
+        """The ids of one source. Here: symbols with white space between them.
+
+        Raises:
+            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those.
+        """
+        vocabulary = self.source_vocabulary
+        return tuple(_id(vocabulary, symbol) for symbol in text.split())
+
+    def decode_target(self, ids: Sequence[int]) -> str:
+        """The text of a target's ids, its end symbol left out. Here: symbols with a space between them."""
+        vocabulary = self.target_vocabulary
+        return " ".join(vocabulary.symbols[i] for i in ids if i not in (vocabulary.start, vocabulary.end))
+
+
+def _id(vocabulary: Vocabulary, symbol: str) -> int:
+    found = vocabulary.find(symbol)
+    if found is None:
+        nearest = nearest_name(symbol, vocabulary.symbols)
+        hint = f"\n    did you mean {nearest!r}?" if nearest else ""
+        raise SeqtoolError(f"the source vocabulary has no {symbol!r}{hint}")
+    return found
 
 
 class SyntheticTask(Task):

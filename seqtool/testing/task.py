@@ -1,5 +1,6 @@
 """The contract of a task, as rules."""
 
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -12,20 +13,28 @@ from seqtool.testing.compare import Outputs, is_prefix
 from seqtool.testing.contract import Contract, rule
 
 BATCH = 13
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+NAMES: dict[Split, str] = {"train": "training", "valid": "validation", "test": "test"}
 CPU = torch.device("cpu")
 
 
 class TaskContract(Contract):
-    """`build()` makes the task."""
+    """`build()` makes the task; it is prepared before anything is asked of it."""
 
     kind = "task"
+
+    def part(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> Any:
+        """See `Contract.part`."""
+        part = super().part(dtype, seed)
+        part.prepare()
+        return part
 
     def exercise(self, part: Any) -> Outputs:
         """See `Contract.exercise`."""
         return _tensors(_draw(part))
 
-    def _both_splits(self, part: Task) -> list[Batch]:
-        return [_draw(part, split=split, k=k) for split in ("train", "valid") for k in range(3)]
+    def _all_splits(self, part: Task) -> list[Batch]:
+        return [_draw(part, split=split, k=k) for split in SPLITS for k in _numbers(part, split)]
 
     @rule
     def batches_by_number(self) -> None:
@@ -48,17 +57,56 @@ class TaskContract(Contract):
 
     @rule
     def validation_is_common(self) -> None:
-        """Validation batches are equal for every seed and rank, differ by number, and are not training's."""
+        """Validation and test batches are equal for every seed and rank, differ by number, and are not training's."""
         part = self.part()
-        first = _draw(part, split="valid")
-        for what, other in (
-            ("seed", _draw(part, split="valid", seed=1)),
-            ("rank", _draw(part, split="valid", rank=1)),
-        ):
-            found = _changed(first, other)
-            self.expect(found is None, f"validation's {found} differs between {what} 0 and {what} 1")
-        self.expect(_changed(first, _draw(part, split="valid", k=1)) is not None, "validation batches 0 and 1 are one")
-        self.expect(_changed(first, _draw(part)) is not None, "the first validation batch is the first to train on")
+        splits: tuple[Split, ...] = ("valid", "test")
+        splits = tuple(split for split in splits if _numbers(part, split))
+        for split in splits:
+            first = _draw(part, split=split)
+            for what, other in (
+                ("seed", _draw(part, split=split, seed=1)),
+                ("rank", _draw(part, split=split, rank=1)),
+            ):
+                found = _changed(first, other)
+                self.expect(found is None, f"{NAMES[split]}'s {found} differs between {what} 0 and {what} 1")
+            if len(_numbers(part, split)) > 1:
+                same = _changed(first, _draw(part, split=split, k=1)) is None
+                self.expect(not same, f"{NAMES[split]} batches 0 and 1 are one")
+            same = _changed(first, _draw(part)) is None
+            self.expect(not same, f"the first {NAMES[split]} batch is the first to train on")
+        if "test" in splits:
+            same = _changed(_draw(part, split="valid"), _draw(part, split="test")) is None
+            self.expect(not same, "the first test batch is the first validation batch")
+
+    @rule
+    def splits_end_as_declared(self) -> None:
+        """Batches are as large as asked for, but for the last one that `num_batches` counts; training never ends."""
+        part = self.part()
+        self.expect(part.num_batches("train", BATCH) is None, "training ends, by num_batches")
+        for split in SPLITS:
+            count = part.num_batches(split, BATCH)
+            sizes = [len(_draw(part, split=split, k=k)) for k in range(3 if count is None else count)]
+            whole = sizes if count is None else sizes[:-1]
+            self.expect(all(size == BATCH for size in whole), f"batches of {NAMES[split]} have the sizes {sizes}")
+            self.expect(count != 0 or split == "test", f"{NAMES[split]} has no batch")
+            if sizes:
+                self.expect(0 < sizes[-1] <= BATCH, f"the last batch of {NAMES[split]} has {sizes[-1]} examples")
+
+    @rule
+    def state_restores(self) -> None:
+        """From its state, plain JSON, a new task decodes as the first one, and models built for it are the same."""
+        part = self.part()
+        state = part.state()
+        self.expect(json.loads(json.dumps(state)) == state, "its state is another after JSON: keep plain lists")
+        again = super().part()
+        again.prepare(json.loads(json.dumps(state)))
+        for name in ("source_vocabulary", "target_vocabulary", "ending", "max_target_length", "copy_map"):
+            self.expect(getattr(again, name) == getattr(part, name), f"restored from its state, its {name} differs")
+        self.expect(again.state() == state, "restored from its state, it has another state")
+        batch = _draw(part)
+        for row, real in zip(batch.target.tolist(), batch.target_mask.tolist(), strict=True):
+            ids = [i for i, here in zip(row, real, strict=True) if here]
+            self.expect(again.decode_target(ids) == part.decode_target(ids), "restored, it decodes otherwise")
 
     @rule
     def shapes(self) -> None:
@@ -87,7 +135,7 @@ class TaskContract(Contract):
     @rule
     def masks_are_prefixes(self) -> None:
         """Masks are bool, and the real positions of a row come first; ids at padding are 0."""
-        for batch in self._both_splits(self.part()):
+        for batch in self._all_splits(self.part()):
             for side in ("source", "target"):
                 x, mask = getattr(batch, side), getattr(batch, f"{side}_mask")
                 self.expect(mask.dtype == torch.bool, f"{side}_mask is {mask.dtype}, not bool")
@@ -103,7 +151,7 @@ class TaskContract(Contract):
             ("source", len(part.source_vocabulary)),
             ("target", part.target_vocabulary.num_outputs),
         )
-        for batch in self._both_splits(part):
+        for batch in self._all_splits(part):
             for side, count in sides:
                 x, mask = getattr(batch, side), getattr(batch, f"{side}_mask")
                 if x.dim() == 2:
@@ -133,7 +181,7 @@ class TaskContract(Contract):
             self.expect(end is None, "its ending is 'fixed', and yet its target vocabulary has an end symbol")
             return
         self.expect(end is not None, "its ending is 'eos', and its target vocabulary has no end symbol")
-        for batch in self._both_splits(part):
+        for batch in self._all_splits(part):
             ends = (batch.target == end) & batch.target_mask
             last = batch.target_mask & ~torch.nn.functional.pad(batch.target_mask[:, 1:], (0, 1))
             wrong = (ends != last).any(1).nonzero().flatten().tolist()
@@ -142,7 +190,7 @@ class TaskContract(Contract):
     @rule
     def alignment_is_real(self) -> None:
         """The gold alignment points to real source positions, or is -1, as it is at padding."""
-        for batch in self._both_splits(self.part()):
+        for batch in self._all_splits(self.part()):
             alignment, real = batch.alignment, batch.target_mask
             self.expect(bool((alignment[~real] == -1).all()), "the alignment is not -1 at padding of the target")
             self.expect(bool((alignment >= -1).all()), "the alignment holds numbers below -1")
@@ -155,6 +203,12 @@ def _draw(
     task: Task, split: Split = "train", k: int = 0, seed: int = 0, rank: int = 0, batch_size: int = BATCH
 ) -> Batch:
     return task.batch(split, k, seed=seed, rank=rank, batch_size=batch_size, device=CPU)
+
+
+def _numbers(task: Task, split: Split) -> range:
+    """The first few batches that a split has."""
+    count = task.num_batches(split, BATCH)
+    return range(3 if count is None else min(3, count))
 
 
 def _tensors(batch: Batch) -> Outputs:

@@ -42,7 +42,8 @@ class Batches:
 class DataModule(pl.LightningDataModule):
     """Training batches from the step that the trainer stands at, one a step; a fixed set of validation batches.
 
-    Each rank draws training batches of its own, and every `world_size`-th validation batch.
+    A task that has fewer validation batches than are asked for gives all it has. Each rank draws training batches of
+    its own, and every `world_size`-th validation batch.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class DataModule(pl.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """This rank's share of the validation batches."""
         trainer = self._trainer()
-        numbers = range(trainer.global_rank, self.valid_batches, trainer.world_size)
+        there = self.task.num_batches("valid", self.valid_batch_size)
+        count = self.valid_batches if there is None else min(self.valid_batches, there)
+        numbers = range(trainer.global_rank, count, trainer.world_size)
         device = trainer.strategy.root_device
         return Batches(self.task, "valid", numbers, self.seed, 0, self.valid_batch_size, device)
 

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from seqtool.build import assemble, count_parameters
+from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.recipe.train_options import EarlyStopping
 from seqtool.rundir import SeedDirectory
@@ -30,6 +31,7 @@ def fit_seed(
     directory: SeedDirectory | None,
     stop: StopSignal,
     *,
+    task: Task | None = None,
     resume: Path | None = None,
     device: str | None = None,
     show_bar: bool = False,
@@ -38,6 +40,7 @@ def fit_seed(
 
     Args:
         directory: where to write; None on every rank but 0.
+        task: the variant's task where it is prepared already.
         resume: a checkpoint to go on from, None to begin.
         device: overrides the recipe's accelerator.
 
@@ -48,7 +51,7 @@ def fit_seed(
     options = trainer_options(variant.train, device)
     checkpoint = read_checkpoint(resume, variant, seed) if resume else None
     done = checkpoint["global_step"] if checkpoint else 0
-    assembly = assemble(variant, seed)
+    assembly = assemble(variant, seed, task=task)
     module = SequenceModule(assembly, variant, seed)
     if variant.train.precision == "64-true":
         module.double()  # Lightning would convert it only after it has loaded a checkpoint into it

@@ -1,0 +1,141 @@
+"""Tasks over a finite set of examples: what comes when, read in plain loops; and what every task does by default."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from seqtool.api import Batch, Examples, ExampleTask, Ragged, SeqtoolError, Split, Vocabulary
+from seqtool.registry import default_registry
+from seqtool.testing import check_task
+
+CPU = torch.device("cpu")
+LETTERS = tuple("abcdefgh")
+
+
+class Numbered(ExampleTask):
+    """Example i of a split: i in base 8 as the source, backwards as the target."""
+
+    def __init__(self, *, size: int = 50, bucket: int = 1, unknown: bool = False, aligned: bool = True) -> None:
+        self.size, self.bucket, self.unknown, self.aligned = size, bucket, unknown, aligned
+
+    def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
+        letters = saved["letters"] if saved else list(LETTERS)
+        extra = ("<unk>",) if self.unknown else ()
+        self.source_vocabulary = Vocabulary((*letters, *extra), unknown=8 if self.unknown else None)
+        self.target_vocabulary = Vocabulary((*letters, "</s>", "<s>"), end=8, start=9)
+        self.ending = "eos"
+        self.max_target_length = 6
+        starts: dict[Split, int] = {"train": 0, "valid": 1000, "test": 2000}
+        if not saved:
+            self.examples = {split: self.made(first) for split, first in starts.items()}
+
+    def made(self, first: int) -> Examples:
+        rows = [tuple(map(int, f"{i:o}")) for i in range(first, first + self.size)]
+        gold = Ragged.of(range(len(row))[::-1] for row in rows) if self.aligned else None
+        return Examples(Ragged.of(rows), Ragged.of(row[::-1] for row in rows), gold)
+
+    def state(self) -> dict[str, Any]:
+        return {"letters": list(self.source_vocabulary.symbols[:8])}
+
+
+def made(**options: Any) -> Numbered:
+    task = Numbered(**options)
+    task.prepare()
+    return task
+
+
+def draw(task: ExampleTask, k: int, split: Split = "train", size: int = 8, seed: int = 0, rank: int = 0) -> Batch:
+    return task.batch(split, k, seed=seed, rank=rank, batch_size=size, device=CPU)
+
+
+def numbers(batch: Batch) -> list[int]:
+    rows = zip(batch.source.tolist(), batch.source_mask.tolist(), strict=True)
+    return [int("".join(str(i) for i, real in zip(row, mask, strict=True) if real), 8) for row, mask in rows]
+
+
+@pytest.mark.parametrize("options", [{}, {"bucket": 3}, {"unknown": True}, {"aligned": False}])
+def test_it_keeps_the_contract(options: dict[str, Any]) -> None:
+    check_task(lambda: Numbered(**options))
+
+
+def test_each_epoch_is_all_examples_in_another_order() -> None:
+    task = made()
+    walk = [number for k in range(25) for number in numbers(draw(task, k))]
+    epochs = [walk[50 * e : 50 * (e + 1)] for e in range(4)]
+    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    assert all(len(draw(task, k)) == 8 for k in range(25)), "7, 13 and 19 lie over the end of an epoch"
+    for other in ({"seed": 1}, {"rank": 1}):
+        assert [number for k in range(6) for number in numbers(draw(task, k, **other))] != walk[:48]
+
+
+def test_fewer_examples_than_a_batch_has() -> None:
+    task = made(size=3)
+    walk = [number for k in range(3) for number in numbers(draw(task, k))]
+    assert all(sorted(walk[i : i + 3]) == [0, 1, 2] for i in range(0, 24, 3))
+
+
+def test_buckets_have_the_same_examples_and_less_padding() -> None:
+    plain, bucketed = made(size=400), made(size=400, bucket=10)
+    batches = {task: [draw(task, k) for k in range(100)] for task in (plain, bucketed)}
+    for window in range(10):
+        drawn = [
+            Counter(n for b in some[10 * window : 10 * window + 10] for n in numbers(b)) for some in batches.values()
+        ]
+        assert drawn[0] == drawn[1]
+    padding = [sum(int((~b.source_mask).sum()) for b in some) for some in batches.values()]
+    assert padding[1] < padding[0] / 2
+    widths = [b.source.shape[1] for b in batches[bucketed]]
+    assert any(widths[i : i + 10] != sorted(widths[i : i + 10]) for i in range(0, 100, 10)), (
+        "short ones need not be first"
+    )
+
+
+def test_validation_goes_through_its_split_once_in_order() -> None:
+    task = made()
+    for split, first in (("valid", 1000), ("test", 2000)):
+        assert task.num_batches(split, 8) == 7
+        drawn = [numbers(draw(task, k, split)) for k in range(7)]
+        assert [len(batch) for batch in drawn] == [8] * 6 + [2]
+        assert [number for batch in drawn for number in batch] == list(range(first, first + 50))
+    assert task.num_batches("train", 8) is None
+    assert task.num_batches("valid", 25) == 2
+
+
+def test_a_batch_by_hand() -> None:
+    examples = Examples(Ragged.of([(1, 2), (3,), ()]), Ragged.of([(4,), (5, 6), ()]), Ragged.of([(1,), (0, 0), ()]))
+    batch = examples.batch(torch.tensor([1, 0, 2]), end=8)
+    assert batch.source.tolist() == [[3, 0], [1, 2], [0, 0]]
+    assert batch.source_mask.tolist() == [[True, False], [True, True], [False, False]]
+    assert batch.target.tolist() == [[5, 6, 8], [4, 8, 0], [8, 0, 0]]
+    assert batch.target_mask.tolist() == [[True, True, True], [True, True, False], [True, False, False]]
+    assert batch.alignment.tolist() == [[0, 0, -1], [1, -1, -1], [-1, -1, -1]]
+    assert examples.batch(torch.tensor([2, 1]), end=None).target.tolist() == [[0, 0], [5, 6]]
+    assert examples.source.longest() == 2
+
+
+def test_texts_and_ids() -> None:
+    task = made()
+    assert task.encode_source("a  h b") == (0, 7, 1)
+    assert task.decode_target([0, 7, 8]) == "a h"
+    with pytest.raises(SeqtoolError, match=r"the source vocabulary has no 'aa'\n    did you mean 'a'\?"):
+        task.encode_source("b aa")
+    assert made(unknown=True).encode_source("b aa") == (1, 8)
+
+
+def test_a_synthetic_task_needs_nothing_and_has_a_test_split() -> None:
+    copy = default_registry().find("task", "copy").load()(length=5)
+    copy.prepare({})
+    assert copy.state() == {}
+    assert copy.num_batches("test", 8) is None
+    drawn = [draw(copy, 0, split).source for split in ("train", "valid", "test")]
+    assert not torch.equal(drawn[1], drawn[2])
+    assert copy.encode_source("a b") == (0, 1)
+
+
+def test_an_unknown_symbol_is_never_copied() -> None:
+    source, target = Vocabulary(("a", "<unk>"), unknown=1), Vocabulary(("<unk>", "a", "<s>"), unknown=0, start=2)
+    assert source.copied_as(target) == (1, -1)
