@@ -11,7 +11,8 @@ import torch
 
 from seqtool.analysis.losses import draw_losses
 from seqtool.analysis.weights import draw_weights
-from seqtool.build import Tasks, assemble, check, count_parameters
+from seqtool.build import Tasks, assemble, count_parameters
+from seqtool.check import check
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
 from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe

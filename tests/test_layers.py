@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "rundir": BASE,
     "provenance": BASE | {"recipe"},
     "build": BASE | {"recipe", "nn", "parts"},
+    "check": BASE | {"recipe", "nn", "parts", "build"},
     "training": BASE | {"recipe", "nn", "parts", "build", "rundir"},
     "analysis": BASE | {"rundir"},
     "api": BASE | {"nn", "parts"},
