@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from seqtool.nn.attention import Attention
     from seqtool.options import (
         Count,
+        DataPath,
         Depth,
+        Example,
         Factory,
         MinLen,
         NonNegative,
@@ -44,7 +46,8 @@ _HOME = {
     "seqtool.hookspecs": ("API_VERSION", "hookimpl"),
     "seqtool.nn.attention": ("Attention",),
     "seqtool.options": (
-        "Count", "Depth", "Factory", "MinLen", "NonNegative", "Positive", "Probability", "Size", "named",
+        "Count", "DataPath", "Depth", "Example", "Factory", "MinLen", "NonNegative", "Positive", "Probability", "Size",
+        "named",
     ),
     "seqtool.parts.batch": ("Batch",),
     "seqtool.parts.bridge": ("Bridge", "BridgeType"),

@@ -20,9 +20,27 @@ Count = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Probability = Annotated[float, Interval(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the contract suite gives an option that it cannot guess: `Annotated[str, Example("[a-z]+")]`."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class BesideRecipe:
+    """Marks a path that is relative to the recipe which holds it; from `--set` and Python, to the working directory."""
+
+
+DataPath = Annotated[str, MinLen(1), BesideRecipe()]
 __all__ = [
+    "BesideRecipe",
     "Count",
+    "DataPath",
     "Depth",
+    "Example",
     "Factory",
     "MinLen",
     "Named",

@@ -49,7 +49,7 @@ MAY_IMPORT = {
 
 LOW = set(MAY_IMPORT)
 
-OWN = {"seqtool_attention": {"entmax"}}
+OWN = {"seqtool_attention": {"entmax"}, "seqtool_text": {"regex", "pyarrow"}}
 """What a built-in plugin needs beside torch."""
 
 

@@ -188,6 +188,9 @@ def test_mqar_as_published() -> None:
         ("sort", {"length": 3, "min_length": 4}, "min_length"),
         ("bigram_flip", {"length": 1}, "length"),
         ("bigram_flip", {"length": 7, "min_length": 7}, "min_length"),
+        ("copy", {"length": 3, "test_min_length": 2}, "test_length"),
+        ("reverse", {"length": 3, "test_length": 4, "test_min_length": 5}, "test_min_length"),
+        ("bigram_flip", {"length": 4, "test_length": 1}, "test_length"),
         ("addition", {"digits": 19}, "digits"),
         ("addition", {"digits": 2, "min_digits": 3}, "min_digits"),
         ("associative_recall", {"items": 1}, "items"),
@@ -221,3 +224,25 @@ def test_what_is_copied_is_what_the_alignment_points_to(name: str, options: dict
     copied = torch.tensor(made.copy_map)[batch.source]
     taken = batch.alignment >= 0
     assert torch.equal(copied.gather(1, batch.alignment.clamp(min=0))[taken], batch.target[taken])
+
+
+@pytest.mark.parametrize("name", ["copy", "reverse", "bigram_flip", "sort"])
+def test_the_test_may_have_other_lengths(name: str) -> None:
+    plain = task(name, length=8, min_length=4, ending="eos")
+    made = task(name, length=8, min_length=4, test_length=20, test_min_length=11, ending="eos")
+    assert (plain.max_target_length, made.max_target_length) == (9, 21)
+
+    def drawn(of: Any, split: str) -> Any:
+        return of.batch(split, 0, seed=0, rank=0, batch_size=256, device=torch.device("cpu"))
+
+    even = name == "bigram_flip"
+    for split in ("train", "valid"):
+        assert torch.equal(drawn(made, split).source, drawn(plain, split).source)
+        assert set(drawn(made, split).source_mask.sum(1).tolist()) == ({4, 6, 8} if even else {4, 5, 6, 7, 8})
+    batch = drawn(made, "test")
+    assert set(batch.source_mask.sum(1).tolist()) == (set(range(12, 21, 2)) if even else set(range(11, 21)))
+    orders = {"copy": list, "reverse": lambda s: s[::-1], "sort": sorted}
+    orders["bigram_flip"] = lambda s: [s[i ^ 1] for i in range(len(s))]
+    for source, target, _ in examples(made, batch):
+        assert target == [*orders[name](source), "</s>"]
+    assert set(drawn(plain, "test").source_mask.sum(1).tolist()) <= {4, 5, 6, 7, 8}

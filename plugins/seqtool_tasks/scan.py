@@ -41,11 +41,13 @@ class Scan(ExampleTask):
 
     Args:
         split: which commands are trained on, and which are the test.
-        percent: p of simple_p, and of no other; the authors' are 1, 2, 4, 8, 16, 32 and 64.
+        percent: p of simple_p, and of no other; rounded down to whole commands; the authors' are 1, 2, 4, 8, 16, 32 and
+            64.
         valid: validation takes a tenth of the commands that are trained on, drawn by `split_seed`; "trained": they are
             trained on none the less, so training is as published and validation tells how well it is learnt;
             "held_out": they are not. The added primitive is never among them.
         split_seed: draws the simple split and the validation set, and the order of validation and test.
+        bucket: training sorts so many batches by length together, so that each has little padding; 1 for none of it.
 
     Raises:
         PartError: simple_p without a percent from 1 to 99, or another split with one.
@@ -63,6 +65,7 @@ class Scan(ExampleTask):
         percent: Size | None = None,
         valid: Valid = "trained",
         split_seed: Count = 0,
+        bucket: Size = 1,
     ) -> None:
         fits = percent is not None and percent < 100 if split == "simple_p" else percent is None
         if not fits:
@@ -70,6 +73,7 @@ class Scan(ExampleTask):
             allowed = "1 to 99" if split == "simple_p" else "null; it goes with split: simple_p"
             raise PartError(f"split {split} with {given}", option="percent", allowed=allowed)
         self.split, self.percent, self.valid, self.split_seed = split, percent, valid, split_seed
+        self.bucket = bucket
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
@@ -78,7 +82,9 @@ class Scan(ExampleTask):
 
 @lru_cache(maxsize=8)
 def _examples(split: Name, percent: int | None, valid: Valid, seed: int) -> dict[Split, Examples]:
-    order = torch.randperm(len(commands()), generator=torch.Generator("cpu").manual_seed(seed), device="cpu").tolist()
+    order = torch.randperm(
+        len(commands()), generator=torch.Generator("cpu").manual_seed(seed % 2**63), device="cpu"
+    ).tolist()
     drawn = [commands()[i] for i in order]
     if split in ("simple", "simple_p"):
         size = SIMPLE if percent is None else len(drawn) * percent // 100

@@ -45,7 +45,7 @@ class Ragged:
     def padded(self, rows: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
         """Those rows, `[B, L]` int64 with `padding` behind each, and which positions are real."""
         length = self.lengths(rows)
-        position = torch.arange(int(length.max()), device="cpu")
+        position = torch.arange(int(length.max()) if len(rows) else 0, device="cpu")
         real = position < length[:, None]
         found = torch.full(real.shape, padding, dtype=torch.int64, device="cpu")
         found[real] = self.values[(self.starts[rows][:, None] + position)[real]].long()

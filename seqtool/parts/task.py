@@ -1,6 +1,6 @@
 """The contract of a task: numbered batches with gold targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -74,8 +74,11 @@ class Task:
         Raises:
             SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those.
         """
-        vocabulary = self.source_vocabulary
-        return tuple(_id(vocabulary, symbol) for symbol in text.split())
+        return self.source_ids(text.split())
+
+    def source_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
+        """The ids of a source's symbols. Raises: see `encode_source`."""
+        return tuple(_id(self.source_vocabulary, symbol) for symbol in symbols)
 
     def decode_target(self, ids: Sequence[int]) -> str:
         """The text of a target's ids, its end symbol left out. Here: symbols with a space between them."""

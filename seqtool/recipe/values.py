@@ -2,12 +2,14 @@
 
 import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from seqtool.describe import render_type
 from seqtool.errors import PartError, Problem, RecipeError, nearest_name
+from seqtool.options import BesideRecipe
 from seqtool.recipe.nodes import Node, Path, found
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
     """
     from pydantic import ValidationError
 
-    adapter = _adapter(annotation)
+    adapter, node = _adapter(annotation), _beside(annotation, node)
     try:
         text = json.dumps(node.plain(), allow_nan=False)
     except (TypeError, ValueError) as error:  # a value made in Python, of a type that YAML has not
@@ -41,6 +43,21 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
     except ValidationError as error:
         raise RecipeError(_problems(error, annotation, node, path)) from error
     return Checked(value, adapter.dump_python(value, mode="json", warnings=False))
+
+
+def _beside(annotation: Any, node: Node) -> Node:
+    """The node of a path, made absolute: one in a file is relative to that file, any other to the working directory."""
+    if not isinstance(node.value, str) or not node.value or not _is_path(annotation):
+        return node
+    folder = FilePath(node.origin.source).parent if node.origin.line else FilePath()
+    return replace(node, value=str((folder / node.value).absolute()))
+
+
+def _is_path(annotation: Any) -> bool:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return any(map(_is_path, arguments))
+    return any(isinstance(note, BesideRecipe) for note in getattr(annotation, "__metadata__", ()))
 
 
 def check_default(name: str, annotation: Any, default: Any) -> Checked:

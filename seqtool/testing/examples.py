@@ -1,5 +1,6 @@
 """Options for a part, read from its constructor, so that any part can be built and held against its contract."""
 
+import contextlib
 import inspect
 import itertools
 import types
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from seqtool.errors import PartError
-from seqtool.options import Factory, Named, SlotKind
+from seqtool.options import Example, Factory, Named, SlotKind
 from seqtool.signature import read_constructor
 from seqtool.testing.stand_ins import STAND_INS
 
@@ -64,6 +65,9 @@ def variations(part: type, accepts: Callable[[dict[str, Any]], Any]) -> Iterator
 
 def _example(annotation: Any, numbers: Iterator[int]) -> Any:
     kind, limits = _slot_kind(annotation), _limits(annotation)
+    for note in getattr(annotation, "__metadata__", ()):
+        if isinstance(note, Example):
+            return note.value
     if kind is not None:
         return _stand_in(kind)
     bare = _bare(annotation)
@@ -92,7 +96,8 @@ def _others(annotation: Any, default: Any) -> Iterator[Any]:
     if origin in (Union, types.UnionType):
         kinds = [argument for argument in arguments if argument is not type(None)]
         if default is None:
-            yield _example(kinds[0], iter((2,)))
+            with contextlib.suppress(LookupError):  # text that nobody can guess stays away
+                yield _example(kinds[0], iter((2,)))
         else:
             yield from _others(kinds[0], default)
             if len(kinds) < len(arguments):

@@ -1,0 +1,156 @@
+"""The rows of TSV, CSV, JSONL and Parquet files: the columns that are asked for, each row with its number."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqtool.api import PartError
+from seqtool_text.lines import numbered_lines
+
+SUFFIXES = {".tsv": "tsv", ".txt": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+Row = tuple[int, Sequence[str], str]
+"""A row's number, the texts of its columns, and its fault, or ""."""
+
+
+class RowFault(ValueError):  # noqa: N818
+    """What is wrong with one row, as its line is told about."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How files are read. `columns` pairs each column, a name or a number from 1, with the option that names it."""
+
+    format: str
+    header: bool
+    quoted: bool | None
+    columns: tuple[tuple[int | str, str], ...]
+
+    def format_of(self, path: Path, option: str) -> str:
+        """The format of a file, from its name unless it is given."""
+        if self.format != "auto":
+            return self.format
+        suffixes = [suffix for suffix in path.suffixes if suffix != ".gz"]
+        found = SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
+        if found is None:
+            allowed = f"{', '.join(SUFFIXES)}, or the option format"
+            raise PartError(f"the name of {str(path)!r} does not tell its format", option=option, allowed=allowed)
+        return found
+
+
+def rows(path: Path, option: str, layout: Layout) -> Iterator[Row]:
+    """The rows of a file; lines with nothing on them are passed over.
+
+    Raises:
+        PartError: no such columns, or options that this format has not.
+    """
+    kind = layout.format_of(path, option)
+    if kind in ("jsonl", "parquet"):
+        for name, given in (("header", layout.header), ("quoted", layout.quoted)):
+            if given:
+                raise PartError(f"{kind} has no such thing as {name}", option=name, allowed="tsv or csv")
+    if kind == "jsonl":
+        return _objects(path, layout)
+    if kind == "parquet":
+        from seqtool_text.parquet import parquet_rows
+
+        return parquet_rows(path, option, layout.columns)
+    quoted = kind == "csv" if layout.quoted is None else layout.quoted
+    separator = "\t" if kind == "tsv" else ","
+    return _fields(path, layout, _quoted(separator) if quoted else lambda text: text.split(separator))
+
+
+def _fields(path: Path, layout: Layout, split: Callable[[str], list[str]]) -> Iterator[Row]:
+    """Rows of a table, all as wide as the first; its first line names its columns where there is a header."""
+    places: list[int] | None = None
+    width = 0
+    for number, text, fault in numbered_lines(path):
+        if not text and not fault:
+            continue
+        try:
+            if fault:
+                raise RowFault(fault)
+            fields = split(text)
+        except RowFault as error:
+            yield number, (), str(error)
+            continue
+        if places is None:
+            places, width = _places(layout, fields, path), len(fields)
+            if layout.header:
+                continue
+        if len(fields) == width:
+            yield number, [fields[i] for i in places], ""
+        else:
+            yield number, (), f"{_count(len(fields), 'column')} where the first row has {width}"
+
+
+def _places(layout: Layout, first: list[str], path: Path) -> list[int]:
+    """Where the columns are, from 0, by the first row."""
+    found = []
+    for column, option in layout.columns:
+        if isinstance(column, str) and not layout.header:
+            raise PartError(f"the column {column!r} has a name, and header is false", option=option)
+        place = column - 1 if isinstance(column, int) else find_name(column, first, path, option)
+        if place >= len(first):
+            what = f"there is no column {column}: the first row of {path.name} has {_count(len(first), 'column')}"
+            raise PartError(what, option=option, allowed=f"1 to {len(first)}; is it another format?")
+        found.append(place)
+    return found
+
+
+def find_name(column: str, names: list[str], path: Path, option: str) -> int:
+    """Where the column of a name is."""
+    if names.count(column) != 1:
+        how = "several columns" if column in names else "no column"
+        raise PartError(f"{path.name} has {how} called {column!r}", option=option, allowed=", ".join(names))
+    return names.index(column)
+
+
+def _quoted(separator: str) -> Callable[[str], list[str]]:
+    def split(text: str) -> list[str]:
+        try:
+            return next(csv.reader([text], delimiter=separator, strict=True))
+        except csv.Error as error:
+            raise RowFault(f"wrongly quoted: {error}") from error
+
+    return split
+
+
+def _objects(path: Path, layout: Layout) -> Iterator[Row]:
+    """JSON, a line an object (columns by name) or an array (columns by number)."""
+    for number, text, fault in numbered_lines(path):
+        if not text.strip() and not fault:
+            continue
+        try:
+            if fault:
+                raise RowFault(fault)
+            yield number, _values(text, layout), ""
+        except RowFault as error:
+            yield number, (), str(error)
+
+
+def _values(text: str, layout: Layout) -> list[str]:
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RowFault(f"not JSON: {error}") from error
+    return [_value(whole, column) for column, _ in layout.columns]
+
+
+def _value(whole: Any, column: int | str) -> str:
+    if isinstance(column, str) and isinstance(whole, dict) and column in whole:
+        found = whole[column]
+    elif isinstance(column, int) and isinstance(whole, list) and column <= len(whole):
+        found = whole[column - 1]
+    else:
+        raise RowFault(f"it has no {column!r}" if isinstance(column, str) else f"it has no item {column}")
+    if not isinstance(found, str):
+        raise RowFault(f"{column!r} holds no text")
+    return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
