@@ -41,7 +41,9 @@ MAY_IMPORT = {
     "provenance": BASE | {"recipe"},
     "build": BASE | {"recipe", "nn", "parts"},
     "check": BASE | {"recipe", "nn", "parts", "build"},
-    "training": BASE | {"recipe", "nn", "parts", "build", "rundir"},
+    "checkpoint": BASE | {"recipe"},
+    "training": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},
+    "inference": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},
     "analysis": BASE | {"rundir"},
     "api": BASE | {"nn", "parts"},
 }
