@@ -7,15 +7,17 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "Attention": "seqtool.nn.attention",
+    "load": "seqtool.inference.loading",
     "load_recipe": "seqtool.recipe",
     "make": "seqtool.build",
     "run": "seqtool.experiment",
 }
-__all__ = ["Attention", "__version__", "load_recipe", "make", "run"]
+__all__ = ["Attention", "__version__", "load", "load_recipe", "make", "run"]
 
 if TYPE_CHECKING:
     from seqtool.build import make
     from seqtool.experiment import run
+    from seqtool.inference.loading import load
     from seqtool.nn.attention import Attention
     from seqtool.recipe import load_recipe
 

@@ -11,14 +11,15 @@ import torch
 
 from seqtool.analysis.losses import draw_losses
 from seqtool.analysis.weights import draw_weights
-from seqtool.build import Tasks, assemble, check, count_parameters
+from seqtool.build import Tasks, assemble, count_parameters
+from seqtool.check import check
+from seqtool.checkpoint import read_checkpoint
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
 from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, default_registry
 from seqtool.rundir import FORMAT, RunDirectory
-from seqtool.training.checkpoints import read_checkpoint
 from seqtool.training.devices import check_devices, is_rank_zero, trainer_options
 from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import Interrupted, StopSignal

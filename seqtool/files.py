@@ -52,7 +52,14 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_atomic_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have `write` fill a temporary file beside `path`, make sure it is on the disk, and put it in place.
+    """Have `write` fill a file that appears whole. Raises: see `written_whole`."""
+    with written_whole(path) as file:
+        write(file)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A temporary file beside `path`, put in its place, safely on the disk, when the block is left without an error.
 
     Raises:
         SeqtoolError: the folder cannot be written, or the disk is full; `path` is as it was.
@@ -61,7 +68,7 @@ def write_atomic_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     with telling(path):
         try:
             with open(temporary, "wb") as file:
-                write(file)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -75,6 +82,8 @@ def telling(path: Path) -> Iterator[None]:
     """Tell an operating system's refusal to write `path` in our words."""
     try:
         yield
+    except BrokenPipeError:  # whoever read our output has gone, which is no fault of the file
+        raise
     except OSError as error:
         raise SeqtoolError(f"cannot write {path}: {error.strerror or error}") from error
 

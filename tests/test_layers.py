@@ -40,7 +40,10 @@ MAY_IMPORT = {
     "rundir": BASE,
     "provenance": BASE | {"recipe"},
     "build": BASE | {"recipe", "nn", "parts"},
-    "training": BASE | {"recipe", "nn", "parts", "build", "rundir"},
+    "check": BASE | {"recipe", "nn", "parts", "build"},
+    "checkpoint": BASE | {"recipe"},
+    "training": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},
+    "inference": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},
     "analysis": BASE | {"rundir"},
     "api": BASE | {"nn", "parts"},
 }

@@ -32,6 +32,8 @@ class Beam(Search):
         PartError: `best` is larger than `size`.
     """
 
+    count_option = "best"
+
     def __init__(self, *, size: Size = 4, length_penalty: NonNegative = 0.0, best: Size | None = None) -> None:
         self.size, self.length_penalty, self.best = size, length_penalty, best or 1
         if self.best > size:

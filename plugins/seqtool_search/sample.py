@@ -31,6 +31,7 @@ class Sample(Search):
     """
 
     draws = True
+    count_option = "samples"
 
     def __init__(
         self,

@@ -15,6 +15,8 @@ from seqtool.errors import SeqtoolError, nearest_name
 
 VERBS = {
     "run": ("run", "Train the variants of a recipe, and compare them."),
+    "predict": ("predict", "Write what a trained model predicts, line by line."),
+    "evaluate": ("evaluate", "Measure a trained model on a split, with intervals."),
     "validate": ("validate", "Check a recipe, and report all that is wrong with it."),
     "show": ("show", "Show a recipe as it is resolved, and where each value came from."),
     "list": ("list_", "List the parts that recipes can name."),

@@ -41,10 +41,12 @@ class Search:
 
     Attributes:
         draws: whether symbols are drawn, so that a source may give something else in another batch.
+        count_option: its option that says how many hypotheses a source gets; None where there is always one.
     """
 
     kind = "search"
     draws: bool = False
+    count_option: str | None = None
 
     def rank(self, scores: Tensor, lengths: Tensor) -> Tensor:
         """What hypotheses are sorted by, the best first: of their scores and lengths, both `[B, K]`."""

@@ -68,6 +68,10 @@ class Task:
         """
         return None
 
+    def also_right(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
+        """Further targets that are as right for a source as the one in its batch: ids, the end symbol left out."""
+        return ()
+
     def encode_source(self, text: str) -> tuple[int, ...]:
         """The ids of one source. Here: symbols with white space between them.
 

@@ -98,16 +98,17 @@ def load_recipe(
     return Recipe(document["name"], path, text, tuple(document["seeds"]), tuple(overrides), variants)
 
 
-def reference(kind: str | type, value: Any, registry: "Registry") -> Reference:
+def reference(kind: str | type, value: Any, registry: "Registry", origin: Origin | None = None) -> Reference:
     """The part that a Python value describes as a recipe would; slots in it may hold callables that build parts.
 
     Args:
         kind: a kind, the value then names one of its parts by `type`; or a class, the value is then its options.
+        origin: where the value came from, for what is said when it is wrong.
 
     Raises:
         RecipeError: all that is wrong with it.
     """
-    origin = Origin(f"make {kind if isinstance(kind, str) else kind.__name__}")
+    origin = origin or Origin(f"make {kind if isinstance(kind, str) else kind.__name__}")
     filler = Filler(registry)
     node = from_plain(value, origin)
     return filler.part(kind, node, ()) if isinstance(kind, str) else filler.fixed(kind, node, ())

@@ -8,12 +8,13 @@ import pytorch_lightning as pl
 import torch
 
 from seqtool.build import assemble, count_parameters
+from seqtool.checkpoint import fingerprint, read_checkpoint
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.recipe.train_options import EarlyStopping
 from seqtool.rundir import SeedDirectory
 from seqtool.training.bar import Bar
-from seqtool.training.checkpoints import AtomicCheckpoints, fingerprint, read_checkpoint
+from seqtool.training.checkpoints import AtomicCheckpoints
 from seqtool.training.data import DataModule
 from seqtool.training.devices import cluster_plugins, trainer_options
 from seqtool.training.module import SequenceModule

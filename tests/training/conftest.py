@@ -1,13 +1,16 @@
 """Fixtures of tests that train."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_run import SMALL
+from small_run import REVERSES, SMALL
+
+import seqtool
 
 
 @pytest.fixture
@@ -32,3 +35,14 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reverses words, trained, then moved elsewhere; its recipe is gone. Not to be written to."""
+    folder = tmp_path_factory.mktemp("reverses")
+    recipe = folder / "reverses.yaml"
+    recipe.write_text(REVERSES)
+    seqtool.run(recipe, out=folder / "run")
+    recipe.unlink()
+    return Path(shutil.move(folder / "run", tmp_path_factory.mktemp("elsewhere") / "kept"))

@@ -1,0 +1,84 @@
+"""What verbs that use a trained run share: which of its models, which search."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from seqtool.cli.options import PluginFlags, plugin_options
+
+if TYPE_CHECKING:
+    from seqtool.inference.predictor import Predictor
+    from seqtool.recipe import Reference
+    from seqtool.registry import Registry
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The flags that say which model is meant and how it decodes."""
+
+    run: Path
+    variant: str | None
+    seed: int | None
+    checkpoint: Literal["best", "last"]
+    device: str | None
+    search: str | None
+    plugins: PluginFlags
+
+    def load(self) -> "tuple[Predictor, Reference | None]":
+        """The model, and the search that was asked for, None for the recipe's own."""
+        from seqtool.inference.loading import load
+
+        registry = self.plugins.registry()
+        search = None if self.search is None else search_of(self.search, registry)
+        predictor = load(self.run, self.variant, self.seed, self.checkpoint, self.device, registry=registry)
+        return predictor, search
+
+
+def search_of(text: str, registry: "Registry") -> "Reference":
+    """The search that the value of `--search` describes.
+
+    Raises:
+        RecipeError: all that is wrong with it.
+    """
+    from seqtool.errors import Origin
+    from seqtool.recipe import reference
+    from seqtool.recipe.loader import parse_text
+
+    node = parse_text(text, "--search")
+    return reference("search", None if node is None else node.plain(), registry, Origin(f"--search {text}"))
+
+
+def trained_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add RUN and these flags to a verb, which gets them as one argument, `trained: Trained`."""
+
+    @click.argument("run", type=click.Path(path_type=Path))
+    @click.option("--variant", metavar="NAME", help="Which variant; needed where the run has several.")
+    @click.option("--seed", type=click.IntRange(min=0), help="Which seed; default: the run's first.")
+    @click.option(
+        "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Which checkpoint."
+    )
+    @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps, or auto; default: cpu.")
+    @click.option(
+        "--search", metavar="YAML", help="greedy, '{type: beam, size: 5, best: 5}', ...; default: the recipe's."
+    )
+    @plugin_options
+    @functools.wraps(function)
+    def collect(
+        *,
+        run: Path,
+        variant: str | None,
+        seed: int | None,
+        checkpoint: Literal["best", "last"],
+        device: str | None,
+        search: str | None,
+        plugins: PluginFlags,
+        **options: Any,
+    ) -> Any:
+        trained = Trained(run, variant, seed, checkpoint, device, search, plugins)
+        return function(trained=trained, **options)
+
+    return collect

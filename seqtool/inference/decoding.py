@@ -1,0 +1,63 @@
+"""A search over a batch of sources, as arrays cut to what was written."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.nn.model import Seq2Seq
+from seqtool.parts.search import Hypotheses, Search
+from seqtool.parts.types import Encoded
+
+
+class Written(NamedTuple):
+    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory."""
+
+    ids: tuple[int, ...]
+    score: float
+    weights: Any
+
+
+def padded(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """`(source [B, S], mask [B, S])` of ids of several lengths."""
+    length = torch.tensor([len(source) for source in sources])
+    mask = torch.arange(int(length.max())) < length[:, None]
+    source = torch.zeros(mask.shape, dtype=torch.int64)
+    source[mask] = torch.tensor([i for source in sources for i in source])
+    return source.to(device), mask.to(device)
+
+
+def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int) -> list[list[Written]]:
+    """What a search writes for each source, the best first."""
+    with torch.inference_mode(), watched_memory(model.encoder) as masks:
+        found = search.search(model, source, mask, max_length)
+    weights = None if found.weights is None else found.weights.cpu()
+    found = Hypotheses(found.ids.cpu(), found.mask.cpu(), found.scores.cpu(), weights)
+    return [list(_written(found, row, masks[-1][row].cpu())) for row in range(len(source))]
+
+
+def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Written]:
+    for k, score in enumerate(found.scores[row].tolist()):
+        if score == -torch.inf:
+            continue
+        real, weights = found.mask[row, k], None
+        if found.weights is not None:
+            weights = found.weights[row, k][:, real][:, :, memory_mask].float().numpy()
+        yield Written(tuple(found.ids[row, k][real].tolist()), score, weights)
+
+
+@contextmanager
+def watched_memory(encoder: nn.Module) -> Iterator[list[Tensor]]:
+    """Which positions of the memory are real, `[B, M]`, of each call of the encoder meanwhile."""
+    masks: list[Tensor] = []
+
+    def keep(module: nn.Module, arguments: Any, encoded: Encoded) -> None:
+        masks.append(encoded.mask)
+
+    handle = encoder.register_forward_hook(keep)
+    try:
+        yield masks
+    finally:
+        handle.remove()

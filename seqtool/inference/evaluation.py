@@ -1,0 +1,150 @@
+"""A trained model on a split: what it writes by itself against what it should have written."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from seqtool.errors import SeqtoolError
+from seqtool.inference.decoding import padded
+from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, edit_distances, estimates
+from seqtool.nn.model import Seq2Seq
+from seqtool.parts.batch import Batch
+from seqtool.parts.search import Search
+from seqtool.parts.task import Split, Task
+from seqtool.parts.vocabulary import Vocabulary
+
+GROUPS = 10
+"""Up to so many groups of lengths are told apart."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Examples whose targets have `shortest` to `longest` symbols, the end symbol left out, and their measures."""
+
+    shortest: int
+    longest: int
+    examples: int
+    tokens: int
+    measures: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All examples together, and by the length of their targets."""
+
+    split: Split
+    batches: int
+    overall: Group
+    by_length: tuple[Group, ...]
+    bootstrap_seed: int
+
+    def plain(self) -> dict[str, Any]:
+        """What `seqtool evaluate --json` prints of it."""
+        return {
+            "split": self.split,
+            "batches": self.batches,
+            "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": self.bootstrap_seed},
+            "overall": asdict(self.overall),
+            "by_length": [asdict(group) for group in self.by_length],
+        }
+
+
+def evaluate(
+    task: Task,
+    model: Seq2Seq,
+    search: Search,
+    split: Split,
+    *,
+    batches: int,
+    batch_size: int,
+    max_length: int | None,
+    device: torch.device,
+    seed: int,
+    bootstrap_seed: int = 0,
+) -> Evaluation:
+    """Decode the first `batches` batches of a split, and measure.
+
+    Args:
+        max_length: the most symbols that may be written; None for the task's own most.
+        seed: the run's, by which training batches are drawn.
+
+    Raises:
+        SeqtoolError: the split holds no example.
+    """
+    parts = []
+    for k in range(batches):
+        batch = task.batch(split, k, seed=seed, rank=0, batch_size=batch_size, device=torch.device("cpu"))
+        parts.append(_scores(task, model, search, batch, max_length, device))
+    if not sum(map(len, parts)):
+        raise SeqtoolError(f"the split {split!r} holds no example")
+    scores = Scores.joined(parts)
+    by_length = [_group(scores.chosen(where), bootstrap_seed) for where in _grouped(scores.length)]
+    return Evaluation(split, batches, _group(scores, bootstrap_seed), tuple(by_length), bootstrap_seed)
+
+
+def _scores(
+    task: Task, model: Seq2Seq, search: Search, batch: Batch, max_length: int | None, device: torch.device
+) -> Scores:
+    """Compare what is written with the targets of a batch, each with the nearest of those that are right."""
+    steps = batch.target.shape[1]
+    if task.ending == "eos":
+        steps = max_length or max(steps, task.max_target_length)
+    there = batch.to(device)
+    with torch.inference_mode():
+        found = search.search(model, there.source, there.source_mask, steps)
+    ids, mask = found.ids[:, 0].cpu(), found.mask[:, 0].cpu()
+    if task.ending == "fixed":  # nothing but the target says where it ends
+        mask = mask & batch.target_mask[:, : mask.shape[1]]
+    right = list(_right_targets(task, batch))
+    owner = torch.tensor([row for row, targets in enumerate(right) for _ in targets])
+    target, target_mask = padded([target for targets in right for target in targets], torch.device("cpu"))
+    scores = compared(ids[owner], mask[owner], target, target_mask, task.target_vocabulary)
+    order = np.lexsort((scores.edits, owner.numpy()))
+    _, nearest = np.unique(owner.numpy()[order], return_index=True)
+    return scores.chosen(order[nearest])
+
+
+def _right_targets(task: Task, batch: Batch) -> Iterator[list[list[int]]]:
+    """For each example its target and the others that are as right, the end symbol included."""
+    end = [] if task.target_vocabulary.end is None else [task.target_vocabulary.end]
+    for row in range(len(batch)):
+        others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
+        yield [batch.target[row][batch.target_mask[row]].tolist(), *([*other, *end] for other in others)]
+
+
+def compared(ids: Tensor, mask: Tensor, target: Tensor, target_mask: Tensor, vocabulary: Vocabulary) -> Scores:
+    """Score what was written, `[B, T1]`, against targets, `[B, T2]`; a symbol with no id of its own is never right."""
+    width = max(ids.shape[1], target.shape[1])
+    ids, target = (pad(side, (0, width - side.shape[1])) for side in (ids, target))
+    mask, target_mask = (pad(side, (0, width - side.shape[1])) for side in (mask, target_mask))
+    length, written = _symbols(target, target_mask, vocabulary.end), _symbols(ids, mask, vocabulary.end)
+    if vocabulary.unknown is not None:
+        target = target.masked_fill(target == vocabulary.unknown, -1)
+    right, tokens = ((ids == target) & mask & target_mask).sum(1), target_mask.sum(1)
+    exact = (right == tokens) & (mask.sum(1) == tokens)
+    edits = edit_distances(ids.numpy(), written, target.numpy(), length)
+    return Scores(length, tokens.numpy(), exact.numpy(), right.numpy(), edits)
+
+
+def _symbols(ids: Tensor, mask: Tensor, end: int | None) -> Any:
+    """How many symbols there are before the end symbol, `[B]`."""
+    return (mask if end is None else mask & (ids != end)).sum(1).numpy()
+
+
+def _grouped(length: Any) -> list[Any]:
+    """A mask for each length that occurs, or for each range of lengths where there are many."""
+    if len(np.unique(length)) <= GROUPS:
+        return [length == one for one in np.unique(length)]
+    width = -(-(length.max() - length.min() + 1) // GROUPS)
+    group = (length - length.min()) // width
+    return [group == one for one in np.unique(group)]
+
+
+def _group(scores: Scores, seed: int) -> Group:
+    ends = int(scores.length.min()), int(scores.length.max())
+    return Group(*ends, len(scores), int(scores.tokens.sum()), estimates(scores, seed))

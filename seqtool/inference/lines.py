@@ -1,0 +1,102 @@
+"""Sources from files, one a line, predicted batch by batch: whatever the length of a file, one batch is held."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from seqtool.errors import SeqtoolError
+from seqtool.inference.predictor import Prediction, Predictor
+from seqtool.parts.search import Search
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as it stands in a file; `number` counts from 1 over all files, `place` is what people look for."""
+
+    number: int
+    place: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """A line that the task could read."""
+
+    line: Line
+    text: str
+    ids: tuple[int, ...]
+
+
+def read_lines(files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[Line]:
+    """The lines of named files, one after the other, without their ends (`\\n`, `\\r\\n`) and a byte order mark."""
+    number = 0
+    for name, file in files:
+        for within, line in enumerate(file, start=1):
+            number += 1
+            content = line.removesuffix(b"\n").removesuffix(b"\r")
+            if within == 1:
+                content = content.removeprefix(b"\xef\xbb\xbf")
+            yield Line(number, f"{name}:{within}", content)
+
+
+@dataclass
+class Lines:
+    """Predicts the sources of lines in their order.
+
+    Attributes:
+        on_bad: called with what is wrong with a line; when it returns, the line is left out.
+        bad: how many lines were left out.
+    """
+
+    predictor: Predictor
+    search: Search
+    batch_size: int
+    max_length: int | None
+    on_bad: Callable[[SeqtoolError], None]
+    bad: int = 0
+
+    def predict(self, lines: Iterable[Line]) -> Iterator[list[tuple[int, Prediction]]]:
+        """Batches of a line's number and its prediction; what stands before a bad line comes before it is told."""
+        waiting: list[Source] = []
+        for line in lines:
+            source = self._read(line)
+            if isinstance(source, SeqtoolError):
+                yield from self._written(waiting)
+                waiting = []
+                self._tell(line, source)
+                continue
+            waiting.append(source)
+            if len(waiting) == self.batch_size:
+                yield from self._written(waiting)
+                waiting = []
+        yield from self._written(waiting)
+
+    def _read(self, line: Line) -> Source | SeqtoolError:
+        try:
+            text = line.content.decode()
+        except UnicodeDecodeError as error:
+            return SeqtoolError(f"not UTF-8: {error.reason} at byte {error.start + 1} of the line")
+        try:
+            return Source(line, text, self.predictor.read(text))
+        except SeqtoolError as error:
+            return error
+
+    def _written(self, batch: list[Source]) -> Iterator[list[tuple[int, Prediction]]]:
+        """The predictions of a batch; where the model refuses it, each alone, to find the one at fault."""
+        if not batch:
+            return
+        texts, ids = [source.text for source in batch], [source.ids for source in batch]
+        try:
+            found = self.predictor.write(texts, ids, self.search, self.max_length)
+        except SeqtoolError as error:
+            if len(batch) == 1:
+                self._tell(batch[0].line, error)
+                return
+            for source in batch:
+                yield from self._written([source])
+            return
+        yield [(source.line.number, one) for source, one in zip(batch, found, strict=True)]
+
+    def _tell(self, line: Line, error: SeqtoolError) -> None:
+        self.on_bad(SeqtoolError(f"{line.place}: {error}"))
+        self.bad += 1

@@ -1,0 +1,132 @@
+"""A run directory -> a model that predicts."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from seqtool.build import assemble
+from seqtool.checkpoint import read_checkpoint
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.inference.predictor import Predictor
+from seqtool.recipe import load_recipe
+from seqtool.registry import Registry, default_registry
+from seqtool.rundir import RunDirectory, SeedDirectory
+
+CHECKPOINTS = ("best", "last")
+DEVICES = ("cpu", "cuda", "cuda:0", "mps", "auto")
+
+
+def load(
+    run: str | Path,
+    variant: str | None = None,
+    seed: int | None = None,
+    checkpoint: Literal["best", "last"] = "best",
+    device: str | None = None,
+    *,
+    registry: Registry | None = None,
+) -> Predictor:
+    """Read a trained model from a run directory, wherever that stands now.
+
+    Args:
+        run: the run directory.
+        variant: which one; may be left out where there is only one.
+        seed: which one; None for the first that was asked for.
+        checkpoint: "best" by the recipe's `train.monitor`, or "last".
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest that is here; None for the CPU.
+        registry: where parts are found; default: all installed plugins.
+
+    Raises:
+        MisuseError: no such variant, seed, checkpoint or device name.
+        SeqtoolError: it is no run, it has no checkpoint yet, or one that cannot be read, or there is no such device.
+    """
+    if checkpoint not in CHECKPOINTS:
+        raise _unknown("checkpoint", checkpoint, CHECKPOINTS)
+    place = torch_device(device or "cpu")
+    directory = RunDirectory.open(Path(run))
+    plan = directory.read_plan()
+    name = _variant(directory, plan["variants"], variant)
+    number = _seed(directory, plan["seeds"], seed)
+    path = _checkpoint(directory.seed(name, number), checkpoint)
+    return _loaded(directory, name, number, checkpoint, path, place, registry or default_registry())
+
+
+def _loaded(
+    directory: RunDirectory,
+    name: str,
+    seed: int,
+    checkpoint: str,
+    path: Path,
+    device: torch.device,
+    registry: Registry,
+) -> Predictor:
+    (variant,) = load_recipe(directory.resolved(name), registry=registry).variants.values()
+    read = read_checkpoint(path, variant, seed)
+    saved = directory.read_task(name)
+    assembly = assemble(variant, seed, saved)
+    weights = {key.removeprefix("model."): value for key, value in read["state_dict"].items() if _of_model(key)}
+    if variant.train.precision == "64-true":
+        assembly.model.double()
+    try:
+        assembly.model.load_state_dict(weights)
+    except RuntimeError as error:
+        message = f"{path} does not fit the parts that are installed: {' '.join(str(error).split())}"
+        raise SeqtoolError(message) from error
+    model = assembly.model.eval().to(device)
+    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, saved, model, device)
+
+
+def _of_model(key: str) -> bool:
+    """Whether a tensor of a checkpoint is the model's; the loss may have some too."""
+    return key.startswith("model.")
+
+
+def _variant(directory: RunDirectory, names: list[str], wanted: str | None) -> str:
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None:
+        raise MisuseError(f"{directory.path} has {len(names)} variants: say which one", allowed=names)
+    if wanted not in names:
+        raise _unknown(f"variant of {directory.path}", wanted, names)
+    return wanted
+
+
+def _seed(directory: RunDirectory, seeds: list[int], wanted: int | None) -> int:
+    if wanted is None:
+        return seeds[0]
+    if wanted not in seeds:
+        raise _unknown(f"seed of {directory.path}", str(wanted), [str(seed) for seed in seeds])
+    return wanted
+
+
+def _checkpoint(place: SeedDirectory, checkpoint: str) -> Path:
+    paths = {"best": place.best, "last": place.last}
+    if not paths[checkpoint].exists():
+        others = [f"the checkpoint {other!r}" for other in CHECKPOINTS if paths[other].exists()]
+        allowed = f"\n    allowed: {', '.join(others)}" if others else ""
+        raise SeqtoolError(f"{place.path} has no {checkpoint} checkpoint yet: {paths[checkpoint].name}{allowed}")
+    return paths[checkpoint]
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        MisuseError: it is no name of a device. SeqtoolError: this machine has none.
+    """
+    kind, colon, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps", "auto") or (colon and not (kind == "cuda" and index.isdecimal())):
+        raise _unknown("device", name, DEVICES)
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        found = f"this machine has {count} CUDA device{'s' * (count != 1)}"
+        raise SeqtoolError(f"no such device: {found}, and CUDA device {index or 0} was asked for")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise SeqtoolError("no such device: this machine has no MPS device")
+    return torch.device(kind, int(index)) if index else torch.device(kind)
+
+
+def _unknown(what: str, name: str, allowed: "list[str] | tuple[str, ...]") -> MisuseError:
+    return MisuseError(f"no such {what}: {name!r}", allowed=allowed, nearest=nearest_name(name, allowed))

@@ -1,0 +1,61 @@
+"""Predictions as lines of text, and their weights as arrays."""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqtool.files import written_whole
+from seqtool.inference.predictor import Prediction
+
+COLUMNS = ("line", "rank", "score", "source", "prediction")
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})
+
+
+def tsv_heading() -> str:
+    """The names of the columns."""
+    return "\t".join(COLUMNS) + "\n"
+
+
+def tsv(number: int, prediction: Prediction) -> str:
+    """A row a hypothesis. Tabs, line ends and backslashes within a text become \\t, \\n, \\r and \\\\."""
+    rows = (
+        (str(number), str(rank), format(found.score, ".6f"), prediction.source, found.text)
+        for rank, found in enumerate(prediction.hypotheses, start=1)
+    )
+    return "".join("\t".join(cell.translate(_ESCAPES) for cell in row) + "\n" for row in rows)
+
+
+def jsonl(number: int, prediction: Prediction) -> str:
+    """An object a source."""
+    hypotheses = [
+        {"text": found.text, "score": round(found.score, 6), "symbols": found.symbols}
+        for found in prediction.hypotheses
+    ]
+    line: dict[str, Any] = {
+        "line": number,
+        "source": prediction.source,
+        "source_symbols": prediction.source_symbols,
+        "predictions": hypotheses,
+    }
+    return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def weights_file(path: Path) -> Iterator[Callable[[int, Prediction], None]]:
+    """An .npz with an array `[heads, symbols, memory]` for each hypothesis, by "<line>/<rank>", written as they come.
+
+    It appears whole under its name when the block is left without an error, or not at all.
+    """
+    with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+
+        def add(number: int, prediction: Prediction) -> None:
+            for rank, found in enumerate(prediction.hypotheses, start=1):
+                with archive.open(f"{number}/{rank}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.ascontiguousarray(found.weights), allow_pickle=False)
+
+        yield add

@@ -1,0 +1,228 @@
+"""`seqtool predict`, as typed: files, standard input, bad lines, and asking."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seqtool
+from seqtool.cli import main
+from seqtool.errors import SeqtoolError
+from seqtool.inference.lines import Lines, read_lines
+from seqtool.inference.predictor import Predictor
+
+HEADING = "line\trank\tscore\tsource\tprediction\n"
+Run = Callable[..., tuple[int, str, str]]
+
+
+class Typed:
+    """Standard input of bytes, as the interpreter has it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BytesIO(content)
+        self.text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+        self.encoding = "utf-8"
+
+    def readline(self) -> str:
+        return self.text.readline()
+
+    def read(self, size: int = -1) -> str:
+        return self.text.read(size)
+
+    def isatty(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: str | Path, typed: bytes = b"") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", Typed(typed))
+        with pytest.raises(SystemExit) as caught:
+            main([*map(str, arguments)])
+        assert isinstance(caught.value.code, int)
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return run
+
+
+def table(text: str) -> list[list[str]]:
+    assert text.startswith(HEADING)
+    return [line.split("\t") for line in text.splitlines()[1:]]
+
+
+def test_standard_input_to_a_table_in_order(run: Run, moved: Path) -> None:
+    words = [" ".join(word) for word in ("abc", "d", "cadbac", "bb", "acd", "dcba", "aa")]
+    code, out, err = run("predict", moved, "--batch-size", "3", typed="\n".join(words).encode())
+    assert (code, err) == (0, "")
+    found = seqtool.load(moved).predict(words)
+    assert [(row[0], row[1], row[3], row[4]) for row in table(out)] == [
+        (str(i), "1", one.source, one.text) for i, one in enumerate(found, start=1)
+    ]
+    assert [float(row[2]) for row in table(out)] == pytest.approx([one.score for one in found], abs=1e-4)
+
+
+def test_files_are_numbered_on_and_lines_end_as_they_like(run: Run, moved: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"\xef\xbb\xbfa b c\r\nc a d\r\n")
+    (tmp_path / "two").write_bytes(b"d d a b")
+    code, out, err = run("predict", moved, tmp_path / "one", "-", tmp_path / "two", typed=b"b c d\n")
+    assert (code, err) == (0, "")
+    assert [(row[0], row[3]) for row in table(out)] == [
+        ("1", "a b c"),
+        ("2", "c a d"),
+        ("3", "b c d"),
+        ("4", "d d a b"),
+    ]
+
+
+def test_several_hypotheses_as_objects_in_a_file_with_their_weights(run: Run, moved: Path, tmp_path: Path) -> None:
+    out, kept = tmp_path / "out.jsonl", tmp_path / "weights.npz"
+    flags = ("--search", "{type: beam, size: 4}", "--n-best", "2", "--out", out, "--weights", kept)
+    assert run("predict", moved, *flags, typed=b"a b c\nd a\n") == (0, "", "")
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["line"] for line in lines] == [1, 2]
+    assert [line["source_symbols"] for line in lines] == [["a", "b", "c"], ["d", "a"]]
+    found = seqtool.load(moved).predict(["a b c", "d a"], search={"type": "beam", "size": 4, "best": 2})
+    with np.load(kept) as arrays:
+        assert set(arrays) == {"1/1", "1/2", "2/1", "2/2"}
+        for line, one in zip(lines, found, strict=True):
+            assert line["source"] == one.source
+            for rank, (written, hypothesis) in enumerate(zip(line["predictions"], one.hypotheses, strict=True), 1):
+                assert written["text"] == hypothesis.text
+                assert written["symbols"] == list(hypothesis.symbols)
+                assert written["score"] == pytest.approx(hypothesis.score, abs=1e-4)
+                assert np.allclose(arrays[f"{line['line']}/{rank}"], hypothesis.weights, atol=1e-5)
+
+
+def test_a_bad_line_ends_it_with_its_number_after_what_stands_before(run: Run, moved: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "words", tmp_path / "out.tsv"
+    source.write_text("a b\nc d a\nb x a\nd d\n")
+    code, written, err = run("predict", moved, source)
+    assert (code, err) == (1, f"error: {source}:3: the source vocabulary has no 'x'\n")
+    assert [row[3] for row in table(written)] == ["a b", "c d a"]
+    assert run("predict", moved, source, "--out", out)[0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["words"]
+
+
+def test_bad_lines_are_told_and_left_out_when_asked(run: Run, moved: Path) -> None:
+    typed = b"a b\n\nb x a\n\xff\xfe a\nd d\n"
+    code, out, err = run("predict", moved, "--bad-lines", "skip", typed=typed)
+    assert code == 0
+    assert [(row[0], row[3]) for row in table(out)] == [("1", "a b"), ("5", "d d")]
+    assert err.splitlines() == [
+        "warning: standard input:2: there is no symbol in this source",
+        "warning: standard input:3: the source vocabulary has no 'x'",
+        "warning: standard input:4: not UTF-8: invalid start byte at byte 1 of the line",
+        "warning: 3 lines left out",
+    ]
+
+
+def test_tabs_in_a_source_do_not_make_columns(run: Run, moved: Path) -> None:
+    (row,) = table(run("predict", moved, typed=b"a\tb\n")[1])
+    assert row[3] == "a\\tb"
+
+
+@pytest.mark.parametrize("flags", [("--format", "jsonl"), ("--json",)])
+def test_objects_on_standard_output(run: Run, moved: Path, flags: tuple[str, ...]) -> None:
+    code, out, err = run("predict", moved, *flags, typed=b"a b\nd a\n")
+    assert (code, err) == (0, "")
+    assert [json.loads(line)["source"] for line in out.splitlines()] == ["a b", "d a"]
+
+
+def test_nothing_typed_is_a_heading_alone(run: Run, moved: Path) -> None:
+    assert run("predict", moved) == (0, HEADING, "")
+
+
+def test_a_line_that_the_model_refuses_is_found_in_its_batch(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Predictor.write
+
+    def strict(self: Predictor, texts: list[str], ids: list[tuple[int, ...]], *rest: object) -> object:
+        if max(map(len, ids)) > 3:
+            raise SeqtoolError("at most 3 positions")
+        return write(self, texts, ids, *rest)
+
+    monkeypatch.setattr(Predictor, "write", strict)
+    told: list[str] = []
+    loaded = seqtool.load(moved)
+    lines = Lines(loaded, loaded.search(), 4, None, lambda error: told.append(str(error)))
+    batches = lines.predict(read_lines([("f", io.BytesIO(b"a b\na b c d\nc\nd\na b c d\nb\n"))]))
+    assert [number for batch in batches for number, _ in batch] == [1, 3, 4, 6]
+    assert told == ["f:2: at most 3 positions", "f:5: at most 3 positions"]
+    assert lines.bad == 2
+
+
+def test_one_batch_is_read_at_a_time(moved: Path) -> None:
+    loaded, read = seqtool.load(moved), []
+
+    def endless() -> object:
+        while True:
+            read.append(1)
+            yield b"a b c\n"
+
+    batches = Lines(loaded, loaded.search(), 5, None, lambda error: None).predict(read_lines([("f", endless())]))
+    for count in (5, 10, 15):
+        assert len(next(batches)) == 5
+        assert len(read) == count
+
+
+def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
+    code, out, err = run("predict", moved, "--interactive", typed=b"a b c\na x\nd c b\n")
+    assert (code, err) == (0, "error: the source vocabulary has no 'x'\n")
+    first, _, columns, *rows = out.splitlines()[:7]
+    assert first.split("\t")[0] == "c b a"
+    assert columns == "     a b c"
+    assert [row[0] for row in rows] == ["c", "b", "a", "<"]
+    assert "b c d\t" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--interactive", "--out", "x"), 2, "--interactive asks for sources"),
+        (("--interactive", "--json"), 2, "--interactive asks for sources"),
+        (("--n-best", "3"), 2, "gives one hypothesis for each source, not 3"),
+        (("--search", "{type: beam"), 2, "--search:1:"),
+        (("--search", ""), 2, "expected a search, got null"),
+        (("--variant", "defalt"), 2, "did you mean 'default'?"),
+        (("--seed", "1"), 2, "allowed: 3"),
+        (("nowhere.txt",), 2, "nowhere.txt"),
+        (("--out", "no/such/folder/out.tsv"), 1, "cannot write no/such/folder/out.tsv"),
+        (("--weights", "no/such/folder/out.npz"), 1, "cannot write no/such/folder/out.npz"),
+    ],
+)
+def test_what_predict_refuses(run: Run, moved: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    found, out, err = run("predict", moved, *arguments, typed=b"a b\n")
+    assert (found, out) == (code, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_pipe_is_not_replaced_by_a_file(run: Run, moved: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for flag in ("--out", "--weights"):
+        code, out, err = run("predict", moved, flag, tmp_path / "pipe", typed=b"a b\n")
+        assert (code, out) == (2, "")
+        assert "is no ordinary file" in err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_reader_that_goes_away_is_no_error_of_a_file(moved: Path, tmp_path: Path) -> None:
+    words, kept = tmp_path / "words", tmp_path / "weights.npz"
+    words.write_text("a b c d a b\n" * 3000)
+    line = f"{sys.executable} -m seqtool predict {moved} {words} --weights {kept} | head -n 1"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (HEADING, "")
+    assert not kept.exists()
+
+
+def test_what_is_no_run(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("predict", tmp_path)
+    assert (code, err) == (1, f"error: {tmp_path} is not a run: it has no run.json\n")
