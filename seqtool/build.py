@@ -1,17 +1,14 @@
 """Recipe and registry -> task and model. Wires every size; nothing else knows how parts join."""
 
 import contextlib
-import importlib.util
 import json
-import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError, nearest_name
+from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError
 from seqtool.kinds import KINDS
 from seqtool.nn.attention import Attention
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding
@@ -22,11 +19,8 @@ from seqtool.parts.schedule import Schedule
 from seqtool.parts.search import Search
 from seqtool.parts.task import Task
 from seqtool.randomness import derive
-from seqtool.recipe import Recipe, Reference, Variant, reference
+from seqtool.recipe import Reference, Variant, reference
 from seqtool.registry import Registry, default_registry
-
-TRIED = 20_000_000
-"""Models of up to so many parameters are tried when a recipe is checked; larger ones would take too long to build."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ def prepared_task(variant: Variant, saved: Mapping[str, Any] | None = None) -> T
         task.prepare(saved)
     except PartError as error:
         path = ("task", error.option) if error.option else ("task",)
-        raise _problem(variant, path, str(error), error.allowed) from error
+        raise problem_at(variant, path, str(error), error.allowed) from error
     return task
 
 
@@ -125,8 +119,9 @@ def assemble(
     metrics = train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
     model = build_model(variant, task, seed)
     if loss.needs_weights and not model.decoder.num_heads:
-        message = f"{type(loss).__name__} looks at the weights of an attention, and this decoder has none"
-        raise _problem(variant, ("train", "loss"), message)
+        *_, innermost = (part for part in loss.modules() if isinstance(part, Loss) and part.needs_weights)
+        message = f"{type(innermost).__name__} looks at the weights of an attention, and this decoder has none"
+        raise problem_at(variant, ("train", "loss"), message)
     return Assembly(
         task=task,
         model=model,
@@ -152,7 +147,7 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
         try:
             return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary, task.copy_map)
         except PartError as error:
-            raise _problem(variant, ("model", "decoder"), str(error), error.allowed) from error
+            raise problem_at(variant, ("model", "decoder"), str(error), error.allowed) from error
 
 
 def _check_copy_map(variant: Variant, task: Task) -> None:
@@ -161,11 +156,11 @@ def _check_copy_map(variant: Variant, task: Task) -> None:
         return
     if len(copied) != wanted:
         message = f"the task's copy_map has {len(copied)} entries, and its source has {wanted} symbols"
-        raise _problem(variant, ("task",), message)
+        raise problem_at(variant, ("task",), message)
     strange = [i for i in copied if not -1 <= i < task.target_vocabulary.num_outputs]
     if strange:
         message = f"the task's copy_map leads to {strange[0]}, which no target symbol has that may be predicted"
-        raise _problem(variant, ("task",), message)
+        raise problem_at(variant, ("task",), message)
 
 
 def build_schedule(variant: Variant) -> Schedule | None:
@@ -194,78 +189,10 @@ def count_parameters(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def check(recipe: Recipe, tasks: Tasks | None = None) -> None:
-    """Find what a recipe cannot do: every variant is built on the meta device, then tried on two examples.
-
-    Args:
-        tasks: where the tasks that were prepared for it are kept, for those who go on with them.
-
-    Raises:
-        RecipeError: all problems of all variants. SeqtoolError: a task's data cannot be read.
-    """
-    tasks = tasks or Tasks()
-    problems: dict[str, Problem] = {}
-    for variant in recipe.variants.values():
-        try:
-            _check_variant(variant, tasks.of(variant))
-        except RecipeError as error:
-            problems |= {str(problem): problem for problem in error.problems}
-    if problems:
-        raise RecipeError(problems.values())
-
-
-def _check_variant(variant: Variant, task: Task) -> None:
-    with torch.device("meta"):
-        assembly = assemble(variant, seed=0, task=task)
-    size = 16 * count_parameters(assembly.model)
-    memory = _memory()
-    if memory and size > memory:
-        raise _problem(
-            variant,
-            ("model",),
-            f"training this model takes at least {size / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}",
-        )
-    if not count_parameters(assembly.model):
-        raise _problem(variant, ("model",), "this model has nothing to train")
-    if count_parameters(assembly.model) <= TRIED:
-        _try(variant, task)
-    optimizer = build_optimizer(variant, torch.nn.Linear(1, 1))
-    build_schedule(variant)
-    build_feeding(variant)
-    train, columns = variant.train, ["valid_loss", *(f"valid_{name}" for name in assembly.metrics)]
-    if train.metrics and len(assembly.metrics) < len(train.metrics):
-        raise _problem(variant, ("train", "metrics"), "two metrics of one name would share a column")
-    monitors: dict[tuple[str, ...], str] = {("train", "monitor"): train.monitor}
-    if train.early_stopping:
-        monitors["train", "early_stopping", "monitor"] = train.early_stopping().monitor
-    for path, monitor in monitors.items():
-        if monitor not in columns:
-            raise _problem(
-                variant, path, f"validation measures no {monitor!r}", ", ".join(columns), nearest_name(monitor, columns)
-            )
-    if train.precision.endswith("mixed") and train.clip_norm and optimizer.defaults.get("fused"):
-        message = "a fused optimizer cannot be clipped under mixed precision; set optimizer.fused: false"
-        raise _problem(variant, ("train", "clip_norm"), message)
-    if train.tensorboard and not importlib.util.find_spec("tensorboard"):
-        message = "TensorBoard is not installed: pip install 'seqtool[tensorboard]'"
-        raise _problem(variant, ("train", "tensorboard"), message)
-
-
-def _try(variant: Variant, task: Task) -> None:
-    """Two validation examples through the model and the loss: lengths that a part refuses are found here."""
-    assembly = assemble(variant, seed=0, task=task)
-    batch = task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            assembly.loss(*assembly.model.eval()(batch), batch)
-    except PartError as error:
-        raise _problem(variant, ("model",), str(error), error.allowed) from error
-
-
-def _problem(
+def problem_at(
     variant: Variant, path: tuple[str, ...], message: str, allowed: str = "", nearest: str = ""
 ) -> RecipeError:
+    """An error at a place of a variant's recipe."""
     origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
     return RecipeError([Problem(message, path, origin, allowed, nearest)])
 
@@ -285,11 +212,3 @@ def _own_stream(seed: int) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(before)
-
-
-def _memory() -> int:
-    """This machine's memory in bytes, 0 where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 0

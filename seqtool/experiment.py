@@ -11,7 +11,8 @@ import torch
 
 from seqtool.analysis.losses import draw_losses
 from seqtool.analysis.weights import draw_weights
-from seqtool.build import Tasks, assemble, check, count_parameters
+from seqtool.build import Tasks, assemble, count_parameters
+from seqtool.check import check
 from seqtool.checkpoint import read_checkpoint
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
 from seqtool.provenance import plugin_flags, provenance
@@ -206,11 +207,11 @@ def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], se
 
 
 def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: Tasks) -> None:
-    """Find data that are no longer those of the run: other vocabularies would give its parameters another meaning."""
+    """Find data that are no longer those of the run: they would give its parameters and figures another meaning."""
     for name, variant in variants.items():
         if directory.task(name).exists() and tasks.of(variant).state() != directory.read_task(name):
             raise SeqtoolError(
-                f"the data of {name}'s task have changed since {directory.path} was begun: other vocabularies\n"
+                f"the data of {name}'s task have changed since {directory.path} was begun\n"
                 "    allowed: the data as they were, or a new run"
             )
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 import seqtool
 from seqtool.api import Vocabulary
-from seqtool.build import assemble, check
+from seqtool.build import assemble
+from seqtool.check import check
 from seqtool.errors import PartError, RecipeError
 from seqtool.recipe import Recipe
 from seqtool.testing import STAND_INS, ContractViolation, check_decoder, check_loss, example_options
@@ -110,7 +111,7 @@ def test_decoders_that_copy_start_with_the_probability_of_the_gold_symbol(tmp_pa
         (
             ("model.decoder={type: plain, cell: {type: gru, hidden_size: 6}}",
              "train.loss={type: sum, losses: [cross_entropy, coverage]}"),
-            r"train\.loss: Sum looks at the weights of an attention, and this decoder has none",
+            r"train\.loss: Coverage looks at the weights of an attention, and this decoder has none",
         ),
         (("train.loss={type: sum, losses: [cross_entropy], factors: [1, 2]}",), r"2 factors for 1 losses"),
         (("train.loss={type: sum, losses: []}",), r"losses"),

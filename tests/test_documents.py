@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import seqtool
-from seqtool.build import check
+from seqtool.check import check
 from seqtool.cli import main
 from seqtool.kinds import KINDS
 from seqtool.recipe.train_options import TrainOptions

@@ -115,6 +115,7 @@ def test_explain_shows_equation_code_and_numbers(capsys: pytest.CaptureFixture[s
     for words in (
         "Equation\n",
         "Source\n",
+        "When to use\n",
         "In plain Python\n  def dot(",
         "Worked example\n",
         "e_j = s . h_j = [1, -0.5, 1.5]",

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "rundir": BASE,
     "provenance": BASE | {"recipe"},
     "build": BASE | {"recipe", "nn", "parts"},
+    "check": BASE | {"recipe", "nn", "parts", "build"},
     "checkpoint": BASE | {"recipe"},
     "training": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},
     "inference": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},

@@ -1,4 +1,5 @@
-"""Every decoder with every scorer, every cell with every decoder: one step of training, then free-running decoding.
+"""Every decoder with every scorer, cell and normalizer, every scorer with every normalizer: one step of training,
+then free-running decoding.
 
 Read from the registry, so that a new part is tried with all others by existing.
 """
@@ -105,3 +106,11 @@ def test_decoder_with_normalizer(decoder: Registered, normalizer: Registered) ->
             train_and_decode(cell, made)
     else:
         train_and_decode(cell, made)
+
+
+@pytest.mark.parametrize(("scorer", "normalizer"), pairs("scorer", "normalizer"))
+@pytest.mark.filterwarnings("ignore:.*takes scores as logarithms")
+def test_scorer_with_normalizer(scorer: Registered, normalizer: Registered) -> None:
+    attention = partial(Attention, scorer=filled(scorer), normalizer=filled(normalizer))
+    cell = STAND_INS["cell"]
+    train_and_decode(cell, filled(default_registry().find("decoder", "attend_before"), cell=cell, attention=attention))

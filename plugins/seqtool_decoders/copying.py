@@ -39,7 +39,11 @@ def refuse_unnormalized(decoder: Decoder, option: str) -> None:
         PartError: the decoder has no attention, or one whose weights do not sum to one.
     """
     if not decoder.num_heads:
-        raise PartError("a decoder without attention has no weights to copy by", option=option)
+        raise PartError(
+            "a decoder without attention has no weights to copy by",
+            option=option,
+            allowed="a decoder with an attention, such as attend_before",
+        )
     for part in decoder.modules():
         if isinstance(part, Attention) and not part.normalizer.normalized:
             raise PartError(

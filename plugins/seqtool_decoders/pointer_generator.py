@@ -48,7 +48,11 @@ class PointerGenerator(Decoder):
         self.decoder = decoder(input_size, memory_size, final_sizes, output_size)
         refuse_unnormalized(self.decoder, "decoder")
         if not self.decoder.generates:
-            raise PartError(f"{type(self.decoder).__name__} writes nothing but copies", option="decoder")
+            raise PartError(
+                f"{type(self.decoder).__name__} writes nothing but copies",
+                option="decoder",
+                allowed="a decoder that generates too, such as attend_before",
+            )
         self.num_heads = self.decoder.num_heads
         self.gate = nn.Linear(self.decoder.feature_size + memory_size + input_size, 1)
         self.feature_size = self.decoder.feature_size + 1

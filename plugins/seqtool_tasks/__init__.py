@@ -10,6 +10,17 @@ SEQTOOL_API = (1, 0)
 @hookimpl
 def seqtool_components() -> Iterable[Component]:
     """The tasks of this package."""
-    yield Component("task", "alignment", "seqtool_tasks.alignment:Alignment", "pick the symbols out of the blanks")
-    yield Component("task", "copy", "seqtool_tasks.copy:Copy", "say the source again")
-    yield Component("task", "reverse", "seqtool_tasks.reverse:Reverse", "say the source backwards")
+    for name, owner, summary in (
+        ("addition", "Addition", "add two numbers written in digits"),
+        ("alignment", "Alignment", "pick the symbols out of the blanks"),
+        ("associative_recall", "AssociativeRecall", "find an item of a list, say the next one"),
+        ("bigram_flip", "BigramFlip", "exchange the two symbols of each pair"),
+        ("copy", "Copy", "say the source again"),
+        ("dates", "Dates", "dates as people write them -> ISO 8601"),
+        ("mqar", "Mqar", "find the values of many keys"),
+        ("repeat_copy", "RepeatCopy", "say the source as often as it tells"),
+        ("reverse", "Reverse", "say the source backwards"),
+        ("scan", "Scan", "commands in simplified English -> actions"),
+        ("sort", "Sort", "put the symbols in order"),
+    ):
+        yield Component("task", name, f"seqtool_tasks.{name}:{owner}", summary)

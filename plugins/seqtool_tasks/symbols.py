@@ -29,6 +29,29 @@ def draw_lengths(low: int, high: int | Tensor, batch_size: int, generator: torch
     return (low + (share * (high - low + 1)).floor()).long().clamp(max=torch.as_tensor(high, device=share.device))
 
 
+def draw_distinct(population: int, count: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """`[B, count]` numbers from 0 .. population - 1, those of a row different, in any order with the same chance."""
+    drawn = torch.empty(batch_size, 0, dtype=torch.long, device=generator.device)
+    for taken in range(count):
+        rank = torch.randint(population - taken, (batch_size, 1), generator=generator, device=generator.device)
+        drawn = torch.cat([drawn, skip(rank, drawn)], 1)
+    return drawn
+
+
+def skip(rank: Tensor, taken: Tensor) -> Tensor:
+    """The numbers of rank `rank [B, N]`, from 0, among those that are not in `taken [B, K]`, which differ in a row."""
+    below = taken.sort(1).values - torch.arange(taken.shape[1], device=taken.device)
+    return rank + torch.searchsorted(below, rank, right=True)
+
+
+def join(*parts: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Ids and masks `[B, n]` -> the real ids of each row side by side, 0 behind them, and the mask of them."""
+    symbols, real = (torch.cat(tensors, 1) for tensors in zip(*parts, strict=True))
+    place = (~real).long().argsort(dim=1, stable=True)
+    real = real.gather(1, place)
+    return symbols.gather(1, place) * real, real
+
+
 def read_off(source: Tensor, source_length: Tensor, order: Tensor, target_length: Tensor, end: int | None) -> Batch:
     """A batch whose target is the source read in `order`.
 

@@ -36,13 +36,17 @@ def file_corpus(split: Split, path: str, layout: Layout, sides: Sides, seed: int
 
 
 def parted(corpora: Mapping[Split, Corpus], shares: Mapping[str, float]) -> dict[Split, Corpus]:
-    """Each split's pairs; those of a split without a file are taken from training's."""
+    """Each split's pairs; those of a split without a file are taken from training's by lot, and stand in its order.
+
+    The first of them are then as good a sample as any, however the file is sorted.
+    """
     train = corpora["train"]
     test, valid = train.chances < shares["test"], train.chances >= 1 - shares["valid"]
+    lot = train.chances.argsort(stable=True)
     return {
-        "train": _some(train, ~(test | valid)),
-        "valid": corpora["valid"] if "valid" in corpora else _some(train, valid),
-        "test": corpora["test"] if "test" in corpora else _some(train, test),
+        "train": _some(train, (~(test | valid)).nonzero()[:, 0]),
+        "valid": corpora["valid"] if "valid" in corpora else _some(train, lot[valid[lot]]),
+        "test": corpora["test"] if "test" in corpora else _some(train, lot[test[lot]]),
     }
 
 
@@ -68,7 +72,8 @@ def in_vocabulary(
         raise PartError(told, option="unknown", allowed="symbol, drop")
     corpus.counts["unknown"] = corpus.counts.get("unknown", 0) + strangers
     warnings.warn(f"{told}; they are left out", stacklevel=2)
-    return Examples(_keep(source, whole), _keep(target, whole))
+    places = whole.nonzero()[:, 0]
+    return Examples(_taken(source, places), _taken(target, places))
 
 
 def require(count: int, what: str, option: str, allowed: str) -> None:
@@ -77,21 +82,22 @@ def require(count: int, what: str, option: str, allowed: str) -> None:
         raise PartError(f"there are no {what} examples", option=option, allowed=allowed)
 
 
-def _some(corpus: Corpus, kept: Tensor) -> Corpus:
-    """The pairs where `kept [N]` is true; `counts` stays that of the file."""
+def _some(corpus: Corpus, places: Tensor) -> Corpus:
+    """The pairs at `places`, in their order; `counts` stays that of the file."""
     return replace(
         corpus,
-        source=_keep(corpus.source, kept),
-        target=_keep(corpus.target, kept),
-        lines=corpus.lines[kept],
-        chances=corpus.chances[kept],
+        source=_taken(corpus.source, places),
+        target=_taken(corpus.target, places),
+        lines=corpus.lines[places],
+        chances=corpus.chances[places],
     )
 
 
-def _keep(rows: Ragged, kept: Tensor) -> Ragged:
-    length = rows.starts.diff()
-    values = rows.values[kept.repeat_interleave(length)]
-    return Ragged(values, torch.nn.functional.pad(length[kept].cumsum(0), (1, 0)))
+def _taken(rows: Ragged, places: Tensor) -> Ragged:
+    length = rows.lengths(places)
+    starts = torch.nn.functional.pad(length.cumsum(0), (1, 0))
+    shift = (rows.starts[places] - starts[:-1]).repeat_interleave(length)
+    return Ragged(rows.values[shift.add_(torch.arange(len(shift)))], starts)
 
 
 def _known(rows: Ragged) -> Tensor:

@@ -1,5 +1,7 @@
 """`seqtool explain`: the equation of one part, in plain Python and in numbers."""
 
+import textwrap
+
 import click
 
 from seqtool.cli.describe import find_part
@@ -44,6 +46,7 @@ def _show(registry: Registry, part: Registered, explanation: Explanation) -> Non
     for heading, text in (
         ("Equation", description.equation or "none"),
         ("Source", description.source or "none"),
+        ("When to use", "\n".join(textwrap.wrap(description.when_to_use, 90))),
         ("In plain Python", explanation.code),
         ("Worked example", worked),
     ):

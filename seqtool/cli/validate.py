@@ -20,7 +20,7 @@ def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool,
 
     The models of all variants are built too, without memory, so that sizes which do not fit are found.
     """
-    from seqtool.build import check
+    from seqtool.check import check
     from seqtool.recipe import load_recipe
 
     registry = plugins.registry()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import WHOLE
 
-from seqtool.build import check
+from seqtool.check import check
 from seqtool.errors import Origin, Problem, RecipeError
 from seqtool.parts.cell import Cell
 from seqtool.recipe import Recipe, Reference, load_recipe

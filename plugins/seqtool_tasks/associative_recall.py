@@ -1,0 +1,75 @@
+"""The associative recall task."""
+
+import torch
+
+from seqtool.api import Batch, PartError, Size, SyntheticTask, Vocabulary
+from seqtool_tasks.symbols import Ending, draw_distinct, draw_lengths, read_off, symbol_names, target_vocabulary
+
+MOST = 2**62
+
+
+class AssociativeRecall(SyntheticTask):
+    """A list of items, then one of them again as the query: the target is the item that followed it.
+
+    Equation:
+        x = <item> u_1 <item> u_2 ... <item> u_n <query> u_q,   y = u_{q+1},   q < n; each u_i is `item_length` symbols
+
+    Source: Graves et al. 2014, arXiv 1410.5401, section 4.3: items of 3 vectors, 2 to 6 of them in training and up to
+    20 in the test; symbols in the place of its random binary vectors. The items of a source differ, so that there is
+    one answer.
+
+    When to use: to see whether a model can look up by content and then step to what stands behind it. mqar asks for
+    many values by their keys instead.
+
+    Args:
+        items: the most items n of a source.
+        item_length: symbols of an item.
+        symbols: how many different symbols there are.
+        min_items: sources have this many to `items`, uniformly; at least 2.
+        ending: "fixed", or "eos" to close each target with an end symbol.
+
+    Raises:
+        PartError: fewer than two items; more items than there are different ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        items: Size = 6,
+        item_length: Size = 3,
+        symbols: Size = 8,
+        min_items: Size = 2,
+        ending: Ending = "fixed",
+    ) -> None:
+        if not 2 <= min_items <= items:
+            allowed = f"2 to items, {items}" if items >= 2 else ""
+            option = "min_items" if items >= 2 else "items"
+            raise PartError(f"a source has {min_items} to {items} items, and needs two", option=option, allowed=allowed)
+        self.population = symbols**item_length
+        if not items <= self.population <= MOST:
+            number = "fewer" if self.population < items else "too many"
+            message = f"there are {number} different items of {item_length} out of {symbols} symbols"
+            raise PartError(message, option="item_length")
+        self.items, self.item_length, self.symbols, self.min_items = items, item_length, symbols, min_items
+        self.source_vocabulary = Vocabulary((*symbol_names(symbols), "<item>", "<query>"))
+        self.target_vocabulary = target_vocabulary(symbols, ending)
+        self.copy_map = self.source_vocabulary.copied_as(self.target_vocabulary)
+        self.ending = ending
+        self.max_target_length = item_length + (ending == "eos")
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+        """See `SyntheticTask.draw`."""
+        device, block = generator.device, self.item_length + 1
+        count = draw_lengths(self.min_items, self.items, batch_size, generator)
+        query = draw_lengths(0, count - 2, batch_size, generator)
+        item = draw_distinct(self.population, self.items, batch_size, generator)
+        item = torch.cat([item, item[:, :1]], 1).scatter(1, count[:, None], item.gather(1, query[:, None]))
+        power = self.symbols ** torch.arange(self.item_length, device=device)
+        symbol = item[:, :, None] // power % self.symbols  # [B, items + 1, item_length]
+        mark = torch.full_like(item, self.symbols).scatter(1, count[:, None], self.symbols + 1)
+        source = torch.cat([mark[:, :, None], symbol], 2).flatten(1)
+        length = (count + 1) * block
+        source = source.masked_fill(torch.arange(source.shape[1], device=device) >= length[:, None], 0)
+        order = (query[:, None] + 1) * block + 1 + torch.arange(self.item_length, device=device)
+        target_length = torch.full_like(count, self.item_length)
+        return read_off(source, length, order, target_length, self.target_vocabulary.end)
