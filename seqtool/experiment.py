@@ -206,11 +206,11 @@ def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], se
 
 
 def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: Tasks) -> None:
-    """Find data that are no longer those of the run: other vocabularies would give its parameters another meaning."""
+    """Find data that are no longer those of the run: they would give its parameters and figures another meaning."""
     for name, variant in variants.items():
         if directory.task(name).exists() and tasks.of(variant).state() != directory.read_task(name):
             raise SeqtoolError(
-                f"the data of {name}'s task have changed since {directory.path} was begun: other vocabularies\n"
+                f"the data of {name}'s task have changed since {directory.path} was begun\n"
                 "    allowed: the data as they were, or a new run"
             )
 
