@@ -45,7 +45,7 @@ class AssociativeRecall(SyntheticTask):
             allowed = f"2 to items, {items}" if items >= 2 else ""
             option = "min_items" if items >= 2 else "items"
             raise PartError(f"a source has {min_items} to {items} items, and needs two", option=option, allowed=allowed)
-        self.population = symbols**item_length
+        self.population = symbols ** min(item_length, 63)
         if not items <= self.population <= MOST:
             number = "fewer" if self.population < items else "too many"
             message = f"there are {number} different items of {item_length} out of {symbols} symbols"

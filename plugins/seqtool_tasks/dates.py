@@ -23,7 +23,7 @@ class Dates(CharacterTask):
     Equation:
         x = form(language, date),   y = year "-" month "-" day;   year, month, day of the month and form are uniform
 
-    Source: the task of many tutorials on attention; the forms and names are in `seqtool_tasks/calendars.py`.
+    Source: The task of many tutorials on attention; the forms and names are in `seqtool_tasks/calendars.py`.
 
     When to use: a small task with the look of real text: some characters are copied, months are looked up by name, and
     the order of the parts changes with the form. There is no gold alignment.
