@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seqtool.api import Tensors, Twin, known_full, lengths
 from seqtool_fused.calling import Kernel, Numbers, call, ready, with_parameters
@@ -57,37 +56,26 @@ class _LSTM(Kernel):
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
         """Inputs: x, h, c, and the cell's four parameters."""
         x, h, c, weight_ih, weight_hh, bias_ih, bias_hh = inputs
-        size = self.module.output_size
-        gates = F.linear(x, weight_ih, bias_ih + bias_hh)
-        cells, squashed, outputs = (gates.new_empty(*x.shape[:2], size) for _ in range(3))
-        h, c, last_h, last_c = h.contiguous(), c.contiguous(), *(gates.new_empty(len(x), size) for _ in range(2))
-        kept = (gates, cells, squashed)
-        given = (self.lengths, weight_hh.contiguous(), h, c)
-        call("seqtool_lstm_forward", *x.shape[:2], size, *given, *kept, outputs, last_h, last_c)
-        return (outputs, last_h, last_c), (*kept, outputs)
+        size, rows = self.module.output_size, len(x)
+        kept, outputs = (x.new_empty(*x.shape[:2], width) for width in (6 * size, size))
+        last_h, last_c = (x.new_empty(rows, size) for _ in range(2))
+        given = (x.contiguous(), torch.cat([weight_ih, weight_hh], 1), bias_ih + bias_hh)
+        first, results = (h.contiguous(), c.contiguous()), (kept, outputs, last_h, last_c)
+        call("seqtool_lstm_forward", *x.shape, size, self.lengths, *given, *first, *results)
+        return (outputs, last_h, last_c), (kept, outputs)
 
     def backward(
         self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Kernel.backward`."""
-        x, h, c, weight_ih, weight_hh, *_ = inputs
-        gates, cells, squashed, outputs = saved
-        of_output, of_h, of_c = (part.contiguous() for part in of_outputs)
-        of_h, of_c, of_gates = of_h.clone(), of_c.clone(), torch.empty_like(gates)
-        given = (self.lengths, weight_hh.contiguous(), c.contiguous(), gates, cells, squashed, of_output)
-        call("seqtool_lstm_backward", *x.shape[:2], self.module.output_size, *given, of_gates, of_h, of_c)
-        of_x, of_weight_ih, of_weight_hh, of_bias = None, None, None, None
-        flat = of_gates.flatten(0, 1)
-        if wanted[0]:
-            of_x = of_gates @ weight_ih
-        if wanted[3]:
-            real = x if self.lengths is None else x.masked_fill(~self.mask[:, :, None], 0)
-            of_weight_ih = flat.t() @ real.flatten(0, 1)
-        if wanted[4]:
-            before = torch.cat([h[:, None], outputs[:, :-1]], 1)
-            of_weight_hh = flat.t() @ before.flatten(0, 1)
-        if wanted[5] or wanted[6]:
-            of_bias = flat.sum(0)
+        x, h, c, weight_ih, weight_hh = (tensor.contiguous() for tensor in inputs[:5])
+        of_output, of_h, of_c = of_outputs[0].contiguous(), *(of.clone().contiguous() for of in of_outputs[1:])
+        weights = torch.cat([weight_ih, weight_hh], 1)
+        of_x = torch.empty_like(x) if wanted[0] else None
+        of_weights, of_bias = torch.zeros_like(weights), x.new_zeros(len(weights))
+        size, results = self.module.output_size, (of_h, of_c, of_x, of_weights, of_bias)
+        call("seqtool_lstm_backward", *x.shape, size, self.lengths, x, weights, h, c, *saved, of_output, *results)
+        of_weight_ih, of_weight_hh = of_weights.split([x.shape[2], size], 1)
         return of_x, of_h, of_c, of_weight_ih, of_weight_hh, of_bias, of_bias
 
     def reference(self, *inputs: Tensor) -> Numbers:
