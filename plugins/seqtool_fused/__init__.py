@@ -11,3 +11,4 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The twins of this package."""
     yield Component("twin", "lstm", "seqtool_fused.lstm:LSTMTwin", "all steps of an LSTM in C")
+    yield Component("twin", "gru", "seqtool_fused.gru:GRUTwin", "all steps of a GRU in C")
