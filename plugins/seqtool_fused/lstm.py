@@ -48,8 +48,8 @@ class LSTMTwin(RecurrentTwin):
 
     Source: its part's, cell/lstm; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
-    When to use: chosen by `engine: auto`; several times as fast as torch's kernel where H is small, which spends its
-    time between operations.
+    When to use: chosen by `engine: auto`. About a third faster than torch's kernel where H is small; from 128 units on
+    both spend their time in matrix products.
     """
 
     of = ("seqtool_cells.lstm:LSTM",)
