@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from seqtool.parts.scorer import Scorer
     from seqtool.parts.search import Hypotheses, Search, StepModel
     from seqtool.parts.task import Split, SyntheticTask, Task
+    from seqtool.parts.twin import Twin
     from seqtool.parts.types import Encoded, Tensors
     from seqtool.parts.vocabulary import Vocabulary
 
@@ -65,6 +66,7 @@ _HOME = {
     "seqtool.parts.scorer": ("Scorer",),
     "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
     "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
+    "seqtool.parts.twin": ("Twin",),
     "seqtool.parts.types": ("Encoded", "Tensors"),
     "seqtool.parts.vocabulary": ("Vocabulary",),
 }  # fmt: skip

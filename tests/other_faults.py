@@ -13,6 +13,7 @@ from seqtool.api import (
     SyntheticTask,
     Vocabulary,
 )
+from seqtool_fused.lstm import LSTMTwin
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
 from seqtool_training.losses import CrossEntropy
@@ -144,3 +145,17 @@ class Uphill(torch.optim.SGD):
                 if parameter.grad is not None:
                     parameter.grad.neg_()
         super().step(closure)
+
+
+class Leaky(LSTMTwin):
+    """Forgets that padding freezes the state."""
+
+    def __call__(self, module: Any, x: Tensor, mask: Tensor, *rest: Any) -> Any:
+        return super().__call__(module, x, torch.ones_like(mask), *rest)
+
+
+class Lazy(LSTMTwin):
+    """Says that it serves, and does not."""
+
+    def __call__(self, module: Any, *arguments: Any) -> Any:
+        return self.reference(module, *arguments)

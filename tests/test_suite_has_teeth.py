@@ -160,6 +160,8 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a symbol too many": ("search", other_faults.OneTooMany, r"writes 6 symbols where max_length is 5"),
     "weights of another step": ("search", other_faults.WeightsShifted, r"weights are not the model's own"),
     "a schedule that counts": ("schedule", other_faults.Countdown, r"factors differ the second time"),
+    "a twin that forgets padding": ("twin", other_faults.Leaky, r"with padding: \w+ are off by"),
+    "a twin that does nothing": ("twin", other_faults.Lazy, r"leaves the call to the reference"),
     "uphill": ("optimizer", partial(other_faults.Uphill, lr=0.01), r"five steps do not lower the loss"),
 }
 
