@@ -72,6 +72,10 @@ class SeedDirectory:
     def gates(self) -> Path:
         return self.path / "gates.npz"
 
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
     def read_predictions(self) -> list[dict[str, Any]]:
         """An object an example: source, target, predicted, score."""
         return [json.loads(line) for line in self.predictions.read_text().splitlines()]
@@ -90,7 +94,7 @@ class SeedDirectory:
         write_json(self.result, {"format": FORMAT, **result})
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
-        write_json(self.path / "environment.json", {"format": FORMAT, **environment})
+        write_json(self.environment, {"format": FORMAT, **environment})
 
     def prepare(self, columns: Iterable[str], step: int) -> None:
         """Make ready to go on after `step`: rows after it are dropped, and so is every half-written file."""

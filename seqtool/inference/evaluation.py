@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from seqtool.errors import SeqtoolError
 from seqtool.inference.decoding import padded
-from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, edit_distances, estimates
+from seqtool.inference.measures import CONFIDENCE, MEASURES, RESAMPLES, Estimate, Scores, edit_distances, estimates
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.search import Search
@@ -52,6 +52,11 @@ class Evaluation:
             "overall": asdict(self.overall),
             "by_length": [asdict(group) for group in self.by_length],
         }
+
+
+def measure_names(task: Task) -> list[str]:
+    """What is measured of a task's predictions."""
+    return list(MEASURES)
 
 
 def evaluate(
