@@ -138,6 +138,21 @@ def test_within_by_hand(off: list[list[float]], tolerance: float, right: list[bo
     assert metric.compute(sums) == pytest.approx(sum(right) / 3)
 
 
+@pytest.mark.parametrize("rectify", [True, False])
+def test_feed_forward_readout(rectify: bool) -> None:
+    readout = build("readout", "feed_forward", 5, 7, hidden_size=4, rectify=rectify).double()
+    with torch.no_grad():
+        for bias in (readout.hidden.bias, readout.map.bias):
+            bias.copy_(randn(*bias.shape))
+    features = randn(2, 3, 5)
+    logits = readout(features)
+    w, b = readout.hidden.weight.tolist(), readout.hidden.bias.tolist()
+    v, d = readout.map.weight.tolist(), readout.map.bias.tolist()
+    for row in range(2):
+        wanted = [eq.readout.feed_forward(x, w=w, b=b, v=v, d=d, rectify=rectify) for x in features[row].tolist()]
+        assert_close(logits[row], wanted)
+
+
 def test_deep_output() -> None:
     readout = build("readout", "deep_output", 5, 7, hidden_size=4, pieces=3).double()
     features = randn(2, 3, 5)
