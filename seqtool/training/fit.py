@@ -27,6 +27,8 @@ from seqtool.training.stopping import StopSignal
 TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64, "bf16-true": torch.bfloat16}
 """What the parameters are where all computes in one dtype."""
+VALUE_COLUMNS = ("step", "train_loss", "learning_rate")
+"""Those of a task whose targets are values."""
 
 
 def fit_seed(
@@ -61,7 +63,7 @@ def fit_seed(
         module.double()  # Lightning would convert it only after it has loaded a checkpoint into it
     if directory:
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
-        directory.prepare([*TRAIN_COLUMNS, *valid, "seconds"], done)
+        directory.prepare([*(TRAIN_COLUMNS if module.symbols else VALUE_COLUMNS), *valid, "seconds"], done)
     label = f"{variant.name}, seed {seed}"
     with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning():
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])

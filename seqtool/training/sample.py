@@ -48,7 +48,7 @@ def write_sample(directory: SeedDirectory, module: SequenceModule) -> None:
             "source": _symbols(batch.source[i], batch.source_mask[i], vocabulary),
             "target": _symbols(batch.target[i], batch.target_mask[i], task.target_vocabulary),
             "predicted": _symbols(found.ids[i, 0], written, task.target_vocabulary),
-            "score": round(float(found.scores[i, 0]), 6),
+            "score": round(float(found.scores[i, 0]), 6) if module.symbols else None,
         }
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     write_atomic(directory.predictions, "".join(lines).encode())
@@ -69,5 +69,8 @@ def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     write_atomic(path, packed.getvalue())
 
 
-def _symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[str]:
-    return [vocabulary.symbols[i] for i in ids[mask].tolist()]
+def _symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[Any]:
+    """The symbols of a row, or its vectors."""
+    if vocabulary.form == "values":
+        return [[round(value, 6) for value in vector] for vector in ids[mask].tolist()]
+    return list(vocabulary.names(ids[mask].tolist()))
