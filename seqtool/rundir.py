@@ -13,6 +13,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
     last.ckpt  best.ckpt
     predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
     result.json            written last: a seed that has one is finished
+    interventions.json     of `seqtool intervene --save`
 """
 
 import contextlib
@@ -71,6 +72,14 @@ class SeedDirectory:
     @property
     def gates(self) -> Path:
         return self.path / "gates.npz"
+
+    @property
+    def interventions(self) -> Path:
+        return self.path / "interventions.json"
+
+    def write_interventions(self, found: Mapping[str, Any]) -> None:
+        """Keep what `seqtool intervene` measured, in the place of what was kept before."""
+        write_json(self.interventions, {"format": FORMAT, **found})
 
     def read_predictions(self) -> list[dict[str, Any]]:
         """An object an example: source, target, predicted, score."""

@@ -60,15 +60,30 @@ class Estimate:
 
 def estimates(scores: Scores, seed: int) -> dict[str, Estimate]:
     """All measures with their percentile bootstrap intervals (Efron 1979) over examples, drawn from `seed`."""
+    return _intervals(*_resampled(scores, seed))
+
+
+def changes(scores: Scores, base: Scores, seed: int) -> dict[str, Estimate]:
+    """How much each measure of the same examples is above `base`'s, resampled in pairs: the same examples of both."""
+    (values, drawn), (base_values, base_drawn) = _resampled(scores, seed), _resampled(base, seed)
+    return _intervals(values - base_values, drawn - base_drawn)
+
+
+def _resampled(scores: Scores, seed: int) -> tuple[Any, Any]:
+    """The measures `[M]`, and those of examples drawn again and again, `[RESAMPLES, M]`; equal for equal n and seed."""
     n = len(scores)
     columns = {"": np.ones(n), **vars(scores)}
     matrix = np.stack([columns[name] for pair in MEASURES.values() for name in pair], 1).astype(float)
     generator = np.random.default_rng(seed)
     drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)]
+    sums, all_drawn = matrix.sum(0), np.stack(drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
-        sums, all_drawn = matrix.sum(0), np.stack(drawn)
-        values, resampled = sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]
-        tail = 50 * (1 - CONFIDENCE)
+        return sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]
+
+
+def _intervals(values: Any, resampled: Any) -> dict[str, Estimate]:
+    tail = 50 * (1 - CONFIDENCE)
+    with np.errstate(invalid="ignore"):
         low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
     return {name: Estimate(*map(float, found)) for name, *found in zip(MEASURES, values, low, high, strict=True)}
 
