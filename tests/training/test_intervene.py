@@ -1,10 +1,12 @@
 """A trained run, measured while its attention is forced."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -171,3 +173,17 @@ def test_intervene_from_the_command_line(moved: Path, tmp_path: Path, command: C
     assert done.returncode == 2
     assert "did you mean 'gold'" in done.stderr
     assert all(name in done.stderr for name in INTERVENTIONS)
+
+
+def test_the_python_of_the_docs_does_as_it_says(moved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parent.parent.parent / "docs/interventions.md").read_text()
+    code = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)).replace('"my_run"', repr(str(moved)))
+    names: dict[str, Any] = {}
+    exec(compile(code, "interventions.md", "exec"), names)
+    assert names["found"].examples == 200
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].count("Estimate(") == 2
+    one = names["model"].predict(["b a d c"])[0].weights
+    with names["intervened"](names["model"].model.decoder, names["Backwards"]()):
+        other = names["model"].predict(["b a d c"])[0].weights
+    assert np.allclose(one[:, 0, ::-1], other[:, 0], atol=1e-5), "the first look, before what is seen differs"
