@@ -13,6 +13,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
     last.ckpt  best.ckpt
     predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
     result.json            written last: a seed that has one is finished
+    interventions.json     of `seqtool intervene --save`
 """
 
 import contextlib
@@ -75,6 +76,14 @@ class SeedDirectory:
     @property
     def environment(self) -> Path:
         return self.path / "environment.json"
+
+    @property
+    def interventions(self) -> Path:
+        return self.path / "interventions.json"
+
+    def write_interventions(self, found: Mapping[str, Any]) -> None:
+        """Keep what `seqtool intervene` measured, in the place of what was kept before."""
+        write_json(self.interventions, {"format": FORMAT, **found})
 
     def read_predictions(self) -> list[dict[str, Any]]:
         """An object an example: source, target, predicted, score."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from seqtool.errors import SeqtoolError
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.decoding import padded
 from seqtool.inference.measures import (
     CONFIDENCE,
@@ -69,6 +69,35 @@ def measure_names(task: Task) -> list[str]:
     return list(MEASURES)
 
 
+def batches_asked(
+    task: Task, split: Split, wanted: int | None, without_end: int, size: int, max_length: int | None
+) -> int:
+    """How many batches of a split are looked at: all, or `without_end` where examples are drawn without end.
+
+    Args:
+        wanted: the most that are asked for, if any. size: examples a batch.
+
+    Raises:
+        MisuseError: no such split, or numbers below 1.
+    """
+    if split not in get_args(Split):
+        raise MisuseError(
+            f"no such split: {split!r}", allowed=get_args(Split), nearest=nearest_name(split, get_args(Split))
+        )
+    if any(number is not None and number < 1 for number in (wanted, size, max_length)):
+        raise MisuseError("batches, batch_size, examples and max_length are whole numbers from 1 on")
+    there = task.num_batches(split, size)
+    if there is None:
+        return wanted or without_end
+    return min(there, wanted or there)
+
+
+def drawn_batches(task: Task, split: Split, count: int, size: int, seed: int) -> Iterator[Batch]:
+    """The first batches of a split, on the CPU."""
+    for k in range(count):
+        yield task.batch(split, k, seed=seed, rank=0, batch_size=size, device=torch.device("cpu"))
+
+
 def evaluate(
     task: Task,
     model: Seq2Seq,
@@ -93,10 +122,8 @@ def evaluate(
     Raises:
         SeqtoolError: the split holds no example.
     """
-    parts = []
-    for k in range(batches):
-        batch = task.batch(split, k, seed=seed, rank=0, batch_size=batch_size, device=torch.device("cpu"))
-        parts.append(_scores(task, model, search, metrics, batch, max_length, device))
+    drawn = drawn_batches(task, split, batches, batch_size, seed)
+    parts = [written_scores(task, model, search, metrics, batch, max_length, device) for batch in drawn]
     if not sum(map(len, parts)):
         raise SeqtoolError(f"the split {split!r} holds no example")
     scores = type(parts[0]).joined(parts)
@@ -104,7 +131,7 @@ def evaluate(
     return Evaluation(split, batches, _group(scores, bootstrap_seed), tuple(by_length), bootstrap_seed)
 
 
-def _scores(
+def written_scores(
     task: Task,
     model: Seq2Seq,
     search: Search,

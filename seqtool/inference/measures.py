@@ -98,16 +98,33 @@ class ValueScores:
 
 def estimates(scores: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
     """All measures with their percentile bootstrap intervals (Efron 1979) over examples, drawn from `seed`."""
-    n, fractions = len(scores), scores.fractions()
-    matrix = np.stack([column for pair in fractions.values() for column in pair], 1).astype(float)
+    return _intervals(scores, *_resampled(scores, seed))
+
+
+def changes(scores: Scores | ValueScores, base: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
+    """How much each measure of the same examples is above `base`'s, resampled in pairs: the same examples of both."""
+    (values, drawn), (base_values, base_drawn) = _resampled(scores, seed), _resampled(base, seed)
+    return _intervals(scores, values - base_values, drawn - base_drawn)
+
+
+def _resampled(scores: Scores | ValueScores, seed: int) -> tuple[Any, Any]:
+    """The measures `[M]`, and those of examples drawn again and again, `[RESAMPLES, M]`; equal for equal n and seed."""
+    n = len(scores)
+    matrix = np.stack([column for pair in scores.fractions().values() for column in pair], 1).astype(float)
     generator = np.random.default_rng(seed)
     drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)]
+    sums, all_drawn = matrix.sum(0), np.stack(drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
-        sums, all_drawn = matrix.sum(0), np.stack(drawn)
-        values, resampled = sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]
-        tail = 50 * (1 - CONFIDENCE)
+        return sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]
+
+
+def _intervals(scores: Scores | ValueScores, values: Any, resampled: Any) -> dict[str, Estimate]:
+    tail = 50 * (1 - CONFIDENCE)
+    with np.errstate(invalid="ignore"):
         low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
-    return {name: Estimate(*map(float, found)) for name, *found in zip(fractions, values, low, high, strict=True)}
+    return {
+        name: Estimate(*map(float, found)) for name, *found in zip(scores.fractions(), values, low, high, strict=True)
+    }
 
 
 def edit_distances(written: Any, written_length: Any, gold: Any, gold_length: Any) -> Any:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
 from seqtool.build import build_metrics, prepared_task
-from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.decoding import Written, decoded, padded
-from seqtool.inference.evaluation import Evaluation, evaluate
+from seqtool.inference.evaluation import Evaluation, batches_asked, drawn_batches, evaluate
+from seqtool.inference.intervening import DELAY, Bench, Interventions, first_examples, intervene
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
@@ -133,29 +134,52 @@ class Predictor:
         Raises:
             SeqtoolError: the split holds no example, or the task's data are not there or no longer those of the run.
         """
-        train, wanted = self.variant.train, (batches, batch_size, max_length)
-        if split not in get_args(Split):
-            nearest = nearest_name(split, get_args(Split))
-            raise MisuseError(f"no such split: {split!r}", allowed=get_args(Split), nearest=nearest)
-        if any(number is not None and number < 1 for number in wanted):
-            raise MisuseError("batches, batch_size and max_length are whole numbers from 1 on")
-        built, task, size = self.search(search), self.task_with_data(), batch_size or train.validation_batch_size
-        there = task.num_batches(split, size)
-        if there is None:
-            there = batches or train.validation_batches
+        train, built, task = self.variant.train, self.search(search), self.task_with_data()
+        size = train.validation_batch_size if batch_size is None else batch_size
         return evaluate(
             task,
             self.model,
             built,
             split,
             metrics=build_metrics(self.variant, task),
-            batches=min(there, batches or there),
+            batches=batches_asked(task, split, batches, train.validation_batches, size, max_length),
             batch_size=size,
             max_length=max_length,
             device=self.device,
             seed=self.seed,
             bootstrap_seed=bootstrap_seed,
         )
+
+    def intervene(
+        self,
+        split: Split = "valid",
+        *,
+        only: Iterable[str] = (),
+        delay: int = DELAY,
+        shuffle_seed: int = 0,
+        search: Wish = None,
+        examples: int | None = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        bootstrap_seed: int = 0,
+    ) -> Interventions:
+        """Measure the model with its weights replaced: how much what it writes depends on where it looks.
+
+        Args:
+            only: which of `INTERVENTIONS`; all that can be done where none is named.
+            delay: how many steps "delayed" looks late. shuffle_seed: what orders are drawn from.
+            examples: at most so many. The others: as in `evaluate`.
+
+        Raises:
+            SeqtoolError: a model without attention, one that is named cannot be done, or as `evaluate`.
+        """
+        train, built, task = self.variant.train, self.search(search), self.task_with_data()
+        size = train.validation_batch_size if batch_size is None else batch_size
+        batches = None if examples is None else -(-examples // max(1, size))
+        count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
+        drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
+        bench = Bench(task, self.model, built, drawn, max_length, self.device)
+        return intervene(bench, split, tuple(only), delay, shuffle_seed, bootstrap_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.
