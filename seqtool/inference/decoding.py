@@ -1,6 +1,6 @@
 """A search over a batch of sources, as arrays cut to what was written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,15 +18,6 @@ class Written(NamedTuple):
     ids: tuple[int, ...]
     score: float
     weights: Any
-
-
-def padded(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """`(source [B, S], mask [B, S])` of ids of several lengths."""
-    length = torch.tensor([len(source) for source in sources])
-    mask = torch.arange(int(length.max())) < length[:, None]
-    source = torch.zeros(mask.shape, dtype=torch.int64)
-    source[mask] = torch.tensor([i for source in sources for i in source])
-    return source.to(device), mask.to(device)
 
 
 def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int) -> list[list[Written]]:

@@ -1,9 +1,6 @@
-"""What is measured of predictions, and how sure it is.
+"""What is measured of predictions, and how sure it is."""
 
-torchmetrics has an edit distance, which looks at a band of 25 places beside the diagonal alone and so is too large for
-longer moves; this one is exact, and works on a whole batch.
-"""
-
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +16,7 @@ class Scores:
 
     `length`: symbols of the target, the end symbol left out; `tokens`: with it. `exact`: 1 where all of it is right.
     `right`: tokens that stand where they should. `edits`: symbols to insert, delete or replace, the end left out.
+    `bleu`: `[n, k]`, the statistics that BLEU is made of, k = 0 where nobody asks for it.
     """
 
     length: Any
@@ -26,6 +24,7 @@ class Scores:
     exact: Any
     right: Any
     edits: Any
+    bleu: Any
 
     def __len__(self) -> int:
         return len(self.length)
@@ -40,13 +39,15 @@ class Scores:
         return cls(*(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True)))
 
 
-MEASURES = {
-    "exact_match": ("exact", ""),
-    "token_accuracy": ("right", "tokens"),
-    "edit_distance": ("edits", ""),
-    "token_error_rate": ("edits", "length"),
-}
-"""Each measure: what is summed, over the sum of what; over the number of examples where nothing is named."""
+def measures(token_name: str) -> dict[str, tuple[str, str]]:
+    """Each measure: what is summed, over the sum of what; over the number of examples where nothing is named."""
+    return {
+        "exact_match": ("exact", ""),
+        "token_accuracy": ("right", "tokens"),
+        "edit_distance": ("edits", ""),
+        f"{token_name}_error_rate": ("edits", "length"),
+        "sequence_error_rate": ("wrong", ""),
+    }
 
 
 @dataclass(frozen=True)
@@ -58,33 +59,26 @@ class Estimate:
     high: float
 
 
-def estimates(scores: Scores, seed: int) -> dict[str, Estimate]:
-    """All measures with their percentile bootstrap intervals (Efron 1979) over examples, drawn from `seed`."""
-    n = len(scores)
-    columns = {"": np.ones(n), **vars(scores)}
-    matrix = np.stack([columns[name] for pair in MEASURES.values() for name in pair], 1).astype(float)
-    generator = np.random.default_rng(seed)
-    drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sums, all_drawn = matrix.sum(0), np.stack(drawn)
-        values, resampled = sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]
-        tail = 50 * (1 - CONFIDENCE)
-        low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
-    return {name: Estimate(*map(float, found)) for name, *found in zip(MEASURES, values, low, high, strict=True)}
-
-
-def edit_distances(written: Any, written_length: Any, gold: Any, gold_length: Any) -> Any:
-    """The fewest insertions, deletions and substitutions (Levenshtein 1966) that lead from one to the other, `[B]`.
+def estimates(
+    scores: Scores, seed: int, token_name: str = "token", bleu: Callable[[Sequence[float]], float] | None = None
+) -> dict[str, Estimate]:
+    """All measures with their percentile bootstrap intervals (Efron 1979) over examples, drawn from `seed`.
 
     Args:
-        written, gold: ids `[B, T1]` and `[B, T2]`. written_length, gold_length: how many of each row count, `[B]`.
+        bleu: BLEU of summed statistics, where it is asked for (Koehn 2004, W04-3250, for its intervals).
     """
-    rows, place = np.arange(len(gold)), np.arange(gold.shape[1] + 1)
-    before = np.tile(place, (len(gold), 1))  # from no symbol to the first j
-    found = before[rows, gold_length]
-    for i in range(1, written.shape[1] + 1):
-        now = np.full_like(before, i)
-        now[:, 1:] = np.minimum(before[:, 1:] + 1, before[:, :-1] + (written[:, i - 1 : i] != gold))
-        before = np.minimum.accumulate(now - place, axis=1) + place  # then any insertions
-        found = np.where(written_length == i, before[rows, gold_length], found)
-    return found
+    n, asked = len(scores), measures(token_name)
+    columns = {"": np.ones(n), "wrong": 1 - scores.exact, **vars(scores)}
+    matrix = np.stack([columns[name] for pair in asked.values() for name in pair], 1).astype(float)
+    ratios, matrix = matrix.shape[1], np.concatenate([matrix, scores.bleu], 1)
+    generator = np.random.default_rng(seed)
+    drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)]
+    sums = np.stack([matrix.sum(0), *drawn])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = list((sums[:, :ratios:2] / sums[:, 1:ratios:2]).T)
+    if bleu:
+        asked["bleu"] = ("", "")
+        found.append(np.array([bleu(row) for row in sums[:, ratios:].round().tolist()]))
+    tail = 50 * (1 - CONFIDENCE)
+    ends = [np.percentile(row[1:], [tail, 100 - tail]) for row in found]
+    return {name: Estimate(float(row[0]), *map(float, end)) for name, row, end in zip(asked, found, ends, strict=True)}

@@ -8,9 +8,13 @@ import torch
 
 from seqtool.build import prepared_task
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
-from seqtool.inference.decoding import Written, decoded, padded
-from seqtool.inference.evaluation import Evaluation, evaluate
+from seqtool.inference.bleu import Bleu
+from seqtool.inference.decoding import Written, decoded
+from seqtool.inference.evaluation import Evaluation, Evaluator
+from seqtool.inference.pairs import Pair, joined
+from seqtool.inference.prediction import Hypothesis, Prediction
 from seqtool.nn.model import Seq2Seq
+from seqtool.parts.right_targets import padded
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
 from seqtool.recipe import Reference, Variant, reference
@@ -18,48 +22,6 @@ from seqtool.recipe import Reference, Variant, reference
 BATCH_SIZE = 64
 Wish = str | Mapping[str, Any] | Reference | Search | None
 """A search as a recipe writes it, or one that is built; None is the recipe's own."""
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One text that a search wrote for a source.
-
-    Attributes:
-        symbols: what was written, the end symbol included where there is one.
-        score: the log-probability of the symbols.
-        weights: where it looked, an array `[heads, symbols, memory]`; None for a model without attention. The memory
-            has one position a source symbol, but for encoders that shorten it.
-    """
-
-    text: str
-    symbols: tuple[str, ...]
-    score: float
-    weights: Any
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was predicted for one source: `hypotheses`, the best first; `text`, `score` and so on are the best one's."""
-
-    source: str
-    source_symbols: tuple[str, ...]
-    hypotheses: tuple[Hypothesis, ...]
-
-    @property
-    def text(self) -> str:
-        return self.hypotheses[0].text
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        return self.hypotheses[0].symbols
-
-    @property
-    def score(self) -> float:
-        return self.hypotheses[0].score
-
-    @property
-    def weights(self) -> Any:
-        return self.hypotheses[0].weights
 
 
 @dataclass(frozen=True)
@@ -118,40 +80,63 @@ class Predictor:
         batches: int | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
+        bleu: str | None = None,
         bootstrap_seed: int = 0,
     ) -> Evaluation:
-        """Exact match, token accuracy, edit distance and token error rate on a split, each with an interval.
+        """Exact match, accuracies, edit distance and error rates on a split, each with an interval.
 
         Args:
             batches: how many to look at; None for the whole split, or the recipe's `validation_batches` of a task that
                 has no end of them. batch_size: None for the recipe's `validation_batch_size`.
+            bleu: also BLEU, of the task's own "tokens", or by one of sacrebleu's tokenizers, "13a" for example.
             bootstrap_seed: what intervals are drawn from. search, max_length: as in `predict`.
 
         Raises:
             SeqtoolError: the split holds no example, or the task's data are not there or no longer those of the run.
         """
-        train, wanted = self.variant.train, (batches, batch_size, max_length)
         if split not in get_args(Split):
             nearest = nearest_name(split, get_args(Split))
             raise MisuseError(f"no such split: {split!r}", allowed=get_args(Split), nearest=nearest)
-        if any(number is not None and number < 1 for number in wanted):
-            raise MisuseError("batches, batch_size and max_length are whole numbers from 1 on")
-        built, task, size = self.search(search), self.task_with_data(), batch_size or train.validation_batch_size
+        _check_counts(batches, batch_size, max_length)
+        built, task, train = self.search(search), self.task_with_data(), self.variant.train
+        size = batch_size or train.validation_batch_size
         there = task.num_batches(split, size)
         if there is None:
             there = batches or train.validation_batches
-        return evaluate(
-            task,
-            self.model,
-            built,
-            split,
-            batches=min(there, batches or there),
-            batch_size=size,
-            max_length=max_length,
-            device=self.device,
-            seed=self.seed,
-            bootstrap_seed=bootstrap_seed,
-        )
+        evaluator = self._evaluator(task, built, max_length, bleu, bootstrap_seed)
+        return evaluator.split(split, min(there, batches or there), size, self.seed)
+
+    def evaluate_pairs(
+        self,
+        pairs: Iterable[tuple[str, str] | Pair],
+        *,
+        search: Wish = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        bleu: str | None = None,
+        bootstrap_seed: int = 0,
+    ) -> Evaluation:
+        """The same on pairs of a source and its target; no data of the run are needed.
+
+        Args:
+            pairs: texts, several with the same source where it has several right targets; or pairs that were read.
+
+        Raises:
+            SeqtoolError: a source or target that the task cannot read, or no pair at all.
+        """
+        _check_counts(batch_size, max_length)
+        read = [
+            pair if isinstance(pair, Pair) else Pair(self.read(pair[0]), (self.read_target(pair[1]),)) for pair in pairs
+        ]
+        merged = joined((pair.source, target) for pair in read for target in pair.targets)
+        evaluator = self._evaluator(self.task, self.search(search), max_length, bleu, bootstrap_seed)
+        return evaluator.pairs(merged, batch_size or self.variant.train.validation_batch_size)
+
+    def _evaluator(
+        self, task: Task, search: Search, max_length: int | None, bleu: str | None, bootstrap_seed: int
+    ) -> Evaluator:
+        measure = None if bleu is None else Bleu(task, bleu)
+        return Evaluator(task, self.model, search, max_length, self.device, measure, bootstrap_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.
@@ -206,6 +191,17 @@ class Predictor:
             raise SeqtoolError("there is no symbol in this source")
         return ids
 
+    def read_target(self, text: str) -> tuple[int, ...]:
+        """The ids of one target, the end symbol left out. Raises: see `read`."""
+        try:
+            ids = self.task.encode_target(text)
+        except NotImplementedError as error:
+            name = self.variant.task.name
+            raise SeqtoolError(f"the task {name!r} reads no text, so there is nothing to compare with") from error
+        if not ids:
+            raise SeqtoolError("there is no symbol in this target")
+        return ids
+
     def write(
         self, texts: list[str], ids: list[tuple[int, ...]], search: Search, max_length: int | None = None
     ) -> list[Prediction]:
@@ -216,7 +212,7 @@ class Predictor:
         """
         if max_length is not None and max_length < 1:
             raise MisuseError(f"max_length is a whole number from 1 on; got {max_length!r}")
-        source, mask = padded(ids, self.device)
+        source, mask = (side.to(self.device) for side in padded(ids))
         found = decoded(self.model, search, source, mask, max_length or self.task.max_target_length)
         symbols = self.task.source_vocabulary.symbols
         return [
@@ -227,3 +223,8 @@ class Predictor:
     def _hypothesis(self, written: Written) -> Hypothesis:
         symbols = tuple(self.task.target_vocabulary.symbols[i] for i in written.ids)
         return Hypothesis(self.task.decode_target(written.ids), symbols, written.score, written.weights)
+
+
+def _check_counts(*counts: int | None) -> None:
+    if any(number is not None and number < 1 for number in counts):
+        raise MisuseError("batches, batch_size and max_length are whole numbers from 1 on")

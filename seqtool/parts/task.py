@@ -24,6 +24,7 @@ class Task:
         ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos".
         max_target_length: the most symbols that a target has, the end symbol included.
         loss: the name of its default loss. metrics: the names of its default metrics.
+        token_name: what a symbol of a target is, "character", "word" or "phoneme": names the error rate.
         copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
             sources cannot be copied. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
     """
@@ -35,6 +36,7 @@ class Task:
     max_target_length: int
     loss: str = "cross_entropy"
     metrics: tuple[str, ...] = ("token_accuracy", "sequence_accuracy")
+    token_name: str = "token"
     copy_map: tuple[int, ...] | None = None
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
@@ -82,7 +84,24 @@ class Task:
 
     def source_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
         """The ids of a source's symbols. Raises: see `encode_source`."""
-        return tuple(_id(self.source_vocabulary, symbol) for symbol in symbols)
+        return tuple(_id(self.source_vocabulary, symbol, "source") for symbol in symbols)
+
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """The ids of one target, the end symbol left out: what `decode_target` gives the text of.
+
+        Raises:
+            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those.
+        """
+        return self.target_ids(text.split())
+
+    def target_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
+        """The ids of a target's symbols. Raises: see `encode_target`."""
+        vocabulary = self.target_vocabulary
+        ids = tuple(_id(vocabulary, symbol, "target") for symbol in symbols)
+        for i in ids:
+            if i in (vocabulary.start, vocabulary.end):
+                raise SeqtoolError(f"{vocabulary.symbols[i]!r} stands at the ends of a target, not within it")
+        return ids
 
     def decode_target(self, ids: Sequence[int]) -> str:
         """The text of a target's ids, its end symbol left out. Here: symbols with a space between them."""
@@ -90,12 +109,12 @@ class Task:
         return " ".join(vocabulary.symbols[i] for i in ids if i not in (vocabulary.start, vocabulary.end))
 
 
-def _id(vocabulary: Vocabulary, symbol: str) -> int:
+def _id(vocabulary: Vocabulary, symbol: str, side: str) -> int:
     found = vocabulary.find(symbol)
     if found is None:
         nearest = nearest_name(symbol, vocabulary.symbols)
         hint = f"\n    did you mean {nearest!r}?" if nearest else ""
-        raise SeqtoolError(f"the source vocabulary has no {symbol!r}{hint}")
+        raise SeqtoolError(f"the {side} vocabulary has no {symbol!r}{hint}")
     return found
 
 
