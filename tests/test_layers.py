@@ -33,6 +33,7 @@ BASE = {
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "parts": BASE,
+    "engine": BASE | {"parts", "recipe"},
     "equations": set(),
     "explain": BASE | {"equations"},
     "nn": BASE | {"parts"},
@@ -42,8 +43,8 @@ MAY_IMPORT = {
     "build": BASE | {"recipe", "nn", "parts"},
     "check": BASE | {"recipe", "nn", "parts", "build"},
     "checkpoint": BASE | {"recipe"},
-    "training": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},
-    "inference": BASE | {"recipe", "nn", "parts", "build", "rundir", "checkpoint"},
+    "training": BASE | {"recipe", "nn", "parts", "build", "engine", "rundir", "checkpoint"},
+    "inference": BASE | {"recipe", "nn", "parts", "build", "engine", "rundir", "checkpoint"},
     "analysis": BASE | {"rundir"},
     "api": BASE | {"nn", "parts"},
 }

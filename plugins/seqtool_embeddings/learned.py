@@ -11,7 +11,8 @@ class Learned(Embedding):
     Equation:
         x = E[symbol]; in training m E[symbol], m ~ Bernoulli(1 - dropout) / (1 - dropout) for each number
 
-    Source: Bengio et al. 2003, Journal of Machine Learning Research 3; `dropout`: Srivastava et al. 2014, the same, 15.
+    Source: Bengio et al. 2003, Journal of Machine Learning Research 3; dropout: Srivastava et al. 2014, the same
+    journal 15.
 
     When to use: vocabularies of more than a few dozen symbols, or symbols that are alike.
 

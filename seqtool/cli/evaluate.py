@@ -6,7 +6,7 @@ import click
 
 from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.trained import BadLines, Trained, bad_lines_option, trained_options
+from seqtool.cli.trained import BadLines, Trained, bad_lines_option, measuring_options, trained_options
 from seqtool.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -23,25 +23,22 @@ seqtool evaluate my_run pairs.tsv --bleu 13a"""
 @verb("evaluate", example=EXAMPLE)
 @trained_options
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--split", type=click.Choice(["train", "valid", "test"]), help="Which examples; default: valid.")
+@measuring_options
 @click.option(
     "--batches",
     type=click.IntRange(min=1),
     help="At most so many; default: the whole split, or the recipe's number where examples are drawn without end.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Examples a batch; default: the recipe's.")
-@click.option("--max-length", type=click.IntRange(min=1), help="Most symbols to write; default: the task's.")
 @click.option(
     "--bleu",
     type=click.Choice(["tokens", "13a", "intl", "char", "zh", "none"]),
     help="Also BLEU, of the task's own tokens or of words as a tokenizer of sacrebleu finds them.",
 )
 @bad_lines_option
-@click.option(
-    "--bootstrap-seed", type=click.IntRange(min=0), default=0, show_default=True, help="What intervals are drawn from."
-)
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
     trained: Trained,
     file: str | None,
     split: Any,
@@ -59,27 +56,21 @@ def command(
     same source are one example with several right targets. Each overall and by the length of the target, with the 95 %
     interval of a bootstrap over examples.
     """
-    if file is not None and (split or batches):
+    asked = context.get_parameter_source("split") is click.core.ParameterSource.COMMANDLINE
+    if file is not None and (asked or batches):
         raise MisuseError("a FILE is measured whole: no --split and no --batches with it")
     predictor, search = trained.load()
     options: dict[str, Any] = {"search": search, "batch_size": batch_size, "max_length": max_length, "bleu": bleu}
     options["bootstrap_seed"] = bootstrap_seed
     if file is None:
-        found = predictor.evaluate(split or "valid", batches=batches, **options)
+        found = predictor.evaluate(split, batches=batches, **options)
     else:
         bad = BadLines(bad_lines)
         found = predictor.evaluate_pairs(_pairs(predictor, file, bad), **options)
         bad.report()
-    searched = search or predictor.variant.train.search
-    about: dict[str, Any] = {
-        "run": str(trained.run),
-        "variant": predictor.name,
-        "seed": predictor.seed,
-        "checkpoint": predictor.checkpoint,
-        "step": predictor.step,
-        "search": dict(getattr(searched, "plain", {})),
-        **({} if file is None else {"file": file, "left_out": bad.count}),
-    }
+    about = trained.about(predictor, search)
+    if file is not None:
+        about |= {"file": file, "left_out": bad.count}
     if as_json:
         emit_json(about | found.plain())
         return

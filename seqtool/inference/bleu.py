@@ -18,7 +18,7 @@ class Bleu:
     """BLEU of a corpus, 0 to 100.
 
     Raises:
-        MisuseError: no such tokenizer. SeqtoolError: sacrebleu is not installed.
+        MisuseError: no such tokenizer. SeqtoolError: sacrebleu is not installed, or targets are values.
     """
 
     def __init__(self, task: Task, tokenize: str) -> None:
@@ -26,6 +26,8 @@ class Bleu:
             names = get_args(Tokenize)
             message = f"BLEU has no tokenizer {tokenize!r}"
             raise MisuseError(message, allowed=names, nearest=nearest_name(tokenize, names))
+        if task.target_vocabulary.form != "symbols":
+            raise SeqtoolError("BLEU is of symbols, and this task's targets are values")
         try:
             from sacrebleu.metrics.bleu import BLEU
         except ImportError as error:

@@ -13,10 +13,13 @@ from seqtool.parts.types import Encoded
 
 
 class Written(NamedTuple):
-    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory."""
+    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory.
 
-    ids: tuple[int, ...]
-    score: float
+    Of values: its vectors, and no score.
+    """
+
+    ids: tuple[Any, ...]
+    score: float | None
     weights: Any
 
 
@@ -36,7 +39,11 @@ def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Writt
         real, weights = found.mask[row, k], None
         if found.weights is not None:
             weights = found.weights[row, k][:, real][:, :, memory_mask].float().numpy()
-        yield Written(tuple(found.ids[row, k][real].tolist()), score, weights)
+        ids = found.ids[row, k][real].tolist()
+        if found.ids.is_floating_point():
+            yield Written(tuple(map(tuple, ids)), None, weights)
+        else:
+            yield Written(tuple(ids), score, weights)
 
 
 @contextmanager

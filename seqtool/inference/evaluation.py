@@ -1,24 +1,37 @@
 """A trained model on a split: what it writes by itself against what it should have written."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from seqtool.errors import SeqtoolError
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.bleu import Bleu
-from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, estimates, measures
+from seqtool.inference.measures import (
+    CONFIDENCE,
+    RESAMPLES,
+    Estimate,
+    Scores,
+    ValueScores,
+    corpus_estimate,
+    estimates,
+    measures,
+)
 from seqtool.inference.pairs import Pair
 from seqtool.nn.model import Seq2Seq
+from seqtool.parts.batch import Batch
+from seqtool.parts.metric import Metric
 from seqtool.parts.right_targets import Targets, closed, edit_distances, nearest, padded, right_targets
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
 from seqtool.parts.vocabulary import Vocabulary
 
+ERRORS = ("mean_squared_error", "mean_absolute_error")
+"""What is measured of every target of values."""
 GROUPS = 10
 """Up to so many groups of lengths are told apart."""
 
@@ -62,9 +75,40 @@ class Evaluation:
         }
 
 
-def measure_names(task: Task) -> list[str]:
+def measure_names(task: Task, metrics: Mapping[str, Metric]) -> list[str]:
     """What is measured of a task's predictions; BLEU where it is asked for."""
+    if task.target_vocabulary.form == "values":
+        return [*ERRORS, *(name for name, metric in metrics.items() if metric.predictions == "decoded")]
     return [*measures(task.token_name), "bleu"]
+
+
+def batches_asked(
+    task: Task, split: Split, wanted: int | None, without_end: int, size: int, max_length: int | None
+) -> int:
+    """How many batches of a split are looked at: all, or `without_end` where examples are drawn without end.
+
+    Args:
+        wanted: the most that are asked for, if any. size: examples a batch.
+
+    Raises:
+        MisuseError: no such split, or numbers below 1.
+    """
+    if split not in get_args(Split):
+        raise MisuseError(
+            f"no such split: {split!r}", allowed=get_args(Split), nearest=nearest_name(split, get_args(Split))
+        )
+    if any(number is not None and number < 1 for number in (wanted, size, max_length)):
+        raise MisuseError("batches, batch_size, examples and max_length are whole numbers from 1 on")
+    there = task.num_batches(split, size)
+    if there is None:
+        return wanted or without_end
+    return min(there, wanted or there)
+
+
+def drawn_batches(task: Task, split: Split, count: int, size: int, seed: int) -> Iterator[Batch]:
+    """The first batches of a split, on the CPU."""
+    for k in range(count):
+        yield task.batch(split, k, seed=seed, rank=0, batch_size=size, device=torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -72,6 +116,7 @@ class Evaluator:
     """How a model is measured.
 
     Attributes:
+        metrics: what is measured of values, beside their errors, if it looks at what was decoded.
         max_length: the most symbols that may be written; None for the task's own most.
         bleu: None for no BLEU.
     """
@@ -79,6 +124,7 @@ class Evaluator:
     task: Task
     model: Seq2Seq
     search: Search
+    metrics: Mapping[str, Metric]
     max_length: int | None
     device: torch.device
     bleu: Bleu | None = None
@@ -90,11 +136,7 @@ class Evaluator:
         Raises:
             SeqtoolError: the split holds no example.
         """
-        parts = []
-        for k in range(batches):
-            cpu = torch.device("cpu")
-            batch = self.task.batch(split, k, seed=seed, rank=0, batch_size=batch_size, device=cpu)
-            parts.append(self._scores(batch.source, batch.source_mask, right_targets(self.task, batch)))
+        parts = [self.scores(batch) for batch in drawn_batches(self.task, split, batches, batch_size, seed)]
         if not sum(map(len, parts)):
             raise SeqtoolError(f"the split {split!r} holds no example")
         return self._evaluation(split, parts)
@@ -111,38 +153,64 @@ class Evaluator:
         for begin in range(0, len(pairs), batch_size):
             some = pairs[begin : begin + batch_size]
             right = [list(closed(self.task, pair.targets)) for pair in some]
-            parts.append(self._scores(*padded([pair.source for pair in some]), right))
+            parts.append(self._symbols(*padded([pair.source for pair in some]), right))
         return self._evaluation(None, parts)
 
-    def _evaluation(self, split: Split | None, parts: list[Scores]) -> Evaluation:
-        scores = Scores.joined(parts)
-        by_length = tuple(self._group(scores.chosen(where)) for where in _grouped(scores.length))
-        signature = self.bleu.signature if self.bleu else None
-        return Evaluation(split, len(parts), self._group(scores), by_length, self.bootstrap_seed, signature)
+    def scores(self, batch: Batch) -> Any:
+        """Compare what is written with the targets of a batch: `Scores`, or `ValueScores`."""
+        if self.task.target_vocabulary.form == "symbols":
+            return self._symbols(batch.source, batch.source_mask, right_targets(self.task, batch))
+        ids, _ = self._written(batch.source, batch.source_mask, batch.target.shape[1])
+        return value_scores(ids, batch, self.metrics)
 
-    def _group(self, scores: Scores) -> Group:
-        ends = int(scores.length.min()), int(scores.length.max())
-        found = estimates(scores, self.bootstrap_seed, self.task.token_name, self.bleu.score if self.bleu else None)
-        return Group(*ends, len(scores), int(scores.tokens.sum()), found)
-
-    def _scores(self, source: Tensor, source_mask: Tensor, right: list[Targets]) -> Scores:
+    def _symbols(self, source: Tensor, source_mask: Tensor, right: list[Targets]) -> Scores:
         """Compare what is written with the nearest of the targets that are right."""
         fixed = self.task.ending == "fixed"
         steps = max(len(target) for targets in right for target in targets)
         if not fixed:
             steps = self.max_length or max(steps, self.task.max_target_length)
-        with torch.inference_mode():
-            found = self.search.search(self.model, source.to(self.device), source_mask.to(self.device), steps)
-        ids, mask = found.ids[:, 0].cpu(), found.mask[:, 0].cpu()
-        target, target_mask = padded(nearest(self.task, ids, mask, right))
+        ids, mask = self._written(source, source_mask, steps)
+        target, target_mask = padded(nearest(self.task, ids, mask, right), ids.shape[1])
         if fixed:  # nothing but the target says where it ends
-            mask = mask & pad(target_mask, (0, max(0, mask.shape[1] - target_mask.shape[1])))[:, : mask.shape[1]]
+            mask = mask & target_mask[:, : mask.shape[1]]
         scores = compared(ids, mask, target, target_mask, self.task.target_vocabulary)
+        scores = replace(scores, token_name=self.task.token_name)
         if self.bleu is None:
             return scores
         written = (row[real].tolist() for row, real in zip(ids, mask, strict=True))
         statistics = [self.bleu.statistics(one, targets) for one, targets in zip(written, right, strict=True)]
         return replace(scores, bleu=np.array(statistics))
+
+    def _written(self, source: Tensor, source_mask: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode():
+            found = self.search.search(self.model, source.to(self.device), source_mask.to(self.device), steps)
+        return found.ids[:, 0].cpu(), found.mask[:, 0].cpu()
+
+    def _evaluation(self, split: Split | None, parts: list[Any]) -> Evaluation:
+        scores = type(parts[0]).joined(parts)
+        by_length = tuple(self._group(scores.chosen(where)) for where in _grouped(scores.length))
+        signature = self.bleu.signature if self.bleu else None
+        return Evaluation(split, len(parts), self._group(scores), by_length, self.bootstrap_seed, signature)
+
+    def _group(self, scores: Any) -> Group:
+        ends = int(scores.length.min()), int(scores.length.max())
+        found = estimates(scores, self.bootstrap_seed)
+        if self.bleu:
+            found["bleu"] = corpus_estimate(scores.bleu, self.bleu.score, self.bootstrap_seed)
+        return Group(*ends, len(scores), int(scores.tokens.sum()), found)
+
+
+def value_scores(written: Tensor, batch: Batch, metrics: Mapping[str, Metric]) -> ValueScores:
+    """Score values that were written, `[B, T, F]`: their errors, and what each metric of decoded values says."""
+    length = batch.target_mask.sum(1).double()
+    error = (written.double() - batch.target.double()).masked_fill(~batch.target_mask[:, :, None], 0)
+    errors = (error**2).mean(2).sum(1), error.abs().mean(2).sum(1)
+    sums = {name: torch.stack([summed, length], 1) for name, summed in zip(ERRORS, errors, strict=True)}
+    rows = [Batch(*(getattr(batch, f.name)[i : i + 1] for f in fields(batch))) for i in range(len(batch))]
+    for name, metric in metrics.items():
+        if metric.predictions == "decoded":
+            sums[name] = torch.stack([metric.sums(written[i : i + 1], row) for i, row in enumerate(rows)])
+    return ValueScores(length.long().numpy(), {name: both.numpy() for name, both in sums.items()})
 
 
 def compared(ids: Tensor, mask: Tensor, target: Tensor, target_mask: Tensor, vocabulary: Vocabulary) -> Scores:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from seqtool.errors import SeqtoolError
 from seqtool.inference.prediction import Prediction
@@ -16,7 +17,7 @@ class Source:
 
     line: Line
     text: str
-    ids: tuple[int, ...]
+    ids: tuple[Any, ...]
 
 
 @dataclass

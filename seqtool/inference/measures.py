@@ -1,7 +1,7 @@
 """What is measured of predictions, and how sure it is."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ class Scores:
 
     `length`: symbols of the target, the end symbol left out; `tokens`: with it. `exact`: 1 where all of it is right.
     `right`: tokens that stand where they should. `edits`: symbols to insert, delete or replace, the end left out.
-    `bleu`: `[n, k]`, the statistics that BLEU is made of, k = 0 where nobody asks for it.
+    `bleu`: `[n, k]`, the statistics that BLEU is made of, k = 0 where nobody asks for it. `token_name`: see `Task`.
     """
 
     length: Any
@@ -25,18 +25,28 @@ class Scores:
     right: Any
     edits: Any
     bleu: Any
+    token_name: str = "token"
 
     def __len__(self) -> int:
         return len(self.length)
 
     def chosen(self, where: Any) -> "Scores":
         """The examples at `where`, a mask."""
-        return Scores(*(values[where] for values in vars(self).values()))
+        return replace(self, **{name: getattr(self, name)[where] for name in _COLUMNS})
+
+    def fractions(self) -> dict[str, tuple[Any, Any]]:
+        """For each measure what is summed, over the sum of what, both `[n]`."""
+        columns = {"": np.ones(len(self)), "wrong": 1 - self.exact, **vars(self)}
+        return {name: (columns[above], columns[below]) for name, (above, below) in measures(self.token_name).items()}
 
     @classmethod
     def joined(cls, parts: "list[Scores]") -> "Scores":
         """The examples of all parts."""
-        return cls(*(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True)))
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+        return replace(parts[0], **columns)
+
+
+_COLUMNS = ("length", "tokens", "exact", "right", "edits", "bleu")
 
 
 def measures(token_name: str) -> dict[str, tuple[str, str]]:
@@ -59,26 +69,76 @@ class Estimate:
     high: float
 
 
-def estimates(
-    scores: Scores, seed: int, token_name: str = "token", bleu: Callable[[Sequence[float]], float] | None = None
-) -> dict[str, Estimate]:
-    """All measures with their percentile bootstrap intervals (Efron 1979) over examples, drawn from `seed`.
+@dataclass(frozen=True)
+class ValueScores:
+    """Sums of each of n examples whose targets are values: `length` is how many positions a target has, `[n]`.
 
-    Args:
-        bleu: BLEU of summed statistics, where it is asked for (Koehn 2004, W04-3250, for its intervals).
+    `sums`: for each measure what is summed, and what it is divided by, `[n, 2]`.
     """
-    n, asked = len(scores), measures(token_name)
-    columns = {"": np.ones(n), "wrong": 1 - scores.exact, **vars(scores)}
-    matrix = np.stack([columns[name] for pair in asked.values() for name in pair], 1).astype(float)
-    ratios, matrix = matrix.shape[1], np.concatenate([matrix, scores.bleu], 1)
-    generator = np.random.default_rng(seed)
-    drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)]
-    sums = np.stack([matrix.sum(0), *drawn])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = list((sums[:, :ratios:2] / sums[:, 1:ratios:2]).T)
-    if bleu:
-        asked["bleu"] = ("", "")
-        found.append(np.array([bleu(row) for row in sums[:, ratios:].round().tolist()]))
+
+    length: Any
+    sums: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    @property
+    def tokens(self) -> Any:
+        """As many as there are positions: values have no end symbol."""
+        return self.length
+
+    def chosen(self, where: Any) -> "ValueScores":
+        """The examples at `where`, a mask."""
+        return ValueScores(self.length[where], {name: sums[where] for name, sums in self.sums.items()})
+
+    def fractions(self) -> dict[str, tuple[Any, Any]]:
+        """See `Scores.fractions`."""
+        return {name: (sums[:, 0], sums[:, 1]) for name, sums in self.sums.items()}
+
+    @classmethod
+    def joined(cls, parts: "list[ValueScores]") -> "ValueScores":
+        """The examples of all parts."""
+        sums = {name: np.concatenate([part.sums[name] for part in parts]) for name in parts[0].sums}
+        return cls(np.concatenate([part.length for part in parts]), sums)
+
+
+def estimates(scores: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
+    """All measures with their percentile bootstrap intervals (Efron 1979) over examples, drawn from `seed`."""
+    return _intervals(scores, *_resampled(scores, seed))
+
+
+def corpus_estimate(statistics: Any, measure: Callable[[Sequence[float]], float], seed: int) -> Estimate:
+    """A measure of summed statistics, `[n, k]`, with its interval over examples (Koehn 2004, W04-3250, for BLEU)."""
+    resampled = [measure(sums.tolist()) for sums in _drawn(statistics, seed)]
     tail = 50 * (1 - CONFIDENCE)
-    ends = [np.percentile(row[1:], [tail, 100 - tail]) for row in found]
-    return {name: Estimate(float(row[0]), *map(float, end)) for name, row, end in zip(asked, found, ends, strict=True)}
+    return Estimate(measure(statistics.sum(0).tolist()), *map(float, np.percentile(resampled, [tail, 100 - tail])))
+
+
+def changes(scores: Scores | ValueScores, base: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
+    """How much each measure of the same examples is above `base`'s, resampled in pairs: the same examples of both."""
+    (values, drawn), (base_values, base_drawn) = _resampled(scores, seed), _resampled(base, seed)
+    return _intervals(scores, values - base_values, drawn - base_drawn)
+
+
+def _resampled(scores: Scores | ValueScores, seed: int) -> tuple[Any, Any]:
+    """The measures `[M]`, and those of examples drawn again and again, `[RESAMPLES, M]`; equal for equal n and seed."""
+    matrix = np.stack([column for pair in scores.fractions().values() for column in pair], 1)
+    sums, all_drawn = matrix.astype(float).sum(0), np.stack(list(_drawn(matrix, seed)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]
+
+
+def _drawn(matrix: Any, seed: int) -> Iterator[Any]:
+    """Sums over rows drawn again and again, as many as there are; the same rows for equal numbers of them and seeds."""
+    n, generator, matrix = len(matrix), np.random.default_rng(seed), matrix.astype(float)
+    for _ in range(RESAMPLES):
+        yield np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix
+
+
+def _intervals(scores: Scores | ValueScores, values: Any, resampled: Any) -> dict[str, Estimate]:
+    tail = 50 * (1 - CONFIDENCE)
+    with np.errstate(invalid="ignore"):
+        low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
+    return {
+        name: Estimate(*map(float, found)) for name, *found in zip(scores.fractions(), values, low, high, strict=True)
+    }

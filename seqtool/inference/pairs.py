@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from seqtool.errors import SeqtoolError
 from seqtool.inference.reading import Line, decode
 
-Ids = tuple[int, ...]
+Ids = tuple[Any, ...]
+"""Ids, or the vectors of a source of values."""
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,18 @@ class Hypothesis:
     """One text that a search wrote for a source.
 
     Attributes:
-        symbols: what was written, the end symbol included where there is one.
-        score: the log-probability of the symbols.
+        symbols: what was written, the end symbol included where there is one; of values, the text of each position.
+        score: the log-probability of the symbols; None for values.
         weights: where it looked, an array `[heads, symbols, memory]`; None for a model without attention. The memory
             has one position a source symbol, but for encoders that shorten it.
+        values: the vectors that were written; None for symbols.
     """
 
     text: str
     symbols: tuple[str, ...]
-    score: float
+    score: float | None
     weights: Any
+    values: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Prediction:
         return self.hypotheses[0].symbols
 
     @property
-    def score(self) -> float:
+    def score(self) -> float | None:
         return self.hypotheses[0].score
 
     @property

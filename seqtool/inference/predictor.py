@@ -1,27 +1,27 @@
 """A trained variant, ready to write: texts in, texts out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
-from seqtool.build import prepared_task
-from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.build import build_metrics, prepared_task
+from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.decoding import Written, decoded
-from seqtool.inference.evaluation import Evaluation, Evaluator
+from seqtool.inference.evaluation import Evaluation, Evaluator, batches_asked, drawn_batches
+from seqtool.inference.intervening import DELAY, Bench, Interventions, first_examples, intervene
 from seqtool.inference.pairs import Pair, joined
 from seqtool.inference.prediction import Hypothesis, Prediction
+from seqtool.inference.searching import Wish, built_search
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.right_targets import padded
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
-from seqtool.recipe import Reference, Variant, reference
+from seqtool.recipe import Variant
 
 BATCH_SIZE = 64
-Wish = str | Mapping[str, Any] | Reference | Search | None
-"""A search as a recipe writes it, or one that is built; None is the recipe's own."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,10 @@ class Predictor:
         Raises:
             SeqtoolError: the split holds no example, or the task's data are not there or no longer those of the run.
         """
-        if split not in get_args(Split):
-            nearest = nearest_name(split, get_args(Split))
-            raise MisuseError(f"no such split: {split!r}", allowed=get_args(Split), nearest=nearest)
-        _check_counts(batches, batch_size, max_length)
-        built, task, train = self.search(search), self.task_with_data(), self.variant.train
-        size = batch_size or train.validation_batch_size
-        there = task.num_batches(split, size)
-        if there is None:
-            there = batches or train.validation_batches
-        evaluator = self._evaluator(task, built, max_length, bleu, bootstrap_seed)
-        return evaluator.split(split, min(there, batches or there), size, self.seed)
+        train, built, task = self.variant.train, self.search(search), self.task_with_data()
+        size = train.validation_batch_size if batch_size is None else batch_size
+        count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
+        return self._evaluator(task, built, max_length, bleu, bootstrap_seed).split(split, count, size, self.seed)
 
     def evaluate_pairs(
         self,
@@ -124,7 +117,8 @@ class Predictor:
         Raises:
             SeqtoolError: a source or target that the task cannot read, or no pair at all.
         """
-        _check_counts(batch_size, max_length)
+        if any(number is not None and number < 1 for number in (batch_size, max_length)):
+            raise MisuseError("batch_size and max_length are whole numbers from 1 on")
         read = [
             pair if isinstance(pair, Pair) else Pair(self.read(pair[0]), (self.read_target(pair[1]),)) for pair in pairs
         ]
@@ -135,8 +129,39 @@ class Predictor:
     def _evaluator(
         self, task: Task, search: Search, max_length: int | None, bleu: str | None, bootstrap_seed: int
     ) -> Evaluator:
-        measure = None if bleu is None else Bleu(task, bleu)
-        return Evaluator(task, self.model, search, max_length, self.device, measure, bootstrap_seed)
+        metrics, measure = build_metrics(self.variant, task), None if bleu is None else Bleu(task, bleu)
+        return Evaluator(task, self.model, search, metrics, max_length, self.device, measure, bootstrap_seed)
+
+    def intervene(
+        self,
+        split: Split = "valid",
+        *,
+        only: Iterable[str] = (),
+        delay: int = DELAY,
+        shuffle_seed: int = 0,
+        search: Wish = None,
+        examples: int | None = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        bootstrap_seed: int = 0,
+    ) -> Interventions:
+        """Measure the model with its weights replaced: how much what it writes depends on where it looks.
+
+        Args:
+            only: which of `INTERVENTIONS`; all that can be done where none is named.
+            delay: how many steps "delayed" looks late. shuffle_seed: what orders are drawn from.
+            examples: at most so many. The others: as in `evaluate`.
+
+        Raises:
+            SeqtoolError: a model without attention, one that is named cannot be done, or as `evaluate`.
+        """
+        train, built, task = self.variant.train, self.search(search), self.task_with_data()
+        size = train.validation_batch_size if batch_size is None else batch_size
+        batches = None if examples is None else -(-examples // max(1, size))
+        count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
+        drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
+        bench = Bench(task, self.model, built, drawn, max_length, self.device)
+        return intervene(bench, split, tuple(only), delay, shuffle_seed, bootstrap_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.
@@ -159,25 +184,14 @@ class Predictor:
             n_best: how many hypotheses it is to give for each source; None leaves it as it is.
 
         Raises:
-            RecipeError: no such search, or options that are none. MisuseError: it never gives so many.
+            RecipeError: no such search, or options that are none. MisuseError: it never gives so many, or is for other
+                targets than this task's.
         """
-        if isinstance(search, Search):
-            return search
-        found: Any = self.variant.train.search if search is None else search
-        if not isinstance(found, Reference):
-            found = reference("search", found, self.variant.registry)
-        if n_best is not None:
-            option = found.cls.count_option
-            if option is None and n_best > 1:
-                message = f"the search {found.name!r} gives one hypothesis for each source, not {n_best}"
-                raise MisuseError(message, allowed=[f"--search '{{type: beam, size: {n_best}}}'"])
-            if option is not None:
-                found = reference("search", {**found.plain, option: n_best}, self.variant.registry)
-        built: Search = found()
-        return built
+        wish = self.variant.train.search if search is None else search
+        return built_search(wish, n_best, self.task.target_vocabulary.form, self.variant.registry)
 
-    def read(self, text: str) -> tuple[int, ...]:
-        """The ids of one source.
+    def read(self, text: str) -> tuple[Any, ...]:
+        """The ids, or the vectors, of one source.
 
         Raises:
             SeqtoolError: a symbol that the task does not know, no symbol at all, or a task that reads no text.
@@ -192,7 +206,9 @@ class Predictor:
         return ids
 
     def read_target(self, text: str) -> tuple[int, ...]:
-        """The ids of one target, the end symbol left out. Raises: see `read`."""
+        """The ids of one target, the end symbol left out. Raises: see `read`; or a task whose targets are values."""
+        if self.task.target_vocabulary.form != "symbols":
+            raise SeqtoolError("pairs are compared symbol by symbol, and this task's targets are values")
         try:
             ids = self.task.encode_target(text)
         except NotImplementedError as error:
@@ -203,7 +219,7 @@ class Predictor:
         return ids
 
     def write(
-        self, texts: list[str], ids: list[tuple[int, ...]], search: Search, max_length: int | None = None
+        self, texts: list[str], ids: list[tuple[Any, ...]], search: Search, max_length: int | None = None
     ) -> list[Prediction]:
         """Predict one batch of sources that were read.
 
@@ -214,17 +230,13 @@ class Predictor:
             raise MisuseError(f"max_length is a whole number from 1 on; got {max_length!r}")
         source, mask = (side.to(self.device) for side in padded(ids))
         found = decoded(self.model, search, source, mask, max_length or self.task.max_target_length)
-        symbols = self.task.source_vocabulary.symbols
+        names = self.task.source_vocabulary.names
         return [
-            Prediction(text, tuple(symbols[i] for i in one), tuple(map(self._hypothesis, written)))
+            Prediction(text, names(one), tuple(map(self._hypothesis, written)))
             for text, one, written in zip(texts, ids, found, strict=True)
         ]
 
     def _hypothesis(self, written: Written) -> Hypothesis:
-        symbols = tuple(self.task.target_vocabulary.symbols[i] for i in written.ids)
-        return Hypothesis(self.task.decode_target(written.ids), symbols, written.score, written.weights)
-
-
-def _check_counts(*counts: int | None) -> None:
-    if any(number is not None and number < 1 for number in counts):
-        raise MisuseError("batches, batch_size and max_length are whole numbers from 1 on")
+        symbols = self.task.target_vocabulary.names(written.ids)
+        values = written.ids if written.score is None else None
+        return Hypothesis(self.task.decode_target(written.ids), symbols, written.score, written.weights, values)

@@ -66,12 +66,16 @@ def with_targets(batch: Batch, targets: Targets, width: int) -> Batch:
     return Batch(batch.source, batch.source_mask, target, mask, alignment)
 
 
-def padded(rows: Sequence[Sequence[int]], width: int = 0) -> tuple[Tensor, Tensor]:
-    """`(ids [B, T], mask [B, T])` of rows of several lengths, at least `width` wide; 0 at padding."""
+def padded(rows: Sequence[Sequence[Any]], width: int = 0) -> tuple[Tensor, Tensor]:
+    """`(ids [B, T], mask [B, T])` of rows of several lengths, at least `width` wide, 0 at padding.
+
+    Of vectors `(ids [B, T, F], mask [B, T])`.
+    """
     length = torch.tensor([len(row) for row in rows])
     mask = torch.arange(max(int(length.max()), width)) < length[:, None]
-    ids = torch.zeros(mask.shape, dtype=torch.int64)
-    ids[mask] = torch.tensor([i for row in rows for i in row], dtype=torch.int64)
+    flat = torch.tensor([i for row in rows for i in row])
+    ids = flat.new_zeros(*mask.shape, *flat.shape[1:])
+    ids[mask] = flat
     return ids, mask
 
 

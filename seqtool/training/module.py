@@ -8,11 +8,13 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqtool.build import Assembly, build_feeding, build_optimizer, build_schedule
+from seqtool.nn.feeding import best_guess
 from seqtool.parts.batch import Batch
 from seqtool.parts.right_targets import nearest, right_targets, with_targets
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
 from seqtool.training.data import Carrier
+from seqtool.training.snapshots import Glimpse, glimpse
 
 
 class SequenceModule(pl.LightningModule):
@@ -20,8 +22,10 @@ class SequenceModule(pl.LightningModule):
 
     Attributes:
         step_sums: for each step since the recorder last looked, `[3]` float32 over all ranks:
-            the summed loss, the number of real tokens, how many of them were right.
+            the summed loss, the number of real tokens, how many of them were right (0 for values: no symbol is).
+        symbols: whether targets are symbols, and not values.
         valid_values: the last validation's figures by column name.
+        glimpse: where the last validation looked in its first examples; None for a decoder without attention.
     """
 
     def __init__(self, assembly: Assembly, variant: Variant, seed: int) -> None:
@@ -30,11 +34,13 @@ class SequenceModule(pl.LightningModule):
         self.model = assembly.model
         self.loss = assembly.loss
         self.metrics = assembly.metrics
+        self.symbols = assembly.task.target_vocabulary.form == "symbols"
         self.variant = variant
         self.feeding = build_feeding(variant)
         self.seed = seed
         self.step_sums: list[Tensor] = []
         self.valid_values: dict[str, float] = {}
+        self.glimpse: Glimpse | None = None
         self._valid_sums: dict[str, Tensor] = {}
 
     def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
@@ -44,7 +50,9 @@ class SequenceModule(pl.LightningModule):
         logits, weights = self.model(batch, self.feeding(trainer.global_step))
         total, count = self.loss(logits, weights, batch)
         with torch.no_grad():
-            right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
+            right = count.new_zeros(())
+            if self.symbols:
+                right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
             sums = torch.stack([total.detach().float(), count.float(), right.float()])
         if trainer.world_size > 1:
             sums = trainer.strategy.reduce(sums, reduce_op="sum")
@@ -63,7 +71,9 @@ class SequenceModule(pl.LightningModule):
         logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
-        compared = {"teacher_forced": (logits.argmax(-1).cpu(), batch.to("cpu"))}
+        if batch_idx == 0 and weights is not None:
+            self.glimpse = glimpse(self.model, batch, logits, weights)
+        compared = {"teacher_forced": (best_guess(logits, self.model.target_vocabulary).cpu(), batch.to("cpu"))}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
             compared["decoded"] = self.decode(batch)
         for name, metric in self.metrics.items():
@@ -81,15 +91,18 @@ class SequenceModule(pl.LightningModule):
         self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
 
     def decode(self, batch: Batch) -> tuple[Tensor, Batch]:
-        """What free-running search writes, `[B, T]`, -1 where nothing, and the batch that it is compared with.
+        """What free-running search writes, ids `[B, T]`, -1 where nothing, and the batch that it is compared with.
 
-        Both on the CPU. Where several targets are right, the nearest to what was written is the batch's.
+        Both on the CPU. Where several targets are right, the nearest to what was written is the batch's. Values are
+        `[B, T, F]`; they have no end, so all of them are written.
         """
         here, task = batch.to("cpu"), self.assembly.task
-        right = right_targets(task, here)
+        right = right_targets(task, here) if self.symbols else []
         steps = max([here.target.shape[1], *(len(target) for targets in right for target in targets)])
         best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
         ids, mask = best.ids[:, 0].cpu(), best.mask[:, 0].cpu()
+        if not self.symbols:
+            return ids, here
         if any(len(targets) > 1 for targets in right):
             here = with_targets(here, nearest(task, ids, mask, right), steps)
         ids = ids.masked_fill(~mask, -1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtool.build import Tasks
+from seqtool.build import Tasks, build_metrics
 from seqtool.check import check
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.files import read_json, telling, write_json
@@ -87,7 +87,8 @@ def checked(claim: Claim, recipe: Recipe) -> list[str]:
     variants = [claim.variant_of(measure, recipe) for measure in claim.measures]
     for measure, variant in zip(claim.measures, variants, strict=True):
         task = tasks.of(recipe.variants[variant])
-        claim.check_metric(measure, measure_names(task))
+        metrics = build_metrics(recipe.variants[variant], task)
+        claim.check_metric(measure, measure_names(task, metrics))
         if measure.metric == "bleu":
             Bleu(task, "tokens")  # what it needs may not be installed
     return variants
