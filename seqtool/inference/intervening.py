@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
-from seqtool.inference.evaluation import compared, written_scores
+from seqtool.inference.evaluation import Evaluator, compared
 from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, TopOne, Uniform
 from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, changes, estimates
 from seqtool.nn.attention import intervened
@@ -94,8 +94,8 @@ class Bench:
             logits, _ = self.model(batch.to(self.device))
         best, mask = logits.argmax(-1).cpu(), batch.target_mask
         parts["teacher_forced"].append(compared(best, mask, batch.target, mask, self.task.target_vocabulary))
-        written = written_scores(self.task, self.model, self.search, {}, batch, self.max_length, self.device)
-        parts["free_running"].append(written)
+        evaluator = Evaluator(self.task, self.model, self.search, {}, self.max_length, self.device)
+        parts["free_running"].append(evaluator.scores(batch))
 
 
 def intervene(
