@@ -16,6 +16,7 @@ from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
+from seqtool.parts.vocabulary import Values
 from seqtool.randomness import derive
 
 INTERVENTIONS = {
@@ -93,7 +94,7 @@ class Bench:
             logits, _ = self.model(batch.to(self.device))
         best, mask = logits.argmax(-1).cpu(), batch.target_mask
         parts["teacher_forced"].append(compared(best, mask, batch.target, mask, self.task.target_vocabulary))
-        written = written_scores(self.task, self.model, self.search, batch, self.max_length, self.device)
+        written = written_scores(self.task, self.model, self.search, {}, batch, self.max_length, self.device)
         parts["free_running"].append(written)
 
 
@@ -109,6 +110,10 @@ def intervene(
         raise MisuseError(f"delay is a number of steps, from 0 on; got {delay}")
     if not sum(map(len, bench.batches)):
         raise SeqtoolError(f"the split {split!r} holds no example")
+    if isinstance(bench.task.target_vocabulary, Values):
+        raise SeqtoolError(
+            "interventions are measured by the symbols that are right, and this task's targets are values"
+        )
     num_heads = bench.model.decoder.num_heads
     if not num_heads:
         raise SeqtoolError("this variant has no attention, so there are no weights to replace")
