@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from seqtool.parts.task import Split, SyntheticTask, Task
     from seqtool.parts.twin import Twin
     from seqtool.parts.types import Encoded, Tensors
-    from seqtool.parts.vocabulary import Vocabulary
+    from seqtool.parts.vocabulary import Form, Values, Vocabulary
 
 _HOME = {
     "seqtool.component": ("Component",),
@@ -68,7 +68,7 @@ _HOME = {
     "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
     "seqtool.parts.twin": ("Twin",),
     "seqtool.parts.types": ("Encoded", "Tensors"),
-    "seqtool.parts.vocabulary": ("Vocabulary",),
+    "seqtool.parts.vocabulary": ("Form", "Values", "Vocabulary"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

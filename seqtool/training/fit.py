@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from seqtool.build import assemble, count_parameters
 from seqtool.checkpoint import fingerprint, read_checkpoint
@@ -27,6 +28,8 @@ from seqtool.training.stopping import StopSignal
 TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64, "bf16-true": torch.bfloat16}
 """What the parameters are where all computes in one dtype."""
+VALUE_COLUMNS = ("step", "train_loss", "learning_rate")
+"""Those of a task whose targets are values."""
 
 
 def fit_seed(
@@ -61,7 +64,7 @@ def fit_seed(
         module.double()  # Lightning would convert it only after it has loaded a checkpoint into it
     if directory:
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
-        directory.prepare([*TRAIN_COLUMNS, *valid, "seconds"], done)
+        directory.prepare([*(TRAIN_COLUMNS if module.symbols else VALUE_COLUMNS), *valid, "seconds"], done)
     label = f"{variant.name}, seed {seed}"
     with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning():
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
@@ -164,7 +167,14 @@ def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choi
         "threads": torch.get_num_threads(),
         **record(module.variant.train.engine, choices),
         "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
+        "parameters_within": _parameters_within(module.model),
     }
+
+
+def _parameters_within(model: nn.Module) -> dict[str, int]:
+    """How many numbers are trained in each module that holds some of its own, by its dotted name."""
+    own = {name: list(module.parameters(recurse=False)) for name, module in model.named_modules()}
+    return {name: sum(one.numel() for one in held if one.requires_grad) for name, held in own.items() if held}
 
 
 def _result(recorder: Recorder, parameters: int) -> dict[str, Any]:

@@ -1,36 +1,63 @@
-/* Rows of a batch: the share of a thread, and which of them are still real at a step. */
+/* The rows of a batch in blocks, each of which goes through all steps at once: what it needs stays near.
+
+   Rows stand longest first, so that those of a block which are real at a step are its first ones. Block k is of
+   thread k modulo the number of threads: always the same, so that equal runs give equal numbers. */
 #ifndef SEQTOOL_ROWS_H
 #define SEQTOOL_ROWS_H
 
 #include <stdint.h>
+#include <stdlib.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#else
-static inline int omp_get_thread_num(void) { return 0; }
-static inline int omp_get_num_threads(void) { return 1; }
-#endif
+#include "threads.h"
+
+#define BLOCK 24
 
 typedef struct {
-    int first, count;
-} Rows;
+    int64_t length;
+    int row;
+} Row;
 
-/* The rows of the calling thread, of all that run now. */
-static inline Rows own_rows(int batch) {
-    int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-    int first = (int)((long)batch * thread / threads), end = (int)((long)batch * (thread + 1) / threads);
-    return (Rows){first, end - first};
+typedef struct {
+    Row *rows;
+    int batch, blocks, height;
+} Blocks;
+
+/* Some rows of one block: `rows[0 .. count)`, of which the first is the longest. */
+typedef struct {
+    const Row *rows;
+    int count;
+} Block;
+
+static int longer_first(const void *one, const void *other) {
+    const Row *a = one, *b = other;
+    if (a->length != b->length) return a->length < b->length ? 1 : -1;
+    return a->row - b->row;
 }
 
-/* Whether a row has a real position at `step`; lengths may be NULL, where all are full. */
-static inline int is_real(const int64_t *lengths, int row, int step) { return !lengths || step < lengths[row]; }
-
-/* The smallest range within `rows` that holds all those which are real at `step`. */
-static inline Rows real_rows(const int64_t *lengths, Rows rows, int step) {
-    int first = rows.first, end = rows.first + rows.count;
-    while (first < end && !is_real(lengths, first, step)) first++;
-    while (first < end && !is_real(lengths, end - 1, step)) end--;
-    return (Rows){first, end - first};
+/* All rows in blocks of about BLOCK; lengths may be NULL where all have `steps`. `rows` is NULL without memory. */
+static inline Blocks new_blocks(int batch, int steps, const int64_t *lengths, int threads) {
+    int blocks = (batch + BLOCK - 1) / BLOCK;
+    blocks = (blocks + threads - 1) / threads * threads;
+    Blocks all = {.rows = malloc(sizeof(Row) * (size_t)batch + 1), .batch = batch, .blocks = blocks};
+    all.height = blocks ? (batch + blocks - 1) / blocks : 0;
+    for (int row = 0; all.rows && row < batch; row++) all.rows[row] = (Row){lengths ? lengths[row] : steps, row};
+    if (all.rows && lengths) qsort(all.rows, (size_t)batch, sizeof(Row), longer_first);
+    return all;
 }
+
+static inline Block block_of(const Blocks *all, int index) {
+    int first = index * all->height, count = all->batch - first;
+    if (count > all->height) count = all->height;
+    return (Block){all->rows + first, count < 0 ? 0 : count};
+}
+
+/* How many rows of a block are real at `step`: the first ones. */
+static inline int real_at(Block block, int step) {
+    int count = block.count;
+    while (count > 0 && block.rows[count - 1].length <= step) count--;
+    return count;
+}
+
+static inline int longest(Block block) { return block.count ? (int)block.rows[0].length : 0; }
 
 #endif
