@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import growth, seeds, works
+from benchmarks import accuracy, growth, seeds, works
 from benchmarks.racing import SHORTEST, Race, Result, run
 
 
@@ -29,23 +29,27 @@ def main() -> None:
     """Run the named works, print their tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "works", nargs="*", help="training families decoding seeds growth data commands; default: all but families"
+        "works",
+        nargs="*",
+        help="training families decoding seeds growth data commands accuracy; default: the first, "
+        "decoding, seeds, data and commands",
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="race torch.compile too (minutes of compiling)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round; the times mean nothing")
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
-    known = catalogue(arguments.compile, arguments.quick)
-    names = arguments.works or [name for name in known if name != "families"]
+    known = catalogue(arguments.compile, arguments.quick, arguments.rounds)
+    names = arguments.works or ["training", "decoding", "seeds", "data", "commands"]
     for name in names:
         if name not in known:
             parser.error(f"no work {name!r}; there are {', '.join(known)}")
     print(f"{machine()['cpu']}, {torch.get_num_threads()} thread(s), torch {torch.__version__}")
     results = []
     for name in names:
-        for race in known[name]():
-            result = run(race, 1 if arguments.quick else arguments.rounds, 0 if arguments.quick else SHORTEST)
+        for work in known[name]():
+            rounds, shortest = (1, 0) if arguments.quick else (arguments.rounds, SHORTEST)
+            result = run(work, rounds, shortest) if isinstance(work, Race) else work
             results.append(result)
             print(table(result), flush=True)
     if arguments.json:
@@ -53,8 +57,8 @@ def main() -> None:
         arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
-def catalogue(compiled: bool, quick: bool) -> dict[str, Callable[[], Iterable[Race]]]:
-    """The works by name."""
+def catalogue(compiled: bool, quick: bool, rounds: int) -> dict[str, Callable[[], Iterable[Race | Result]]]:
+    """The works by name: races to be run, or results of what is no race."""
     shapes = works.QUICK if quick else works.ALL
     return {
         "training": partial(works.training, compiled, works.QUICK[0] if quick else None),
@@ -64,6 +68,7 @@ def catalogue(compiled: bool, quick: bool) -> dict[str, Callable[[], Iterable[Ra
         "growth": partial(growth.races, quick),
         "data": works.data,
         "commands": works.commands,
+        "accuracy": partial(accuracy.results, 1 if quick else rounds, quick),
     }
 
 

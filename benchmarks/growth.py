@@ -11,34 +11,47 @@ from benchmarks.racing import Contestant, Race, Result
 from benchmarks.shapes import Shape
 
 LENGTHS = (60, 20), (120, 40), (240, 80), (480, 160)
+WIDTHS = 32, 64, 128, 256
+BATCHES = 16, 64, 256
 STEEPEST = 1.15
 FAMILIES = ("plain", "gmm", "attend_before", "attend_after")
 
 
 def races(quick: bool) -> Iterator[Race]:
-    """One contestant a length."""
-    lengths = ((6, 3), (12, 6)) if quick else LENGTHS
+    """One contestant a size: lengths, then units, then examples a batch."""
     for family in FAMILIES:
-        shapes = [Shape(8 if quick else 32, source, target) for source, target in lengths]
-        contestants = [Contestant(_name(s), partial(steps.training, family, s, engine="auto")) for s in shapes]
-        yield Race(f"growth of {family}, H {shapes[0].hidden}", contestants, note=partial(_slopes, family, shapes))
+        if quick:
+            yield _race(family, "S x T", [Shape(8, 6, 3, 4), Shape(8, 12, 6, 4)])
+            continue
+        yield _race(family, "S x T", [Shape(32, source, target) for source, target in LENGTHS])
+        yield _race(family, "H", [Shape(hidden) for hidden in WIDTHS])
+        yield _race(family, "B", [Shape(batch=batch) for batch in BATCHES])
+
+
+def _race(family: str, what: str, shapes: Sequence[Shape]) -> Race:
+    contestants = [Contestant(_name(s), partial(steps.training, family, s, engine="auto")) for s in shapes]
+    return Race(f"growth of {family} with {what}", contestants, note=partial(_slopes, family, what, shapes))
 
 
 def _name(shape: Shape) -> str:
-    return f"S {shape.source}, T {shape.target}"
+    return f"{shape}, B {shape.batch}"
 
 
-def _slopes(family: str, shapes: Sequence[Shape], result: Result) -> list[str]:
-    """Slopes of time and memory against what they are to be linear in, S x T with attention and T without."""
-    amounts = [s.target if family == "plain" else s.source * s.target for s in shapes]
-    against = "T" if family == "plain" else "S x T"
-    time = slope(amounts, [result.median(_name(s)) for s in shapes])
+def _slopes(family: str, what: str, shapes: Sequence[Shape], result: Result) -> list[str]:
+    """Slopes of time and memory; a model without attention goes over T and S apart, so its lengths count once."""
+    sizes = {
+        "S x T": [s.target if family == "plain" else s.source * s.target for s in shapes],
+        "H": [s.hidden for s in shapes],
+        "B": [s.batch for s in shapes],
+    }[what]
+    against = "T" if (family, what) == ("plain", "S x T") else what
+    time = slope(sizes, [result.median(_name(s)) for s in shapes])
     memory = [peak_memory(family, s) for s in shapes]
+    bound = f" (at most {STEEPEST}: {'holds' if time <= STEEPEST else 'MISSED'})" if what == "S x T" else ""
     megabytes = ", ".join(f"{m:.0f}" for m in memory)
-    held = "holds" if time <= STEEPEST else "MISSED"
     return [
-        f"slope of time against {against}: {time:.2f} (at most {STEEPEST}: {held})",
-        f"memory of a step: {megabytes} MB, slope {slope(amounts, [max(m, 0.1) for m in memory]):.2f}",
+        f"slope of time against {against}: {time:.2f}{bound}",
+        f"memory of a step: {megabytes} MB, slope {slope(sizes, [max(m, 0.1) for m in memory]):.2f}",
     ]
 
 
