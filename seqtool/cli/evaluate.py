@@ -53,7 +53,8 @@ def command(
     """Measure what a model of RUN writes by itself: exact match, token accuracy, edit distance, error rates, BLEU.
 
     On a split, or on the pairs of FILE, each line a source as `predict` reads it, a tab and its target; lines with the
-    same source are one example with several right targets. Each overall and by the length of the target, with the 95 %
+    same source are one example with several right targets. Of values: mean squared and mean absolute error, and the
+    recipe's own metrics. Each overall and by the length of the target, with the 95 %
     interval of a bootstrap over examples.
     """
     asked = context.get_parameter_source("split") is click.core.ParameterSource.COMMANDLINE
