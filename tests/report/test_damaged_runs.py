@@ -94,7 +94,10 @@ DAMAGE = [
     (remove(f"{SEED}/predictions.jsonl"), f"{SEED}/predictions.jsonl is missing"),
     (cut(f"{SEED}/predictions.jsonl", 0.5), f"{SEED}/predictions.jsonl line 2 is no whole JSON"),
     (replace(f"{SEED}/predictions.jsonl", b'{"source": 1}\n'), f"{SEED}/predictions.jsonl line 1 has no source"),
-    (replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": [1]}\n'), "no list of symbols"),
+    (
+        replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": ["a", {}]}\n'),
+        "no list of symbols",
+    ),
     (replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": [], "score": 1e999}\n'), ""),
     (replace(f"{SEED}/predictions.jsonl", b""), ""),
     (remove(f"{SEED}/alignments.npz"), f"{SEED}/alignments.npz is missing"),

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 import seqtool
+from seqtool.analysis.report.examples import aim
+from seqtool.analysis.report.reading import Reader
 
 
 def losses(variant: dict[str, Any]) -> list[float]:
@@ -36,3 +38,8 @@ def test_additive_attention_solves_it_within_4000_steps(tmp_path: Path, seed: in
     figures = result["variants"]["default"]["seeds"][str(seed)]
     assert figures["steps"] <= 4000
     assert figures["token_accuracy"] >= 0.995
+    looked = aim(Reader(tmp_path / "run").read().variants["default"])
+    assert looked is not None
+    assert looked.symbols >= 0.99 * 200 * 20
+    assert looked.near[0] >= 0.90, looked
+    assert looked.nearest[0] >= 0.70, looked
