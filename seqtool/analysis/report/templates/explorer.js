@@ -77,7 +77,7 @@
     const cutAt = (full, here) => (full > here ? ` (the first ${here} of ${full.toLocaleString("en")})` : "");
     const of = shown && !memoryIsSource() ? `Memory: ${look.memory} positions for ${one.lengths[0]} source symbols` : `Source${cutAt(one.lengths[0], one.source.length)}`;
     $("source-label").replaceChildren(of);
-    const fed = look && look.step !== FINAL ? "the gold symbols, given one by one" : one.predicted ? `written by the model${one.exact ? "" : ", not right"}` : "";
+    const fed = look && look.step !== FINAL ? "the gold symbols, given one by one" : one.predicted ? `written by the model${one.exact === false ? ", not right" : ""}` : "";
     $("target-label").replaceChildren("Target ", make("small", {}, fed));
   }
 
@@ -228,7 +228,7 @@
     const select = $("example"), only = $("wrong").checked;
     const rows = seed.examples.map((one, i) => [one, i]).filter(([one]) => !only || one.exact === false);
     select.replaceChildren(...rows.map(([one, i]) => {
-      const mark = one.exact === undefined ? "" : one.exact ? " ✓" : " ✗", film = (seed.looks[i] ?? []).length > 1 ? " ▸" : "";
+      const mark = typeof one.exact !== "boolean" ? "" : one.exact ? " ✓" : " ✗", film = (seed.looks[i] ?? []).length > 1 ? " ▸" : "";
       const text = shortened(one.target.slice(0, 30).map((n) => visible(symbol(n))).join(" "), 34);
       return make("option", { value: i }, `${i + 1}${mark}${film} \u2068${text}\u2069`);
     }));
@@ -256,6 +256,8 @@
     const heads = Math.max(1, ...seed.looks.flat().map((look) => look.shape[0]));
     $("head").replaceChildren(make("option", { value: -1 }, "mean"), ...Array.from({ length: heads }, (_, i) => make("option", { value: i }, String(i + 1))));
     $("head-label").hidden = heads < 2;
+    const gold = seed.looks.flat().some((look) => look.gold.some((place) => place >= 0));
+    $("gold-label").hidden = $("gold-key").hidden = !gold;
     at.head = Math.min(at.head, heads - 1);
     $("head").value = at.head;
     const left = seed.total - seed.examples.length;
