@@ -115,8 +115,7 @@ def assemble(
     """
     task = task or prepared_task(variant, saved)
     train = variant.train
-    loss: Loss = (train.loss or reference("loss", task.loss, variant.registry))()
-    metrics = train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
+    loss: Loss = loss_of(variant, task)()
     model = build_model(variant, task, seed)
     if loss.needs_weights and not model.decoder.num_heads:
         *_, innermost = (part for part in loss.modules() if isinstance(part, Loss) and part.needs_weights)
@@ -126,7 +125,7 @@ def assemble(
         task=task,
         model=model,
         loss=loss,
-        metrics={_short_name(metric): metric() for metric in metrics},
+        metrics=build_metrics(variant, task),
         search=train.search(),
     )
 
@@ -163,6 +162,22 @@ def _check_copy_map(variant: Variant, task: Task) -> None:
         raise problem_at(variant, ("task",), message)
 
 
+def loss_of(variant: Variant, task: Task) -> Reference:
+    """The loss of a variant, the task's own where it names none."""
+    return _reference(variant.train.loss or reference("loss", task.loss, variant.registry))
+
+
+def metrics_of(variant: Variant, task: Task) -> list[Reference]:
+    """The metrics of a variant, the task's own where it names none."""
+    metrics = variant.train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
+    return [_reference(metric) for metric in metrics]
+
+
+def build_metrics(variant: Variant, task: Task) -> dict[str, Metric]:
+    """The metrics of a variant by name: what their columns are called."""
+    return {metric.name.rpartition(":")[2]: metric() for metric in metrics_of(variant, task)}
+
+
 def build_schedule(variant: Variant) -> Schedule | None:
     """The learning-rate schedule of a variant, None for a constant rate."""
     schedule = variant.train.schedule
@@ -190,17 +205,16 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 
 def problem_at(
-    variant: Variant, path: tuple[str, ...], message: str, allowed: str = "", nearest: str = ""
+    variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
 ) -> RecipeError:
     """An error at a place of a variant's recipe."""
     origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
     return RecipeError([Problem(message, path, origin, allowed, nearest)])
 
 
-def _short_name(part: Any) -> str:
-    """What a metric's column is called."""
-    assert isinstance(part, Reference), "slots of a recipe hold references"
-    return part.name.rpartition(":")[2]
+def _reference(slot: Any) -> Reference:
+    assert isinstance(slot, Reference), "slots of a recipe hold references"
+    return slot
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
   run.json                 what was asked: recipe, variants, seeds, versions, git commit
   recipe.yaml              the recipe, verbatim
   result.json              what came out, over all variants and seeds
-  losses.png  weights.png
+  losses.png  weights.png  report.html
   <variant>/resolved.yaml  the whole recipe of the variant, defaults filled in
   <variant>/task.json      what its task needs to encode and decode without its data
   <variant>/seed<k>/
@@ -12,7 +12,9 @@ RUN/                       runs/<recipe>/<run id>, or --out
     metrics.csv            one row every `log_every` steps and one for each validation
     last.ckpt  best.ckpt
     predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
+    snapshots/<step>.npz   where the model looked in a few examples of it, while it was trained
     result.json            written last: a seed that has one is finished
+    interventions.json     of `seqtool intervene --save`
 """
 
 import contextlib
@@ -72,9 +74,36 @@ class SeedDirectory:
     def gates(self) -> Path:
         return self.path / "gates.npz"
 
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def interventions(self) -> Path:
+        return self.path / "interventions.json"
+
+    def write_interventions(self, found: Mapping[str, Any]) -> None:
+        """Keep what `seqtool intervene` measured, in the place of what was kept before."""
+        write_json(self.interventions, {"format": FORMAT, **found})
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    def snapshot(self, step: int) -> Path:
+        return self.snapshots / f"{step}.npz"
+
+    @property
+    def snapshot_examples(self) -> Path:
+        return self.snapshots / "examples.jsonl"
+
+    def snapshot_steps(self) -> list[int]:
+        """The steps of which there is a snapshot, in order."""
+        return sorted(int(path.stem) for path in self.snapshots.glob("*.npz") if path.stem.isdecimal())
+
     def read_predictions(self) -> list[dict[str, Any]]:
-        """An object an example: source, target, predicted, score."""
-        return [json.loads(line) for line in self.predictions.read_text().splitlines()]
+        """An object an example: source, target, predicted, score, exact."""
+        return [json.loads(line) for line in self.predictions.read_bytes().splitlines()]
 
     @property
     def finished(self) -> bool:
@@ -90,14 +119,18 @@ class SeedDirectory:
         write_json(self.result, {"format": FORMAT, **result})
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
-        write_json(self.path / "environment.json", {"format": FORMAT, **environment})
+        write_json(self.environment, {"format": FORMAT, **environment})
 
     def prepare(self, columns: Iterable[str], step: int) -> None:
-        """Make ready to go on after `step`: rows after it are dropped, and so is every half-written file."""
+        """Make ready to go on after `step`: rows and snapshots after it are dropped, as is every half-written file."""
         with telling(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lines = self.metrics.read_text().splitlines(keepends=True)[1:] if step else []
         sweep(self.path)
+        sweep(self.snapshots)
+        for late in self.snapshot_steps():
+            if late > step:
+                self.snapshot(late).unlink()
         kept = [line for line in lines if line.endswith("\n") and int(line.split(",", 1)[0]) <= step]
         write_atomic(self.metrics, "".join([",".join(columns) + "\n", *kept]).encode())
 
@@ -248,6 +281,10 @@ class RunDirectory:
     @property
     def weights(self) -> Path:
         return self.path / "weights.png"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
 
     def resolved(self, variant: str) -> Path:
         return self.path / variant / "resolved.yaml"

@@ -43,6 +43,13 @@ class Sides:
         except ValueError as error:
             raise SeqtoolError(f"{text!r} cannot be a source: {error}") from error
 
+    def typed_target(self, text: str) -> list[str]:
+        """The symbols of a target as it is typed. Raises: SeqtoolError: it cannot be one."""
+        try:
+            return self.target.split(text)
+        except ValueError as error:
+            raise SeqtoolError(f"{text!r} cannot be a target: {error}") from error
+
     def split(self, values: Sequence[str]) -> tuple[list[str], list[str]]:
         """The tokens of both sides of a row. Raises: see `symbols`."""
         return self.symbols([values[0], *values[2:]]), self.target.split(values[1])

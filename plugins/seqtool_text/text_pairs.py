@@ -22,9 +22,8 @@ EXAMPLE = str(Path(__file__).parent / "example.tsv")
 class TextPairs(ExampleTask):
     """Pairs of a source and a target text, a row of a file each.
 
-    TSV, CSV, JSONL (a line an object or an array) and Parquet, plain or gzip, in UTF-8. A row with another number of
-    columns, with bytes that are no UTF-8, with control characters or with an empty side is bad. Blank lines count for
-    nothing.
+    TSV, CSV, JSONL (a line an object or an array) and Parquet, plain or gzip, in UTF-8. Blank lines count for nothing.
+    A row is bad with another number of columns, bytes that are no UTF-8, control characters or an empty side.
 
     Equation:
         y_1 ... y_T </s>  from  x_1 ... x_S,  x the tokens of a source, after those of its features
@@ -98,9 +97,8 @@ class TextPairs(ExampleTask):
         bad_rows: Literal["fail", "skip"] = "fail",
         bucket: Size = 16,
     ) -> None:
-        self.paths: dict[Split, str] = {
-            split: path for split, path in zip(SPLITS, (train, valid, test), strict=True) if path is not None
-        }
+        named = zip(SPLITS, (train, valid, test), strict=True)
+        self.paths: dict[Split, str] = {split: path for split, path in named if path is not None}
         self.shares = Shares(0.0 if valid else valid_share, 0.0 if valid or test else test_share)
         self.min_count, self.unknown, self.bucket = min_count, unknown, bucket
         options = ["source_column", "target_column", *("feature_columns" for _ in feature_columns)]
@@ -108,9 +106,10 @@ class TextPairs(ExampleTask):
         shared = (subword_model, normalization, lowercase)
         self.source_tokens = tokens("source", source_unit, source_pattern, source_subwords, *shared)
         self.target_tokens = tokens("target", target_unit, target_pattern, target_subwords, *shared)
-        limits = (longest_source, longest_target)
-        self.sides = Sides(self.source_tokens, self.target_tokens, feature_separator, limits)
+        parts = (self.source_tokens, self.target_tokens)
+        self.sides = Sides(*parts, feature_separator, (longest_source, longest_target))
         self.reading = Reading(Layout(format, header, quoted, columns), self.sides, split_seed, bad_rows == "skip")
+        self.token_name = {"characters": "character", "words": "word"}.get(target_unit, "token")
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
@@ -127,13 +126,17 @@ class TextPairs(ExampleTask):
 
     def state(self) -> dict[str, Any]:
         """See `Task.state`."""
-        (source, target), learnt = self._symbols, self.sides.state()
-        plain = {"source": source, "target": target, "longest_target": self.max_target_length - 1, "read": self._counts}
+        (source, target), longest, learnt = self._symbols, self.max_target_length - 1, self.sides.state()
+        plain = {"source": source, "target": target, "longest_target": longest, "read": self._counts}
         return plain | ({"subwords": learnt} if learnt else {})
 
     def encode_source(self, text: str) -> tuple[int, ...]:
         """The ids of a source; its features follow it, one column after the other, each after a tab."""
         return self.source_ids(self.sides.typed(text, len(self.reading.layout.columns) - 1))
+
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """See `Task.encode_target`."""
+        return self.target_ids(self.sides.typed_target(text))
 
     def decode_target(self, ids: Sequence[int]) -> str:
         """See `Task.decode_target`."""
@@ -142,8 +145,7 @@ class TextPairs(ExampleTask):
 
     def _use(self, symbols: tuple[list[str], list[str]], counts: dict[str, Any], longest: int) -> None:
         """Take up vocabularies."""
-        source, target = symbols
-        self._symbols, self._counts = (list(source), list(target)), counts
+        self._symbols, self._counts = (list(symbols[0]), list(symbols[1])), counts
         self.source_vocabulary, self.target_vocabulary = vocabularies(self._symbols, self.unknown == "symbol")
         self.copy_map = self.source_vocabulary.copied_as(self.target_vocabulary)
         self.max_target_length = longest + 1

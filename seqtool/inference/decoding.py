@@ -1,6 +1,6 @@
 """A search over a batch of sources, as arrays cut to what was written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -13,20 +13,14 @@ from seqtool.parts.types import Encoded
 
 
 class Written(NamedTuple):
-    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory."""
+    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory.
 
-    ids: tuple[int, ...]
-    score: float
+    Of values: its vectors, and no score.
+    """
+
+    ids: tuple[Any, ...]
+    score: float | None
     weights: Any
-
-
-def padded(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """`(source [B, S], mask [B, S])` of ids of several lengths."""
-    length = torch.tensor([len(source) for source in sources])
-    mask = torch.arange(int(length.max())) < length[:, None]
-    source = torch.zeros(mask.shape, dtype=torch.int64)
-    source[mask] = torch.tensor([i for source in sources for i in source])
-    return source.to(device), mask.to(device)
 
 
 def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int) -> list[list[Written]]:
@@ -45,7 +39,11 @@ def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Writt
         real, weights = found.mask[row, k], None
         if found.weights is not None:
             weights = found.weights[row, k][:, real][:, :, memory_mask].float().numpy()
-        yield Written(tuple(found.ids[row, k][real].tolist()), score, weights)
+        ids = found.ids[row, k][real].tolist()
+        if found.ids.is_floating_point():
+            yield Written(tuple(map(tuple, ids)), None, weights)
+        else:
+            yield Written(tuple(ids), score, weights)
 
 
 @contextmanager

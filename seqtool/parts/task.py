@@ -1,13 +1,14 @@
 """The contract of a task: numbered batches with gold targets."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
 
 from seqtool.errors import SeqtoolError, nearest_name
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.vocabulary import Values, Vocabulary
 from seqtool.randomness import derive
 
 Split = Literal["train", "valid", "test"]
@@ -20,10 +21,12 @@ class Task:
     set there; nothing reads them before.
 
     Attributes:
-        source_vocabulary, target_vocabulary: what the ids of a batch mean.
-        ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos".
+        source_vocabulary, target_vocabulary: what the ids of a batch mean; `Values` for a side of numbers.
+        ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos". Values are "fixed".
         max_target_length: the most symbols that a target has, the end symbol included.
-        loss: the name of its default loss. metrics: the names of its default metrics.
+        loss: the name of its default loss. metrics: the names of its default metrics. A task with values as targets
+            must name others than these.
+        token_name: what a symbol of a target is, "character", "word" or "phoneme": names the error rate.
         copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
             sources cannot be copied. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
     """
@@ -35,6 +38,7 @@ class Task:
     max_target_length: int
     loss: str = "cross_entropy"
     metrics: tuple[str, ...] = ("token_accuracy", "sequence_accuracy")
+    token_name: str = "token"
     copy_map: tuple[int, ...] | None = None
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
@@ -72,30 +76,51 @@ class Task:
         """Further targets that are as right for a source as the one in its batch: ids, the end symbol left out."""
         return ()
 
-    def encode_source(self, text: str) -> tuple[int, ...]:
-        """The ids of one source. Here: symbols with white space between them.
+    def encode_source(self, text: str) -> tuple[Any, ...]:
+        """The ids, or the vectors, of one source. Here: positions with white space between them.
+
+        A position is a symbol, or numbers with commas between them where the source is `Values`.
+
+        Raises:
+            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those; or no such numbers.
+        """
+        return self.source_ids(text.split())
+
+    def source_ids(self, symbols: Iterable[str]) -> tuple[Any, ...]:
+        """The ids of a source's symbols, or its vectors. Raises: see `encode_source`."""
+        vocabulary = self.source_vocabulary
+        read = vocabulary.parsed if isinstance(vocabulary, Values) else partial(_id, vocabulary, "source")
+        return tuple(read(symbol) for symbol in symbols)
+
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """The ids of one target of symbols, the end symbol left out: what `decode_target` gives the text of.
 
         Raises:
             SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those.
         """
-        return self.source_ids(text.split())
+        return self.target_ids(text.split())
 
-    def source_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
-        """The ids of a source's symbols. Raises: see `encode_source`."""
-        return tuple(_id(self.source_vocabulary, symbol) for symbol in symbols)
-
-    def decode_target(self, ids: Sequence[int]) -> str:
-        """The text of a target's ids, its end symbol left out. Here: symbols with a space between them."""
+    def target_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
+        """The ids of a target's symbols. Raises: see `encode_target`."""
         vocabulary = self.target_vocabulary
-        return " ".join(vocabulary.symbols[i] for i in ids if i not in (vocabulary.start, vocabulary.end))
+        ids = tuple(_id(vocabulary, "target", symbol) for symbol in symbols)
+        for i in ids:
+            if i in (vocabulary.start, vocabulary.end):
+                raise SeqtoolError(f"{vocabulary.symbols[i]!r} stands at the ends of a target, not within it")
+        return ids
+
+    def decode_target(self, ids: Sequence[Any]) -> str:
+        """The text of a target's ids, its end symbol left out, or of its values. Here: with a space between them."""
+        vocabulary = self.target_vocabulary
+        return " ".join(vocabulary.names([i for i in ids if i not in (vocabulary.start, vocabulary.end)]))
 
 
-def _id(vocabulary: Vocabulary, symbol: str) -> int:
+def _id(vocabulary: Vocabulary, side: str, symbol: str) -> int:
     found = vocabulary.find(symbol)
     if found is None:
         nearest = nearest_name(symbol, vocabulary.symbols)
         hint = f"\n    did you mean {nearest!r}?" if nearest else ""
-        raise SeqtoolError(f"the source vocabulary has no {symbol!r}{hint}")
+        raise SeqtoolError(f"the {side} vocabulary has no {symbol!r}{hint}")
     return found
 
 

@@ -9,21 +9,25 @@ from torch import Tensor
 
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
-from seqtool.testing.batches import example_batch, join
+from seqtool.testing.batches import example_batch, fill, join
 from seqtool.testing.compare import Outputs
-from seqtool.testing.contract import Contract, rule
+from seqtool.testing.contract import FormContract, rule
 
 SYMBOLS = 3
 
 
-class MetricContract(Contract):
+class MetricContract(FormContract):
     """`build()` makes the metric."""
 
     kind = "metric"
 
     def given(self, batch_size: int = 7) -> tuple[Tensor, Batch]:
-        """Predictions, some of them right, some -1 (a search wrote nothing there), and their batch."""
-        batch = example_batch(self.generator, batch_size, SYMBOLS)
+        """Predictions, some right, some -1 or NaN (a search wrote nothing there), and their batch."""
+        batch = example_batch(self.generator, batch_size, SYMBOLS, self.form)
+        if self.form == "values":
+            values = batch.target + 0.05 * torch.randn(batch.target.shape, generator=self.generator)
+            values[0], values[3, 1] = batch.target[0], torch.nan
+            return values, batch
         predicted = torch.randint(-1, SYMBOLS, batch.target.shape, generator=self.generator)
         predicted[0] = batch.target[0]
         return predicted, batch
@@ -71,8 +75,8 @@ class MetricContract(Contract):
         part = self.part()
         predicted, batch = self.given()
         before = part.sums(predicted, batch)
-        for id in (-1, 0, 1):
-            after = part.sums(torch.where(batch.target_mask, predicted, id), batch)
+        for id in (torch.nan, 0, 1) if self.form == "values" else (-1, 0, 1):
+            after = part.sums(fill(predicted, ~batch.target_mask, id), batch)
             self.expect(
                 torch.equal(before, after),
                 f"sums change from {before.tolist()} to {after.tolist()} with what is predicted at padding",

@@ -14,6 +14,7 @@ import torch
 from seqtool.errors import SeqtoolError
 from seqtool.rundir import FORMAT, SeedDirectory
 from seqtool.training.module import SequenceModule
+from seqtool.training.snapshots import snapshot_steps, write_snapshot
 from seqtool.training.stopping import Interrupted, StopSignal
 
 LAST_LOSSES = 20
@@ -97,6 +98,9 @@ class Recorder(pl.callbacks.Checkpoint):
         if not math.isfinite(self.last_valid["valid_loss"]):
             raise _diverged(pl_module, step, "validation loss")
         self._write_row(trainer, pl_module, self.last_valid)
+        wanted = trainer.should_stop or step in snapshot_steps(train.steps, train.validate_every)
+        if wanted and self.directory and pl_module.glimpse:
+            write_snapshot(self.directory, step, pl_module.glimpse, pl_module.assembly.task)
         if trainer.should_stop:
             self.finished, self.seconds_before, self._started = True, self.seconds, None
         value, best = self.last_valid[train.monitor], self.best.get(train.monitor)
@@ -155,7 +159,7 @@ class Recorder(pl.callbacks.Checkpoint):
         row: dict[str, float] = {
             "step": step,
             "train_loss": sum(map(step_loss, rows)) / len(rows),
-            "train_token_accuracy": sum(row[2] for row in rows) / max(1.0, sum(row[1] for row in rows)),
+            **({"train_token_accuracy": _accuracy(rows)} if module.symbols else {}),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             **valid,
             "seconds": round(self.seconds, 3),
@@ -177,6 +181,11 @@ def _diverged(module: SequenceModule, step: int, what: str) -> SeqtoolError:
         f"{module.variant.name}, seed {module.seed}: the {what} is no longer finite at step {step}\n"
         "    try a lower train.optimizer.lr, or train.clip_norm: 1.0"
     )
+
+
+def _accuracy(rows: list[list[float]]) -> float:
+    """The share of right tokens from each step's `[summed loss, tokens, right ones]`."""
+    return sum(row[2] for row in rows) / max(1.0, sum(row[1] for row in rows))
 
 
 def step_loss(sums: list[float]) -> float:

@@ -1,0 +1,148 @@
+"""Which form of each part computes: its own code, the reference, or a twin."""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.errors import PluginError, SeqtoolError
+from seqtool.parts.decoder import Decoder
+from seqtool.parts.twin import Twin, class_name
+from seqtool.parts.types import Tensors
+from seqtool.recipe.train_options import Engine
+from seqtool.registry import Registry
+
+COMPILED = "torch.compile"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who computes a part's method.
+
+    Attributes:
+        part: the part's path in the model, `encoder.cells.0`.
+        method: which of its methods.
+        twin: the canonical name of the twin that took it over, or `COMPILED`; empty where it is the reference.
+        reasons: why a twin did not, by its canonical name.
+    """
+
+    part: str
+    method: str
+    twin: str
+    reasons: dict[str, str]
+
+
+def install(
+    model: nn.Module, engine: Engine, registry: Registry, device: torch.device, dtype: torch.dtype | None
+) -> list[Choice]:
+    """Have twins take over what they can of a model, and tell what was chosen for every part that a twin knows.
+
+    A twin becomes an attribute of the one part; parameters, buffers and `state_dict` stay as they are.
+
+    Args:
+        engine: "reference" takes no twin; "auto" all that serve; "fused" wants at least one; "compiled" has
+            torch.compile take the decoder's loop, and is "auto" for the rest.
+        device: where the model will compute.
+        dtype: in what; None for mixed precision.
+
+    Raises:
+        SeqtoolError: `engine` is "fused" and no twin serves, or "compiled" and torch cannot; it says why.
+    """
+    if engine == "reference":
+        return []
+    twins = dict(available_twins(registry))
+    refused = {name: refusal(twin, device, dtype) for name, twin in twins.items()}
+    choices = [
+        _choose(part, module, method, twins, refused)
+        for part, module in model.named_modules()
+        for method in sorted({twin.method for twin in twins.values() if class_name(module) in twin.of})
+    ]
+    if engine == "fused" and not any(choice.twin for choice in choices):
+        raise SeqtoolError(f"engine 'fused': no part of this model has a twin that serves{_why(choices, twins)}")
+    if engine == "compiled":
+        compiled = _compile_decoders(model, device)
+        taken = {(choice.part, choice.method) for choice in compiled}
+        choices = compiled + [choice for choice in choices if (choice.part, choice.method) not in taken]
+    return choices
+
+
+def available_twins(registry: Registry) -> Iterator[tuple[str, Twin]]:
+    """The twins of all working plugins, by canonical name; one that fails to import is left to `seqtool doctor`."""
+    for part in registry.parts("twin"):
+        try:
+            cls: Any = part.load()
+        except PluginError:
+            continue
+        yield part.canonical, cls()
+
+
+def refusal(twin: Twin, device: torch.device, dtype: torch.dtype | None) -> str | None:
+    """Why a twin can serve no part at all there; None where it may."""
+    if device.type not in twin.devices:
+        return f"it works on {', '.join(twin.devices)}, and this is {device.type}"
+    if dtype is None:
+        return "it does not work in mixed precision"
+    if dtype not in twin.dtypes:
+        return f"it works in {', '.join(map(_plain, twin.dtypes))}, and this is {_plain(dtype)}"
+    return twin.unavailable()
+
+
+def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
+    """What environment.json says of the choice."""
+    return {
+        "engine": engine,
+        "twins": {f"{choice.part}.{choice.method}": choice.twin or {"reference": choice.reasons} for choice in choices},
+    }
+
+
+def _choose(
+    part: str, module: nn.Module, method: str, twins: dict[str, Twin], refused: dict[str, str | None]
+) -> Choice:
+    reasons: dict[str, str] = {}
+    for name, twin in twins.items():
+        if twin.method == method and class_name(module) in twin.of:
+            reason = refused[name] or twin.serves(module)
+            if reason is None:
+                setattr(module, method, functools.partial(twin, module))
+                return Choice(part, method, name, reasons)
+            reasons[name] = reason
+    return Choice(part, method, "", reasons)
+
+
+def _compile_decoders(model: nn.Module, device: torch.device) -> list[Choice]:
+    try:
+        torch.compile(torch.neg, dynamic=False)(torch.zeros(1, device=device))
+    except (RuntimeError, OSError, ImportError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise SeqtoolError(
+            f"engine 'compiled': torch.compile does not work on this machine: {first}\n    allowed: train.engine: auto"
+        ) from error
+    choices = []
+    for part, module in model.named_modules():
+        if isinstance(module, Decoder):
+            compiled = torch.compile(type(module).unroll, dynamic=False)
+            module.unroll = functools.partial(_in_training, compiled, module)  # type: ignore[method-assign]
+            choices.append(Choice(part, "unroll", COMPILED, {}))
+    return choices
+
+
+def _in_training(
+    compiled: Callable[..., Any], decoder: Decoder, inputs: Tensor, fixed: Tensors, state: Tensors
+) -> tuple[Tensor, Tensor | None, Tensors]:
+    """The compiled loop where gradients are made; elsewhere the reference, which is not worth another compilation."""
+    unroll = compiled if torch.is_grad_enabled() else type(decoder).unroll
+    result: tuple[Tensor, Tensor | None, Tensors] = unroll(decoder, inputs, fixed, state)
+    return result
+
+
+def _why(choices: list[Choice], twins: dict[str, Twin]) -> str:
+    reasons = {f"{choice.part}: {name}: {why}" for choice in choices for name, why in choice.reasons.items()}
+    lines = sorted(reasons) or [f"twins there are: {', '.join(twins) or 'none'}"]
+    return "".join(f"\n    {line}" for line in lines) + "\n    allowed: train.engine: auto"
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
