@@ -13,6 +13,7 @@ BOUNDS = {
     "adding_50": 0.99,
     "adding_100": 0.99,
     "multiplication_50": 0.99,
+    "cmudict": 0.7,
     "mqar": 0.99,
     "transduction_copy": 0.9,
     "transduction_reverse": 0.9,
