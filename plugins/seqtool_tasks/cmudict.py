@@ -50,6 +50,7 @@ class CMUDict(ExampleTask):
     ending = "eos"
     source_vocabulary = Vocabulary(LETTERS)
     max_target_length = LONGEST + 1
+    token_name = "phoneme"
 
     def __init__(
         self,
