@@ -1,22 +1,22 @@
 """A trained model measured while its weights are replaced, against itself."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
-from seqtool.inference.evaluation import compared, written_scores
+from seqtool.inference.evaluation import Evaluator, compared, value_scores
 from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, TopOne, Uniform
-from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, changes, estimates
+from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, ValueScores, changes, estimates
 from seqtool.nn.attention import intervened
 from seqtool.nn.intervention import Intervention
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
+from seqtool.parts.metric import Metric
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
-from seqtool.parts.vocabulary import Values
 from seqtool.randomness import derive
 
 INTERVENTIONS = {
@@ -33,6 +33,7 @@ OWN = "own"
 DELAY = 3
 MODES = ("teacher_forced", "free_running")
 MEASURED = ("token_accuracy", "exact_match")
+"""Of symbols; of values all that `evaluate` measures."""
 
 Make = Callable[[int, Batch], Intervention]
 """The intervention for a batch and its number."""
@@ -74,28 +75,34 @@ class Bench:
     task: Task
     model: Seq2Seq
     search: Search
+    metrics: Mapping[str, Metric]
     batches: Sequence[Batch]
     max_length: int | None
     device: torch.device
 
-    def scores(self, make: Make | None) -> dict[str, Scores]:
+    def scores(self, make: Make | None) -> dict[str, Scores | ValueScores]:
         """Its scores in each mode; None leaves it alone."""
-        parts: dict[str, list[Scores]] = {mode: [] for mode in MODES}
+        parts: dict[str, list[Any]] = {mode: [] for mode in MODES}
         for k, batch in enumerate(self.batches):
             if make is None:
                 self._score(batch, parts)
                 continue
             with intervened(self.model.decoder, make(k, batch)):
                 self._score(batch, parts)
-        return {mode: Scores.joined(found) for mode, found in parts.items()}
+        return {mode: type(found[0]).joined(found) for mode, found in parts.items()}
 
-    def _score(self, batch: Batch, parts: dict[str, list[Scores]]) -> None:
+    def _score(self, batch: Batch, parts: dict[str, list[Any]]) -> None:
         with torch.inference_mode():
-            logits, _ = self.model(batch.to(self.device))
-        best, mask = logits.argmax(-1).cpu(), batch.target_mask
-        parts["teacher_forced"].append(compared(best, mask, batch.target, mask, self.task.target_vocabulary))
-        written = written_scores(self.task, self.model, self.search, {}, batch, self.max_length, self.device)
-        parts["free_running"].append(written)
+            logits = self.model(batch.to(self.device))[0].cpu()
+        vocabulary, mask = self.task.target_vocabulary, batch.target_mask
+        if vocabulary.form == "values":
+            taught: Scores | ValueScores = value_scores(logits, batch, self.metrics)
+        else:
+            taught = compared(logits.argmax(-1), mask, batch.target, mask, vocabulary)
+        evaluator = Evaluator(self.task, self.model, self.search, self.metrics, self.max_length, self.device)
+        written = evaluator.scores(batch)
+        for mode, scores in zip(MODES, (taught, written), strict=True):
+            parts[mode].append(scores)
 
 
 def intervene(
@@ -110,10 +117,6 @@ def intervene(
         raise MisuseError(f"delay is a number of steps, from 0 on; got {delay}")
     if not sum(map(len, bench.batches)):
         raise SeqtoolError(f"the split {split!r} holds no example")
-    if isinstance(bench.task.target_vocabulary, Values):
-        raise SeqtoolError(
-            "interventions are measured by the symbols that are right, and this task's targets are values"
-        )
     num_heads = bench.model.decoder.num_heads
     if not num_heads:
         raise SeqtoolError("this variant has no attention, so there are no weights to replace")
@@ -163,11 +166,14 @@ def _head_off(head: int) -> Make:
     return lambda k, batch: HeadOff(head)
 
 
-def _effects(scores: dict[str, Scores], own: dict[str, Scores], seed: int) -> dict[str, dict[str, Effect]]:
+def _effects(
+    scores: dict[str, Scores | ValueScores], own: dict[str, Scores | ValueScores], seed: int
+) -> dict[str, dict[str, Effect]]:
     found = {}
     for mode in MODES:
         values, differences = estimates(scores[mode], seed), changes(scores[mode], own[mode], seed)
-        found[mode] = {name: Effect(values[name], differences[name]) for name in MEASURED}
+        names = MEASURED if isinstance(scores[mode], Scores) else values
+        found[mode] = {name: Effect(values[name], differences[name]) for name in names}
     return found
 
 

@@ -38,6 +38,11 @@ def test_additive_attention_solves_it_within_4000_steps(tmp_path: Path, seed: in
     figures = result["variants"]["default"]["seeds"][str(seed)]
     assert figures["steps"] <= 4000
     assert figures["token_accuracy"] >= 0.995
+    forced = seqtool.load(tmp_path / "run", seed=seed).intervene(only=["gold", "uniform", "shuffled"]).measured
+    for mode in ("teacher_forced", "free_running"):
+        assert forced["gold"][mode]["token_accuracy"].change.value >= 0
+        for name in ("uniform", "shuffled"):
+            assert forced[name][mode]["token_accuracy"].value.value < 0.4, "what it writes hangs on where it looks"
     looked = aim(Reader(tmp_path / "run").read().variants["default"])
     assert looked is not None
     assert looked.symbols >= 0.99 * 200 * 20

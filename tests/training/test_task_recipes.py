@@ -13,6 +13,10 @@ BOUNDS = {
     "adding_50": 0.99,
     "adding_100": 0.99,
     "multiplication_50": 0.99,
+    "mqar": 0.99,
+    "transduction_copy": 0.9,
+    "transduction_reverse": 0.9,
+    "reverse_joey": 0.5,
 }
 """What a recipe must reach; the others 0.98."""
 
