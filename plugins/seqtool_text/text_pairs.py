@@ -99,6 +99,7 @@ class TextPairs(ExampleTask):
         self.source_tokens = tokenizer(source_unit, source_pattern, "source_pattern", normalization, lowercase)
         self.target_tokens = tokenizer(target_unit, target_pattern, "target_pattern", normalization, lowercase)
         self.limits = (longest_source, longest_target)
+        self.token_name = {"characters": "character", "words": "word"}.get(target_unit, "token")
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
@@ -126,6 +127,13 @@ class TextPairs(ExampleTask):
         except ValueError as error:
             raise SeqtoolError(f"{text!r} cannot be a source: {error}") from error
         return self.source_ids(symbols)
+
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """See `Task.encode_target`."""
+        try:
+            return self.target_ids(self.target_tokens.split(text))
+        except ValueError as error:
+            raise SeqtoolError(f"{text!r} cannot be a target: {error}") from error
 
     def decode_target(self, ids: Sequence[int]) -> str:
         """See `Task.decode_target`."""
