@@ -162,9 +162,8 @@ class Predictor:
         batches = None if examples is None else -(-examples // max(1, size))
         count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
         drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
-        metrics = build_metrics(self.variant, task)
-        bench = Bench(task, self.model, built, metrics, drawn, max_length, self.device)
-        return intervene(bench, split, tuple(only), delay, shuffle_seed, bootstrap_seed)
+        bench = Bench(self._evaluator(task, built, max_length, None, bootstrap_seed), drawn)
+        return intervene(bench, split, tuple(only), delay, shuffle_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.
