@@ -43,6 +43,7 @@ def command(
 ) -> None:
     """Measure what a model of RUN writes by itself: exact match, token accuracy, edit distance, token error rate.
 
+    Of values: mean squared and mean absolute error, and the recipe's own metrics.
     Each overall and by the length of the target, with the 95 % interval of a bootstrap over examples.
     """
     predictor, search = trained.load()
