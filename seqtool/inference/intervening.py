@@ -1,6 +1,6 @@
 """A trained model measured while its weights are replaced, against itself."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,11 +12,8 @@ from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, To
 from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, ValueScores, changes, estimates
 from seqtool.nn.attention import intervened
 from seqtool.nn.intervention import Intervention
-from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
-from seqtool.parts.metric import Metric
-from seqtool.parts.search import Search
-from seqtool.parts.task import Split, Task
+from seqtool.parts.task import Split
 from seqtool.randomness import derive
 
 INTERVENTIONS = {
@@ -70,15 +67,10 @@ class Interventions:
 
 @dataclass(frozen=True)
 class Bench:
-    """A model, how it decodes, and what it is measured on."""
+    """How a model is measured, and on what."""
 
-    task: Task
-    model: Seq2Seq
-    search: Search
-    metrics: Mapping[str, Metric]
+    evaluator: Evaluator
     batches: Sequence[Batch]
-    max_length: int | None
-    device: torch.device
 
     def scores(self, make: Make | None) -> dict[str, Scores | ValueScores]:
         """Its scores in each mode; None leaves it alone."""
@@ -87,27 +79,24 @@ class Bench:
             if make is None:
                 self._score(batch, parts)
                 continue
-            with intervened(self.model.decoder, make(k, batch)):
+            with intervened(self.evaluator.model.decoder, make(k, batch)):
                 self._score(batch, parts)
         return {mode: type(found[0]).joined(found) for mode, found in parts.items()}
 
     def _score(self, batch: Batch, parts: dict[str, list[Any]]) -> None:
+        how = self.evaluator
         with torch.inference_mode():
-            logits = self.model(batch.to(self.device))[0].cpu()
-        vocabulary, mask = self.task.target_vocabulary, batch.target_mask
+            logits = how.model(batch.to(how.device))[0].cpu()
+        vocabulary, mask = how.task.target_vocabulary, batch.target_mask
         if vocabulary.form == "values":
-            taught: Scores | ValueScores = value_scores(logits, batch, self.metrics)
+            taught: Scores | ValueScores = value_scores(logits, batch, how.metrics)
         else:
             taught = compared(logits.argmax(-1), mask, batch.target, mask, vocabulary)
-        evaluator = Evaluator(self.task, self.model, self.search, self.metrics, self.max_length, self.device)
-        written = evaluator.scores(batch)
-        for mode, scores in zip(MODES, (taught, written), strict=True):
+        for mode, scores in zip(MODES, (taught, how.scores(batch)), strict=True):
             parts[mode].append(scores)
 
 
-def intervene(
-    bench: Bench, split: Split, only: tuple[str, ...], delay: int, shuffle_seed: int, bootstrap_seed: int
-) -> Interventions:
+def intervene(bench: Bench, split: Split, only: tuple[str, ...], delay: int, shuffle_seed: int) -> Interventions:
     """Arguments and errors: see `Predictor.intervene`."""
     for name in only:
         if name not in INTERVENTIONS:
@@ -117,10 +106,10 @@ def intervene(
         raise MisuseError(f"delay is a number of steps, from 0 on; got {delay}")
     if not sum(map(len, bench.batches)):
         raise SeqtoolError(f"the split {split!r} holds no example")
-    num_heads = bench.model.decoder.num_heads
+    num_heads = bench.evaluator.model.decoder.num_heads
     if not num_heads:
         raise SeqtoolError("this variant has no attention, so there are no weights to replace")
-    own = bench.scores(None)
+    own, bootstrap_seed = bench.scores(None), bench.evaluator.bootstrap_seed
     measured, left_out = {OWN: _effects(own, own, bootstrap_seed)}, {}
     for kind, name, make in _makers(num_heads, delay, shuffle_seed):
         if only and kind not in only:

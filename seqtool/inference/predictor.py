@@ -87,6 +87,8 @@ class Predictor:
 
         Of values: mean squared and mean absolute error, and the recipe's own metrics.
 
+        Of values: mean squared and mean absolute error, and the recipe's own metrics.
+
         Args:
             batches: how many to look at; None for the whole split, or the recipe's `validation_batches` of a task that
                 has no end of them. batch_size: None for the recipe's `validation_batch_size`.
@@ -162,9 +164,8 @@ class Predictor:
         batches = None if examples is None else -(-examples // max(1, size))
         count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
         drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
-        metrics = build_metrics(self.variant, task)
-        bench = Bench(task, self.model, built, metrics, drawn, max_length, self.device)
-        return intervene(bench, split, tuple(only), delay, shuffle_seed, bootstrap_seed)
+        bench = Bench(self._evaluator(task, built, max_length, None, bootstrap_seed), drawn)
+        return intervene(bench, split, tuple(only), delay, shuffle_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.

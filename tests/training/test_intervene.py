@@ -91,7 +91,7 @@ def test_a_change_is_resampled_in_pairs() -> None:
     right = base_right.copy()
     right[:8] = 1 - right[:8]
     ones = np.ones(80, dtype=int)
-    base, scores = (Scores(ones, ones, one, one, 1 - one) for one in (base_right, right))
+    base, scores = (Scores(ones, ones, one, one, 1 - one, np.zeros((80, 0))) for one in (base_right, right))
     drawn, wanted = np.random.default_rng(4), []
     for _ in range(RESAMPLES):
         chosen = drawn.integers(80, size=80)

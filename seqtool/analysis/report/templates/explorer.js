@@ -28,7 +28,7 @@
   const view = () => views()[at.view];
   const written = (look) => (look && look.step !== FINAL ? example().target : (example().predicted ?? example().target));
   const symbol = (number) => seed.symbols[number];
-  const quoted = (number) => `“${visible(symbol(number))}”`;
+  const quoted = (number) => make("bdi", {}, `“${shortened(visible(symbol(number)), 24)}”`);
 
   // [T, S] weights of one look: of one head, or the mean of all
   function weightsOf(from, look, head) {
@@ -119,13 +119,13 @@
     const intro = [`${at.target + 1} of ${list.length}, `, make("b", {}, quoted(list[at.target]))];
     if (!shown) { says.replaceChildren(...intro, seed.left_out ? ": its weights were left out, to keep this page small." : ": there are no weights of it."); return; }
     if (at.target >= shown.look.shape[1]) { says.replaceChildren(...intro, ": beyond what is shown."); return; }
-    const here = row(at.target), named = (s) => (memoryIsSource() ? `${s + 1} ${s < one.source.length ? quoted(one.source[s]) : ""}` : `${s + 1}`);
+    const here = row(at.target), named = (s) => make("b", {}, `${s + 1}`, ...(memoryIsSource() && s < one.source.length ? [" ", quoted(one.source[s])] : []));
     const order = [...here.keys()].sort((a, b) => here[b] - here[a]).slice(0, 3).filter((s, i) => i === 0 || here[s] >= 0.01);
     const parts = [...intro, " looks at "];
-    order.forEach((s, i) => parts.push(i ? ", " : "", make("b", {}, named(s)), ` (${share(here[s])})`));
+    order.forEach((s, i) => parts.push(i ? ", " : "", named(s), ` (${share(here[s])})`));
     const gold = goldOf(at.target);
-    if (gold >= 0) parts.push("; gold: ", make("b", {}, named(gold)), gold < here.length ? ` (${share(here[gold])})` : "");
-    if (at.source >= 0 && at.source < here.length) parts.push("; pointed at: ", make("b", {}, named(at.source)), ` (${share(here[at.source])})`);
+    if (gold >= 0) parts.push("; gold: ", named(gold), gold < here.length ? ` (${share(here[gold])})` : "");
+    if (at.source >= 0 && at.source < here.length) parts.push("; pointed at: ", named(at.source), ` (${share(here[at.source])})`);
     says.replaceChildren(...parts);
   }
 
