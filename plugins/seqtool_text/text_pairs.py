@@ -49,8 +49,7 @@ class TextPairs(ExampleTask):
             space), what matches the side's pattern ("regex"), or "subwords" that are learnt from the training pairs.
         source_pattern, target_pattern: a regular expression for one token; it may leave out white space alone.
         source_subwords, target_subwords: with the unit "subwords", how many are learnt, its characters among them.
-        subword_model: how they are learnt: "bpe" joins the most frequent pair of neighbours again and again, "unigram"
-            keeps the pieces that make the texts most probable.
+        subword_model: "bpe" joins frequent neighbours again and again, "unigram" keeps the most probable pieces.
         normalization: Unicode's normal form that all texts are brought to.
         lowercase: whether all texts are.
         min_count: symbols that training has less often are unknown.
@@ -101,7 +100,7 @@ class TextPairs(ExampleTask):
         self.paths: dict[Split, str] = {split: path for split, path in named if path is not None}
         self.shares = Shares(0.0 if valid else valid_share, 0.0 if valid or test else test_share)
         self.min_count, self.unknown, self.bucket = min_count, unknown, bucket
-        options = ["source_column", "target_column", *("feature_columns" for _ in feature_columns)]
+        options = ("source_column", "target_column", *["feature_columns"] * len(feature_columns))
         columns = tuple(zip((source_column, target_column, *feature_columns), options, strict=True))
         shared = (subword_model, normalization, lowercase)
         self.source_tokens = tokens("source", source_unit, source_pattern, source_subwords, *shared)
