@@ -48,7 +48,6 @@ class CMUDict(ExampleTask):
     """
 
     ending = "eos"
-    token_name = "phoneme"
     source_vocabulary = Vocabulary(LETTERS)
     max_target_length = LONGEST + 1
     token_name = "phoneme"
