@@ -87,8 +87,6 @@ class Predictor:
 
         Of values: mean squared and mean absolute error, and the recipe's own metrics.
 
-        Of values: mean squared and mean absolute error, and the recipe's own metrics.
-
         Args:
             batches: how many to look at; None for the whole split, or the recipe's `validation_batches` of a task that
                 has no end of them. batch_size: None for the recipe's `validation_batch_size`.
