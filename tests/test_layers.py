@@ -145,7 +145,9 @@ def test_a_new_file_of_the_core_has_its_place_among_the_layers() -> None:
     assert found <= known, f"say in MAY_IMPORT what these may import: {sorted(found - known)}"
 
 
-@pytest.mark.parametrize("module", ["seqtool", "seqtool.registry", "seqtool.recipe", "seqtool.analysis"])
+@pytest.mark.parametrize(
+    "module", ["seqtool", "seqtool.registry", "seqtool.recipe", "seqtool.analysis", "seqtool.analysis.report"]
+)
 def test_neither_torch_nor_pydantic_comes_along_when_imported(module: str) -> None:
     code = f"import sys, {module}; print([n for n in ('torch', 'pydantic', 'matplotlib') if n in sys.modules])"
     if module == "seqtool.analysis":

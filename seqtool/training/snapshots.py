@@ -58,7 +58,7 @@ def glimpse(model: Seq2Seq, batch: Batch, logits: Tensor, weights: Tensor) -> Gl
     if right.dim() == 3:
         right = right.all(2)  # values, of which hardly any is
     right = right & few.target_mask
-    return Glimpse(few.to("cpu"), weights[:count].float().cpu(), memory_mask.cpu(), right.cpu())
+    return Glimpse(few.to("cpu"), weights[:count].float().nan_to_num(0.0).cpu(), memory_mask.cpu(), right.cpu())
 
 
 def rows(batch: Batch, start: int, stop: int) -> Batch:

@@ -111,6 +111,10 @@ DAMAGE = [
     (arrays(f"{SEED}/alignments.npz", weights=np.ones((9, 1, 1, 1)), gold=np.full((9, 1), 1.5)), "has no `gold`"),
     (arrays(f"{SEED}/alignments.npz", weights=[["a"]]), "has `weights` that holds no numbers"),
     (arrays(f"{SEED}/snapshots/25.npz", weights=np.ones((3, 1, 5, 12)), scale=np.ones(4)), "scale of another shape"),
+    (
+        arrays(f"{SEED}/snapshots/25.npz", weights=np.ones((3, 1, 5, 12)), right=np.full((3, 5), np.nan)),
+        "has no `right`",
+    ),
     (cut(f"{SEED}/snapshots/50.npz", 0.5), f"{SEED}/snapshots/50.npz is no whole .npz file"),
     (remove(f"{SEED}/snapshots/examples.jsonl"), ""),
     (lambda run: shutil.rmtree(run / SEED), "attentive, seed 0: not begun"),

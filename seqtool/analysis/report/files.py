@@ -161,8 +161,8 @@ def read_looks(path: Path) -> tuple[Looks | None, list[str]]:
     mask = _shaped(arrays, "memory_mask", (examples, memory), True, faults).astype(bool)
     gold = _shaped(arrays, "gold", (examples, steps), -1, faults).astype(np.int64)
     right = arrays.get("right")
-    if right is not None and right.shape != (examples, steps):
-        faults.append("has `right` of another shape than its weights")
+    if right is not None and (right.shape != (examples, steps) or right.dtype.kind not in "biu"):
+        faults.append("has no `right` for its weights")
         right = None
     return Looks(weights.astype(np.float32), mask, gold, right), faults
 
