@@ -1,0 +1,93 @@
+/* Scores of what the memory holds, softmax, and sums over places, for one row of a batch at one step.
+
+   Rows of keys and values are `width` numbers apart, a multiple of 16; what was padded is zero. */
+#ifndef SEQTOOL_CONTENT_H
+#define SEQTOOL_CONTENT_H
+
+#include "wide.h"
+
+/* out_j = row_j . x */
+static inline void dots(int count, int width, const float *rows, const float *x, float *out) {
+    int j = 0;
+    for (; j + 4 <= count; j += 4) {
+        const float *at = rows + (long)j * width;
+        wide a = {0}, b = {0}, c = {0}, d = {0};
+        for (int i = 0; i < width; i += LANES) {
+            wide y = load(x + i);
+            a += y * load(at + i), b += y * load(at + width + i);
+            c += y * load(at + 2 * width + i), d += y * load(at + 3 * width + i);
+        }
+        out[j] = sum(a), out[j + 1] = sum(b), out[j + 2] = sum(c), out[j + 3] = sum(d);
+    }
+    for (; j < count; j++) out[j] = inner(width, rows + (long)j * width, x);
+}
+
+/* out = sum_j x_j row_j */
+static inline void blend(int count, int width, const float *rows, const float *x, float *out) {
+    clear(out, 0, width);
+    int j = 0;
+    for (; j + 8 <= count; j += 8) {
+        const float *at = rows + (long)j * width;
+        for (int i = 0; i < width; i += LANES) {
+            wide even = load(out + i), odd = {0};
+#pragma GCC unroll 4
+            for (int n = 0; n < 8; n += 2) {
+                even += x[j + n] * load(at + n * width + i);
+                odd += x[j + n + 1] * load(at + (n + 1) * width + i);
+            }
+            store(out + i, even + odd);
+        }
+    }
+    for (; j < count; j++)
+        for (int i = 0; i < width; i += LANES) store(out + i, load(out + i) + x[j] * load(rows + (long)j * width + i));
+}
+
+/* out_j = v . tanh(q + key_j) */
+static inline void additive_scores(
+    int count, int width, const float *keys, const float *query, const float *v, float *out) {
+    for (int j = 0; j < count; j++) {
+        wide total = {0};
+        for (int i = 0; i < width; i += LANES)
+            total += load(v + i) * wide_tanh(load(query + i) + load(keys + (long)j * width + i));
+        out[j] = sum(total);
+    }
+}
+
+/* Gradients of the query, and added to those of the keys, both but for the factor v; added to that of v. `of` [count]
+   is that of the scores. tanh is computed again, once for all three. */
+static inline void additive_backward(
+    int count, int width, const float *keys, const float *query, const float *of, float *of_query, float *of_keys,
+    float *of_v) {
+    for (int i = 0; i < width; i += LANES) {
+        wide q = load(query + i), total = {0}, total_v = {0};
+        for (int j = 0; j < count; j++) {
+            float *to = of_keys + (long)j * width + i;
+            wide x = wide_tanh(q + load(keys + (long)j * width + i));
+            total_v += of[j] * x;
+            x = of[j] * (1.0f - x * x);
+            total += x;
+            store(to, load(to) + x);
+        }
+        store(of_query + i, total);
+        store(of_v + i, load(of_v + i) + total_v);
+    }
+}
+
+/* Weights from scores, in place; `real` [count] where some of them are not, NULL else. There is room up to LANES. */
+static inline void softmax(int count, const uint8_t *real, float *scores) {
+    for (int j = 0; real && j < count; j++)
+        if (!real[j]) scores[j] = -1e30f;
+    for (int j = count; j % LANES; j++) scores[j] = -1e30f;
+    wide most = load(scores), total = {0};
+    for (int j = LANES; j < count; j += LANES) most = larger(most, load(scores + j));
+    float shift = largest(most);
+    for (int j = 0; j < count; j += LANES) store(scores + j, wide_exp(load(scores + j) - shift));
+    for (int j = 0; real && j < count; j++)
+        if (!real[j]) scores[j] = 0;
+    for (int j = count; j % LANES; j++) scores[j] = 0;
+    for (int j = 0; j < count; j += LANES) total += load(scores + j);
+    float one = 1 / sum(total);
+    for (int j = 0; j < count; j += LANES) store(scores + j, load(scores + j) * one);
+}
+
+#endif
