@@ -11,9 +11,28 @@ from seqtool_fused.library import missing
 from seqtool_fused.loop_shapes import offsets, shape_of, why_not
 from seqtool_fused.loops import Attend
 
-LSTM, GRU = ({"type": cell, "hidden_size": 23} for cell in ("lstm", "gru"))
-WINDOW = {"scorer": {"type": "gmm", "components": 3}, "normalizer": "exp"}
-CONTENT = tuple({"scorer": scorer} for scorer in ("additive", "dot", "scaled_dot", "general"))
+Example = tuple[str, Mapping[str, Any]]
+
+
+def examples_of(decoder: str, **options: Any) -> tuple[Example, ...]:
+    """Each cell with each scorer; a product's query is as wide as the contract suite's memory."""
+    pairs = (("additive", 23), ("general", 23), ("dot", 13), ("scaled_dot", 13))
+    content: list[tuple[dict[str, Any], int]] = [({"scorer": scorer}, size) for scorer, size in pairs]
+    window = {"scorer": {"type": "gmm", "components": 3}, "normalizer": "exp"}
+    return tuple(
+        (decoder, {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options})
+        for cell in ("lstm", "gru")
+        for attention, size in [(window, 23), *content]
+    )
+
+
+CELL = {"type": "lstm", "hidden_size": 23}
+WINDOWS = (
+    {"scorer": {"type": "gmm", "variant": "v1", "hidden_size": 29}, "normalizer": "exp"},
+    {"scorer": {"type": "gmm", "variant": "v2", "components": 2}},
+    {"scorer": {"type": "gmm", "variant": "v2b", "hidden_size": 29}},
+    {"scorer": "gmm"},
+)
 
 
 class _AttendTwin(Twin):
@@ -65,23 +84,10 @@ class AttendBeforeTwin(_AttendTwin):
 
     of = ("seqtool_decoders.attend_before:AttendBefore",)
     examples = (
-        *(
-            ("decoder/attend_before", {"cell": cell, "attention": attention})
-            for cell in (LSTM, GRU)
-            for attention in (WINDOW, *CONTENT)
-        ),
-        ("decoder/attend_before", {"cell": LSTM, "attention": WINDOW, "query": ("output", "input")}),
-        ("decoder/attend_before", {"cell": LSTM, "attention": CONTENT[0], "query": ("input", "state")}),
-        (
-            "decoder/attend_before",
-            {
-                "cell": GRU,
-                "attention": CONTENT[3],
-                "query": ("state", "input"),
-                "feed": ("context", "input"),
-                "features": ("context", "input", "output"),
-            },
-        ),
+        *examples_of("decoder/attend_before"),
+        *examples_of("decoder/attend_before", query=("output", "input"), features=("context", "input", "output"))[:2],
+        *examples_of("decoder/attend_before", query=("input", "state"), feed=("context", "input"))[1:3],
+        *(("decoder/attend_before", {"cell": CELL, "attention": window}) for window in WINDOWS),
     )
 
     def serves(self, module: Any) -> str | None:
@@ -135,13 +141,9 @@ class AttendAfterTwin(_AttendTwin):
     """
 
     of = ("seqtool_decoders.attend_after:AttendAfter",)
-    examples = tuple(
-        (
-            "decoder/attend_after",
-            {"cell": cell, "attention": attention, "attentional_size": 19, "input_feeding": feeding},
-        )
-        for cell, feeding in ((LSTM, True), (GRU, True), (LSTM, False))
-        for attention in (WINDOW, *CONTENT)
+    examples = (
+        *examples_of("decoder/attend_after", attentional_size=19, input_feeding=True),
+        *examples_of("decoder/attend_after", attentional_size=19)[:2],
     )
 
     def extra(self, module: Any) -> tuple[str, ...]:

@@ -42,8 +42,12 @@ def why_not(module: Any) -> str | None:
 def shape_of(module: Any, input_size: int, places: Mapping[str, int], states: tuple[str, ...]) -> Shape:
     """Sizes, parameters and states; `places` is what the decoder alone knows."""
     cell, attention, scorer = module.cell, module.attention, module.attention.scorers[0]
-    sizes: dict[str, int | float] = {"E": input_size, "M": attention.memory_size, "H": cell.output_size}
-    sizes |= {"F": module.feature_size, "gru": CELLS[_class(cell)], "softmax": NORMALIZERS[_class(attention.normalizer)]}
+    sizes: dict[str, int] = {"E": input_size, "M": attention.memory_size, "H": cell.output_size}
+    sizes |= {
+        "F": module.feature_size,
+        "gru": CELLS[_class(cell)],
+        "softmax": NORMALIZERS[_class(attention.normalizer)],
+    }
     parameters = {name: f"cell.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     kind = SCORERS[_class(scorer)]
     ours: dict[str, str] = {}
@@ -60,11 +64,11 @@ def shape_of(module: Any, input_size: int, places: Mapping[str, int], states: tu
         sizes["K"] = sizes["P"] = scorer.vector.in_features
     else:
         sizes["K"] = sizes["P"] = places["query_size"]
-        sizes["scale"] = getattr(scorer, "scale", 1.0)
     parameters |= {name: f"attention.scorers.0.{path}" for name, path in ours.items()}
     if places["D"]:
         parameters["combine"] = "combine.weight"
-    return Shape(sizes | places | {"scorer": kind}, parameters, states)
+    scale = getattr(scorer, "scale", 1.0)
+    return Shape(sizes | dict(places) | {"scorer": kind}, scale, parameters, states)
 
 
 def offsets(names: tuple[str, ...], widths: Mapping[str, int]) -> tuple[dict[str, int], int]:

@@ -1,7 +1,7 @@
 """All steps of a recurrent attention loop as one call of C, with its gradient: sizes and pointers for csrc/attend.h."""
 
 import ctypes
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,14 @@ from seqtool.api import Tensors
 from seqtool_fused.calling import Kernel, Numbers, with_parameters
 from seqtool_fused.library import library
 
-SIZES = (
-    "threads backward B T S E M H K P hidden D F gru scorer variant softmax query_h query_c query_x query_size "
-    "feed_x feed_seen feed_size features_h features_context features_x x_row x_step mask_row "
-    "of_features_row of_features_step"
-).split()
-POINTERS = (
-    "x values keys mask weight_ih weight_hh bias_ih bias_hh query_map query_bias window window_bias vector combine "
-    "z c mean gates asked query joined weights features of_features of_weights of_h of_c of_mean of_fed "
-    "of_x of_values of_keys of_weight_ih of_weight_hh of_gates of_query_map of_query_bias of_window of_window_bias "
-    "of_vector of_combine"
-).split()
+SIZES = """threads backward B T S E M H K P hidden D F gru scorer variant softmax
+    query_h query_c query_x query_size feed_x feed_seen feed_size features_h features_context features_x
+    x_row x_step mask_row of_features_row of_features_step"""
+POINTERS = """x values keys mask
+    weight_ih weight_hh bias_ih bias_hh query_map query_bias window window_bias vector combine
+    z c mean gates asked query joined weights features of_features of_weights of_h of_c of_mean of_fed
+    of_x of_values of_keys of_weight_ih of_weight_hh of_gates of_query_map of_query_bias of_window of_window_bias
+    of_vector of_combine"""
 STATES = ("h", "c", "fed", "mean")
 """The first state's tensors, in the decoder's order."""
 
@@ -31,9 +28,9 @@ class Layout(ctypes.Structure):
     """`Loop` of attend.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in SIZES),
+        *((name, ctypes.c_int64) for name in SIZES.split()),
         ("scale", ctypes.c_double),
-        *((name, ctypes.c_void_p) for name in POINTERS),
+        *((name, ctypes.c_void_p) for name in POINTERS.split()),
     )
 
 
@@ -43,12 +40,14 @@ class Shape:
 
     Attributes:
         sizes: by the names of attend.h; what is not there is 0.
+        scale: what a product's query is multiplied by.
         parameters: where each parameter stands in the decoder, by the names of attend.h.
         states: which of `STATES` it has.
     """
 
-    sizes: Mapping[str, int | float]
-    parameters: Mapping[str, str]
+    sizes: dict[str, int]
+    scale: float
+    parameters: dict[str, str]
     states: tuple[str, ...]
 
 
@@ -73,26 +72,27 @@ class Attend(Kernel):
         """See `Kernel.forward`."""
         named, size = self._named(inputs), self.shape.sizes
         x, new = named["x"], named["x"].new_empty
-        (rows, steps, _), H, wide = x.shape, int(size["H"]), int(size["H"] + size["feed_size"])
-        kept = {"z": new(steps + 1, rows, wide), "gates": new(steps, rows, 4 * H)}
-        kept["query"] = new(steps, rows, -(-int(size["P"]) // 16) * 16)
-        kept["z"][0, :, :H] = named["h"]
+        rows, steps, _ = x.shape
+        size_h, fed = size["H"], size["D"]
+        kept = {"z": new(steps + 1, rows, size_h + size["feed_size"]), "gates": new(steps, rows, 4 * size_h)}
+        kept["query"] = new(steps, rows, -(-size["P"] // 16) * 16)
+        kept["z"][0, :, :size_h] = named["h"]
         if "c" in named:
-            kept["c"] = new(steps + 1, rows, H)
+            kept["c"] = new(steps + 1, rows, size_h)
             kept["c"][0] = named["c"]
         if "mean" in named:
-            kept["mean"] = new(steps + 1, rows, int(size["K"]), dtype=torch.float64)
+            kept["mean"] = new(steps + 1, rows, size["K"], dtype=torch.float64)
             kept["mean"][0] = named["mean"]
         if "fed" in named:
-            kept["z"][0, :, H : H + int(size["D"])] = named["fed"]
-        if size.get("hidden"):
-            kept["asked"] = new(steps, rows, int(size["hidden"]))
-        if size["D"]:
-            kept["joined"] = new(steps, rows, int(size["M"]) + H)
+            kept["z"][0, :, size_h : size_h + fed] = named["fed"]
+        if "window" in named:
+            kept["asked"] = new(steps, rows, size["hidden"])
+        if fed:
+            kept["joined"] = new(steps, rows, size["M"] + size_h)
         kept["weights"] = new(rows, steps, self.mask.shape[1])
-        kept["features"] = new(rows, steps, int(size["F"]))
+        kept["features"] = new(rows, steps, size["F"])
         self._run(self._given(named) | kept)
-        last = {"h": kept["z"][steps, :, :H].clone(), "fed": kept["features"][:, -1].clone()}
+        last = {"h": kept["z"][steps, :, :size_h].clone(), "fed": kept["features"][:, -1].clone()}
         last |= {name: kept[name][steps].to(x.dtype, copy=True) for name in ("c", "mean") if name in kept}
         self.kept = tuple(kept)
         states = (last[name] for name in self.shape.states)
@@ -114,12 +114,12 @@ class Attend(Kernel):
         for name in ("values", "keys", *self.shape.parameters):
             if name in named and not name.startswith("bias_") and (want[name] or name != "values"):
                 of[name] = torch.empty_like(named[name], memory_format=torch.contiguous_format)
-        of["gates"] = of_features.new_empty(4 * int(size["H"]))
+        of["gates"] = of_features.new_empty(4 * size["H"])
         found = {f"of_{name}": value for name, value in of.items()}
         found |= {"of_features": of_features, "of_weights": of_weights.contiguous()}
         strides = {"of_features_row": of_features.stride(0), "of_features_step": of_features.stride(1)}
         self._run(given | kept | found, backward=1, **strides)
-        shift, count = (int(size["H"]) if self.gru else 0), len(named["bias_hh"])
+        shift, count = (size["H"] if self.gru else 0), len(named["bias_hh"])
         of |= {"bias_hh": of["gates"][:count], "bias_ih": of["gates"][shift : shift + count]}
         for name in ("weight_hh", "bias_hh"):
             of[name] = of[name].roll(-shift, 0) if shift else of[name]
@@ -146,13 +146,15 @@ class Attend(Kernel):
         """What C reads, as it wants it."""
         given = {name: x.contiguous() for name, x in named.items() if name not in ("x", *STATES)}
         for name in ("weight_hh", "bias_hh"):
-            given[name] = given[name].roll(int(self.shape.sizes["H"]), 0) if self.gru else given[name]
+            given[name] = given[name].roll(self.shape.sizes["H"], 0) if self.gru else given[name]
         x = named["x"]
         return given | {"x": x if x.stride(2) == 1 else x.contiguous(), "mask": self.mask}
 
     def _run(self, tensors: dict[str, Tensor], **more: int) -> None:
         x, mask = tensors["x"], tensors["mask"]
-        layout = Layout(threads=torch.get_num_threads(), mask_row=mask.stride(0), **self.shape.sizes, **more)
+        layout = Layout(threads=torch.get_num_threads(), mask_row=mask.stride(0), scale=self.shape.scale)
+        for name, value in (self.shape.sizes | more).items():
+            setattr(layout, name, value)
         (layout.B, layout.T, _), layout.S = x.shape, mask.shape[1]
         layout.x_row, layout.x_step = x.stride(0), x.stride(1)
         for name, tensor in tensors.items():

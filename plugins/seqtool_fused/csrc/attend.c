@@ -10,6 +10,7 @@
 
 #define NEAR 160000 /* numbers of keys and values that are gone through again and again at a step */
 #define LEAST 24    /* rows that are worth a pass over the maps */
+#define NARROW 16   /* values of at most this width stand turned */
 #define DEPTH 256   /* rows of a sum of outer products that are packed at once */
 
 /* Maps as `pack` leaves them (backward: turned), and what only backward writes for itself. */
@@ -17,6 +18,8 @@ typedef struct {
     int gates, shift;  /* columns of the gates that h maps to; where those begin that the input maps to */
     int seen, asks;    /* widths of what is fed beside x, and of what the query's parts map to */
     int z_row, query_row, key_width, value_width;
+    int narrow;        /* whether values are [B, M, S up to a multiple of 16] */
+    int *counts;       /* [B]: places up to the last real one; negative where not all of them are real */
     Gmm gmm;
     float *hh, *seen_map, *x_map, *query_h, *query_c, *query_x, *window, *combine;
     float *bias, *vector, *keys, *values, *of_keys;
@@ -45,18 +48,28 @@ static float *place(const Loop *l, float *all, int width, int t, int b) { return
 /* ---- one look of one row ---- */
 
 /* How many places there are up to the last real one; `real` is NULL where all of them are. */
-static int places(const Loop *l, int b, const uint8_t **real) {
-    const uint8_t *mask = l->mask + b * l->mask_row;
-    int count = l->S, found = 0;
-    while (count && !mask[count - 1]) count--;
-    for (int j = 0; j < count; j++) found += mask[j];
-    *real = found < count ? mask : NULL;
-    return count;
+static int places(const Loop *l, const Plan *p, int b, const uint8_t **real) {
+    *real = p->counts[b] < 0 ? l->mask + b * l->mask_row : NULL;
+    return p->counts[b] < 0 ? -p->counts[b] : p->counts[b];
+}
+
+static void count_places(const Loop *l, int *counts) {
+    for (int b = 0; b < l->B; b++) {
+        const uint8_t *mask = l->mask + b * l->mask_row;
+        int count = l->S, found = 0;
+        while (count && !mask[count - 1]) count--;
+        for (int j = 0; j < count; j++) found += mask[j];
+        counts[b] = found < count ? -count : count;
+    }
+}
+
+static const float *values_of(const Loop *l, const Plan *p, int b) {
+    return p->values + (long)b * (p->narrow ? l->M * padded(l->S) : l->S * p->value_width);
 }
 
 static void look(const Loop *l, const Plan *p, const Work *w, int b, int t, float *context) {
     const uint8_t *real;
-    int count = places(l, b, &real);
+    int count = places(l, p, b, &real);
     const float *query = place(l, l->query, p->query_row, t, b), *keys = p->keys + (long)b * l->S * p->key_width;
     float *scores = w->scores, *weights = l->weights + ((long)b * l->T + t) * l->S;
     if (l->scorer == GMM) {
@@ -70,7 +83,10 @@ static void look(const Loop *l, const Plan *p, const Work *w, int b, int t, floa
             dots(count, p->key_width, keys, query, scores);
         softmax(count, real, scores);
     }
-    blend(count, p->value_width, p->values + (long)b * l->S * p->value_width, scores, context);
+    if (p->narrow)
+        turned_blend(count, l->M, padded(l->S), values_of(l, p, b), scores, context);
+    else
+        blend(count, p->value_width, values_of(l, p, b), scores, context);
     memcpy(weights, scores, sizeof(float) * (size_t)count);
     clear(weights, count, l->S);
 }
@@ -78,12 +94,15 @@ static void look(const Loop *l, const Plan *p, const Work *w, int b, int t, floa
 /* `context` holds its gradient. */
 static void look_backward(const Loop *l, const Plan *p, const Work *w, int b, int t, const float *context) {
     const uint8_t *real;
-    int count = places(l, b, &real);
+    int count = places(l, p, b, &real);
     const long at = ((long)b * l->T + t) * l->S;
     const float *query = place(l, l->query, p->query_row, t, b), *keys = p->keys + (long)b * l->S * p->key_width;
     const float *weights = l->weights + at, *given = l->of_weights + at;
     float *of = w->scores, *of_query = place(l, p->of_query, p->query_row, t, b);
-    dots(count, p->value_width, p->values + (long)b * l->S * p->value_width, context, of);
+    if (p->narrow)
+        turned_dots(count, l->M, padded(l->S), values_of(l, p, b), context, of);
+    else
+        dots(count, p->value_width, values_of(l, p, b), context, of);
     for (int j = 0; j < count; j++) of[j] += given[j];
     if (l->scorer == GMM) {
         const double *after = l->mean + ((long)(t + 1) * l->B + b) * l->K;
@@ -406,6 +425,19 @@ static float *widened(Shelf *shelf, long rows, int width, int wide_row, const fl
     return to;
 }
 
+/* [B, S, M] -> [B, M, S up to a multiple of 16] */
+static float *turned(const Loop *l, Shelf *shelf) {
+    const int stride = padded(l->S);
+    float *to = take(shelf, l->B * l->M * stride);
+    for (long b = 0; to && b < l->B; b++)
+        for (int i = 0; i < l->M; i++) {
+            float *row = to + (b * l->M + i) * stride;
+            for (int j = 0; j < l->S; j++) row[j] = l->values[(b * l->S + j) * l->M + i];
+            clear(row, l->S, stride);
+        }
+    return to;
+}
+
 /* Everything that threads share; with an empty shelf it only counts the room. */
 static Plan arrange(const Loop *l, Shelf *shelf) {
     const int H = l->H, Q = l->query_size, gates = (l->gru ? 3 : 4) * H;
@@ -431,7 +463,13 @@ static Plan arrange(const Loop *l, Shelf *shelf) {
         add_scaled(gates, 1, l->bias_ih, p.bias + p.shift);
     }
     if (l->scorer == ADDITIVE) p.vector = widened(shelf, 1, l->K, p.key_width, l->vector);
-    p.values = p.value_width == l->M ? (float *)l->values : widened(shelf, places, l->M, p.value_width, l->values);
+    p.counts = (int *)take(shelf, l->B);
+    if (p.counts) count_places(l, p.counts);
+    p.narrow = l->M <= NARROW;
+    if (p.narrow)
+        p.values = turned(l, shelf);
+    else
+        p.values = p.value_width == l->M ? (float *)l->values : widened(shelf, places, l->M, p.value_width, l->values);
     if (l->scorer != GMM)
         p.keys = p.key_width == l->K ? (float *)l->keys : widened(shelf, places, l->K, p.key_width, l->keys);
     if (!l->backward) return p;

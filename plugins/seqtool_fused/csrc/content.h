@@ -42,6 +42,24 @@ static inline void blend(int count, int width, const float *rows, const float *x
         for (int i = 0; i < width; i += LANES) store(out + i, load(out + i) + x[j] * load(rows + (long)j * width + i));
 }
 
+/* The same sums, where rows are so short that they stand turned: columns [size, stride]. Writes up to LANES too many. */
+static inline void turned_dots(int count, int size, int stride, const float *columns, const float *x, float *out) {
+    for (int j = 0; j < count; j += LANES) {
+        wide total = {0};
+        for (int i = 0; i < size; i++) total += x[i] * load(columns + (long)i * stride + j);
+        store(out + j, total);
+    }
+}
+
+static inline void turned_blend(int count, int size, int stride, const float *columns, const float *x, float *out) {
+    for (int i = 0; i < size; i++) {
+        wide total = {0};
+        for (int j = 0; j < count; j += LANES)
+            total += first_of(load(x + j), count - j, 0) * load(columns + (long)i * stride + j);
+        out[i] = sum(total);
+    }
+}
+
 /* out_j = v . tanh(q + key_j) */
 static inline void additive_scores(
     int count, int width, const float *keys, const float *query, const float *v, float *out) {
@@ -77,14 +95,13 @@ static inline void additive_backward(
 static inline void softmax(int count, const uint8_t *real, float *scores) {
     for (int j = 0; real && j < count; j++)
         if (!real[j]) scores[j] = -1e30f;
-    for (int j = count; j % LANES; j++) scores[j] = -1e30f;
-    wide most = load(scores), total = {0};
-    for (int j = LANES; j < count; j += LANES) most = larger(most, load(scores + j));
+    wide most = splat(-1e30f), total = {0};
+    for (int j = 0; j < count; j += LANES) most = larger(most, first_of(load(scores + j), count - j, -1e30f));
     float shift = largest(most);
-    for (int j = 0; j < count; j += LANES) store(scores + j, wide_exp(load(scores + j) - shift));
+    for (int j = 0; j < count; j += LANES)
+        store(scores + j, first_of(wide_exp(load(scores + j) - shift), count - j, 0));
     for (int j = 0; real && j < count; j++)
         if (!real[j]) scores[j] = 0;
-    for (int j = count; j % LANES; j++) scores[j] = 0;
     for (int j = 0; j < count; j += LANES) total += load(scores + j);
     float one = 1 / sum(total);
     for (int j = 0; j < count; j += LANES) store(scores + j, load(scores + j) * one);

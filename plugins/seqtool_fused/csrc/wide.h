@@ -109,6 +109,20 @@ INLINE wide wide_tanh(wide x) {
 
 INLINE wide wide_sigmoid(wide x) { return quotient(splat(1.0f), 1.0f + wide_exp(-x)); }
 
+/* 0, 1, 2 .. */
+INLINE whole numbers(void) {
+    whole x = {0};
+    for (int i = 0; i < LANES; i++) x[i] = i;
+    return x;
+}
+
+/* The first `count` numbers, `rest` in the place of the others. */
+INLINE wide first_of(wide x, int count, float rest) {
+    if (count >= LANES) return x;
+    whole inside = numbers() < count;
+    return (wide)((inside & (whole)x) | (~inside & (whole)splat(rest)));
+}
+
 INLINE int padded(int n) { return (n + 15) / 16 * 16; }
 
 static inline void clear(float *x, int from, int to) {

@@ -54,9 +54,7 @@ static inline void open_window(Gmm gmm, const float *query, float *out) {
 /* j - mu for LANES places from `first` (0 .. S-1, which are j = 1 .. S); first mu's whole part goes, then the rest. */
 INLINE wide distances(double mean, int first) {
     double near = rint(mean);
-    whole step = {0};
-    for (int i = 0; i < LANES; i++) step[i] = i;
-    return __builtin_convertvector(step, wide) + (float)(first + 1 - near) - (float)(mean - near);
+    return __builtin_convertvector(numbers(), wide) + (float)(first + 1 - near) - (float)(mean - near);
 }
 
 /* What every component gives to every weight: terms [K, stride], zero where there is no real place. */
@@ -64,24 +62,25 @@ static inline void window_terms(
     Gmm gmm, int count, const uint8_t *real, const float *window, const double *mean, int stride, float *terms) {
     int K = gmm.K;
     wide most = splat(-INFINITY), total = {0};
-    for (int k = 0; k < K; k++)
+    for (int k = 0; k < K; k++) {
+        float *row = terms + (long)k * stride;
         for (int j = 0; j < count; j += LANES) {
-            float *to = terms + (long)k * stride + j;
-            wide far = distances(mean[k], j), x = window[k] - window[2 * K + k] * far * far;
-            store(to, x);
-            for (int i = 0; i < LANES && (real || j + LANES > count); i++)
-                if (j + i >= count || (real && !real[j + i])) to[i] = -INFINITY;
-            most = larger(most, load(to));
+            wide far = distances(mean[k], j);
+            store(row + j, first_of(window[k] - window[2 * K + k] * far * far, count - j, -INFINITY));
         }
+        for (int j = 0; real && j < count; j++)
+            if (!real[j]) row[j] = -INFINITY;
+        for (int j = 0; gmm.softmax && j < count; j += LANES) most = larger(most, load(row + j));
+    }
     float shift = gmm.softmax ? largest(most) : 0;
-    for (int k = 0; k < K; k++)
-        for (int j = 0; j < count; j += LANES) {
-            float *to = terms + (long)k * stride + j;
-            store(to, wide_exp(at_most(load(to) - shift, LARGEST_TERM)));
-            for (int i = 0; i < LANES && (real || j + LANES > count); i++)
-                if (j + i >= count || (real && !real[j + i])) to[i] = 0;
-            total += load(to);
-        }
+    for (int k = 0; k < K; k++) {
+        float *row = terms + (long)k * stride;
+        for (int j = 0; j < count; j += LANES)
+            store(row + j, first_of(wide_exp(at_most(load(row + j) - shift, LARGEST_TERM)), count - j, 0));
+        for (int j = 0; real && j < count; j++)
+            if (!real[j]) row[j] = 0;
+        for (int j = 0; gmm.softmax && j < count; j += LANES) total += load(row + j);
+    }
     float one = 1 / sum(total);
     for (int k = 0; gmm.softmax && k < K; k++)
         for (int j = 0; j < count; j += LANES) {
