@@ -110,7 +110,7 @@ static void look_backward(const Loop *l, const Plan *p, const Work *w, int b, in
             p->gmm, count, real, query, after, weights, padded(l->S), w->window, of, l->of_mean + b * l->K, of_query);
         return;
     }
-    float offset = inner(count, weights, of);
+    float offset = weighted_mean(count, weights, of);
     for (int j = 0; j < count; j++) of[j] = weights[j] * (of[j] - offset);
     if (l->scorer == ADDITIVE) {
         float *of_keys = p->of_keys + (long)b * l->S * p->key_width, *of_v = p->of_vector + (long)w->thread * p->key_width;

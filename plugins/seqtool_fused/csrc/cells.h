@@ -10,11 +10,11 @@ static inline void lstm_forward(int H, float *gates, const float *c, float *new_
         int n = H - j;
         float *at = gates + j;
         wide i = wide_sigmoid(load_some(at, n)), f = wide_sigmoid(load_some(at + H, n));
-        wide g = wide_tanh(load_some(at + 2 * H, n)), o = wide_sigmoid(load_some(at + 3 * H, n));
+        wide g = sharp_tanh(load_some(at + 2 * H, n)), o = wide_sigmoid(load_some(at + 3 * H, n));
         wide after = f * load_some(c + j, n) + i * g;
         store_some(at, i, n), store_some(at + H, f, n), store_some(at + 2 * H, g, n), store_some(at + 3 * H, o, n);
         store_some(new_c + j, after, n);
-        store_some(new_h + j, o * wide_tanh(after), n);
+        store_some(new_h + j, o * sharp_tanh(after), n);
     }
 }
 
@@ -26,7 +26,7 @@ static inline void lstm_backward(
         const float *at = gates + j;
         float *to = of_gates + j;
         wide i = load_some(at, n), f = load_some(at + H, n), g = load_some(at + 2 * H, n);
-        wide o = load_some(at + 3 * H, n), squashed = wide_tanh(load_some(new_c + j, n)), of = load_some(of_h + j, n);
+        wide o = load_some(at + 3 * H, n), squashed = sharp_tanh(load_some(new_c + j, n)), of = load_some(of_h + j, n);
         wide of_cell = load_some(of_c + j, n) + of * o * (1.0f - squashed * squashed);
         store_some(to, of_cell * g * i * (1.0f - i), n);
         store_some(to + H, of_cell * load_some(c + j, n) * f * (1.0f - f), n);
@@ -43,7 +43,7 @@ static inline void gru_forward(int H, float *gates, const float *h, float *new_h
         int n = H - j;
         float *at = gates + j;
         wide r = wide_sigmoid(load_some(at + H, n)), z = wide_sigmoid(load_some(at + 2 * H, n));
-        wide new = wide_tanh(load_some(at + 3 * H, n) + r * load_some(at, n));
+        wide new = sharp_tanh(load_some(at + 3 * H, n) + r * load_some(at, n));
         store_some(at + H, r, n), store_some(at + 2 * H, z, n), store_some(at + 3 * H, new, n);
         store_some(new_h + j, new + z * (load_some(h + j, n) - new), n);
     }

@@ -103,8 +103,19 @@ static inline void softmax(int count, const uint8_t *real, float *scores) {
     for (int j = 0; real && j < count; j++)
         if (!real[j]) scores[j] = 0;
     for (int j = 0; j < count; j += LANES) total += load(scores + j);
-    float one = 1 / sum(total);
-    for (int j = 0; j < count; j += LANES) store(scores + j, load(scores + j) * one);
+    wide all = splat(sum(total));
+    for (int j = 0; j < count; j += LANES) store(scores + j, load(scores + j) / all);
+}
+
+/* The mean of `of` under weights whose sum is 1 but for rounding, which would else be taken for a gradient. */
+static inline float weighted_mean(int count, const float *weights, const float *of) {
+    wide above = {0}, total = {0};
+    for (int j = 0; j < count; j += LANES) {
+        wide weight = load_some(weights + j, count - j);
+        above += weight * load_some(of + j, count - j), total += weight;
+    }
+    float all = sum(total);
+    return all > 0 ? sum(above) / all : 0;
 }
 
 #endif

@@ -91,7 +91,7 @@ INLINE wide wide_exp(wide x) {
     return (wide)((whole)total + ((whole)shifted << 23));
 }
 
-/* tanh x, as `fast_tanh`. */
+/* tanh x, as `fast_tanh`: near 1 it stops 3e-7 short. */
 INLINE wide wide_tanh(wide x) {
     x = at_least(at_most(x, 7.90531110763549805f), -7.90531110763549805f);
     wide square = x * x;
@@ -107,7 +107,15 @@ INLINE wide wide_tanh(wide x) {
     return quotient(x * above, below);
 }
 
-INLINE wide wide_sigmoid(wide x) { return quotient(splat(1.0f), 1.0f + wide_exp(-x)); }
+INLINE wide wide_sigmoid(wide x) { return 1.0f / (1.0f + wide_exp(-x)); }
+
+/* tanh x, right to the last place near 1 too, where a cell's gradient lives on 1 - tanh^2. */
+INLINE wide sharp_tanh(wide x) {
+    whole sign = (whole)x & (whole)splat(-0.0f);
+    wide size = (wide)((whole)x ^ sign), left = wide_exp(size * -2.0f), far = (1.0f - left) / (1.0f + left);
+    whole near = size < 0.5f;
+    return (wide)((near & (whole)wide_tanh(x)) | (~near & ((whole)far | sign)));
+}
 
 /* 0, 1, 2 .. */
 INLINE whole numbers(void) {

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "wide.h"
+#include "content.h"
 
 #define LARGEST_EXPONENT 15.0f
 #define SMALLEST_SIGMA 1e-3f
@@ -81,11 +81,11 @@ static inline void window_terms(
             if (!real[j]) row[j] = 0;
         for (int j = 0; gmm.softmax && j < count; j += LANES) total += load(row + j);
     }
-    float one = 1 / sum(total);
+    wide all = splat(sum(total));
     for (int k = 0; gmm.softmax && k < K; k++)
         for (int j = 0; j < count; j += LANES) {
             float *to = terms + (long)k * stride + j;
-            store(to, load(to) * one);
+            store(to, load(to) / all);
         }
 }
 
@@ -113,7 +113,7 @@ static inline void window_backward(
     float *terms = room + padded(6 * K), *of_weight = room + 4 * K, *of_beta = room + 5 * K, all = 0;
     open_window(gmm, query, room);
     if (count) window_terms(gmm, count, real, room, new_mean, stride, terms);
-    float offset = gmm.softmax ? inner(count, weights, of) : 0;
+    float offset = gmm.softmax ? weighted_mean(count, weights, of) : 0;
     for (int j = 0; j < count; j++) of[j] = !gmm.softmax && weights[j] >= LARGEST_WEIGHT ? 0 : of[j] - offset;
     for (int j = count; j % LANES; j++) of[j] = 0;
     for (int k = 0; k < K; k++) {
