@@ -13,3 +13,13 @@ def seqtool_components() -> Iterable[Component]:
     yield Component("twin", "lstm", "seqtool_fused.lstm:LSTMTwin", "all steps of an LSTM in C")
     yield Component("twin", "attend_before", "seqtool_fused.attend:AttendBeforeTwin", "all steps of attend_before in C")
     yield Component("twin", "attend_after", "seqtool_fused.attend:AttendAfterTwin", "all steps of attend_after in C")
+    yield Component("twin", "gru", "seqtool_fused.gru:GRUTwin", "all steps of a GRU in C")
+    yield Component("twin", "additive", "seqtool_fused.additive:AdditiveTwin", "additive scores in C")
+    yield Component("twin", "concat", "seqtool_fused.additive:ConcatTwin", "scores of a joined map in C")
+    yield Component("twin", "coverage", "seqtool_fused.additive:CoverageTwin", "additive scores with coverage in C")
+    yield Component(
+        "twin",
+        "location_aware",
+        "seqtool_fused.additive:LocationAwareTwin",
+        "additive scores that see the last weights, in C",
+    )

@@ -5,7 +5,7 @@
 #include "cells.h"
 #include "content.h"
 #include "product.h"
-#include "rows.h"
+#include "threads.h"
 #include "window.h"
 
 #define NEAR 160000 /* numbers of keys and values that are gone through again and again at a step */

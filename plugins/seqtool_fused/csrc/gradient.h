@@ -6,66 +6,66 @@
 
 #define GATHER 96
 
-/* One thread's share: left [held, left_width]' right [held, right_width] is still to be added to sums. */
+/* One thread's share: in [held, width_in]' out [held, width_out] is still to be added to sums [width_in, width_out],
+   and out to bias [width_out]. `in` is what went into a product by the weights, `out` the gradient of what came out. */
 typedef struct {
-    int room, held, left_width, right_width;
-    float *left, *right, *packed, *sums, *bias;
+    int room, held, width_in, width_out;
+    float *in, *out, *packed, *sums, *bias;
 } Gathered;
 
-/* Room for `rows` rows at a time; `left` is NULL without memory. */
-static inline Gathered new_gathered(int rows, int left_width, int right_width) {
+/* Room for `rows` rows at a time; `in` is NULL without memory. */
+static inline Gathered new_gathered(int rows, int width_in, int width_out) {
     int room = rows > GATHER ? rows : GATHER;
-    Gathered seen = {.room = room, .left_width = left_width, .right_width = right_width};
-    size_t left = (size_t)room * (size_t)left_width, right = (size_t)room * (size_t)right_width;
-    size_t sums = (size_t)left_width * (size_t)right_width;
-    seen.packed = new_packed(room, right_width);
-    float *all = calloc(left + right + sums + (size_t)left_width, sizeof(float));
-    if (!all || !seen.packed) {
+    Gathered some = {.room = room, .width_in = width_in, .width_out = width_out};
+    size_t in = (size_t)room * (size_t)width_in, out = (size_t)room * (size_t)width_out;
+    size_t sums = (size_t)width_in * (size_t)width_out;
+    some.packed = new_packed(room, width_out);
+    float *all = calloc(in + out + sums + (size_t)width_out, sizeof(float));
+    if (!all || !some.packed) {
         free(all);
-        free(seen.packed);
-        return seen;
+        free(some.packed);
+        return some;
     }
-    seen.left = all;
-    seen.right = all + left;
-    seen.sums = seen.right + right;
-    seen.bias = seen.sums + sums;
-    return seen;
+    some.in = all;
+    some.out = some.in + in;
+    some.sums = some.out + out;
+    some.bias = some.sums + sums;
+    return some;
 }
 
-static inline void add_held(Gathered *seen) {
-    pack(seen->right, seen->right_width, 1, seen->held, seen->right_width, seen->packed);
-    turned_product(
-        seen->left_width, seen->held, seen->right_width, seen->left, seen->left_width, seen->packed, seen->sums,
-        seen->right_width);
-    for (int row = 0; row < seen->held; row++) {
-        const float *restrict left = seen->left + (long)row * seen->left_width;
-        float *restrict bias = seen->bias;
+static inline void add_held(Gathered *some) {
+    const int width = some->width_out;
+    pack(some->out, width, 1, some->held, width, some->packed);
+    turned_product(some->width_in, some->held, width, some->in, some->width_in, some->packed, some->sums, width);
+    for (int row = 0; row < some->held; row++) {
+        const float *restrict out = some->out + (long)row * width;
+        float *restrict bias = some->bias;
 #pragma omp simd
-        for (int k = 0; k < seen->left_width; k++) bias[k] += left[k];
+        for (int k = 0; k < width; k++) bias[k] += out[k];
     }
-    seen->held = 0;
+    some->held = 0;
 }
 
 /* Where `rows` more rows are to be written; they count from now on. */
-static inline void next_rows(Gathered *seen, int rows, float **left, float **right) {
-    if (seen->held + rows > seen->room) add_held(seen);
-    *left = seen->left + (long)seen->held * seen->left_width;
-    *right = seen->right + (long)seen->held * seen->right_width;
-    seen->held += rows;
+static inline void next_rows(Gathered *some, int rows, float **in, float **out) {
+    if (some->held + rows > some->room) add_held(some);
+    *in = some->in + (long)some->held * some->width_in;
+    *out = some->out + (long)some->held * some->width_out;
+    some->held += rows;
 }
 
-/* Add everything of all threads, in their order, so that equal runs give equal numbers, to of_weights [left, right]
-   and of_bias [left]; and give the threads' room back. */
+/* Add everything of all threads, in their order, so that equal runs give equal numbers, to of_weights [in, out] and
+   of_bias [out]; and give the threads' room back. */
 static inline void collect(Gathered *all, int threads, float *of_weights, float *of_bias) {
     for (int thread = 0; thread < threads; thread++) {
-        Gathered *seen = all + thread;
-        if (!seen->left) continue;
-        add_held(seen);
-        long count = (long)seen->left_width * seen->right_width;
-        for (long k = 0; k < count; k++) of_weights[k] += seen->sums[k];
-        for (int k = 0; k < seen->left_width; k++) of_bias[k] += seen->bias[k];
-        free(seen->left);
-        free(seen->packed);
+        Gathered *some = all + thread;
+        if (!some->in) continue;
+        add_held(some);
+        long count = (long)some->width_in * some->width_out;
+        for (long k = 0; k < count; k++) of_weights[k] += some->sums[k];
+        for (int k = 0; k < some->width_out; k++) of_bias[k] += some->bias[k];
+        free(some->in);
+        free(some->packed);
     }
 }
 

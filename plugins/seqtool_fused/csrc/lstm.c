@@ -71,7 +71,7 @@ int seqtool_lstm_forward(
 }
 
 /* of_h, of_c [B, H]: in the gradients of the last state, out those of the first. of_x [B, S, I] may be NULL where
-   nobody asks; of_weights [4H, I + H] and of_bias [4H] are zero before. */
+   nobody asks; of_weights [I + H, 4H] and of_bias [4H] are zero before. */
 int seqtool_lstm_backward(
     int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weights,
     const float *first_h, const float *first_c, const float *kept, const float *outputs, const float *of_outputs, float *of_h, float *of_c, float *of_x, float *of_weights, float *of_bias, int threads) {
@@ -87,10 +87,10 @@ int seqtool_lstm_backward(
         pack(weights + skipped, both, 1, wide, asked, packed);
 #pragma omp parallel num_threads(threads)
         {
-            Gathered *seen = gathered + omp_get_thread_num();
-            *seen = new_gathered(all.height, wide, both);
+            Gathered *some = gathered + omp_get_thread_num();
+            *some = new_gathered(all.height, both, wide);
             float *of_seen = malloc(sizeof(float) * (size_t)all.height * (size_t)asked + 1);
-            const int ready = seen->left && of_seen;
+            const int ready = some->in && of_seen;
             if (!ready) {
 #pragma omp atomic write
                 failed = 1;
@@ -108,15 +108,15 @@ int seqtool_lstm_backward(
                 }
                 for (int t = longest(block) - 1; t >= 0; t--) {
                     const int real = real_at(block, t);
-                    float *lefts, *rights;
-                    next_rows(seen, real, &lefts, &rights);
+                    float *in, *out;
+                    next_rows(some, real, &in, &out);
                     for (int r = 0; r < real; r++) {
                         const long row = block.rows[r].row, at = row * steps + t;
                         const float *gate = kept + at * 6 * size, *given = of_outputs + at * size;
                         const float *before = t ? gate - 2 * size : first_c + row * size;
                         const float *h = t ? outputs + (at - 1) * size : first_h + row * size;
                         const float *dh = of_hs + (long)r * asked;
-                        float *restrict of_gate = lefts + (long)r * wide, *restrict dc = of_c + row * size;
+                        float *restrict of_gate = out + (long)r * wide, *restrict dc = of_c + row * size;
 #pragma omp simd
                         for (int k = 0; k < size; k++) {
                             float i = gate[k], f = gate[size + k], g = gate[2 * size + k], o = gate[3 * size + k];
@@ -128,10 +128,10 @@ int seqtool_lstm_backward(
                             of_gate[3 * size + k] = of_output * s * o * (1 - o);
                             dc[k] = of_cell * f;
                         }
-                        memcpy(rights + (long)r * both, x + at * inputs, sizeof(float) * (size_t)inputs);
-                        memcpy(rights + (long)r * both + inputs, h, room);
+                        memcpy(in + (long)r * both, x + at * inputs, sizeof(float) * (size_t)inputs);
+                        memcpy(in + (long)r * both + inputs, h, room);
                     }
-                    product(real, wide, asked, lefts, wide, packed, of_seen, asked, 0);
+                    product(real, wide, asked, out, wide, packed, of_seen, asked, 0);
                     for (int r = 0; of_x && r < real; r++) {
                         const long at = (long)block.rows[r].row * steps + t;
                         memcpy(of_x + at * inputs, of_seen + (long)r * asked, sizeof(float) * (size_t)inputs);
