@@ -11,28 +11,12 @@ from seqtool_fused.library import missing
 from seqtool_fused.loop_shapes import offsets, shape_of, why_not
 from seqtool_fused.loops import Attend
 
-Example = tuple[str, Mapping[str, Any]]
 
-
-def examples_of(decoder: str, **options: Any) -> tuple[Example, ...]:
-    """Each cell with each scorer; a product's query is as wide as the contract suite's memory."""
-    pairs = (("additive", 23), ("general", 23), ("dot", 13), ("scaled_dot", 13))
-    content: list[tuple[dict[str, Any], int]] = [({"scorer": scorer}, size) for scorer, size in pairs]
-    window = {"scorer": {"type": "gmm", "components": 3}, "normalizer": "exp"}
-    return tuple(
-        (decoder, {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options})
-        for cell in ("lstm", "gru")
-        for attention, size in [(window, 23), *content]
-    )
-
-
-CELL = {"type": "lstm", "hidden_size": 23}
-WINDOWS = (
-    {"scorer": {"type": "gmm", "variant": "v1", "hidden_size": 29}, "normalizer": "exp"},
-    {"scorer": {"type": "gmm", "variant": "v2", "components": 2}},
-    {"scorer": {"type": "gmm", "variant": "v2b", "hidden_size": 29}},
-    {"scorer": "gmm"},
-)
+def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> tuple[str, Mapping[str, Any]]:
+    """A decoder as a recipe gives it; weights of gmm by exp."""
+    normalizer = "exp" if scorer == "gmm" else "softmax"
+    attention = {"scorer": scorer, "normalizer": normalizer}
+    return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
 
 
 class _AttendTwin(Twin):
@@ -84,10 +68,9 @@ class AttendBeforeTwin(_AttendTwin):
 
     of = ("seqtool_decoders.attend_before:AttendBefore",)
     examples = (
-        *examples_of("decoder/attend_before"),
-        *examples_of("decoder/attend_before", query=("output", "input"), features=("context", "input", "output"))[:2],
-        *examples_of("decoder/attend_before", query=("input", "state"), feed=("context", "input"))[1:3],
-        *(("decoder/attend_before", {"cell": CELL, "attention": window}) for window in WINDOWS),
+        example("attend_before", "lstm", 23, "gmm", query=("output", "input")),
+        example("attend_before", "gru", 23, "additive"),
+        example("attend_before", "lstm", 13, "scaled_dot"),
     )
 
     def serves(self, module: Any) -> str | None:
@@ -142,8 +125,8 @@ class AttendAfterTwin(_AttendTwin):
 
     of = ("seqtool_decoders.attend_after:AttendAfter",)
     examples = (
-        *examples_of("decoder/attend_after", attentional_size=19, input_feeding=True),
-        *examples_of("decoder/attend_after", attentional_size=19)[:2],
+        example("attend_after", "lstm", 23, "additive", attentional_size=19, input_feeding=True),
+        example("attend_after", "gru", 23, "general", attentional_size=19),
     )
 
     def extra(self, module: Any) -> tuple[str, ...]:
