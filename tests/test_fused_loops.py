@@ -2,16 +2,20 @@
 
 import copy
 import itertools
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import seqtool_fused
 from seqtool.api import Decoder, Encoded
 from seqtool.build import make
 from seqtool_fused.attend import AttendAfterTwin, AttendBeforeTwin
+from seqtool_fused.layout import Layout
 
 INPUT, MEMORY, SOURCES, STEPS = 11, 13, 21, 5
 Options = Mapping[str, Any]
@@ -138,3 +142,12 @@ def test_a_cell_it_does_not_know() -> None:
         sized = {"type": cell, "hidden_size": 13}
         part = make("decoder/attend_before", INPUT, MEMORY, (), 7, cell=sized, attention=attention)
         assert "its cell is" in (AttendBeforeTwin().serves(part) or "")
+
+
+def test_python_and_c_agree_on_the_layout() -> None:
+    header = (Path(seqtool_fused.__file__).parent / "csrc" / "attend.h").read_text()
+    body = re.sub(r"/\*.*?\*/", "", header[header.index("typedef struct {") : header.index("} Loop;")], flags=re.DOTALL)
+    names = [
+        name for line in re.findall(r"(?:int64_t|double|float|uint8_t) ([^;]*);", body) for name in line.split(",")
+    ]
+    assert [name.strip(" *") for name in names] == [field[0] for field in Layout._fields_]

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from seqtool_fused.loops import Shape
+from seqtool_fused.layout import Shape
 
 GMM, ADDITIVE, PRODUCT = range(3)
 CELLS = {"seqtool_cells.lstm:LSTM": 0, "seqtool_cells.gru:GRU": 1}
