@@ -11,6 +11,8 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The twins of this package."""
     yield Component("twin", "lstm", "seqtool_fused.lstm:LSTMTwin", "all steps of an LSTM in C")
+    yield Component("twin", "attend_before", "seqtool_fused.attend:AttendBeforeTwin", "all steps of attend_before in C")
+    yield Component("twin", "attend_after", "seqtool_fused.attend:AttendAfterTwin", "all steps of attend_after in C")
     yield Component("twin", "gru", "seqtool_fused.gru:GRUTwin", "all steps of a GRU in C")
     yield Component("twin", "additive", "seqtool_fused.additive:AdditiveTwin", "additive scores in C")
     yield Component("twin", "concat", "seqtool_fused.additive:ConcatTwin", "scores of a joined map in C")

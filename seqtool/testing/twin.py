@@ -24,6 +24,8 @@ from seqtool.testing.scorer import ScorerContract
 
 LENGTHS = ((1, 1), (2, 2), (63, 3), (7, 63))
 """Source positions and target steps to try."""
+CHAOS = 1e-3
+"""How far off the reference's own numbers in the twin's dtype may be before they are worth nothing."""
 
 
 class TwinContract(Contract):
@@ -70,7 +72,11 @@ class TwinContract(Contract):
 
     @rule
     def same_numbers(self) -> None:
-        """Outputs, final states and every gradient are the float64 reference's, at all lengths, with padding or not."""
+        """Outputs, final states and every gradient are the float64 reference's, at all lengths, with padding or not.
+
+        Where the reference itself, in the twin's dtype, is further off than a tenth of the tolerance, rounding grows
+        from step to step: the twin may be ten times as far off as that. Beyond `CHAOS`, such numbers tell nothing.
+        """
         twin = self.part()
         for label, contract, module in self._modules(twin):
             for source_length, steps in LENGTHS:
@@ -144,14 +150,14 @@ class TwinContract(Contract):
         left: list[Any] = []
         found = contract.with_gradients(_bound(_watched(twin, left), copy.deepcopy(module)), inputs, run)
         self.expect(not left, f"{where}: leaves the call to the reference")
-        self._expect_close(wanted, found, twin.tolerance, where)
+        own = contract.with_gradients(copy.deepcopy(module), inputs, run)
+        error = max((_error(value, own[name]) for name, value in wanted.items()), default=0.0)
+        if error <= CHAOS:
+            self._expect_close(wanted, found, max(twin.tolerance, 10 * error), where)
 
     def _expect_close(self, wanted: Outputs, found: Outputs, tolerance: float, where: str) -> None:
         for name, value in wanted.items():
-            if not value.is_floating_point() or not value.numel():
-                continue
-            scale = value.detach().abs().max().clamp(min=1e-30)
-            error = float(((found[name].double() - value).detach().abs().max() / scale).nan_to_num(torch.inf))
+            error = _error(value, found[name])
             self.expect(error <= tolerance, f"{where}: {name} are off by {error:.1e} of the largest number")
 
     def _modules(self, twin: Twin) -> Iterator[tuple[str, GradientContract, nn.Module]]:
@@ -183,6 +189,14 @@ class TwinContract(Contract):
     @staticmethod
     def _run(contract: GradientContract) -> Run:
         return _continued if contract.kind == "cell" else contract.run
+
+
+def _error(wanted: torch.Tensor, found: torch.Tensor) -> float:
+    """The largest difference as a share of the largest number; infinite where something is not a number."""
+    if not wanted.is_floating_point() or not wanted.numel():
+        return 0.0
+    scale = wanted.detach().abs().max().clamp(min=1e-30)
+    return float(((found.double() - wanted).detach().abs().max() / scale).nan_to_num(torch.inf))
 
 
 def _continued(part: Cell, inputs: Outputs) -> Outputs:

@@ -1,0 +1,42 @@
+"""How csrc/attend.h lays out what a loop is given: the same names in the same order."""
+
+import ctypes
+from dataclasses import dataclass
+
+SIZES = """threads backward B T S E M H K P hidden D F gru scorer variant softmax
+    query_h query_c query_x query_size feed_x feed_seen feed_size features_h features_context features_x
+    x_row x_step mask_row of_features_row of_features_step"""
+POINTERS = """x values keys mask
+    weight_ih weight_hh bias_ih bias_hh query_map query_bias window window_bias vector combine
+    z c mean gates asked query joined weights features of_features of_weights of_h of_c of_mean of_fed
+    of_x of_values of_keys of_weight_ih of_weight_hh of_gates of_query_map of_query_bias of_window of_window_bias
+    of_vector of_combine"""
+STATES = ("h", "c", "fed", "mean")
+"""The first state's tensors, in the decoder's order."""
+
+
+class Layout(ctypes.Structure):
+    """`Loop` of attend.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in SIZES.split()),
+        ("scale", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in POINTERS.split()),
+    )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a decoder is to the loop.
+
+    Attributes:
+        sizes: by the names of attend.h; what is not there is 0.
+        scale: what a product's query is multiplied by.
+        parameters: where each parameter stands in the decoder, by the names of attend.h.
+        states: which of `STATES` it has.
+    """
+
+    sizes: dict[str, int]
+    scale: float
+    parameters: dict[str, str]
+    states: tuple[str, ...]

@@ -1,0 +1,125 @@
+"""All steps of a recurrent attention loop as one call of C, with its gradient: sizes and pointers for csrc/attend.h."""
+
+import ctypes
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqtool.api import Tensors
+from seqtool_fused.calling import Kernel, Numbers, with_parameters
+from seqtool_fused.layout import STATES, Layout, Shape
+from seqtool_fused.library import library
+
+
+class Attend(Kernel):
+    """`unroll` of a decoder, `own`. Inputs: x, values, keys (not for gmm), the first state, parameters."""
+
+    def __init__(
+        self,
+        own: Callable[..., tuple[Tensor, Tensor | None, Tensors]],
+        module: Any,
+        shape: Shape,
+        mask: Tensor,
+        positions: Tensor | None,
+    ) -> None:
+        self.own, self.module, self.shape = own, module, shape
+        self.mask, self.positions = mask.contiguous(), positions
+        keys = ("keys",) if positions is None else ()
+        self.names = ("x", "values", *keys, *shape.states, *shape.parameters)
+        self.gru = bool(shape.sizes["gru"])
+
+    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
+        """See `Kernel.forward`."""
+        named, size = self._named(inputs), self.shape.sizes
+        x, new = named["x"], named["x"].new_empty
+        rows, steps, _ = x.shape
+        size_h, fed = size["H"], size["D"]
+        kept = {"z": new(steps + 1, rows, size_h + size["feed_size"]), "gates": new(steps, rows, 4 * size_h)}
+        kept["query"] = new(steps, rows, -(-size["P"] // 16) * 16)
+        kept["z"][0, :, :size_h] = named["h"]
+        if "c" in named:
+            kept["c"] = new(steps + 1, rows, size_h)
+            kept["c"][0] = named["c"]
+        if "mean" in named:
+            kept["mean"] = new(steps + 1, rows, size["K"], dtype=torch.float64)
+            kept["mean"][0] = named["mean"]
+        if "fed" in named:
+            kept["z"][0, :, size_h : size_h + fed] = named["fed"]
+        if "window" in named:
+            kept["asked"] = new(steps, rows, size["hidden"])
+        if fed:
+            kept["joined"] = new(steps, rows, size["M"] + size_h)
+        kept["weights"] = new(rows, steps, self.mask.shape[1])
+        kept["features"] = new(rows, steps, size["F"])
+        self._run(self._given(named) | kept)
+        last = {"h": kept["z"][steps, :, :size_h].clone(), "fed": kept["features"][:, -1].clone()}
+        last |= {name: kept[name][steps].to(x.dtype, copy=True) for name in ("c", "mean") if name in kept}
+        self.kept = tuple(kept)
+        states = (last[name] for name in self.shape.states)
+        return (kept["features"], kept["weights"], *states), tuple(kept.values())
+
+    def backward(
+        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+    ) -> tuple[Tensor | None, ...]:
+        """See `Kernel.backward`."""
+        named, want, size = self._named(inputs), self._named(wanted), self.shape.sizes
+        given, kept = self._given(named), dict(zip(self.kept, saved, strict=True))
+        of_features, of_weights, *of_states = of_outputs
+        if of_features.stride(2) != 1:
+            of_features = of_features.contiguous()
+        pairs = zip(self.shape.states, of_states, strict=True)
+        of = {name: g.clone(memory_format=torch.contiguous_format) for name, g in pairs}
+        if want["x"]:
+            of["x"] = torch.zeros_like(named["x"], memory_format=torch.contiguous_format)
+        for name in ("values", "keys", *self.shape.parameters):
+            if name in named and not name.startswith("bias_") and (want[name] or name != "values"):
+                of[name] = torch.empty_like(named[name], memory_format=torch.contiguous_format)
+        of["gates"] = of_features.new_empty(4 * size["H"])
+        found = {f"of_{name}": value for name, value in of.items()}
+        found |= {"of_features": of_features, "of_weights": of_weights.contiguous()}
+        strides = {"of_features_row": of_features.stride(0), "of_features_step": of_features.stride(1)}
+        self._run(given | kept | found, backward=1, **strides)
+        shift, count = (size["H"] if self.gru else 0), len(named["bias_hh"])
+        of |= {"bias_hh": of["gates"][:count], "bias_ih": of["gates"][shift : shift + count]}
+        for name in ("weight_hh", "bias_hh"):
+            of[name] = of[name].roll(-shift, 0) if shift else of[name]
+        return tuple(of[name] if want[name] else None for name in self.names)
+
+    def reference(self, *inputs: Tensor) -> Numbers:
+        """See `Kernel.reference`."""
+        named = self._named(inputs)
+        keys = named["keys"] if self.positions is None else self.positions
+        state = tuple(named[name] for name in self.shape.states)
+
+        def use(module: Any) -> Numbers:
+            features, weights, after = self.own(module, named["x"], (named["values"], self.mask, keys), state)
+            assert weights is not None
+            return features, weights.squeeze(1), *after
+
+        parameters = {path: named[name] for name, path in self.shape.parameters.items()}
+        return with_parameters(self.module, parameters, use)
+
+    def _named(self, values: Iterable[Any]) -> dict[str, Any]:
+        return dict(zip(self.names, values, strict=True))
+
+    def _given(self, named: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What C reads, as it wants it."""
+        given = {name: x.contiguous() for name, x in named.items() if name not in ("x", *STATES)}
+        for name in ("weight_hh", "bias_hh"):
+            given[name] = given[name].roll(self.shape.sizes["H"], 0) if self.gru else given[name]
+        x = named["x"]
+        return given | {"x": x if x.stride(2) == 1 else x.contiguous(), "mask": self.mask}
+
+    def _run(self, tensors: dict[str, Tensor], **more: int) -> None:
+        x, mask = tensors["x"], tensors["mask"]
+        layout = Layout(threads=torch.get_num_threads(), mask_row=mask.stride(0), scale=self.shape.scale)
+        for name, value in (self.shape.sizes | more).items():
+            setattr(layout, name, value)
+        (layout.B, layout.T, _), layout.S = x.shape, mask.shape[1]
+        layout.x_row, layout.x_step = x.stride(0), x.stride(1)
+        for name, tensor in tensors.items():
+            setattr(layout, name, tensor.data_ptr())
+        if library().seqtool_attend(ctypes.byref(layout)):
+            raise MemoryError("no memory for all steps of a decoder")
