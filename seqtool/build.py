@@ -116,19 +116,25 @@ def assemble(
     task = task or prepared_task(variant, saved)
     train = variant.train
     loss: Loss = (train.loss or reference("loss", task.loss, variant.registry))()
-    metrics = train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
     model = build_model(variant, task, seed)
+    metrics = train.metrics or [reference("metric", name, variant.registry) for name in default_metrics(task, model)]
     if loss.needs_weights and not model.decoder.num_heads:
         *_, innermost = (part for part in loss.modules() if isinstance(part, Loss) and part.needs_weights)
         message = f"{type(innermost).__name__} looks at the weights of an attention, and this decoder has none"
         raise problem_at(variant, ("train", "loss"), message)
-    return Assembly(
-        task=task,
-        model=model,
-        loss=loss,
-        metrics={_short_name(metric): metric() for metric in metrics},
-        search=train.search(),
-    )
+    built = {_short_name(metric): metric() for metric in metrics}
+    looking = next((name for name, metric in built.items() if metric.needs_weights), None)
+    if looking and not model.decoder.num_heads:
+        message = f"{looking} looks at the weights of an attention, and this decoder has none"
+        raise problem_at(variant, ("train", "metrics"), message)
+    return Assembly(task=task, model=model, loss=loss, metrics=built, search=train.search())
+
+
+def default_metrics(task: Task, model: Seq2Seq) -> tuple[str, ...]:
+    """The names of the metrics of a recipe that names none."""
+    if not model.decoder.num_heads:
+        return task.metrics
+    return (*task.metrics, *(task.alignment_metrics if task.has_alignment else ()), *task.attention_metrics)
 
 
 def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:

@@ -121,6 +121,13 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a mean of losses": ("loss", other_faults.MeanLoss, r"the sum of two batches joined is .*must add up"),
     "a loss of padding": ("loss", other_faults.LossOfPadding, r"the sum changes with what stands at padding"),
     "a mean of accuracies": ("metric", other_faults.MeanMetric, r"apart they add up to"),
+    "weights at padding of the target": ("metric", other_faults.LooksFromPadding, r"with what stands at padding"),
+    "padding of the source counted": ("metric", other_faults.CountsPaddingOfTheSource, r"more padding of the source"),
+    "an alignment kept quiet": (
+        "task",
+        partial(other_faults.SaysNothingOfItsAlignment, length=5),
+        r"has_alignment is False, and its batches have a gold alignment",
+    ),
     "batches by call order": (
         "task",
         partial(other_faults.RunningGenerator, length=5),

@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Measure what a model of RUN writes by itself: exact match, token accuracy, edit distance, token error rate.
 
-    Each overall and by the length of the target, with the 95 % interval of a bootstrap over examples.
+    And, with attention, where it looks while the gold symbols before are given. Each overall and by the length of the
+    target; with the 95 % interval of a bootstrap over examples, of both tables in --json.
     """
     predictor, search = trained.load()
     found = predictor.evaluate(
@@ -69,6 +70,11 @@ def command(
     groups = [("all", found.overall), *((_lengths(group), group) for group in found.by_length)]
     names = [name.replace("_", " ") for name in found.overall.measures]
     emit_table(("length", "examples", *names), [_row(label, group) for label, group in groups])
+    looks = list(found.overall.attention)
+    if looks:
+        click.echo()
+        heads = [name.removeprefix("alignment_").removeprefix("attention_").replace("_", " ") for name in looks]
+        emit_table(("length", *heads), [_looks(label, group, looks) for label, group in groups])
     click.echo(
         f"\n{about['variant']}, seed {about['seed']}, {about['checkpoint']} checkpoint, step {about['step']}; "
         f"split {split}; {about['search'].get('type', '')}; in brackets the 95 % interval over examples"
@@ -83,3 +89,7 @@ def _lengths(group: "Group") -> str:
 def _row(label: str, group: "Group") -> list[str]:
     cells = [f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]" for one in group.measures.values()]
     return [label, str(group.examples), *cells]
+
+
+def _looks(label: str, group: "Group", names: list[str]) -> list[str]:
+    return [label, *(f"{group.attention[name].value:.4f}" if name in group.attention else "-" for name in names)]

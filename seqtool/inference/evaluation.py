@@ -1,6 +1,6 @@
 """A trained model on a split: what it writes by itself against what it should have written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ from torch.nn.functional import pad
 
 from seqtool.errors import SeqtoolError
 from seqtool.inference.decoding import padded
-from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, edit_distances, estimates
+from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, edit_distances, estimates, ratios
+from seqtool.nn.memory import watched_memory
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
+from seqtool.parts.metric import Metric
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
 from seqtool.parts.vocabulary import Vocabulary
@@ -24,13 +26,18 @@ GROUPS = 10
 
 @dataclass(frozen=True)
 class Group:
-    """Examples whose targets have `shortest` to `longest` symbols, the end symbol left out, and their measures."""
+    """Examples whose targets have `shortest` to `longest` symbols, the end symbol left out, and their measures.
+
+    `measures`: of what was written. `attention`: of where a teacher-forced pass looks; empty without attention, and
+    without what could not be measured.
+    """
 
     shortest: int
     longest: int
     examples: int
     tokens: int
     measures: dict[str, Estimate]
+    attention: dict[str, Estimate]
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ def evaluate(
     task: Task,
     model: Seq2Seq,
     search: Search,
+    metrics: Mapping[str, Metric],
     split: Split,
     *,
     batches: int,
@@ -70,21 +78,48 @@ def evaluate(
     """Decode the first `batches` batches of a split, and measure.
 
     Args:
+        metrics: those that look at weights, by name.
         max_length: the most symbols that may be written; None for the task's own most.
         seed: the run's, by which training batches are drawn.
 
     Raises:
         SeqtoolError: the split holds no example.
     """
-    parts = []
+    parts, looks = [], []
     for k in range(batches):
         batch = task.batch(split, k, seed=seed, rank=0, batch_size=batch_size, device=torch.device("cpu"))
         parts.append(_scores(task, model, search, batch, max_length, device))
+        looks.append(_looks(model, metrics, batch, device))
     if not sum(map(len, parts)):
         raise SeqtoolError(f"the split {split!r} holds no example")
-    scores = Scores.joined(parts)
-    by_length = [_group(scores.chosen(where), bootstrap_seed) for where in _grouped(scores.length)]
-    return Evaluation(split, batches, _group(scores, bootstrap_seed), tuple(by_length), bootstrap_seed)
+    scores, rows = Scores.joined(parts), np.concatenate(looks)
+
+    def group(where: Any) -> Group:
+        chosen, ends = scores.chosen(where), scores.length[where]
+        compute = {name: lambda sums, of=metric: of.compute(torch.from_numpy(sums)) for name, metric in metrics.items()}
+        found = {name: ratios(rows[where, i], one, bootstrap_seed) for i, (name, one) in enumerate(compute.items())}
+        return Group(
+            int(ends.min()),
+            int(ends.max()),
+            len(chosen),
+            int(chosen.tokens.sum()),
+            estimates(chosen, bootstrap_seed),
+            {name: one for name, one in found.items() if not np.isnan(one.value)},
+        )
+
+    by_length = tuple(group(where) for where in _grouped(scores.length))
+    return Evaluation(split, batches, group(np.full(len(scores), True)), by_length, bootstrap_seed)
+
+
+def _looks(model: Seq2Seq, metrics: Mapping[str, Metric], batch: Batch, device: torch.device) -> Any:
+    """The sums of each metric on the weights of a teacher-forced pass, `[B, metrics, 2]`."""
+    if not metrics:
+        return np.zeros((len(batch), 0, 2))
+    with torch.inference_mode(), watched_memory(model.encoder) as masks:
+        _, weights = model(batch.to(device))
+        assert weights is not None, "a decoder without attention has no such metric"
+        looked, mask = weights.cpu(), masks[-1].cpu()
+        return torch.stack([metric.weight_sums(looked, mask, batch) for metric in metrics.values()], 1).numpy()
 
 
 def _scores(
@@ -143,8 +178,3 @@ def _grouped(length: Any) -> list[Any]:
     width = -(-(length.max() - length.min() + 1) // GROUPS)
     group = (length - length.min()) // width
     return [group == one for one in np.unique(group)]
-
-
-def _group(scores: Scores, seed: int) -> Group:
-    ends = int(scores.length.min()), int(scores.length.max())
-    return Group(*ends, len(scores), int(scores.tokens.sum()), estimates(scores, seed))

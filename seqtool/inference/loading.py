@@ -72,7 +72,8 @@ def _loaded(
         message = f"{path} does not fit the parts that are installed: {' '.join(str(error).split())}"
         raise SeqtoolError(message) from error
     model = assembly.model.eval().to(device)
-    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, model, device)
+    metrics = {name: metric for name, metric in assembly.metrics.items() if metric.needs_weights}
+    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, model, metrics, device)
 
 
 def _of_model(key: str) -> bool:

@@ -4,6 +4,7 @@ torchmetrics has an edit distance, which looks at a band of 25 places beside the
 longer moves; this one is exact, and works on a whole batch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,20 @@ def estimates(scores: Scores, seed: int) -> dict[str, Estimate]:
         tail = 50 * (1 - CONFIDENCE)
         low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
     return {name: Estimate(*map(float, found)) for name, *found in zip(MEASURES, values, low, high, strict=True)}
+
+
+def ratios(rows: Any, compute: Callable[[Any], float], seed: int) -> Estimate:
+    """A metric of `rows [n, 2]`, sums of each example, with the interval of the same bootstrap over examples.
+
+    Args:
+        compute: the metric of summed sums, `[2]`.
+    """
+    n, generator = len(rows), np.random.default_rng(seed)
+    drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ rows for _ in range(RESAMPLES)]
+    tail = 50 * (1 - CONFIDENCE)
+    known = [value for sums in drawn if not np.isnan(value := compute(sums))]
+    low, high = np.percentile(known, [tail, 100 - tail]) if known else (np.nan, np.nan)
+    return Estimate(compute(rows.sum(0)), float(low), float(high))
 
 
 def edit_distances(written: Any, written_length: Any, gold: Any, gold_length: Any) -> Any:

@@ -11,6 +11,7 @@ from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.decoding import Written, decoded, padded
 from seqtool.inference.evaluation import Evaluation, evaluate
 from seqtool.nn.model import Seq2Seq
+from seqtool.parts.metric import Metric
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
 from seqtool.recipe import Reference, Variant, reference
@@ -68,7 +69,7 @@ class Predictor:
 
     Attributes:
         name: the variant's, in the run. checkpoint: "best" or "last". step: how many steps it had been trained for.
-        task: prepared from what the run kept, without its data.
+        task: prepared from what the run kept, without its data. metrics: the recipe's that look at weights, by name.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Predictor:
     step: int
     task: Task
     model: Seq2Seq
+    metrics: Mapping[str, Metric]
     device: torch.device
 
     def predict(
@@ -122,6 +124,8 @@ class Predictor:
     ) -> Evaluation:
         """Exact match, token accuracy, edit distance and token error rate on a split, each with an interval.
 
+        And where the model looks while the gold symbols before are given, by the recipe's metrics on weights.
+
         Args:
             batches: how many to look at; None for the whole split, or the recipe's `validation_batches` of a task that
                 has no end of them. batch_size: None for the recipe's `validation_batch_size`.
@@ -144,6 +148,7 @@ class Predictor:
             task,
             self.model,
             built,
+            self.metrics,
             split,
             batches=min(there, batches or there),
             batch_size=size,

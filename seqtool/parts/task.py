@@ -24,6 +24,9 @@ class Task:
         ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos".
         max_target_length: the most symbols that a target has, the end symbol included.
         loss: the name of its default loss. metrics: the names of its default metrics.
+        attention_metrics: the names of those that follow where the decoder has attention; alignment_metrics: of those
+            that follow where, besides, the task has gold alignments.
+        has_alignment: whether its batches have any gold alignment.
         copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
             sources cannot be copied. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
     """
@@ -35,6 +38,21 @@ class Task:
     max_target_length: int
     loss: str = "cross_entropy"
     metrics: tuple[str, ...] = ("token_accuracy", "sequence_accuracy")
+    attention_metrics: tuple[str, ...] = (
+        "attention_entropy",
+        "attention_normalized_entropy",
+        "attention_sharpness",
+        "attention_monotonicity",
+        "attention_coverage",
+    )
+    alignment_metrics: tuple[str, ...] = (
+        "alignment_error_rate",
+        "alignment_f1",
+        "alignment_exact",
+        "alignment_near",
+        "alignment_nearest",
+    )
+    has_alignment: bool = False
     copy_map: tuple[int, ...] | None = None
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqtool.build import Assembly, build_feeding, build_optimizer, build_schedule
+from seqtool.nn.memory import watched_memory
 from seqtool.parts.batch import Batch
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
@@ -59,15 +60,21 @@ class SequenceModule(pl.LightningModule):
     def validation_step(self, carrier: Carrier, batch_idx: int) -> None:
         """Teacher-forced loss, and the metrics of what each of them looks at."""
         batch = carrier.batch
-        logits, weights = self.model(batch)
+        with watched_memory(self.model.encoder) as memory_masks:
+            logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
         predicted = {"teacher_forced": logits.argmax(-1)}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
             predicted["decoded"] = self.decode(batch)
-        here = batch.to("cpu")
+        here, memory_mask = batch.to("cpu"), memory_masks[-1].cpu()
+        looked = None if weights is None else weights.cpu()
         for name, metric in self.metrics.items():
-            self._valid_sums[name] += metric.sums(predicted[metric.predictions].cpu(), here)
+            if metric.needs_weights:
+                assert looked is not None, "a decoder without attention is refused when it is built"
+                self._valid_sums[name] += metric.weight_sums(looked, memory_mask, here).sum(0)
+            else:
+                self._valid_sums[name] += metric.sums(predicted[metric.predictions].cpu(), here)
 
     def on_validation_epoch_end(self) -> None:
         """Sum over ranks, and hand the values to the recorder and to early stopping."""

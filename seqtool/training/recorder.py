@@ -93,9 +93,14 @@ class Recorder(pl.callbacks.Checkpoint):
         assert isinstance(pl_module, SequenceModule)
         train, step = pl_module.variant.train, trainer.global_step
         self._fetch(pl_module, step)
-        self.last_valid = dict(pl_module.valid_values)
-        if not math.isfinite(self.last_valid["valid_loss"]):
+        if not math.isfinite(pl_module.valid_values["valid_loss"]):
             raise _diverged(pl_module, step, "validation loss")
+        self.last_valid = {name: value for name, value in pl_module.valid_values.items() if not math.isnan(value)}
+        if train.monitor not in self.last_valid:
+            raise SeqtoolError(
+                f"{pl_module.variant.name}, seed {pl_module.seed}: nothing could be measured as {train.monitor}, which "
+                f"train.monitor goes by\n    allowed: {', '.join(self.last_valid)}"
+            )
         self._write_row(trainer, pl_module, self.last_valid)
         if trainer.should_stop:
             self.finished, self.seconds_before, self._started = True, self.seconds, None
