@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from seqtool.analysis.losses import draw_losses
+from seqtool.analysis.report import write_report
 from seqtool.analysis.weights import draw_weights
 from seqtool.build import Tasks, assemble, count_parameters
 from seqtool.check import check
@@ -161,6 +162,7 @@ def run(
     result = directory.write_result()
     draw_losses(directory)
     draw_weights(directory)
+    write_report(directory.path)
     return result
 
 

@@ -4,7 +4,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
   run.json                 what was asked: recipe, variants, seeds, versions, git commit
   recipe.yaml              the recipe, verbatim
   result.json              what came out, over all variants and seeds
-  losses.png  weights.png
+  losses.png  weights.png  report.html
   <variant>/resolved.yaml  the whole recipe of the variant, defaults filled in
   <variant>/task.json      what its task needs to encode and decode without its data
   <variant>/seed<k>/
@@ -12,6 +12,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
     metrics.csv            one row every `log_every` steps and one for each validation
     last.ckpt  best.ckpt
     predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
+    snapshots/<step>.npz   where the model looked in a few examples of it, while it was trained
     result.json            written last: a seed that has one is finished
 """
 
@@ -72,8 +73,23 @@ class SeedDirectory:
     def gates(self) -> Path:
         return self.path / "gates.npz"
 
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    def snapshot(self, step: int) -> Path:
+        return self.snapshots / f"{step}.npz"
+
+    @property
+    def snapshot_examples(self) -> Path:
+        return self.snapshots / "examples.jsonl"
+
+    def snapshot_steps(self) -> list[int]:
+        """The steps of which there is a snapshot, in order."""
+        return sorted(int(path.stem) for path in self.snapshots.glob("*.npz") if path.stem.isdecimal())
+
     def read_predictions(self) -> list[dict[str, Any]]:
-        """An object an example: source, target, predicted, score."""
+        """An object an example: source, target, predicted, score, exact."""
         return [json.loads(line) for line in self.predictions.read_text().splitlines()]
 
     @property
@@ -93,7 +109,7 @@ class SeedDirectory:
         write_json(self.path / "environment.json", {"format": FORMAT, **environment})
 
     def prepare(self, columns: Iterable[str], step: int) -> None:
-        """Make ready to go on after `step`: rows after it are dropped, and so is every half-written file.
+        """Make ready to go on after `step`: rows and snapshots after it are dropped, as is every half-written file.
 
         Rows of an earlier seqtool keep their cells under their names; columns that it lacked stay empty in them.
         """
@@ -101,6 +117,10 @@ class SeedDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lines = self.metrics.read_text().splitlines(keepends=True) if step else []
         sweep(self.path)
+        sweep(self.snapshots)
+        for late in self.snapshot_steps():
+            if late > step:
+                self.snapshot(late).unlink()
         rows = csv.DictReader(line for line in lines if line.endswith("\n"))
         text = io.StringIO()
         writer = csv.DictWriter(text, list(columns), extrasaction="ignore", lineterminator="\n")
@@ -255,6 +275,10 @@ class RunDirectory:
     @property
     def weights(self) -> Path:
         return self.path / "weights.png"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
 
     def resolved(self, variant: str) -> Path:
         return self.path / variant / "resolved.yaml"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from seqtool.build import assemble, count_parameters
 from seqtool.checkpoint import fingerprint, read_checkpoint
@@ -155,7 +156,14 @@ def _environment(trainer: pl.Trainer, module: SequenceModule) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "engine": "reference",
         "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
+        "parameters_within": _parameters_within(module.model),
     }
+
+
+def _parameters_within(model: nn.Module) -> dict[str, int]:
+    """How many numbers are trained in each module that holds some of its own, by its dotted name."""
+    own = {name: list(module.parameters(recurse=False)) for name, module in model.named_modules()}
+    return {name: sum(one.numel() for one in held if one.requires_grad) for name, held in own.items() if held}
 
 
 def _result(recorder: Recorder, parameters: int) -> dict[str, Any]:

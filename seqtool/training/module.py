@@ -13,6 +13,7 @@ from seqtool.parts.batch import Batch
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
 from seqtool.training.data import Carrier
+from seqtool.training.snapshots import Glimpse, glimpse
 
 
 class SequenceModule(pl.LightningModule):
@@ -22,6 +23,7 @@ class SequenceModule(pl.LightningModule):
         step_sums: for each step since the recorder last looked, `[3]` float32 over all ranks:
             the summed loss, the number of real tokens, how many of them were right.
         valid_values: the last validation's figures by column name.
+        glimpse: where the last validation looked in its first examples; None for a decoder without attention.
     """
 
     def __init__(self, assembly: Assembly, variant: Variant, seed: int) -> None:
@@ -35,6 +37,7 @@ class SequenceModule(pl.LightningModule):
         self.seed = seed
         self.step_sums: list[Tensor] = []
         self.valid_values: dict[str, float] = {}
+        self.glimpse: Glimpse | None = None
         self._valid_sums: dict[str, Tensor] = {}
 
     def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
@@ -64,6 +67,8 @@ class SequenceModule(pl.LightningModule):
             logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
+        if batch_idx == 0 and weights is not None:
+            self.glimpse = glimpse(self.model, batch, logits, weights)
         predicted = {"teacher_forced": logits.argmax(-1)}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
             predicted["decoded"] = self.decode(batch)

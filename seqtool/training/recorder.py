@@ -14,6 +14,7 @@ import torch
 from seqtool.errors import SeqtoolError
 from seqtool.rundir import FORMAT, SeedDirectory
 from seqtool.training.module import SequenceModule
+from seqtool.training.snapshots import snapshot_steps, write_snapshot
 from seqtool.training.stopping import Interrupted, StopSignal
 
 LAST_LOSSES = 20
@@ -102,6 +103,9 @@ class Recorder(pl.callbacks.Checkpoint):
                 f"train.monitor goes by\n    allowed: {', '.join(self.last_valid)}"
             )
         self._write_row(trainer, pl_module, self.last_valid)
+        wanted = trainer.should_stop or step in snapshot_steps(train.steps, train.validate_every)
+        if wanted and self.directory and pl_module.glimpse:
+            write_snapshot(self.directory, step, pl_module.glimpse, pl_module.assembly.task)
         if trainer.should_stop:
             self.finished, self.seconds_before, self._started = True, self.seconds, None
         value, best = self.last_valid[train.monitor], self.best.get(train.monitor)

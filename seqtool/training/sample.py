@@ -1,10 +1,7 @@
 """Predictions and alignments of a fixed validation sample, for whoever looks at the run later."""
 
-import io
 import json
-from contextlib import ExitStack
-from dataclasses import fields
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,11 +11,18 @@ from torch import Tensor
 from seqtool.files import write_atomic
 from seqtool.nn.gates import watched_gates
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.search import Hypotheses
+from seqtool.parts.task import Task
 from seqtool.rundir import SeedDirectory
+from seqtool.training.arrays import symbols, write_arrays
 from seqtool.training.module import SequenceModule
+from seqtool.training.snapshots import rows
 
-EXAMPLES = 16
+EXAMPLES = 200
+AT_ONCE = 16
+"""So many are decoded together, and gates are kept of so many."""
+CELLS = 1 << 23
+"""No more examples are taken once there are so many weights."""
 
 
 def write_sample(directory: SeedDirectory, module: SequenceModule) -> None:
@@ -26,48 +30,87 @@ def write_sample(directory: SeedDirectory, module: SequenceModule) -> None:
 
     predictions.jsonl has a line an example; alignments.npz has the weights of what was decoded, `[examples, heads,
     target, memory]`, which positions of the memory are real, `[examples, memory]`, and the gold alignment `[examples,
-    target]`, -1 where there is none. With `train.gates`, gates.npz has what the gates of each cell said, `[examples,
-    steps, units]`.
+    target]`, -1 where there is none. With `train.gates`, gates.npz has what the gates of each cell said in the first
+    16 of them, `[examples, steps, units]`.
     """
-    task, vocabulary = module.assembly.task, module.assembly.task.source_vocabulary
-    module.eval().cpu().float()
-    size = module.variant.train.validation_batch_size
-    batch = task.batch("valid", 0, seed=0, rank=0, batch_size=size, device=torch.device("cpu"))
-    batch = Batch(*(getattr(batch, field.name)[:EXAMPLES] for field in fields(batch)))
-    model, gates = module.model, {}
-    with torch.no_grad(), ExitStack() as stack:
-        if module.variant.train.gates:
-            gates = stack.enter_context(watched_gates(model))
-        found = module.assembly.search.search(model, batch.source, batch.source_mask, batch.target.shape[1])
-    lines = []
+    task, model = module.assembly.task, module.eval().cpu().float().model
+    lines: list[str] = []
+    arrays: dict[str, list[Any]] = {}
+    cells = 0
+    for kept in _examples(module):
+        if cells >= CELLS:
+            break
+        with torch.no_grad():
+            found = module.assembly.search.search(model, kept.source, kept.source_mask, kept.target.shape[1])
+            mask = model.encoder(model.source_embedding(kept.source), kept.source_mask).mask
+        lines += [json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(task, kept, found)]
+        arrays.setdefault("gold", []).append(kept.alignment.numpy())
+        if found.weights is not None:
+            arrays.setdefault("weights", []).append(found.weights[:, 0].float().numpy())
+            arrays.setdefault("memory_mask", []).append(mask.numpy())
+            cells += found.weights[:, 0].numel()
+    write_atomic(directory.predictions, "".join(lines).encode())
+    fill = {"gold": -1, "weights": 0, "memory_mask": False}
+    write_arrays(directory.alignments, {name: _joined(parts, fill[name]) for name, parts in arrays.items()})
+    if module.variant.train.gates:
+        _write_gates(directory, module)
+
+
+def _examples(module: SequenceModule) -> Iterator[Batch]:
+    """The first examples of what validation looks at, a few at a time."""
+    task, train = module.assembly.task, module.variant.train
+    size, device = train.validation_batch_size, torch.device("cpu")
+    there = task.num_batches("valid", size)
+    count = train.validation_batches if there is None else min(train.validation_batches, there)
+    left = EXAMPLES
+    for k in range(count):
+        batch = task.batch("valid", k, seed=0, rank=0, batch_size=size, device=device)
+        for start in range(0, min(left, len(batch)), AT_ONCE):
+            yield rows(batch, start, min(start + AT_ONCE, left))
+        left -= len(batch)
+
+
+def _lines(task: Task, batch: Batch, found: Hypotheses) -> Iterator[dict[str, Any]]:
     for i in range(len(batch)):
         written = found.mask[i, 0]
         if task.ending == "fixed":  # nothing but the target says where it ends
             written = written & batch.target_mask[i]
-        line: dict[str, Any] = {
-            "source": _symbols(batch.source[i], batch.source_mask[i], vocabulary),
-            "target": _symbols(batch.target[i], batch.target_mask[i], task.target_vocabulary),
-            "predicted": _symbols(found.ids[i, 0], written, task.target_vocabulary),
+        yield {
+            "source": symbols(batch.source[i], batch.source_mask[i], task.source_vocabulary),
+            "target": symbols(batch.target[i], batch.target_mask[i], task.target_vocabulary),
+            "predicted": symbols(found.ids[i, 0], written, task.target_vocabulary),
             "score": round(float(found.scores[i, 0]), 6),
+            "exact": _exact(task, batch, i, found.ids[i, 0][written].tolist()),
         }
-        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-    write_atomic(directory.predictions, "".join(lines).encode())
-    arrays = {"gold": batch.alignment.numpy()}
-    if found.weights is not None:
-        arrays["weights"] = found.weights[:, 0].float().numpy()
-        with torch.no_grad():
-            encoded = model.encoder(model.source_embedding(batch.source), batch.source_mask)
-        arrays["memory_mask"] = encoded.mask.numpy()
-    _write_arrays(directory.alignments, arrays)
-    if gates:
-        _write_arrays(directory.gates, {name: torch.stack(said, 1).numpy() for name, said in gates.items()})
 
 
-def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
-    write_atomic(path, packed.getvalue())
+def _exact(task: Task, batch: Batch, row: int, written: list[int]) -> bool:
+    """Whether these ids are the target, or another that is as right; a symbol with no id of its own never is."""
+    vocabulary = task.target_vocabulary
+    end = [] if vocabulary.end is None else [vocabulary.end]
+    others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
+    right = [batch.target[row][batch.target_mask[row]].tolist(), *([*other, *end] for other in others)]
+    return written in right and vocabulary.unknown not in written
 
 
-def _symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[str]:
-    return [vocabulary.symbols[i] for i in ids[mask].tolist()]
+def _write_gates(directory: SeedDirectory, module: SequenceModule) -> None:
+    few = next(_examples(module))
+    with torch.no_grad(), watched_gates(module.model) as gates:
+        module.assembly.search.search(module.model, few.source, few.source_mask, few.target.shape[1])
+    said: dict[str, Tensor] = {name: torch.stack(steps, 1) for name, steps in gates.items()}
+    if said:
+        write_arrays(directory.gates, {name: steps.numpy() for name, steps in said.items()})
+
+
+def _joined(parts: list[Any], fill: float) -> Any:
+    """Arrays of several batches below one another, the shorter ones filled up."""
+    widest = np.max([part.shape[1:] for part in parts], axis=0)
+    padded = (
+        np.pad(
+            part,
+            [(0, 0), *((0, wide - own) for wide, own in zip(widest, part.shape[1:], strict=True))],
+            constant_values=fill,
+        )
+        for part in parts
+    )
+    return np.concatenate(list(padded))

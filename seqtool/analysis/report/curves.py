@@ -1,0 +1,63 @@
+"""The columns of metrics.csv as curves: a line a variant, its seeds as a band."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seqtool.analysis.report.reading import Seed
+
+POINTS = 400
+"""A curve has at most so many points; of a longer one neighbours are averaged."""
+
+FIRST = ("train_loss", "valid_loss", "train_token_accuracy", "valid_token_accuracy", "valid_sequence_accuracy")
+LEFT_OUT = ("seconds",)
+
+
+def curves(variants: Mapping[str, Sequence[Seed]]) -> list[dict[str, Any]]:
+    """Each column that some seed has: its steps, and for each variant mean, lowest and highest of its seeds."""
+    names = {name: None for seeds in variants.values() for seed in seeds for name in seed.rows if name not in LEFT_OUT}
+    ordered = [name for name in FIRST if name in names] + [name for name in names if name not in FIRST]
+    return [_curve(name, variants) for name in ordered]
+
+
+def _curve(name: str, variants: Mapping[str, Sequence[Seed]]) -> dict[str, Any]:
+    taken = {variant: [seed.rows[name] for seed in seeds if name in seed.rows] for variant, seeds in variants.items()}
+    steps = sorted({step for seeds in taken.values() for values in seeds for step in values})
+    groups = _groups(steps)
+    of_step = {step: i for i, group in enumerate(groups) for step in group}
+    lines = [_line(variant, seeds, of_step, len(groups)) for variant, seeds in taken.items() if seeds]
+    return {
+        "name": name,
+        "steps": [group[-1] for group in groups],
+        "averaged": len(groups) < len(steps),
+        "lines": lines,
+    }
+
+
+def _groups(steps: list[int]) -> list[list[int]]:
+    """Neighbouring steps that share one point."""
+    width = -(-len(steps) // POINTS)
+    return [steps[i : i + width] for i in range(0, len(steps), width)] if steps else []
+
+
+def _line(variant: str, seeds: list[dict[int, float]], of_step: dict[int, int], points: int) -> dict[str, Any]:
+    columns = [_averaged(values, of_step, points) for values in seeds]
+    there = [[value for value in point if value is not None] for point in zip(*columns, strict=True)]
+    return {
+        "variant": variant,
+        "seeds": len(seeds),
+        "mean": [_rounded(sum(values) / len(values)) if values else None for values in there],
+        "low": [_rounded(min(values)) if values else None for values in there],
+        "high": [_rounded(max(values)) if values else None for values in there],
+    }
+
+
+def _averaged(values: dict[int, float], of_step: dict[int, int], points: int) -> list[float | None]:
+    sums, counts = [0.0] * points, [0] * points
+    for step, value in values.items():
+        sums[of_step[step]] += value
+        counts[of_step[step]] += 1
+    return [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")

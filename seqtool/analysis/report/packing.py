@@ -1,0 +1,116 @@
+"""Examples and weights as one compressed text for a page: weights in 8 bits, deflated, base64."""
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+
+from seqtool.analysis.report.reading import Example, Looks, Seed
+
+LONGEST = 400
+"""So many symbols of a source and of a target are shown."""
+CHARACTERS = 200
+"""So many characters of a symbol are shown."""
+FINAL = -1
+"""Stands for the step of what was decoded freely at the end."""
+
+
+class Symbols:
+    """Numbers for symbols, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def of(self, symbols: Sequence[str]) -> list[int]:
+        return [self.numbers.setdefault(cut(symbol), len(self.numbers)) for symbol in symbols[:LONGEST]]
+
+
+def cut(symbol: str) -> str:
+    """At most `CHARACTERS` of a symbol, and how many there are."""
+    return symbol if len(symbol) <= CHARACTERS else f"{symbol[:CHARACTERS]}… ({len(symbol):,} characters)"
+
+
+def pack_seed(seed: Seed, budget: int) -> str:
+    """All that the explorer shows of a seed, as text.
+
+    Packed are, one after the other: the length of the header, 4 bytes little-endian; the header, JSON; the weights, a
+    byte each, row by row. The header says where those of an example begin.
+
+    Args:
+        budget: about how many bytes the weights may take in the page; later examples go without.
+    """
+    symbols, content = Symbols(), bytearray()
+    examples = seed.examples or seed.watched
+    header: dict[str, Any] = {
+        "examples": [_example(example, symbols) for example in examples],
+        "symbols": list(symbols.numbers),
+        "looks": [],
+        "left_out": 0,
+    }
+    used = 0
+    views = [(step, looks) for step, looks in seed.snapshots.items()]
+    for row, example in enumerate(examples):
+        here = [(step, looks) for step, looks in views if row < len(looks.weights)]
+        if seed.looks is not None and row < len(seed.looks.weights):
+            here.append((FINAL, seed.looks))
+        blocks = [_block(step, row, looks, example) for step, looks in here]
+        used += len(zlib.compress(b"".join(packed for _, packed in blocks), 6)) * 4 // 3
+        if used > budget:
+            header["left_out"] += bool(blocks)
+            header["looks"].append([])
+            continue
+        for look, packed in blocks:
+            look["at"] = len(content)
+            content += packed
+        header["looks"].append([look for look, _ in blocks])
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return base64.b64encode(zlib.compress(len(text).to_bytes(4, "little") + text + content, 9)).decode()
+
+
+def _example(example: Example, symbols: Symbols) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "source": symbols.of(example.source),
+        "target": symbols.of(example.target),
+        "lengths": [len(example.source), len(example.target)],
+    }
+    if example.predicted is not None:
+        found["predicted"] = symbols.of(example.predicted)
+        found["lengths"].append(len(example.predicted))
+        found["exact"] = example.exact
+        found["score"] = example.score
+        found["right"] = [int(right) for right in right_symbols(example.target, example.predicted)[:LONGEST]]
+    return found
+
+
+def right_symbols(target: Sequence[str], predicted: Sequence[str]) -> list[bool]:
+    """Which symbols of a prediction are right: in their place where lengths agree, else as the two match best."""
+    if len(target) == len(predicted):
+        return [one == other for one, other in zip(target, predicted, strict=True)]
+    right = [False] * len(predicted)
+    for block in SequenceMatcher(None, target, predicted, autojunk=False).get_matching_blocks():
+        right[block.b : block.b + block.size] = [True] * block.size
+    return right
+
+
+def _block(step: int, row: int, looks: Looks, example: Example) -> tuple[dict[str, Any], bytes]:
+    """The weights of one example: its real steps and memory, in 8 bits of the largest of each head."""
+    written = example.predicted if step == FINAL and example.predicted is not None else example.target
+    steps = min(len(written), LONGEST, looks.weights.shape[2])
+    memory = min(int(looks.memory_mask[row].sum()), LONGEST)
+    weights = looks.weights[row, :, :steps, :memory]
+    scale = weights.max((1, 2), initial=0)
+    levels = np.round(weights / np.where(scale > 0, scale, 1)[:, None, None] * 255).astype(np.uint8)
+    look: dict[str, Any] = {
+        "step": step,
+        "shape": list(weights.shape),
+        "memory": int(looks.memory_mask[row].sum()),
+        "scale": [float(f"{one:.5g}") for one in scale],
+        "gold": looks.gold[row, :steps].tolist(),
+    }
+    if looks.right is not None and step != FINAL:
+        look["right"] = [int(right) for right in looks.right[row, :steps]]
+    return look, levels.tobytes()

@@ -1,0 +1,83 @@
+"""What came out, variant by variant, and how figures are written."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from seqtool.analysis.report.reading import Run, Seed
+
+NO_MEASURES = ("format", "steps", "seconds", "steps_per_second", "parameters")
+TITLES = {
+    "train_loss": "Training loss",
+    "valid_loss": "Validation loss",
+    "train_token_accuracy": "Training token accuracy",
+    "learning_rate": "Learning rate",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One variant: how many of its seeds are finished, and each measure's values, a seed each."""
+
+    variant: str
+    finished: int
+    seeds: int
+    values: dict[str, dict[int, float]]
+
+
+def results(run: Run) -> tuple[list[str], list[Result]]:
+    """The measures that there are, and a result for each variant; of a seed that is not finished its last figures."""
+    rows = [_result(name, seeds) for name, seeds in run.variants.items()]
+    return list(dict.fromkeys(measure for row in rows for measure in row.values)), rows
+
+
+def _result(name: str, seeds: Sequence[Seed]) -> Result:
+    values: dict[str, dict[int, float]] = {}
+    for seed in seeds:
+        for measure, value in _measures(seed).items():
+            values.setdefault(measure, {})[seed.seed] = value
+    return Result(name, sum(seed.finished for seed in seeds), len(seeds), values)
+
+
+def _measures(seed: Seed) -> dict[str, float]:
+    if seed.result:
+        return {key: value for key, value in seed.result.items() if key not in NO_MEASURES and is_number(value)}
+    last = {column: next(reversed(values.values())) for column, values in seed.rows.items()}
+    kept = {column: value for column, value in last.items() if column in TITLES or column.startswith("valid_")}
+    kept.pop("learning_rate", None)
+    kept.pop("train_token_accuracy", None)
+    return {key if key == "valid_loss" else key.removeprefix("valid_"): value for key, value in kept.items()}
+
+
+def is_number(value: Any) -> bool:
+    """A finite number of JSON, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def title(name: str) -> str:
+    """A column or measure as a heading."""
+    if name in TITLES:
+        return TITLES[name]
+    words = name.replace("_", " ").strip() or name
+    words = f"validation {words.removeprefix('valid ')}" if words.startswith("valid ") else words
+    return words[:1].upper() + words[1:]
+
+
+def within(values: Sequence[float]) -> str:
+    """The mean of some seeds."""
+    return figures(mean(values))
+
+
+def figures(value: Any) -> str:
+    """A number to four digits that count; anything else as text."""
+    if is_number(value):
+        if isinstance(value, int):
+            return f"{value:,}"
+        small = value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6)
+        return f"{value:.2e}" if small else f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,24 @@
+"""What the files of a validation sample share: arrays written whole, ids as symbols."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from seqtool.files import write_atomic
+from seqtool.parts.vocabulary import Vocabulary
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an .npz file, whole or not at all."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    write_atomic(path, packed.getvalue())
+
+
+def symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[str]:
+    """The symbols of the real positions of a row."""
+    return [vocabulary.symbols[i] for i in ids[mask].tolist()]
