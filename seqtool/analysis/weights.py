@@ -1,8 +1,6 @@
 """Where the models of a run look: the weights of one example, and what its cells' gates said if the run kept that."""
 
-import io
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seqtool.analysis.figures import picture, shortened
+from seqtool.analysis.report.reading import Seed
+from seqtool.analysis.report.text import visible
 from seqtool.files import write_atomic
 from seqtool.rundir import RunDirectory, SeedDirectory
 
@@ -58,11 +59,7 @@ def draw_weights(directory: RunDirectory) -> None:
             draw_gate(grid[2 * row][column], look)
         draw_look(grid[(row + 1) * len(ratios) - 1][column], look)
     figure.suptitle(shortened(directory.read_plan()["recipe"], 30 * columns))
-    picture = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of symbols that the font lacks, drawn as boxes
-        figure.savefig(picture, format="png")
-    write_atomic(directory.weights, picture.getvalue())
+    write_atomic(directory.weights, picture(figure))
 
 
 def read_look(variant: str, place: SeedDirectory) -> Look | None:
@@ -85,6 +82,18 @@ def read_look(variant: str, place: SeedDirectory) -> Look | None:
     if weights.shape[1] != len(source):  # a memory shorter than the source: its places are no symbols
         source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
     return Look(variant, source, predicted, weights[: len(predicted)], gold, gate, gate_title)
+
+
+def look_at(title: str, seed: Seed, example: int, head: int | None = None) -> Look:
+    """An example of a seed that was read with its weights; `head` None for the mean over heads."""
+    assert seed.looks is not None
+    looks, one = seed.looks, seed.examples[example]
+    weights = looks.weights[example].mean(0) if head is None else looks.weights[example][head]
+    weights, gold, source = weights[:, looks.memory_mask[example]], looks.gold[example], one.source
+    predicted = (one.predicted or one.target)[: len(weights)]
+    if weights.shape[1] != len(source):
+        source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
+    return Look(title, source, predicted, weights[: len(predicted)], gold, None, "")
 
 
 def draw_look(axes: Axes, look: Look) -> None:
@@ -115,9 +124,4 @@ def draw_gate(axes: Axes, look: Look) -> None:
 
 def escaped(symbol: str) -> str:
     """A symbol beside an axis."""
-    return shortened(symbol, 8)
-
-
-def shortened(text: str, length: int) -> str:
-    """At most so many characters; a dollar sign would begin mathematics."""
-    return (text if len(text) <= length else f"{text[: length - 1]}…").replace("$", r"\$")
+    return shortened(visible(symbol), 8)

@@ -60,6 +60,10 @@ class Seed:
     snapshots: dict[int, Looks] = field(default_factory=dict)
     interventions: dict[str, Any] = field(default_factory=dict)
 
+    def has_looks(self, example: int) -> bool:
+        """Whether the weights of this example, and what it is, can be read."""
+        return self.looks is not None and example < min(len(self.looks.weights), len(self.examples))
+
 
 @dataclass
 class Run:
