@@ -17,6 +17,8 @@ from seqtool.rundir import RunDirectory, SeedDirectory
 COLUMNS = 4
 LABELLED = 64
 """Up to how many symbols an axis has each of them written beside it."""
+NEEDED = 0.08
+"""Inches that a symbol takes beside an axis."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,12 @@ def look_at(title: str, seed: Seed, example: int, head: int | None = None) -> Lo
     return Look(title, source, predicted, weights[: len(predicted)], gold, None, "")
 
 
-def draw_look(axes: Axes, look: Look) -> None:
-    """A heatmap of weights, white for none."""
+def draw_look(axes: Axes, look: Look, room: tuple[float, float] = (np.inf, np.inf)) -> None:
+    """A heatmap of weights, white for none.
+
+    Args:
+        room: inches that it has; symbols that would run into one another are not written.
+    """
     axes.set_visible(True)
     darkest = max(0.25, float(look.weights.max(initial=0)))  # even weights stay pale
     axes.imshow(look.weights, aspect="auto", cmap="Blues", vmin=0, vmax=darkest, interpolation="nearest")
@@ -107,9 +113,9 @@ def draw_look(axes: Axes, look: Look) -> None:
     axes.set_xlabel("source", fontsize=8)
     axes.set_ylabel("target", fontsize=8)
     axes.tick_params(labelsize=6, length=2)
-    if len(look.source) <= LABELLED:
+    if len(look.source) <= min(LABELLED, room[0] / NEEDED):
         axes.set_xticks(range(len(look.source)), [escaped(symbol) for symbol in look.source])
-    if len(look.predicted) <= LABELLED:
+    if len(look.predicted) <= min(LABELLED, room[1] / NEEDED):
         axes.set_yticks(range(len(look.predicted)), [escaped(symbol) for symbol in look.predicted])
 
 
