@@ -90,7 +90,7 @@ class SeedDirectory:
 
     def read_predictions(self) -> list[dict[str, Any]]:
         """An object an example: source, target, predicted, score, exact."""
-        return [json.loads(line) for line in self.predictions.read_text().splitlines()]
+        return [json.loads(line) for line in self.predictions.read_bytes().splitlines()]
 
     @property
     def finished(self) -> bool:

@@ -10,9 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from seqtool.analysis.figures import Format, colour, draw_curves, picture, shortened, styled
 from seqtool.analysis.report.cost import costs
-from seqtool.analysis.report.reading import Example, Reader, Run, Seed
+from seqtool.analysis.report.found import Example, Run, Seed
+from seqtool.analysis.report.reading import Reader
 from seqtool.analysis.report.results import title
-from seqtool.analysis.weights import LABELLED, NEEDED, draw_look, look_at
+from seqtool.analysis.weights import LABELLED, NEEDED, draw_look, has_looks, look_at
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.files import telling, write_atomic
 
@@ -130,11 +131,11 @@ def alignments(run: Run, wishes: Wishes) -> Figures:
     for variant, seeds in run.variants.items():
         file = f"alignments-{variant}"
         chosen = [seed for seed in seeds if wishes.seed in (None, seed.seed)]
-        seed = next((seed for seed in chosen if any(map(seed.has_looks, wishes.examples))), None)
+        seed = next((seed for seed in chosen if any(has_looks(seed, example) for example in wishes.examples)), None)
         if seed is None or seed.looks is None:
             yield file, "no weights of these examples can be read"
             continue
-        examples = [example for example in wishes.examples if seed.has_looks(example)]
+        examples = [example for example in wishes.examples if has_looks(seed, example)]
         yield file, _grid(variant, seed, examples, wishes.width)
 
 

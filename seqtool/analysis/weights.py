@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seqtool.analysis.figures import picture, shortened
-from seqtool.analysis.report.reading import Seed
+from seqtool.analysis.report.found import Seed
 from seqtool.analysis.report.text import visible
 from seqtool.files import write_atomic
 from seqtool.rundir import RunDirectory, SeedDirectory
@@ -84,6 +84,11 @@ def read_look(variant: str, place: SeedDirectory) -> Look | None:
     if weights.shape[1] != len(source):  # a memory shorter than the source: its places are no symbols
         source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
     return Look(variant, source, predicted, weights[: len(predicted)], gold, gate, gate_title)
+
+
+def has_looks(seed: Seed, example: int) -> bool:
+    """Whether the weights of this example, and what it is, can be read."""
+    return seed.looks is not None and example < min(len(seed.looks.weights), len(seed.examples))
 
 
 def look_at(title: str, seed: Seed, example: int, head: int | None = None) -> Look:

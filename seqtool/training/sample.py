@@ -80,11 +80,11 @@ def _lines(task: Task, batch: Batch, found: Hypotheses) -> Iterator[dict[str, An
             "target": symbols(batch.target[i], batch.target_mask[i], task.target_vocabulary),
             "predicted": symbols(found.ids[i, 0], written, task.target_vocabulary),
             "score": round(float(found.scores[i, 0]), 6),
-            "exact": _exact(task, batch, i, found.ids[i, 0][written].tolist()),
+            "exact": is_exact(task, batch, i, found.ids[i, 0][written].tolist()),
         }
 
 
-def _exact(task: Task, batch: Batch, row: int, written: list[int]) -> bool:
+def is_exact(task: Task, batch: Batch, row: int, written: list[int]) -> bool:
     """Whether these ids are the target, or another that is as right; a symbol with no id of its own never is."""
     vocabulary = task.target_vocabulary
     end = [] if vocabulary.end is None else [vocabulary.end]

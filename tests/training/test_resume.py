@@ -24,10 +24,14 @@ from seqtool.rundir import RunDirectory
 
 
 def same_run(one: Path, other: Path) -> None:
-    """Equal rows, results, predictions and weights, bit for bit."""
+    """Equal rows, results, predictions, snapshots and weights, bit for bit."""
     assert rows(one) == rows(other)
     assert figures(one) == figures(other)
     assert (one / "predictions.jsonl").read_bytes() == (other / "predictions.jsonl").read_bytes()
+    kept = [sorted(path.name for path in (folder / "snapshots").iterdir()) for folder in (one, other)]
+    assert kept[0] == kept[1]
+    for name in kept[0]:
+        assert (one / "snapshots" / name).read_bytes() == (other / "snapshots" / name).read_bytes()
     for name in ("last.ckpt", "best.ckpt"):
         a, b = (torch.load(folder / name, weights_only=True)["state_dict"] for folder in (one, other))
         assert all(torch.equal(a[key], b[key]) for key in a)

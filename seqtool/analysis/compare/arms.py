@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqtool.analysis.report.reading import Reader, Run, Seed
+from seqtool.analysis.report.found import Run, Seed
+from seqtool.analysis.report.reading import Reader
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 
 

@@ -11,7 +11,7 @@ from seqtool.analysis.compare.tables import over_seeds
 from seqtool.analysis.figures import colour, draw_curves, shortened, styled
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.results import results, title
-from seqtool.analysis.weights import COLUMNS, draw_look, look_at
+from seqtool.analysis.weights import COLUMNS, draw_look, has_looks, look_at
 
 CURVES = ("train_loss", "valid_loss", "valid_token_accuracy", "valid_sequence_accuracy", "valid_attention_entropy")
 ACCURACIES = ("sequence_accuracy", "token_accuracy")
@@ -52,7 +52,7 @@ def _alignments(arms: Sequence[Arm], example: int) -> tuple[Figure | None, list[
     """One validation example, an arm beside the other; those that have it not are told."""
     looks, remarks, source = [], [], None
     for arm in arms:
-        seed = next((seed for seed in arm.seeds if seed.has_looks(example)), None)
+        seed = next((seed for seed in arm.seeds if has_looks(seed, example)), None)
         if seed is None:
             remarks.append(f"alignments: {arm.label} has no weights of example {example}")
             continue

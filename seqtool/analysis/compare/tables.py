@@ -7,7 +7,7 @@ import numpy as np
 
 from seqtool.analysis.compare.arms import Arm, Gathered
 from seqtool.analysis.report.cost import costs
-from seqtool.analysis.report.reading import Example
+from seqtool.analysis.report.found import Example
 from seqtool.analysis.report.recipes import differences
 from seqtool.analysis.report.results import results
 

@@ -1,6 +1,6 @@
 """report.html: a run that explains itself, in one file that needs no network. No torch, no model.
 
-`reading` makes a `Run` of a run directory, whole or not; `results`, `curves`, `examples`, `cost`, `recipes` and
+`reading` makes a `found.Run` of a run directory, whole or not; `results`, `curves`, `examples`, `cost`, `recipes` and
 `packing` make of it what the page shows; `page` renders it.
 """
 

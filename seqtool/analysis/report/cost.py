@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqtool.analysis.report.reading import Run, Seed
-from seqtool.analysis.report.results import is_number
+from seqtool.analysis.report.found import Run, Seed, is_number
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Cost:
     within: dict[str, int]
     seconds: list[float]
     milliseconds: list[float]
-    steps: list[float]
+    steps: list[int]
 
 
 def costs(run: Run) -> tuple[list[str], list[Cost]]:
@@ -40,7 +39,7 @@ def _cost(name: str, seeds: Sequence[Seed]) -> Cost:
 
 
 def _counts(value: Any) -> dict[str, int]:
-    return {key: count for key, count in value.items() if is_number(count)} if isinstance(value, dict) else {}
+    return {key: int(count) for key, count in value.items() if is_number(count)} if isinstance(value, dict) else {}
 
 
 def _seconds(seed: Seed) -> float | None:
@@ -49,6 +48,6 @@ def _seconds(seed: Seed) -> float | None:
     return float(written) if is_number(written) else next(reversed(seed.rows.get("seconds", {}).values()), None)
 
 
-def _steps(seed: Seed) -> float | None:
+def _steps(seed: Seed) -> int | None:
     written = seed.result.get("steps")
-    return written if is_number(written) else next(reversed(seed.rows.get("seconds", {})), None)
+    return int(written) if is_number(written) else next(reversed(seed.rows.get("seconds", {})), None)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
 import numpy as np
 
+from seqtool.analysis.report.found import Example, Seed
 from seqtool.analysis.report.packing import cut, right_symbols
-from seqtool.analysis.report.reading import Example, Seed
 
 GROUPS = 10
 """Up to so many groups of lengths are told apart."""
@@ -16,6 +15,8 @@ MISTAKES = 8
 """So many wrong predictions of a variant are shown."""
 SHOWN = 80
 """So many symbols of each are."""
+CHARACTERS = 60
+"""So many characters of a symbol are."""
 NEAR = 3
 """Positions from gold that still count as near: a recurrent memory lets a model look a step or two aside."""
 
@@ -59,7 +60,7 @@ def _known(seed: Seed) -> list[Example]:
 
 def _length(group: list[int], seeds: list[list[Example]]) -> Length:
     chosen = [here for seed in seeds if (here := [one for one in seed if len(one.target) in group])]
-    exact = [mean(bool(one.exact) for one in here) for here in chosen]
+    exact = [sum(bool(one.exact) for one in here) / len(here) for here in chosen]
     symbols = [_share(sum(map(_right, here)), sum(len(one.target) for one in here)) for here in chosen]
     return Length(group[0], group[-1], max(map(len, chosen), default=0), exact, symbols)
 
@@ -83,6 +84,7 @@ class Mistake:
     target: list[str]
     predicted: list[tuple[str, bool]]
     lengths: tuple[int, int, int]
+    looked: bool
 
 
 def mistakes(seeds: Sequence[Seed]) -> tuple[list[Mistake], int, int]:
@@ -96,20 +98,21 @@ def mistakes(seeds: Sequence[Seed]) -> tuple[list[Mistake], int, int]:
     for turn in range(MISTAKES):
         for seed, here in zip(seeds, wrong, strict=True):
             if turn < len(here) and len(taken) < MISTAKES:
-                taken.append(_mistake(seed.seed, *here[turn]))
+                taken.append(_mistake(seed, *here[turn]))
     return taken, sum(map(len, wrong)), total
 
 
-def _mistake(seed: int, number: int, example: Example) -> Mistake:
+def _mistake(seed: Seed, number: int, example: Example) -> Mistake:
     predicted = example.predicted or []
     right = right_symbols(example.target, predicted)
     return Mistake(
-        seed,
+        seed.seed,
         number,
-        [cut(symbol) for symbol in example.source[:SHOWN]],
-        [cut(symbol) for symbol in example.target[:SHOWN]],
-        [(cut(symbol), here) for symbol, here in list(zip(predicted, right, strict=True))[:SHOWN]],
+        [cut(symbol, CHARACTERS) for symbol in example.source[:SHOWN]],
+        [cut(symbol, CHARACTERS) for symbol in example.target[:SHOWN]],
+        [(cut(symbol, CHARACTERS), here) for symbol, here in list(zip(predicted, right, strict=True))[:SHOWN]],
         (len(example.source), len(example.target), len(predicted)),
+        seed.looks is not None,
     )
 
 

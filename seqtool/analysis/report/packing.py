@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqtool.analysis.report.reading import Example, Looks, Seed
+from seqtool.analysis.report.found import Example, Looks, Seed
 
 LONGEST = 400
 """So many symbols of a source and of a target are shown."""
@@ -29,9 +29,9 @@ class Symbols:
         return [self.numbers.setdefault(cut(symbol), len(self.numbers)) for symbol in symbols[:LONGEST]]
 
 
-def cut(symbol: str) -> str:
-    """At most `CHARACTERS` of a symbol, and how many there are."""
-    return symbol if len(symbol) <= CHARACTERS else f"{symbol[:CHARACTERS]}… ({len(symbol):,} characters)"
+def cut(symbol: str, characters: int = CHARACTERS) -> str:
+    """At most so many characters of a symbol, and how many there are."""
+    return symbol if len(symbol) <= characters else f"{symbol[:characters]}… ({len(symbol):,} characters)"
 
 
 def pack_seed(seed: Seed, budget: int) -> str:
@@ -41,15 +41,17 @@ def pack_seed(seed: Seed, budget: int) -> str:
     byte each, row by row. The header says where those of an example begin.
 
     Args:
-        budget: about how many bytes the weights may take in the page; later examples go without.
+        budget: about how many bytes the weights may take in the page, and three times the characters of the symbols;
+            later examples go without.
     """
     symbols, content = Symbols(), bytearray()
-    examples = seed.examples or seed.watched
+    examples = _affordable(seed.examples or seed.watched, budget // 3)
     header: dict[str, Any] = {
         "examples": [_example(example, symbols) for example in examples],
         "symbols": list(symbols.numbers),
         "looks": [],
-        "left_out": 0,
+        "left_out": 0,  # examples that go without weights
+        "total": len(seed.examples or seed.watched),
     }
     used = 0
     views = [(step, looks) for step, looks in seed.snapshots.items()]
@@ -69,6 +71,22 @@ def pack_seed(seed: Seed, budget: int) -> str:
         header["looks"].append([look for look, _ in blocks])
     text = json.dumps(header, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(len(text).to_bytes(4, "little") + text + content, 9)).decode()
+
+
+def _affordable(examples: Sequence[Example], characters: int) -> Sequence[Example]:
+    """The first of them whose different symbols have no more characters than that, but one at least."""
+    known: set[str] = set()
+    for i, example in enumerate(examples):
+        new = {cut(symbol) for part in _sides(example) for symbol in part[:LONGEST]} - known
+        characters -= sum(map(len, new))
+        if characters < 0:
+            return examples[: max(1, i)]
+        known |= new
+    return examples
+
+
+def _sides(example: Example) -> list[list[str]]:
+    return [example.source, example.target, example.predicted or []]
 
 
 def _example(example: Example, symbols: Symbols) -> dict[str, Any]:

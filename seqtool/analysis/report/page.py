@@ -5,6 +5,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -14,13 +15,13 @@ from markupsafe import Markup
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.curves import curves
 from seqtool.analysis.report.examples import NEAR, aim, by_length, mistakes
+from seqtool.analysis.report.found import Run, Seed
 from seqtool.analysis.report.packing import pack_seed
-from seqtool.analysis.report.reading import Run, Seed
 from seqtool.analysis.report.recipes import differences
-from seqtool.analysis.report.results import figures, results, title, within
+from seqtool.analysis.report.results import figures, moment, results, title, within
 from seqtool.analysis.report.text import visible
 
-BUDGET = 7_000_000
+BUDGET = 6_000_000
 """About how many bytes of the page may be weights."""
 
 SCRIPTS = ("theme.js", "charts.js", "explorer.js")
@@ -28,20 +29,17 @@ SCRIPTS = ("theme.js", "charts.js", "explorer.js")
 
 def render(run: Run) -> str:
     """The whole page, as text."""
-    environment = Environment(
-        loader=PackageLoader("seqtool.analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters.update(figures=figures, visible=visible, within=within, title=title)
     style = _asset("uPlot.min.css") + _own("report.css")
     scripts = [_asset("uPlot.iife.min.js"), *map(_own, SCRIPTS)]
     packed = _packed(run)
     lengths = by_length(run.variants)
     differ, unreadable = differences({name: text for name, text in run.resolved.items() if text})
     run.problems += [f"{name}/resolved.yaml is no recipe that can be compared" for name in unreadable]
-    page = environment.get_template("report.html")
+    page = _environment().get_template("report.html")
     return page.render(
         run=run,
         name=_name(run),
+        begun=moment(run.plan.get("created")),
         style=Markup(style),
         style_hash=_hash(style),
         scripts=[Markup(script) for script in scripts],
@@ -60,13 +58,23 @@ def render(run: Run) -> str:
     )
 
 
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("seqtool.analysis.report")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters.update(figures=figures, visible=visible, within=within, title=title)
+    return environment
+
+
 def _data(run: Run, lengths: Any, packed: list[tuple[Seed, str]]) -> dict[str, Any]:
     """What the scripts draw."""
     shares = {
         name: [{"label": row.label, "exact": row.exact, "symbols": row.symbols} for row in rows]
         for name, rows in lengths.items()
     }
-    models = [{"variant": seed.variant, "seed": seed.seed} for seed, _ in packed]
+    models = [
+        {"variant": seed.variant, "seed": seed.seed, "looks": bool(seed.looks or seed.snapshots)} for seed, _ in packed
+    ]
     return {
         "variants": list(run.variants),
         "curves": _titled(curves(run.variants)),
@@ -93,7 +101,9 @@ def _name(run: Run) -> str:
 def _facts(run: Run) -> Iterable[tuple[str, str]]:
     """What run.json says about how the run was made."""
     plan = run.plan
-    for key, label in (("created", "Begun"), ("source", "Recipe"), ("device", "Device asked for")):
+    if begun := moment(plan.get("created")):
+        yield "Begun", begun
+    for key, label in (("source", "Recipe"), ("device", "Device asked for")):
         if plan.get(key):
             yield label, figures(plan[key])
     command = plan.get("command")

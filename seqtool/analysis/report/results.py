@@ -1,13 +1,13 @@
 """What came out, variant by variant, and how figures are written."""
 
+import datetime
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from seqtool.analysis.report.reading import Run, Seed
+from seqtool.analysis.report.found import Run, Seed, is_number
 
 NO_MEASURES = ("format", "steps", "seconds", "steps_per_second", "parameters")
 TITLES = {
@@ -52,11 +52,6 @@ def _measures(seed: Seed) -> dict[str, float]:
     return {key if key == "valid_loss" else key.removeprefix("valid_"): value for key, value in kept.items()}
 
 
-def is_number(value: Any) -> bool:
-    """A finite number of JSON, which true and false are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def title(name: str) -> str:
     """A column or measure as a heading."""
     if name in TITLES:
@@ -69,6 +64,14 @@ def title(name: str) -> str:
 def within(values: Sequence[float]) -> str:
     """The mean of some seeds."""
     return figures(mean(values))
+
+
+def moment(value: Any) -> str:
+    """A time of run.json for people; nothing where it is none."""
+    try:
+        return datetime.datetime.fromisoformat(value).astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (TypeError, ValueError, OverflowError):
+        return ""
 
 
 def figures(value: Any) -> str:

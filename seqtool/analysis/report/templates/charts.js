@@ -3,6 +3,7 @@
 (() => {
   const { data, colour, dash, css, visible, make, figure } = report;
   const hidden = new Set(), charts = [];
+  let active = null;
   const faded = (hex) => hex + "2e";
 
   function options(chart, width) {
@@ -37,16 +38,20 @@
   }
   function tell(chart, u) {
     const i = u.cursor.idx;
-    if (i === null || i === undefined) { chart.readout.replaceChildren(chart.hint); return; }
-    const parts = [make("b", {}, chart.labels ? `length ${chart.labels[i]}` : `step ${data ? chart.xs[i].toLocaleString("en") : ""}`)];
-    for (const line of chart.lines) {
-      if (hidden.has(line.variant) || line.mean[i] === null) continue;
+    if (i === null || i === undefined || chart !== active) { chart.tip.replaceChildren(); return; }
+    const parts = [make("p", {}, make("b", {}, chart.labels ? `length ${chart.labels[i]}` : `step ${chart.xs[i].toLocaleString("en")}`))];
+    const there = chart.lines.filter((line) => !hidden.has(line.variant) && line.mean[i] !== null);
+    for (const line of there.sort((a, b) => b.mean[i] - a.mean[i])) {
       const reach = line.seeds > 1 && line.low[i] !== line.high[i] ? ` (${figure(line.low[i])} – ${figure(line.high[i])})` : "";
       const dot = make("i", { class: "swatch" });
       dot.style.background = colour(line.variant);
-      parts.push(" · ", dot, visible(line.variant), " ", make("b", {}, figure(line.mean[i])), reach);
+      parts.push(make("p", {}, dot, make("b", {}, figure(line.mean[i])), ` ${visible(line.variant)}${reach}`));
     }
-    chart.readout.replaceChildren(...parts);
+    if (!there.length) { chart.tip.replaceChildren(); return; }
+    chart.tip.replaceChildren(...parts);
+    const left = u.valToPos(chart.xs[i], "x") + 52, before = left > chart.plot.clientWidth / 2;
+    chart.tip.style.left = before ? "" : `${left + 12}px`;
+    chart.tip.style.right = before ? `${chart.plot.clientWidth - left + 12}px` : "";
   }
   function draw(chart) {
     const width = Math.max(120, chart.plot.clientWidth);
@@ -55,18 +60,22 @@
     chart.uplot = new uPlot(options(chart, width), columns, chart.plot);
   }
   function add(chart, place) {
-    chart.readout = make("p", { class: "readout", "aria-live": "polite" });
+    chart.tip = make("div", { class: "tip", "aria-live": "polite" });
     const ends = chart.lines.map((line) => `${visible(line.variant)} ${figure(line.mean.findLast((value) => value !== null) ?? NaN)}`);
-    chart.hint = `at the end: ${ends.join(", ")}`;
-    chart.readout.append(chart.hint);
-    chart.plot = make("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${chart.title}; ${chart.hint}; the arrow keys move along it` });
+    const hint = `at the end: ${ends.join(", ")}`;
+    chart.plot = make("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${chart.title}; ${hint}; the arrow keys move along it` });
     const caption = make("figcaption", {}, chart.title);
     if (/loss/.test(chart.name) && chart.lines.every((line) => line.low.every((value) => value === null || value > 0))) {
       const button = make("button", { type: "button", class: "quiet", "aria-pressed": "false" }, "log");
       button.addEventListener("click", () => { chart.log = !chart.log; button.setAttribute("aria-pressed", String(chart.log)); button.textContent = chart.log ? "linear" : "log"; draw(chart); });
       caption.append(button);
     }
-    place.append(make("figure", { class: "chart" }, caption, chart.readout, chart.plot));
+    place.append(make("figure", { class: "chart" }, caption, make("p", { class: "ends" }, chart.lines.length > 3 ? "" : hint), chart.plot));
+    chart.plot.append(chart.tip);
+    const here = () => { active = chart; };
+    chart.plot.addEventListener("pointerenter", here);
+    chart.plot.addEventListener("focus", here);
+    chart.plot.addEventListener("blur", () => chart.tip.replaceChildren());
     chart.plot.addEventListener("keydown", (event) => {
       const last = chart.xs.length - 1, now = chart.uplot.cursor.idx ?? -1;
       const to = { ArrowRight: Math.min(last, now + 1), ArrowLeft: Math.max(0, now - 1), Home: 0, End: last }[event.key];

@@ -41,7 +41,7 @@
     return found;
   }
   const darkestOf = (weights) => weights.reduce((most, one) => Math.max(most, one), LEAST_DARKEST);
-  const shade = (value, darkest) => ramp(Math.sqrt(Math.max(0, value) / darkest));
+  const shade = (value, darkest) => ramp(value / darkest);
   const rgb = (parts) => `rgb(${parts.join(" ")})`;
   const share = (value) => (value >= 0.995 ? value.toFixed(2) : value.toFixed(2).replace(/^0/, ""));
 
@@ -117,7 +117,7 @@
     const says = $("says"), list = written(view()), one = example();
     if (!list.length) { says.textContent = "Nothing was written."; return; }
     const intro = [`${at.target + 1} of ${list.length}, `, make("b", {}, quoted(list[at.target]))];
-    if (!shown) { says.replaceChildren(...intro, seed.left_out ? ": its weights were left out, to keep this page small." : ": no weights were kept."); return; }
+    if (!shown) { says.replaceChildren(...intro, seed.left_out ? ": its weights were left out, to keep this page small." : ": there are no weights of it."); return; }
     if (at.target >= shown.look.shape[1]) { says.replaceChildren(...intro, ": beyond what is shown."); return; }
     const here = row(at.target), named = (s) => (memoryIsSource() ? `${s + 1} ${s < one.source.length ? quoted(one.source[s]) : ""}` : `${s + 1}`);
     const order = [...here.keys()].sort((a, b) => here[b] - here[a]).slice(0, 3).filter((s, i) => i === 0 || here[s] >= 0.01);
@@ -199,9 +199,29 @@
     slider.value = at.view;
     slider.disabled = $("play").disabled = all.length < 2;
     const text = !look ? "no weights" : look.step === FINAL ? `after training, its own symbols${all.length < 2 ? "" : " fed back"}` : `step ${look.step.toLocaleString("en")}, gold symbols given`;
-    $("step-says").textContent = text;
+    const films = seed.looks.filter((one) => one.length > 1).length;
+    $("step-says").textContent = all.length < 2 && films ? `${text}; how it formed is kept for the examples with ▸` : text;
     slider.setAttribute("aria-valuetext", text);
     $("training").hidden = !all.length;
+    [...$("film").children].forEach((frame, i) => frame.classList.toggle("now", i === at.view));
+  }
+  // one small picture for each step of training, below the slider
+  function drawFilm() {
+    const film = $("film"), all = views();
+    film.hidden = all.length < 2;
+    film.replaceChildren(...(film.hidden ? [] : all).map((look, i) => {
+      const canvas = make("canvas", { title: look.step === FINAL ? "after training" : `step ${look.step}` });
+      picture(canvas, look.shape, weightsOf(seed, look, at.head));
+      canvas.addEventListener("click", () => { stop(); at.view = i; drawAll(); });
+      return canvas;
+    }));
+  }
+  function picture(canvas, [, steps, memory], weights) {
+    canvas.width = Math.max(1, memory); canvas.height = Math.max(1, steps);
+    if (!weights.length) return;
+    const context = canvas.getContext("2d"), pixels = context.createImageData(memory, steps), darkest = darkestOf(weights);
+    weights.forEach((value, k) => pixels.data.set([...shade(value, darkest), 255], 4 * k));
+    context.putImageData(pixels, 0, 0);
   }
 
   function fillExamples() {
@@ -219,6 +239,7 @@
     at.example = number;
     $("example").value = number;
     at.view = Math.max(0, views().length - 1);
+    drawFilm();
     drawAll();
   }
   function move(by) {
@@ -237,10 +258,14 @@
     $("head-label").hidden = heads < 2;
     at.head = Math.min(at.head, heads - 1);
     $("head").value = at.head;
+    const left = seed.total - seed.examples.length;
+    $("explorer-says").hidden = !left;
+    $("explorer-says").textContent = left ? `The first ${seed.examples.length} of ${seed.total} examples; the others were left out, to keep this page small.` : "";
     $("wrong").disabled = !seed.examples.some((one) => one.exact === false);
     fillExamples();
     pick(at.example);
     for (const button of $("gallery").children) button.setAttribute("aria-pressed", String(Number(button.value) === model));
+    if (!report.explorer) performance.mark("alignment drawn");
     report.explorer = { at, seed, shown: () => shown };
   }
   function stop() { clearInterval(timer); timer = null; $("play").textContent = "▶"; $("play").setAttribute("aria-label", "Play the training"); }
@@ -256,23 +281,19 @@
   async function thumbnails() {
     const first = new Map();
     data.models.forEach((model, i) => { if (!first.has(model.variant)) first.set(model.variant, i); });
-    if (first.size < 2) return;
+    const buttons = [];
     for (const [variant, i] of first) {
       const from = await unpack(i), look = (from.looks[0] ?? []).at(-1);
       if (!look || !look.shape[1] || !look.shape[2]) continue;
-      const [, steps, memory] = look.shape, weights = weightsOf(from, look, -1), darkest = darkestOf(weights);
-      const canvas = make("canvas", { width: memory, height: steps, "aria-hidden": "true" });
+      const canvas = make("canvas", { "aria-hidden": "true" });
       const button = make("button", { type: "button", value: i, "aria-pressed": String(i === at.model) }, canvas, make("span", {}, make("bdi", {}, visible(variant))));
-      const draw = () => {
-        const context = canvas.getContext("2d"), picture = context.createImageData(memory, steps);
-        weights.forEach((value, k) => picture.data.set([...shade(value, darkest), 255], 4 * k));
-        context.putImageData(picture, 0, 0);
-      };
+      const draw = () => picture(canvas, look.shape, weightsOf(from, look, -1));
       draw();
       report.onPaint(draw);
       button.addEventListener("click", () => open(i));
-      $("gallery").append(button);
+      buttons.push(button);
     }
+    if (buttons.length > 1) $("gallery").append(...buttons);
   }
 
   $("model").append(...data.models.map((model, i) => make("option", { value: i }, `\u2068${visible(model.variant)}\u2069, seed ${model.seed}`)));
@@ -280,7 +301,7 @@
   $("example").addEventListener("change", (event) => pick(Number(event.target.value)));
   $("previous").addEventListener("click", () => move(-1));
   $("next").addEventListener("click", () => move(1));
-  $("head").addEventListener("change", (event) => { at.head = Number(event.target.value); drawAll(); });
+  $("head").addEventListener("change", (event) => { at.head = Number(event.target.value); drawFilm(); drawAll(); });
   $("gold").addEventListener("change", () => { paintSource(); drawHeat(); tell(); });
   $("wrong").addEventListener("change", () => { fillExamples(); pick(at.example); });
   $("step").addEventListener("input", (event) => { stop(); at.view = Number(event.target.value); drawAll(); });
@@ -311,7 +332,7 @@
     const model = data.models.findIndex((one) => one.variant === variant && String(one.seed) === number);
     if (model >= 0) open(model, Number(which)).then(() => { $("alignments").scrollIntoView(); $("target").focus({ preventScroll: true }); });
   });
-  report.onPaint(() => { if (seed) { paintSource(); drawHeat(); drawKey(); } });
+  report.onPaint(() => { if (seed) { drawFilm(); describeStep(); paintSource(); drawHeat(); drawKey(); } });
   new ResizeObserver(() => { if (seed) drawHeat(); }).observe($("heat-scroll"));
 
   if (typeof DecompressionStream === "undefined") {
@@ -320,5 +341,5 @@
   }
   $("explorer-says").textContent = "Unpacking the weights…";
   root.hidden = false;
-  open(0).then(() => { $("explorer-says").hidden = true; return thumbnails(); }).catch((error) => { $("explorer-says").hidden = false; $("explorer-says").textContent = `The weights could not be unpacked: ${error.message}`; });
+  open(Math.max(0, data.models.findIndex((model) => model.looks))).then(thumbnails).catch((error) => { $("explorer-says").hidden = false; $("explorer-says").textContent = `The weights could not be unpacked: ${error.message}`; });
 })();

@@ -1,0 +1,187 @@
+"""Runs that are damaged, partial, foreign or still training: what can be read is shown, what cannot is listed."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_run import made_run, write_arrays
+
+from seqtool.analysis.report import Report, write_report
+from seqtool.analysis.report.reading import Reader
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_run(
+        tmp_path_factory.mktemp("whole") / "run", examples=3, seeds=[0, 1], heads={"attentive": 2, "other": 0}
+    ).path
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+def listed(found: Report) -> str:
+    """The page's own list equals the report's."""
+    page = found.path.read_text()
+    for line in (*found.problems, *found.notes):
+        assert line.split(" (")[0].split("'")[0].split('"')[0].replace(">", "&gt;") in page
+    return "\n".join(found.problems + found.notes)
+
+
+def replace(path: str, content: bytes) -> Callable[[Path], object]:
+    return lambda run: (run / path).write_bytes(content)
+
+
+def cut(path: str, keep: float) -> Callable[[Path], object]:
+    return lambda run: (run / path).write_bytes((run / path).read_bytes()[: int((run / path).stat().st_size * keep)])
+
+
+def remove(path: str) -> Callable[[Path], object]:
+    return lambda run: (run / path).unlink()
+
+
+def arrays(path: str, **found: object) -> Callable[[Path], object]:
+    return lambda run: write_arrays(run / path, {name: np.asarray(value) for name, value in found.items()})
+
+
+def plan(**changes: object) -> Callable[[Path], object]:
+    def change(run: Path) -> None:
+        (run / "run.json").write_text(json.dumps({**json.loads((run / "run.json").read_text()), **changes}))
+
+    return change
+
+
+SEED = "attentive/seed0"
+DAMAGE = [
+    (remove("run.json"), "run.json is missing"),
+    (cut("run.json", 0.5), "run.json is no whole JSON"),
+    (replace("run.json", b"[1, 2]"), "run.json holds no JSON object"),
+    (replace("run.json", b"\xff\xfe\x00"), "run.json is no whole JSON"),
+    (replace("run.json", b"[" * 100_000), "run.json is no whole JSON"),
+    (plan(format=2), "run.json is of format 2, this seqtool reads 1"),
+    (plan(variants=["../../etc", "attentive", "other"]), "run.json names variants that cannot be any: '../../etc'"),
+    (plan(variants="attentive"), "run.json names variants that cannot be any"),
+    (plan(variants=["\ud800", "x" * 300]), "run.json names variants that cannot be any"),
+    (plan(seeds=[0, -1]), "run.json names seeds that cannot be any: -1"),
+    (plan(seeds={"count": 2}), "run.json names seeds that cannot be any"),
+    (plan(seeds=[10**400]), "run.json names seeds that cannot be any"),
+    (plan(seeds=[0, 1, 2]), "attentive, seed 2: not begun"),
+    (plan(recipe=3, created=[1], versions=7, plugins=["x", None], git="no", command={"a": 1}, overrides=0), ""),
+    (remove("recipe.yaml"), "recipe.yaml is missing"),
+    (remove("attentive/resolved.yaml"), "attentive/resolved.yaml is missing"),
+    (replace("attentive/resolved.yaml", b"a: [\xff"), "attentive/resolved.yaml is no recipe that can be compared"),
+    (replace("attentive/resolved.yaml", b"\x00\x01"), "attentive/resolved.yaml is no recipe that can be compared"),
+    (remove(f"{SEED}/result.json"), "attentive, seed 0: not finished"),
+    (cut(f"{SEED}/result.json", 0.7), f"{SEED}/result.json is no whole JSON"),
+    (replace(f"{SEED}/result.json", b'{"train_loss": "low", "seconds": null, "x": NaN, "y": 1e999}'), ""),
+    (remove(f"{SEED}/environment.json"), f"{SEED}/environment.json is missing"),
+    (replace(f"{SEED}/environment.json", b'{"parameters": [1], "device": {"a": [2]}}'), ""),
+    (remove(f"{SEED}/metrics.csv"), f"{SEED}/metrics.csv is missing"),
+    (cut(f"{SEED}/metrics.csv", 0.5), f"{SEED}/metrics.csv ends within a row"),
+    (replace(f"{SEED}/metrics.csv", b""), f"{SEED}/metrics.csv has no column `step`"),
+    (replace(f"{SEED}/metrics.csv", b"step"), f"{SEED}/metrics.csv ends within a row"),
+    (replace(f"{SEED}/metrics.csv", b"a,b\n1,2\n"), f"{SEED}/metrics.csv has no column `step`"),
+    (replace(f"{SEED}/metrics.csv", b"step,x\n1,nan\n2,high\n3,1\nx,1\n5,1,1\n"), f"{SEED}/metrics.csv has 4 rows"),
+    (replace(f"{SEED}/metrics.csv", b"\x00\xff\n" * 9), f"{SEED}/metrics.csv has no column `step`"),
+    (replace(f"{SEED}/metrics.csv", b"step,x\n1," + b"9" * 200_000 + b"\n"), f"{SEED}/metrics.csv stops being a table"),
+    (replace(f"{SEED}/metrics.csv", b"step," + b",".join(b"c%d" % i for i in range(99)) + b"\n"), "has 99 columns"),
+    (remove(f"{SEED}/predictions.jsonl"), f"{SEED}/predictions.jsonl is missing"),
+    (cut(f"{SEED}/predictions.jsonl", 0.5), f"{SEED}/predictions.jsonl line 2 is no whole JSON"),
+    (replace(f"{SEED}/predictions.jsonl", b'{"source": 1}\n'), f"{SEED}/predictions.jsonl line 1 has no source"),
+    (replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": [1]}\n'), "no list of symbols"),
+    (replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": [], "score": 1e999}\n'), ""),
+    (replace(f"{SEED}/predictions.jsonl", b""), ""),
+    (remove(f"{SEED}/alignments.npz"), f"{SEED}/alignments.npz is missing"),
+    (cut(f"{SEED}/alignments.npz", 0.6), f"{SEED}/alignments.npz is no whole .npz file"),
+    (replace(f"{SEED}/alignments.npz", b"PK\x03\x04 no zip"), f"{SEED}/alignments.npz is no whole .npz file"),
+    (replace(f"{SEED}/alignments.npz", b""), f"{SEED}/alignments.npz is no whole .npz file"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.ones((2, 3))), "has weights of 2 dimensions instead of 4"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.ones((3, 0, 5, 12))), "has weights of no head"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.full((3, 1, 5, 12), np.nan)), "negative or not finite"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.full((3, 1, 5, 12), 1e300)), "has no `gold` for its weights"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.ones((9, 1, 1, 1)), gold=np.full((9, 1), 1.5)), "has no `gold`"),
+    (arrays(f"{SEED}/alignments.npz", weights=[["a"]]), "has `weights` that holds no numbers"),
+    (arrays(f"{SEED}/snapshots/25.npz", weights=np.ones((3, 1, 5, 12)), scale=np.ones(4)), "scale of another shape"),
+    (cut(f"{SEED}/snapshots/50.npz", 0.5), f"{SEED}/snapshots/50.npz is no whole .npz file"),
+    (remove(f"{SEED}/snapshots/examples.jsonl"), ""),
+    (lambda run: shutil.rmtree(run / SEED), "attentive, seed 0: not begun"),
+    (
+        lambda run: ((run / SEED / "metrics.csv").unlink(), (run / SEED / "metrics.csv").mkdir()),
+        "metrics.csv is no file",
+    ),
+    (lambda run: shutil.rmtree(run / "attentive"), "attentive/resolved.yaml is missing"),
+    (lambda run: (run / "attentive").rename(run / "renamed"), "renamed"),
+    (lambda run: (run / SEED).rename(run / "attentive/seed٣"), "attentive, seed 0: not begun"),
+]
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGE, ids=[f"{i}: {told}" for i, (_, told) in enumerate(DAMAGE)])
+def test_what_cannot_be_read_is_told_and_the_rest_is_shown(
+    run: Path, damage: Callable[[Path], object], told: str
+) -> None:
+    damage(run)
+    found = write_report(run)
+    said = listed(found)
+    assert told in said or told in found.path.read_text()
+    assert (said == "") == (told == "")
+    assert "other" in found.path.read_text()
+    others = Reader(run).read().variants["other"]
+    assert all(seed.rows["train_loss"] and seed.examples and seed.result for seed in others if seed.seed < 2)
+
+
+def test_a_whole_run_has_nothing_to_tell(run: Path) -> None:
+    assert listed(write_report(run)) == ""
+
+
+def test_a_run_that_trains_shows_how_far_it_is(run: Path) -> None:
+    place = run / SEED
+    for name in ("result.json", "predictions.jsonl", "alignments.npz"):
+        (place / name).unlink()
+    (run / "result.json").unlink()
+    found = write_report(run)
+    assert (found.problems, found.notes) == ([], ["attentive, seed 0: not finished"])
+    seed = Reader(run).read().variants["attentive"][0]
+    assert list(seed.snapshots) == [25, 50, 100]
+    assert len(seed.watched) == 3
+    assert max(seed.rows["train_loss"]) == 100
+
+
+def test_a_seed_folder_alone_is_no_run_but_a_folder_of_them_is(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / SEED, tmp_path / "foreign/mine/seed7")
+    found = write_report(tmp_path / "foreign")
+    assert found.problems == ["run.json is missing", "recipe.yaml is missing", "mine/resolved.yaml is missing"]
+    assert [seed.seed for seed in Reader(tmp_path / "foreign").read().variants["mine"]] == [7]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_runs_with_random_damage(run: Path, seed: int) -> None:
+    """Some files cut, flipped, swapped, emptied or gone: a report all the same."""
+    chance = random.Random(seed)
+    files = sorted(path for path in run.rglob("*") if path.is_file())
+    for path in chance.sample(files, 6):
+        content = bytearray(path.read_bytes())
+        kind = chance.choice(["cut", "flip", "swap", "empty", "gone", "insert"])
+        if kind == "cut":
+            del content[chance.randrange(len(content) + 1) :]
+        elif kind == "flip":
+            for _ in range(chance.randint(1, 20)):
+                content[chance.randrange(len(content))] = chance.randrange(256)
+        elif kind == "swap":
+            content = bytearray(chance.choice(files).read_bytes() if path.exists() else b"")
+        elif kind == "empty":
+            content.clear()
+        elif kind == "insert":
+            content[chance.randrange(len(content)) : 0] = chance.randbytes(9)
+        path.write_bytes(content)
+        if kind == "gone" and path.name != "run.json":
+            path.unlink()
+            files.remove(path)
+    found = write_report(run)
+    listed(found)
+    assert found.path.read_text().endswith("</html>")

@@ -1,0 +1,278 @@
+"""The report's figures, from runs whose figures are known."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+import zlib
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_run import made_run, write_arrays, write_lines
+
+from seqtool.analysis.report import write_report
+from seqtool.analysis.report.curves import POINTS, curves
+from seqtool.analysis.report.examples import aim, by_length, mistakes
+from seqtool.analysis.report.found import Example, Looks, Seed
+from seqtool.analysis.report.packing import FINAL, pack_seed, right_symbols
+from seqtool.analysis.report.reading import Reader
+from seqtool.analysis.report.recipes import differences
+from seqtool.analysis.report.text import visible
+from seqtool.cli import main
+from seqtool.errors import SeqtoolError
+
+
+def unpacked(text: str) -> tuple[dict, bytes]:
+    """What the page's script does with it."""
+    content = zlib.decompress(base64.b64decode(text))
+    length = int.from_bytes(content[:4], "little")
+    return json.loads(content[4 : 4 + length]), content[4 + length :]
+
+
+def example(target: str, predicted: str, source: str = "abcd") -> Example:
+    return Example(list(source), list(target), list(predicted), None, target == predicted)
+
+
+def test_a_curve_is_the_mean_of_its_seeds_and_the_band_their_reach() -> None:
+    seeds = [Seed("v", k, rows={"train_loss": {10: 1.0 + k, 20: 4.0 * k}}) for k in (0, 1, 2)]
+    seeds[2].rows["train_loss"].pop(20)
+    (curve,) = curves({"v": seeds, "none": []})
+    assert (curve["name"], curve["steps"], curve["averaged"]) == ("train_loss", [10, 20], False)
+    (line,) = curve["lines"]
+    assert (line["mean"], line["low"], line["high"]) == ([2.0, 2.0], [1.0, 0.0], [3.0, 4.0])
+
+
+def test_every_column_is_a_curve_but_the_clock() -> None:
+    rows = {name: {1: 0.5} for name in ("seconds", "valid_entropy", "train_loss", "learning_rate", "valid_aer")}
+    found = [curve["name"] for curve in curves({"v": [Seed("v", 0, rows=rows)]})]
+    assert found == ["train_loss", "valid_entropy", "learning_rate", "valid_aer"]
+
+
+def test_a_long_curve_is_averaged_over_neighbours() -> None:
+    rows = {"train_loss": {step: float(step) for step in range(1, 3 * POINTS + 1)}}
+    (curve,) = curves({"v": [Seed("v", 0, rows=rows)]})
+    assert (len(curve["steps"]), curve["averaged"]) == (POINTS, True)
+    assert (curve["steps"][:2], curve["lines"][0]["mean"][:2]) == ([3, 6], [2.0, 5.0])
+
+
+def test_accuracy_by_length_tells_exact_and_right_symbols_apart() -> None:
+    one = Seed("v", 0, examples=[example("ab", "ab"), example("cd", "cx"), example("abcd", "abcd")])
+    two = Seed("v", 1, examples=[example("ab", "ab"), example("cd", "cd"), example("abcd", "a")])
+    short, long = by_length({"v": [one, two]})["v"]
+    assert (short.label, short.examples, short.exact, short.symbols) == ("2", 2, [0.5, 1.0], [0.75, 1.0])
+    assert (long.label, long.examples, long.exact, long.symbols) == ("4", 1, [1.0, 0.0], [1.0, 0.25])
+
+
+def test_many_lengths_are_told_apart_in_ranges() -> None:
+    seed = Seed("v", 0, examples=[example("a" * length, "a" * length) for length in range(3, 28)])
+    groups = by_length({"v": [seed]})["v"]
+    assert [group.label for group in groups][:2] == ["3 to 5", "6 to 8"]
+    assert sum(group.examples for group in groups) == 25
+    assert len(groups) <= 10
+
+
+def test_mistakes_are_the_wrong_ones_of_all_seeds_in_turn() -> None:
+    seeds = [Seed("v", k, examples=[example("ab", "ab"), example("ab", "ba"), example("ab", "b")]) for k in (4, 7)]
+    shown, wrong, known = mistakes(seeds)
+    assert (wrong, known) == (4, 6)
+    assert [(one.seed, one.number) for one in shown] == [(4, 1), (7, 1), (4, 2), (7, 2)]
+    assert shown[0].predicted == [("b", False), ("a", False)]
+    assert shown[2].predicted == [("b", True)]
+
+
+def test_right_symbols_of_another_length_are_those_that_match() -> None:
+    assert right_symbols("abcd", "abxd") == [True, True, False, True]
+    assert right_symbols("abcd", "bcd") == [True, True, True]
+    assert right_symbols("abcd", "axbcd") == [True, False, True, True, True]
+    assert right_symbols("", "a") == [False]
+
+
+def test_aim_tells_exact_near_and_nearest_apart() -> None:
+    gold = np.array([[0, 4, 9]])
+    at = np.array([0, 6, 6])  # on gold; 2 away, nearest to its own; 3 away, nearest to another
+    seed = Seed("v", 0, examples=[example("abc", "abc", "a" * 10)])
+    seed.looks = Looks(np.eye(10)[at][None, None], np.ones((1, 10), bool), gold)
+    found = aim([seed])
+    assert found is not None
+    assert (found.symbols, found.exact, found.near, found.nearest) == (3, [1 / 3], [1.0], [2 / 3])
+
+
+def test_aim_looks_at_symbols_that_are_right_and_have_a_gold_position() -> None:
+    seed = Seed("v", 0, examples=[example("abc", "axc", "a" * 10)])
+    seed.looks = Looks(np.eye(10)[[3, 3, 3]][None, None], np.ones((1, 10), bool), np.array([[3, 3, -1]]))
+    assert (aim([seed]).symbols, aim([seed]).exact) == (1, [1.0])
+    seed.examples = [example("abc", "abc", "a" * 20)]  # a memory shorter than the source: places are no symbols
+    assert aim([seed]) is None
+
+
+def test_packed_weights_are_those_of_the_run(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", seeds=[0])
+    (seed, _) = Reader(run.path).read().seeds
+    header, content = unpacked(pack_seed(seed, 10**6))
+    assert [header["symbols"][i] for i in header["examples"][3]["source"]] == seed.examples[3].source
+    steps = [look["step"] for look in header["looks"][0]]
+    assert steps == [25, 50, 100, FINAL]
+    assert [len(looks) for looks in header["looks"]] == [4] * 8 + [1] * 4
+    for row, looks in enumerate(header["looks"]):
+        for look in looks:
+            heads, target, memory = look["shape"]
+            levels = np.frombuffer(content, np.uint8, heads * target * memory, look["at"]).reshape(look["shape"])
+            weights = levels * np.array(look["scale"])[:, None, None] / 255
+            wanted = seed.looks if look["step"] == FINAL else seed.snapshots[look["step"]]
+            assert np.abs(weights - wanted.weights[row]).max() <= wanted.weights[row].max() / 255
+            assert look["gold"] == wanted.gold[row].tolist()
+
+
+def test_where_weights_take_too_much_room_later_examples_go_without(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=30, dense=True)
+    (seed,) = Reader(run.path).read().seeds
+    header, content = unpacked(pack_seed(seed, 6000))
+    kept = [bool(looks) for looks in header["looks"]]
+    assert kept == sorted(kept, reverse=True)
+    assert 0 < sum(kept) < 30
+    assert header["left_out"] == 30 - sum(kept)
+    assert len(header["examples"]) == 30
+    assert len(zlib.compress(content)) < 6000
+
+
+def test_where_symbols_take_too_much_room_later_examples_are_left_out() -> None:
+    seed = Seed("v", 0, examples=[example([f"{i}" * 100], [f"{i}" * 100]) for i in range(10)])
+    header, _ = unpacked(pack_seed(seed, 3 * 450))
+    assert (len(header["examples"]), header["total"]) == (4, 10)
+
+
+def test_differences_are_the_values_that_are_not_the_same() -> None:
+    texts = {
+        "a": "model: {cell: {size: 1e-3, on: true}, list: [1, 2]}\nname: x\n",
+        "b": "model: {cell: {size: 0.001}, list: [1, 3]}\nname: x\n",
+        "broken": "model: [",
+        "bomb": "a: &a [x, x]\nb: [*a, *a]\n",
+    }
+    rows, unreadable = differences(texts)
+    assert rows == [
+        ("model.cell.size", {"a": "1e-3", "b": "0.001"}),
+        ("model.cell.on", {"a": "true"}),
+        ("model.list", {"a": "[1, 2]", "b": "[1, 3]"}),
+    ]
+    assert unreadable == ["broken", "bomb"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "shown"),
+    [
+        ("a", "a"),
+        ("", "∅"),
+        (" ", "␣"),
+        ("a b", "a b"),
+        ("a\nb", "a↵b"),
+        ("\u0301", "◌\u0301"),
+        ("e\u0301", "e\u0301"),
+        ("\u202egnp", "⟨U+202E⟩gnp"),
+        ("\u200d", "⟨U+200D⟩"),
+        ("👩\u200d🚀", "👩\u200d🚀"),
+        ("\ud800", "⟨U+D800⟩"),
+        ("\x1b[1m", "⟨U+001B⟩[1m"),
+    ],
+)
+def test_what_cannot_be_seen_is_named(symbol: str, shown: str) -> None:
+    assert visible(symbol) == shown
+
+
+def text_of(page: str) -> str:
+    """What the page says without its scripts and tags."""
+    body = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+def test_the_page_says_what_the_run_is(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", heads={"attentive": 2, "other": 0})
+    found = write_report(run.path)
+    assert (found.path, found.problems, found.notes) == (run.path / "report.html", [], [])
+    said = text_of(found.path.read_text())
+    assert "2 variants, 4 of 4 seeds finished · begun 2026-11-21 10:15 UTC" in said
+    assert "attentive 2 0.0200 0.0200 0.9000 0.5000 other 2 0.1200" in said
+    assert "model.decoder.heads attentive" not in said
+    assert "model.decoder.heads 2 0" in said
+    assert "attentive 42 10 32 100.0 100 10.0" in said
+    assert "seqtool run made.yaml" in said
+
+
+def test_neither_torch_nor_a_model_comes_along(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom seqtool.cli import main\n"
+        f"try: main(['report', {str(run.path)!r}])\n"
+        "finally: print([n for n in ('torch', 'pydantic', 'matplotlib', 'pytorch_lightning') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
+
+
+def test_the_page_is_made_again_alike(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    first = write_report(run.path).path.read_bytes()
+    assert write_report(run.path, tmp_path / "other.html").path.read_bytes() == first
+
+
+def test_three_variants_of_five_seeds_and_200_examples_fit(tmp_path: Path) -> None:
+    run = made_run(
+        tmp_path / "run", variants=["a", "b", "c"], seeds=range(5), examples=200, source=60, target=20, dense=True,
+        heads=dict.fromkeys("abc", 1), snapshots=range(100, 2500, 100),
+    )  # fmt: skip
+    found = write_report(run.path)
+    assert found.path.stat().st_size < 10_000_000
+    assert found.problems == []
+
+
+def test_the_verb_tells_where_the_page_is_and_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = made_run(tmp_path / "run", variants=["v"], seeds=[0])
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(run.path), "--out", str(tmp_path / "page.html")])
+    assert ended.value.code == 0
+    assert capsys.readouterr() == (f"{tmp_path / 'page.html'}\n", "")
+    run.seed("v", 0).metrics.unlink()
+    run.seed("v", 0).result.unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(run.path), "--json"])
+    said = capsys.readouterr()
+    assert ended.value.code == 0
+    problems, notes = ["v/seed0/metrics.csv is missing"], ["v, seed 0: not finished"]
+    assert json.loads(said.out) == {
+        "format": 1, "report": str(run.path / "report.html"), "problems": problems, "notes": notes,
+    }  # fmt: skip
+    assert said.err.splitlines() == [f"warning: {line}" for line in (*problems, *notes)]
+
+
+@pytest.mark.parametrize("make", ["nothing", "empty", "file", "other"])
+def test_what_is_no_run_at_all_is_refused(tmp_path: Path, make: str) -> None:
+    place = tmp_path / "place"
+    if make == "file":
+        place.write_text("x")
+    elif make != "nothing":
+        place.mkdir()
+    if make == "other":
+        (place / "notes.txt").write_text("x")
+    with pytest.raises(SeqtoolError, match="is not a run"):
+        write_report(place)
+    assert not (place / "report.html").exists()
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    with pytest.raises(SeqtoolError, match="cannot write"):
+        write_report(run.path, tmp_path / "no/such/folder.html")
+
+
+def test_symbols_of_scripts_stay_symbols(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=1)
+    hostile = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "'\"", "x" * 10_000]
+    line = {"source": hostile, "target": hostile[:2], "predicted": hostile[1:3], "exact": False}
+    write_lines(run.seed("v", 0).predictions, [line])
+    write_arrays(run.seed("v", 0).alignments, {"gold": np.array([[0, 1]])})
+    page = write_report(run.path).path.read_text()
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "x" * 201 not in page

@@ -1,0 +1,168 @@
+"""What a run keeps of how its alignments formed, and of its validation sample at the end."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_run import REVERSES
+
+import seqtool
+from seqtool.build import assemble
+from seqtool.experiment import plan
+from seqtool.parts.batch import Batch
+from seqtool.parts.task import Task
+from seqtool.parts.vocabulary import Vocabulary
+from seqtool.rundir import RunDirectory, SeedDirectory
+from seqtool.training.sample import is_exact
+from seqtool.training.snapshots import SNAPSHOTS, snapshot_steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "kept"),
+    [(60, 25, {25, 50, 60}), (50, 25, {25, 50}), (10, 250, {10}), (24, 1, set(range(1, 25)))],
+)
+def test_a_snapshot_follows_every_validation(steps: int, every: int, kept: set[int]) -> None:
+    assert snapshot_steps(steps, every) == kept
+
+
+@pytest.mark.parametrize(("steps", "every"), [(25, 1), (100_000, 250), (99_999, 10)])
+def test_snapshots_of_long_runs_are_thinned_evenly(steps: int, every: int) -> None:
+    kept = sorted(snapshot_steps(steps, every))
+    assert len(kept) == SNAPSHOTS
+    assert (kept[0], kept[-1]) == (every, steps)
+    gaps = np.diff(kept)
+    assert gaps.max() - gaps.min() <= 2 * every
+
+
+def place_of(run: Path) -> SeedDirectory:
+    return RunDirectory.open(run).seed("default", 0)
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as found:
+        return {name: found[name] for name in found.files}
+
+
+def test_snapshots_are_the_weights_of_the_model_at_that_step(small: Path, tmp_path: Path) -> None:
+    """The last one against the last checkpoint, computed again."""
+    seqtool.run(small, out=tmp_path / "run")
+    place = place_of(tmp_path / "run")
+    assert place.snapshot_steps() == [25, 50, 60]
+    (variant,) = plan(small).variants.values()
+    assembly = assemble(variant, 0)
+    state = torch.load(place.last, weights_only=True)["state_dict"]
+    assembly.model.load_state_dict(
+        {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
+    )
+    batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=16, device=torch.device("cpu"))
+    with torch.no_grad():
+        logits, weights = assembly.model.eval()(batch)
+    found = arrays(place.snapshot(60))
+    assert found["weights"].shape == weights[:8].shape
+    kept = found["weights"] * found["scale"][:, :, None, None] / 255
+    real = batch.target_mask[:8].numpy()
+    assert np.abs(kept - weights[:8].numpy()).swapaxes(1, 2)[real].max() < 0.002
+    assert np.array_equal(found["memory_mask"], batch.source_mask[:8])
+    assert np.array_equal(found["gold"], batch.alignment[:8])
+    assert np.array_equal(found["right"], ((logits.argmax(-1) == batch.target) & batch.target_mask)[:8])
+    early = arrays(place.snapshot(25))
+    assert not np.array_equal(early["weights"], found["weights"])
+
+
+def test_their_examples_are_the_first_of_the_predictions(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run", overrides=["train.steps=2"])
+    place = place_of(tmp_path / "run")
+    watched = [json.loads(line) for line in place.snapshot_examples.read_text().splitlines()]
+    predicted = place.read_predictions()
+    assert watched == [{key: line[key] for key in ("source", "target")} for line in predicted[:8]]
+
+
+def test_without_attention_there_are_none(small: Path, tmp_path: Path) -> None:
+    plain = "model.decoder={type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}"
+    seqtool.run(small, out=tmp_path / "run", overrides=["train.steps=2", plain])
+    assert not place_of(tmp_path / "run").snapshots.exists()
+
+
+def test_early_stopping_leaves_a_snapshot_of_its_last_step(small: Path, tmp_path: Path) -> None:
+    change = ["train.early_stopping={patience: 1, min_delta: 10.0}", "train.validate_every=5", "train.steps=5000"]
+    seqtool.run(small, out=tmp_path / "run", overrides=change)
+    assert place_of(tmp_path / "run").snapshot_steps() == [5, 10]
+
+
+def test_a_new_beginning_drops_what_an_older_one_kept(tmp_path: Path) -> None:
+    place = SeedDirectory(tmp_path / "seed0")
+    place.snapshots.mkdir(parents=True)
+    place.metrics.write_text("step,seconds\n10,1\n20,2\n")
+    for step in (10, 20):
+        place.snapshot(step).write_bytes(b"")
+    (place.snapshots / ".30.npz.7.tmp").write_bytes(b"half")
+    place.prepare(["step", "seconds"], 10)
+    assert [path.name for path in place.snapshots.iterdir()] == ["10.npz"]
+    place.prepare(["step", "seconds"], 0)
+    assert not list(place.snapshots.iterdir())
+
+
+def test_the_sample_at_the_end_has_up_to_200_examples(small: Path, tmp_path: Path) -> None:
+    change = ["train.steps=2", "train.validation_batches=9", "train.validation_batch_size=30"]
+    seqtool.run(small, out=tmp_path / "run", overrides=change)
+    place = place_of(tmp_path / "run")
+    lines, found = place.read_predictions(), arrays(place.alignments)
+    assert len(lines) == 200
+    assert {array.shape[0] for array in found.values()} == {200}
+    sources = {tuple(line["source"]) for line in lines}
+    assert len(sources) > 195, "each example stands there once"
+    for line, mask in zip(lines, found["memory_mask"], strict=True):
+        assert mask.sum() == len(line["source"])
+        assert line["exact"] == (line["predicted"] == line["target"])
+
+
+def test_exact_agrees_with_the_measure_of_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "reverses.yaml"
+    path.write_text(REVERSES)
+    seqtool.run(path, out=tmp_path / "run")
+    place = RunDirectory.open(tmp_path / "run").seed("default", 3)
+    lines = place.read_predictions()
+    assert len(lines) == 60
+    share = sum(line["exact"] for line in lines) / len(lines)
+    assert share == pytest.approx(place.read_result()["sequence_accuracy"], abs=1e-9)
+    assert 0 < share < 1
+
+
+class Synonyms(Task):
+    """Writes "a" and the end symbol; "b" twice is as right."""
+
+    source_vocabulary = Vocabulary(("a", "b"))
+    target_vocabulary = Vocabulary(("a", "b", "?", "end", "start"), unknown=2, end=3, start=4)
+
+    def also_right(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
+        return [(1, 1)] if list(source) == [0] else ()
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "exact"),
+    [([0], [0, 3], True), ([0], [1, 1, 3], True), ([0], [1, 3], False), ([0], [0], False), ([1], [1, 1, 3], False)],
+)
+def test_exact_is_the_target_or_what_is_as_right(source: list[int], written: list[int], exact: bool) -> None:
+    real = torch.ones(1, 2, dtype=torch.bool)
+    batch = Batch(torch.tensor([source]), real[:, :1], torch.tensor([[0, 3]]), real, torch.full((1, 2), -1))
+    assert is_exact(Synonyms(), batch, 0, written) == exact
+
+
+def test_a_symbol_without_an_id_of_its_own_is_never_exact() -> None:
+    real = torch.ones(1, 2, dtype=torch.bool)
+    batch = Batch(torch.tensor([[0, 1]]), real, torch.tensor([[2, 3]]), real, torch.full((1, 2), -1))
+    assert not is_exact(Synonyms(), batch, 0, [2, 3])
+
+
+def test_a_run_ends_with_its_report(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run", overrides=["train.steps=2"])
+    page = (tmp_path / "run/report.html").read_text()
+    assert "small" in page
+    assert "What could not be read" not in page
+    environment = json.loads((tmp_path / "run/default/seed0/environment.json").read_text())
+    within = environment["parameters_within"]
+    assert sum(within.values()) == place_of(tmp_path / "run").read_result()["parameters"]
+    assert "decoder.cell" in " ".join(within)
