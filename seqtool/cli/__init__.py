@@ -20,6 +20,7 @@ VERBS = {
     "report": ("report", "Write what a run did as one page: curves, alignments, mistakes."),
     "compare": ("compare", "Compare variants and runs: recipes, metrics, alignments, cost."),
     "plot": ("plot", "Draw a run for print: losses, alignments, entropy, accuracy by length."),
+    "watch": ("watch", "Show what a run in training does now."),
     "validate": ("validate", "Check a recipe, and report all that is wrong with it."),
     "show": ("show", "Show a recipe as it is resolved, and where each value came from."),
     "list": ("list_", "List the parts that recipes can name."),
