@@ -1,20 +1,29 @@
-"""Pages from the code itself, one a part and one of the contracts: `python -m docs.generate`.
+"""Pages from the code itself: one a part, one of the contracts, one of what was verified: `python -m docs.generate`.
 
-A part's page comes from its docstring, its constructor and its worked example; the contracts' from the suite's rules.
+A part's page comes from its docstring, its constructor and its worked example; the contracts' from the suite's rules;
+the table of verified claims from the verdicts in `docs/verified`, each a `verdict.json` of `seqtool verify`.
 Pages are committed; `tests/test_docs.py` fails when one is missing or stale.
 """
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from seqtool.explain import Explanation, example_lines, explain
 from seqtool.kinds import KINDS
 from seqtool.registry import Registered, discover
 from seqtool.testing import CONTRACTS
+from seqtool.verification.claim import bundled_claims
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "parts"
 CONTRACTS_PAGE = ROOT / "docs" / "contracts.md"
+VERDICTS = ROOT / "docs" / "verified"
+VERIFIED_PAGE = ROOT / "docs" / "verified.md"
+VERIFIED = """What `seqtool verify` found: each number of a paper that a recipe here is held against, and what came out.
+[verify.md](verify.md) says how to repeat a row and what a band is. A claim that does not hold stays here
+with what was seen."""
 NOTE = "<!-- written by `python -m docs.generate` from docstrings: change those, not this -->"
 SHARED = 5
 """A rule that more kinds than this are asked stands at the top."""
@@ -58,6 +67,7 @@ def pages() -> dict[Path, str]:
     return {
         FOLDER / "README.md": index(parts),
         CONTRACTS_PAGE: contracts(),
+        VERIFIED_PAGE: verified(verdicts(), list(bundled_claims())),
         **{path_of(part): page(part, explain(part)) for part in parts},
     }
 
@@ -93,6 +103,65 @@ def contracts() -> str:
 def rows(rules: list[tuple[str, str]]) -> list[tuple[str, ...]]:
     """Rules as lines of a table."""
     return [(f"`{name}`", text.replace("|", "\\|")) for name, text in rules]
+
+
+def verdicts() -> list[dict[str, Any]]:
+    """What is kept of verified claims, by name."""
+    return [json.loads(path.read_text()) for path in sorted(VERDICTS.glob("*.json"))]
+
+
+def verified(found: list[dict[str, Any]], claims: list[str]) -> str:
+    """Numbers, where they come from, and which claims nobody has held against anything yet."""
+    numbers = [
+        (
+            _label(verdict),
+            measure["name"],
+            _number(measure["published"]),
+            measure["band"],
+            ", ".join(map(_number, measure["seeds"].values())),
+            _number(measure["mean"]),
+            {True: "yes", False: "**no**", None: "-"}[measure["holds"]],
+        )
+        for verdict in found
+        for measure in verdict["measures"]
+    ]
+    runs = [(_label(verdict), verdict["verdict"], verdict["recipe"], *_provenance(verdict)) for verdict in found]
+    left = ", ".join(f"`{name}`" for name in claims if name not in {verdict["claim"] for verdict in found})
+    about = [
+        f"- **{_label(v)}**: {v['title']}. Published: {v['published']}. Source: {v['source']}. {v['note']}".rstrip()
+        for v in found
+    ]
+    heading = ("claim", "measure", "published", "band", "seeds", "mean", "holds")
+    blocks = [NOTE.replace("docstrings", "docs/verified"), "# What was verified", VERIFIED]
+    if found:
+        blocks += [table(heading, numbers), "## Where and when", "Time is of training, for one seed and variant."]
+        blocks += [table(("claim", "verdict", "recipe", "commit", "machine", "time", "date"), runs)]
+        blocks += ["## What is claimed", "\n".join(about)]
+    return "\n\n".join([*blocks, *([f"Not run yet: {left}."] if left else [])]) + "\n"
+
+
+def _label(verdict: dict[str, Any]) -> str:
+    return verdict["claim"] + (" as published" if verdict["as_published"] else "")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _provenance(verdict: dict[str, Any]) -> tuple[str, ...]:
+    """Commit, machine, time and date of what was trained."""
+    runs = verdict["runs"]
+    commits = {run["git"]["commit"][:9] + " +" * run["git"]["changed"] for run in runs if run["git"]}
+    machines = {
+        f"{run['machine']['processor']}, {run['machine']['cores']} cores, {run['device']}, {run['threads']} threads"
+        if run["machine"]
+        else f"{run['device']}, {run['threads']} threads"
+        for run in runs
+    }
+    minutes = sorted({max(1, round(run["seconds"] / 60)) for run in runs})
+    time = f"{minutes[0]} min" if len(minutes) == 1 else f"{minutes[0]} to {minutes[-1]} min"
+    dates = sorted({run["created"][:10] for run in runs})
+    return ", ".join(sorted(commits)) or "-", "; ".join(sorted(machines)), time, " to ".join(dict.fromkeys(dates))
 
 
 def page(part: Registered, explanation: Explanation) -> str:

@@ -11,8 +11,9 @@ _LAZY = {
     "load_recipe": "seqtool.recipe",
     "make": "seqtool.build",
     "run": "seqtool.experiment",
+    "verify": "seqtool.verification.verify",
 }
-__all__ = ["Attention", "__version__", "load", "load_recipe", "make", "run"]
+__all__ = ["Attention", "__version__", "load", "load_recipe", "make", "run", "verify"]
 
 if TYPE_CHECKING:
     from seqtool.build import make
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from seqtool.inference.loading import load
     from seqtool.nn.attention import Attention
     from seqtool.recipe import load_recipe
+    from seqtool.verification.verify import verify
 
 
 def __getattr__(name: str) -> Any:

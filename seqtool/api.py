@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from seqtool.parts.scorer import Scorer
     from seqtool.parts.search import Hypotheses, Search, StepModel
     from seqtool.parts.task import Split, SyntheticTask, Task
+    from seqtool.parts.twin import Twin
     from seqtool.parts.types import Encoded, Tensors
-    from seqtool.parts.vocabulary import Vocabulary
+    from seqtool.parts.vocabulary import Form, Values, Vocabulary
 
 _HOME = {
     "seqtool.component": ("Component",),
@@ -65,8 +66,9 @@ _HOME = {
     "seqtool.parts.scorer": ("Scorer",),
     "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
     "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
+    "seqtool.parts.twin": ("Twin",),
     "seqtool.parts.types": ("Encoded", "Tensors"),
-    "seqtool.parts.vocabulary": ("Vocabulary",),
+    "seqtool.parts.vocabulary": ("Form", "Values", "Vocabulary"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

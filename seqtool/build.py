@@ -115,26 +115,18 @@ def assemble(
     """
     task = task or prepared_task(variant, saved)
     train = variant.train
-    loss: Loss = (train.loss or reference("loss", task.loss, variant.registry))()
+    loss: Loss = loss_of(variant, task)()
     model = build_model(variant, task, seed)
-    metrics = train.metrics or [reference("metric", name, variant.registry) for name in default_metrics(task, model)]
     if loss.needs_weights and not model.decoder.num_heads:
         *_, innermost = (part for part in loss.modules() if isinstance(part, Loss) and part.needs_weights)
         message = f"{type(innermost).__name__} looks at the weights of an attention, and this decoder has none"
         raise problem_at(variant, ("train", "loss"), message)
-    built = {_short_name(metric): metric() for metric in metrics}
-    looking = next((name for name, metric in built.items() if metric.needs_weights), None)
+    metrics = build_metrics(variant, task, model.decoder.num_heads)
+    looking = next((name for name, metric in metrics.items() if metric.needs_weights), None)
     if looking and not model.decoder.num_heads:
         message = f"{looking} looks at the weights of an attention, and this decoder has none"
         raise problem_at(variant, ("train", "metrics"), message)
-    return Assembly(task=task, model=model, loss=loss, metrics=built, search=train.search())
-
-
-def default_metrics(task: Task, model: Seq2Seq) -> tuple[str, ...]:
-    """The names of the metrics of a recipe that names none."""
-    if not model.decoder.num_heads:
-        return task.metrics
-    return (*task.metrics, *(task.alignment_metrics if task.has_alignment else ()), *task.attention_metrics)
+    return Assembly(task=task, model=model, loss=loss, metrics=metrics, search=train.search())
 
 
 def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
@@ -169,6 +161,25 @@ def _check_copy_map(variant: Variant, task: Task) -> None:
         raise problem_at(variant, ("task",), message)
 
 
+def loss_of(variant: Variant, task: Task) -> Reference:
+    """The loss of a variant, the task's own where it names none."""
+    return _reference(variant.train.loss or reference("loss", task.loss, variant.registry))
+
+
+def metrics_of(variant: Variant, task: Task, num_heads: int = 0) -> list[Reference]:
+    """The metrics of a variant, the task's own where it names none, those on weights where there are any heads."""
+    names = task.metrics
+    if num_heads:
+        names = (*names, *(task.alignment_metrics if task.has_alignment else ()), *task.attention_metrics)
+    metrics = variant.train.metrics or [reference("metric", name, variant.registry) for name in names]
+    return [_reference(metric) for metric in metrics]
+
+
+def build_metrics(variant: Variant, task: Task, num_heads: int) -> dict[str, Metric]:
+    """The metrics of a variant by name: what their columns are called."""
+    return {metric.name.rpartition(":")[2]: metric() for metric in metrics_of(variant, task, num_heads)}
+
+
 def build_schedule(variant: Variant) -> Schedule | None:
     """The learning-rate schedule of a variant, None for a constant rate."""
     schedule = variant.train.schedule
@@ -196,17 +207,16 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 
 def problem_at(
-    variant: Variant, path: tuple[str, ...], message: str, allowed: str = "", nearest: str = ""
+    variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
 ) -> RecipeError:
     """An error at a place of a variant's recipe."""
     origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
     return RecipeError([Problem(message, path, origin, allowed, nearest)])
 
 
-def _short_name(part: Any) -> str:
-    """What a metric's column is called."""
-    assert isinstance(part, Reference), "slots of a recipe hold references"
-    return part.name.rpartition(":")[2]
+def _reference(slot: Any) -> Reference:
+    assert isinstance(slot, Reference), "slots of a recipe hold references"
+    return slot
 
 
 @contextlib.contextmanager

@@ -187,7 +187,7 @@ def resumed_variants(
         overrides = () if isinstance(recipe, Recipe) else written["overrides"]
         given = as_recipe(recipe, registry, overrides).variants
         for name, variant in found.items():
-            if name not in given or _parts(given[name]) != _parts(variant):
+            if name not in given or not same_experiment(given[name], variant):
                 raise SeqtoolError(
                     f"{directory.path} is a run of another recipe: variant {name!r} differs\n"
                     f"    allowed: seqtool run --resume {directory.path}, or a new run of this recipe"
@@ -195,8 +195,9 @@ def resumed_variants(
     return found
 
 
-def _parts(variant: Variant) -> dict[str, Any]:
-    return {key: variant.data[key] for key in ("task", "model", "train")}
+def same_experiment(one: Variant, other: Variant) -> bool:
+    """Whether two variants train the same model on the same task in the same way, whatever they are called."""
+    return all(one.data[key] == other.data[key] for key in ("task", "model", "train"))
 
 
 def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], seeds: Sequence[int]) -> None:

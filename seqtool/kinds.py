@@ -27,12 +27,13 @@ KINDS: dict[str, Kind] = {
             "target symbols and memory -> features, weights, logits",
         ),
         Kind("task", "seqtool.parts.task:Task", (), "numbered batches with gold targets"),
-        Kind("embedding", "seqtool.parts.embedding:Embedding", ("vocabulary",), "symbols -> vectors"),
+        Kind("embedding", "seqtool.parts.embedding:Embedding", ("vocabulary",), "symbols, or values, -> vectors"),
         Kind("readout", "seqtool.parts.readout:Readout", ("feature_size", "output_size"), "features -> logits"),
         Kind("loss", "seqtool.parts.loss:Loss", (), "logits, weights, batch -> sum and count"),
         Kind("search", "seqtool.parts.search:Search", (), "a decoder -> the sequences it writes"),
         Kind("metric", "seqtool.parts.metric:Metric", (), "predictions, batch -> sums that add up"),
         Kind("optimizer", "torch.optim:Optimizer", ("params",), "torch optimizers"),
         Kind("schedule", "seqtool.parts.schedule:Schedule", ("steps",), "a factor on the learning rate"),
+        Kind("twin", "seqtool.parts.twin:Twin", (), "a faster form of a part's method"),
     )
 }

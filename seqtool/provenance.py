@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import os
 import platform
 import shlex
 import subprocess
@@ -40,8 +41,14 @@ def provenance(
             for plugin in registry.plugins
             if plugin.status == "ok"
         ],
-        "git": _git(recipe.path.parent),
+        "machine": machine(),
+        "git": revision(recipe.path.parent),
     }
+
+
+def machine() -> dict[str, Any]:
+    """What this process runs on: processor, number of cores, system."""
+    return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 
 def plugin_flags(registry: Registry) -> str:
@@ -57,7 +64,17 @@ def plugin_flags(registry: Registry) -> str:
     return "".join(f" {flag}" for flag in dict.fromkeys(flags))
 
 
-def _git(folder: Path) -> dict[str, Any] | None:
+def _processor() -> str:
+    """The processor's name; Linux tells Python only its architecture, and the rest in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def revision(folder: Path) -> dict[str, Any] | None:
     """The commit that `folder` stands at, None where there is none."""
     try:
         head, status = (

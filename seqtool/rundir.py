@@ -14,6 +14,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
     predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
     snapshots/<step>.npz   where the model looked in a few examples of it, while it was trained
     result.json            written last: a seed that has one is finished
+    interventions.json     of `seqtool intervene --save`
 """
 
 import contextlib
@@ -74,6 +75,18 @@ class SeedDirectory:
         return self.path / "gates.npz"
 
     @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def interventions(self) -> Path:
+        return self.path / "interventions.json"
+
+    def write_interventions(self, found: Mapping[str, Any]) -> None:
+        """Keep what `seqtool intervene` measured, in the place of what was kept before."""
+        write_json(self.interventions, {"format": FORMAT, **found})
+
+    @property
     def snapshots(self) -> Path:
         return self.path / "snapshots"
 
@@ -106,7 +119,7 @@ class SeedDirectory:
         write_json(self.result, {"format": FORMAT, **result})
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
-        write_json(self.path / "environment.json", {"format": FORMAT, **environment})
+        write_json(self.environment, {"format": FORMAT, **environment})
 
     def prepare(self, columns: Iterable[str], step: int) -> None:
         """Make ready to go on after `step`: rows and snapshots after it are dropped, as is every half-written file.

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from value_tasks import Halves
 
 from seqtool.api import (
     Batch,
@@ -13,10 +14,11 @@ from seqtool.api import (
     SyntheticTask,
     Vocabulary,
 )
+from seqtool_fused.lstm import LSTMTwin
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
 from seqtool_training.attention_metrics import AttentionCoverage, AttentionSharpness
-from seqtool_training.losses import CrossEntropy
+from seqtool_training.losses import MSE, CrossEntropy
 from seqtool_training.metrics import TokenAccuracy
 
 
@@ -51,6 +53,22 @@ class LossOfPadding(CrossEntropy):
             Batch(batch.source, batch.source_mask, batch.target, everywhere, batch.alignment),
         )
         return total, batch.target_mask.sum()
+
+
+class SquaresOfPadding(MSE):
+    def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        return ((logits - batch.target.to(logits.dtype)) ** 2).mean(2).sum(), batch.target_mask.sum()
+
+
+class ForNumbers(CrossEntropy):
+    forms = ("numbers",)  # type: ignore[assignment]
+
+
+class SaysValues(Centred):
+    forms = ("values",)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return nn.Embedding.forward(self, ids)
 
 
 class MeanMetric(TokenAccuracy):
@@ -120,6 +138,34 @@ class AlignedOffByOne(Copy):
         return Batch(batch.source, batch.source_mask, batch.target, batch.target_mask, shifted)
 
 
+class InDoubles(Halves):
+    def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
+        batch = super().draw(batch_size, generator)
+        return Batch(batch.source.double(), batch.source_mask, batch.target, batch.target_mask, batch.alignment)
+
+
+class JudgedAsSymbols(Halves):
+    loss = "cross_entropy"
+
+
+class ReadTheOtherWay(Halves):
+    def encode_source(self, text: str) -> tuple[Any, ...]:
+        return tuple(vector[::-1] for vector in super().encode_source(text))
+
+
+class FedZeros(Greedy):
+    def search(self, model: Any, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
+        return super().search(_Forgetful(model), source, source_mask, max_length)
+
+
+class _Forgetful:
+    def __init__(self, model: Any) -> None:
+        self.model, self.start, self.target_vocabulary = model, model.start, model.target_vocabulary
+
+    def step(self, ids: Tensor, *tensors: Any) -> Any:
+        return self.model.step(ids * 0 if ids.is_floating_point() else ids, *tensors)
+
+
 class GoesOn(Greedy):
     def search(self, model: Any, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
         open_model = _Endless(model)
@@ -160,3 +206,17 @@ class Uphill(torch.optim.SGD):
                 if parameter.grad is not None:
                     parameter.grad.neg_()
         super().step(closure)
+
+
+class Leaky(LSTMTwin):
+    """Forgets that padding freezes the state."""
+
+    def __call__(self, module: Any, x: Tensor, mask: Tensor, *rest: Any) -> Any:
+        return super().__call__(module, x, torch.ones_like(mask), *rest)
+
+
+class Lazy(LSTMTwin):
+    """Says that it serves, and does not."""
+
+    def __call__(self, module: Any, *arguments: Any) -> Any:
+        return self.reference(module, *arguments)

@@ -90,6 +90,22 @@ def test_attend_after(cell: str, scorer: str, feeding: bool) -> None:
             assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
 
 
+@pytest.mark.parametrize("scorer", ["additive", "feed_forward", "gmm"])
+def test_attend_only(scorer: str) -> None:
+    decoder = build(
+        "decoder", "attend_only", 3, 4, (2, 6), 7, attention=attention_slot(scorer), readout=STAND_INS["readout"]
+    )
+    memory = randn(len(LENGTHS), SOURCE, 4).masked_fill(~mask()[:, :, None], 0)
+    inputs = randn(len(LENGTHS), STEPS, 3)
+    features, weights, _ = decoder.unroll(inputs, *decoder.start(Encoded(memory, mask(), ())))
+    for row, length in enumerate(LENGTHS):
+        attend = plain_attention(scorer, decoder.attention, memory[row, :length].tolist())
+        for t, y in enumerate(inputs[row].tolist()):
+            context, a = eq.attend_only(attend, y)
+            assert_close(features[row, t], context)
+            assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("repeat", [True, False])
 def test_plain_decoder(cell: str, repeat: bool) -> None:

@@ -103,6 +103,17 @@ def test_conv(kernel_size: int, positions: bool) -> None:
         assert_close(encoded.memory[row, :length], h)
 
 
+def test_feed_forward() -> None:
+    encoder = build("encoder", "feed_forward", 3, hidden_size=5)
+    with torch.no_grad():
+        encoder.map.bias.copy_(randn(5))
+    x = source()
+    encoded = encoder(x, mask())
+    layer = affine(encoder.map.weight, encoder.map.bias)
+    for row, length in enumerate(LENGTHS):
+        assert_close(encoded.memory[row, :length], eq.encoder.feed_forward(x[row, :length].tolist(), layer))
+
+
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(PartError, match="a kernel of 4 has no middle"):
         build("encoder", "conv", 3, hidden_size=5, kernel_size=4)

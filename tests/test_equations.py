@@ -80,6 +80,8 @@ def test_equations_by_hand() -> None:
     units = {"u": [two, [[0.0, 0.0], [0.0, 2.0]]], "c": [[0.0, 0.0], [3.0, 0.0]]}
     assert eq.readout.deep_output([1.0, 2.0], **units, w=[[1.0, 1.0]], b=[0.5]) == [7.5]  # t = (3, 4)
     assert eq.readout.linear([1.0, 2.0], w=[[1.0, 10.0]], b=[0.5]) == [21.5]
+    assert eq.loss.mse([[1.0, 2.0], [0.0, 0.0]], [[0.0, 4.0], [3.0, 0.0]]) == (1 + 4) / 2 + 9 / 2
+    assert eq.readout.feed_forward([2.0], w=[[1.0], [-1.0]], b=[0.0, 0.0], v=[[1.0, 100.0]], d=[-1.0]) == [-1.0]
     assert eq.loss.cross_entropy([[0.0, math.log(3)]], [1]) == pytest.approx(math.log(4 / 3))
     smoothed = 0.8 * math.log(4 / 3) + 0.2 * (math.log(4) + math.log(4 / 3)) / 2
     assert eq.loss.cross_entropy([[0.0, math.log(3)]], [1], smoothing=0.2) == pytest.approx(smoothed)

@@ -8,9 +8,10 @@ import torch
 from oracle import LENGTHS, SOURCE, STEPS, assert_close, mask, randn
 
 from seqtool import equations as eq
+from seqtool.api import PartError
 from seqtool.equations.vectors import plus, times
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.vocabulary import Values, Vocabulary
 from seqtool.registry import default_registry
 
 VOCABULARY = Vocabulary(("_", "a", "b", "</s>", "<s>"), blank=0, start=4, end=3)
@@ -19,6 +20,16 @@ VOCABULARY = Vocabulary(("_", "a", "b", "</s>", "<s>"), blank=0, start=4, end=3)
 def build(kind: str, name: str, *sizes: Any, **options: Any) -> Any:
     torch.manual_seed(0)
     return default_registry().find(kind, name).load()(*sizes, **options)
+
+
+def test_values_are_their_own_vectors() -> None:
+    embedding = build("embedding", "values", Values(size=2))
+    values = torch.tensor([[[0.5, -1.0], [0.0, 3.0]]])
+    assert embedding.output_size == 2
+    assert embedding(values).tolist() == values.tolist()
+    assert embedding.double()(values).dtype == torch.float64
+    with pytest.raises(PartError, match="this side has symbols"):
+        build("embedding", "values", VOCABULARY)
 
 
 def test_one_hot_has_no_column_for_what_carries_no_content() -> None:
@@ -91,6 +102,55 @@ def test_metric_by_hand(name: str, predicted: list[list[int]], value: float) -> 
 def test_schedule_by_hand(name: str, options: dict[str, Any], factors: list[float]) -> None:
     schedule = build("schedule", name, 4, **options)
     assert [schedule.factor(step) for step in range(len(factors))] == pytest.approx(factors)
+
+
+def value_batch() -> Batch:
+    """Targets of 3, 1 and 0 positions of two values."""
+    one = batch()
+    target = torch.tensor([[[1.0, 2.0], [0.0, 0.0], [-1.0, 1.0]], [[0.5, 0.5], [0, 0], [0, 0]], [[0.0, 0.0]] * 3])
+    return Batch(one.source, one.source_mask, target, one.target_mask, one.alignment)
+
+
+def test_mse() -> None:
+    written, given = torch.randn(3, 3, 2, dtype=torch.float64), value_batch()
+    total, count = build("loss", "mse")(written, None, given)
+    wanted = 0.0
+    for row, length in enumerate((3, 1, 0)):
+        wanted += eq.loss.mse(written[row, :length].tolist(), given.target[row, :length].tolist())
+    assert float(total) == pytest.approx(wanted, abs=1e-10)
+    assert int(count) == 4
+
+
+@pytest.mark.parametrize(
+    ("off", "tolerance", "right"),
+    [
+        ([[0.03, -0.03]] * 3, 0.04, [True, True, True]),
+        ([[0.03, 0.05], [0, 0], [0, 0]], 0.04, [False, False, True]),  # one value of the first position
+        ([[0.03, 0.05], [0, 0], [0, 0]], 0.06, [True, True, True]),
+        ([[0, 0], [9, 9], [0, 0]], 0.04, [False, True, True]),  # padding of the second
+        ([[0, 0], [math.nan] * 2, [0, 0]], 0.04, [False, True, True]),
+    ],
+)
+def test_within_by_hand(off: list[list[float]], tolerance: float, right: list[bool]) -> None:
+    metric = build("metric", "within", tolerance=tolerance)
+    sums = metric.sums(value_batch().target + torch.tensor(off), value_batch())
+    assert sums.tolist() == [sum(right), 3]
+    assert metric.compute(sums) == pytest.approx(sum(right) / 3)
+
+
+@pytest.mark.parametrize("rectify", [True, False])
+def test_feed_forward_readout(rectify: bool) -> None:
+    readout = build("readout", "feed_forward", 5, 7, hidden_size=4, rectify=rectify).double()
+    with torch.no_grad():
+        for bias in (readout.hidden.bias, readout.map.bias):
+            bias.copy_(randn(*bias.shape))
+    features = randn(2, 3, 5)
+    logits = readout(features)
+    w, b = readout.hidden.weight.tolist(), readout.hidden.bias.tolist()
+    v, d = readout.map.weight.tolist(), readout.map.bias.tolist()
+    for row in range(2):
+        wanted = [eq.readout.feed_forward(x, w=w, b=b, v=v, d=d, rectify=rectify) for x in features[row].tolist()]
+        assert_close(logits[row], wanted)
 
 
 def test_deep_output() -> None:

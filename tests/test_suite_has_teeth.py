@@ -120,6 +120,37 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "positions in an embedding": ("embedding", other_faults.Positional, r"vector of '_' depends on where it stands"),
     "a mean of losses": ("loss", other_faults.MeanLoss, r"the sum of two batches joined is .*must add up"),
     "a loss of padding": ("loss", other_faults.LossOfPadding, r"the sum changes with what stands at padding"),
+    "a loss of padding values": (
+        "loss",
+        other_faults.SquaresOfPadding,
+        r"the sum changes with what stands at padding|padding alone gives the sum",
+    ),
+    "a form that is none": ("loss", other_faults.ForNumbers, r"forms is \('numbers',\), not some of"),
+    "symbols under the name of values": (
+        "embedding",
+        other_faults.SaysValues,
+        r"it takes symbols, and forms is \('values',\)",
+    ),
+    "values in another precision": (
+        "task",
+        other_faults.InDoubles,
+        r"source is torch\.float64 \[13, 6, 2\], not float32 values, 2 a position",
+    ),
+    "values judged as symbols": (
+        "task",
+        other_faults.JudgedAsSymbols,
+        r"its targets are values, and its loss or its metrics are those of symbols",
+    ),
+    "values read the other way": (
+        "task",
+        other_faults.ReadTheOtherWay,
+        r"the source .* is read as",
+    ),
+    "values that are not fed back": (
+        "search",
+        other_faults.FedZeros,
+        r"position 1 is not what the model says after its own values",
+    ),
     "a mean of accuracies": ("metric", other_faults.MeanMetric, r"apart they add up to"),
     "weights at padding of the target": ("metric", other_faults.LooksFromPadding, r"with what stands at padding"),
     "padding of the source counted": ("metric", other_faults.CountsPaddingOfTheSource, r"more padding of the source"),
@@ -167,6 +198,8 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a symbol too many": ("search", other_faults.OneTooMany, r"writes 6 symbols where max_length is 5"),
     "weights of another step": ("search", other_faults.WeightsShifted, r"weights are not the model's own"),
     "a schedule that counts": ("schedule", other_faults.Countdown, r"factors differ the second time"),
+    "a twin that forgets padding": ("twin", other_faults.Leaky, r"with padding: \w+ are off by"),
+    "a twin that does nothing": ("twin", other_faults.Lazy, r"leaves the call to the reference"),
     "uphill": ("optimizer", partial(other_faults.Uphill, lr=0.01), r"five steps do not lower the loss"),
 }
 

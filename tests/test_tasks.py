@@ -112,3 +112,42 @@ def test_lengths_that_cannot_be(options: dict[str, int], fault: str) -> None:
     with pytest.raises(PartError) as caught:
         task("alignment", **options)
     assert caught.value.option == fault
+
+
+@pytest.mark.parametrize("name", ["adding", "multiplication"])
+@pytest.mark.parametrize("length", [11, 30, 50])
+def test_two_values_are_marked(name: str, length: int) -> None:
+    made = task(name, length=length)
+    lengths, firsts, seconds, values = set(), set(), set(), []
+    for k in range(8):
+        batch = batch_of(made, k)
+        assert batch.source.shape == (64, length * 11 // 10, 2)
+        assert (batch.alignment == -1).all(), "two places, and so none"
+        for source, mask, target in zip(batch.source, batch.source_mask, batch.target, strict=True):
+            rows = source[mask].tolist()
+            marks = [mark for _, mark in rows]
+            places = [j for j, mark in enumerate(marks) if mark == 1]
+            assert (marks[0], marks[-1], len(places)) == (-1, -1, 2)
+            assert marks.count(0) == len(rows) - 4
+            half, (a, b) = len(rows) // 2 - 2, places
+            assert any(1 <= p <= 9 and 1 <= q <= half for p, q in ((a, b), (b, a)))
+            one, other = rows[a][0], rows[b][0]
+            wanted = 0.5 + (one + other) / 4 if name == "adding" else one * other
+            assert float(target) == pytest.approx(wanted, abs=1e-6)
+            lengths.add(len(rows))
+            firsts.add(a)
+            seconds.add(b)
+            values += [value for value, _ in rows]
+    assert lengths == set(range(length, length * 11 // 10 + 1))
+    assert min(firsts) == 1
+    assert max(seconds) == max(9, length * 11 // 10 // 2 - 2)
+    low = -1 if name == "adding" else 0
+    assert low <= min(values) < low + 0.02
+    assert 0.98 < max(values) <= 1
+    assert sum(values) / len(values) == pytest.approx((low + 1) / 2, abs=0.02)
+
+
+def test_a_source_too_short_for_its_markers() -> None:
+    with pytest.raises(PartError, match="10 places leave no room for the markers") as caught:
+        task("adding", length=10)
+    assert caught.value.option == "length"

@@ -83,6 +83,14 @@ def test_the_wheel_has_the_recipes(site: Path, tmp_path: Path) -> None:
         assert "attention:gmm" in shown.stdout or "attention:additive" in shown.stdout
 
 
+def test_the_wheel_has_the_claims_and_finds_their_recipes(site: Path, tmp_path: Path) -> None:
+    done = call("-m", "seqtool", "verify", "--list", "--json", cwd=tmp_path, path=str(site))
+    assert done.returncode == 0, done.stderr
+    found = {claim["name"] for claim in json.loads(done.stdout)["claims"]}
+    assert found == set(recipes(ROOT / "seqtool" / "claims"))
+    assert "align_60_20" in found
+
+
 def recipes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).with_suffix("").as_posix(): path.read_text() for path in folder.rglob("*.yaml")}
 

@@ -29,6 +29,7 @@ def seqtool_components() -> Iterable[Component]:
         "seqtool_decoders.attend_inside:AttendInside",
         "context between two cells (Nematus' conditional GRU)",
     )
+    yield Component("decoder", "attend_only", "seqtool_decoders.attend_only:AttendOnly", "the context alone (Raffel)")
     yield Component("decoder", "pointer", "seqtool_decoders.pointer:Pointer", "the weights are the output (Vinyals)")
     yield Component(
         "decoder",

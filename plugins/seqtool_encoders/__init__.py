@@ -15,5 +15,8 @@ def seqtool_components() -> Iterable[Component]:
     yield Component(
         "encoder", "pyramid", "seqtool_encoders.pyramid:Pyramid", "recurrent layers, each half as long as the one below"
     )
+    yield Component(
+        "encoder", "feed_forward", "seqtool_encoders.feed_forward:FeedForwardEncoder", "one layer, position by position"
+    )
     yield Component("encoder", "conv", "seqtool_encoders.conv:Conv", "convolutions with gated linear units")
     yield Component("encoder", "transformer", "seqtool_encoders.transformer:Transformer", "layers of self-attention")

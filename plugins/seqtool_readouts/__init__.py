@@ -14,3 +14,9 @@ def seqtool_components() -> Iterable[Component]:
     yield Component(
         "readout", "deep_output", "seqtool_readouts.deep_output:DeepOutput", "a maxout layer, then an affine map"
     )
+    yield Component(
+        "readout",
+        "feed_forward",
+        "seqtool_readouts.feed_forward:FeedForwardReadout",
+        "a rectified layer, then an affine map",
+    )

@@ -3,19 +3,22 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Hypotheses, Search, StepModel
+from seqtool.api import Hypotheses, Search, StepModel, Values
 
 
 class Greedy(Search):
     """The most probable symbol at every step, fed to the next: free-running decoding.
 
     Equation:
-        y_i = argmax_y p(y | y_1 .. y_{i-1}, x)
+        y_i = argmax_y p(y | y_1 .. y_{i-1}, x);  of values, what the model says itself
 
     Source: Sutskever et al. 2014, arXiv 1409.3215, section 3.2, with a beam of one.
 
-    When to use: always at first: the fastest, and near the best where the model is sure.
+    When to use: always at first: the fastest, and near the best where the model is sure. Values are written by no other
+    search.
     """
+
+    forms = ("symbols", "values")
 
     def __init__(self) -> None:
         pass
@@ -23,8 +26,10 @@ class Greedy(Search):
     def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
         """See `Search.search`; one hypothesis for each source."""
         vocabulary = model.target_vocabulary
+        if isinstance(vocabulary, Values):
+            return written_values(model, vocabulary.size, source, source_mask, max_length)
         fixed, state = model.start(source, source_mask)
-        ids = torch.full_like(source[:, 0], vocabulary.start)
+        ids = torch.full_like(source_mask[:, 0], vocabulary.start, dtype=torch.int64)
         going = torch.ones_like(ids, dtype=torch.bool)
         score = torch.zeros(len(ids), device=ids.device)
         steps: list[tuple[Tensor, Tensor]] = []
@@ -44,3 +49,20 @@ class Greedy(Search):
         written, mask = (torch.stack(side, 1).unsqueeze(1) for side in zip(*steps, strict=True))
         stacked = torch.stack(all_weights, 2).unsqueeze(1) if all_weights else None
         return Hypotheses(written, mask, score.unsqueeze(1), stacked)
+
+
+def written_values(model: StepModel, size: int, source: Tensor, source_mask: Tensor, length: int) -> Hypotheses:
+    """`length` vectors of `size` values, each fed to the next step; zeros are fed to the first."""
+    fixed, state = model.start(source, source_mask)
+    vector = torch.zeros(len(source), size, device=source.device)
+    steps: list[Tensor] = []
+    all_weights: list[Tensor] = []
+    for _ in range(length):
+        vector, weights, state = model.step(vector, fixed, state)
+        steps.append(vector)
+        if weights is not None:
+            all_weights.append(weights)
+    written = torch.stack(steps, 1).unsqueeze(1)
+    stacked = torch.stack(all_weights, 2).unsqueeze(1) if all_weights else None
+    mask = torch.ones(written.shape[:3], dtype=torch.bool, device=source.device)
+    return Hypotheses(written, mask, torch.full(mask.shape[:2], torch.nan, device=source.device), stacked)

@@ -11,6 +11,7 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The tasks of this package."""
     for name, owner, summary in (
+        ("adding", "Adding", "add the two marked values of a long source"),
         ("addition", "Addition", "add two numbers written in digits"),
         ("alignment", "Alignment", "pick the symbols out of the blanks"),
         ("associative_recall", "AssociativeRecall", "find an item of a list, say the next one"),
@@ -18,6 +19,7 @@ def seqtool_components() -> Iterable[Component]:
         ("copy", "Copy", "say the source again"),
         ("dates", "Dates", "dates as people write them -> ISO 8601"),
         ("mqar", "Mqar", "find the values of many keys"),
+        ("multiplication", "Multiplication", "multiply the two marked values of a long source"),
         ("repeat_copy", "RepeatCopy", "say the source as often as it tells"),
         ("reverse", "Reverse", "say the source backwards"),
         ("scan", "Scan", "commands in simplified English -> actions"),

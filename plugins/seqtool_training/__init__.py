@@ -11,6 +11,7 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The losses, metrics, optimizers and schedules of this package."""
     yield Component("loss", "cross_entropy", "seqtool_training.losses:CrossEntropy", "-log p of the gold symbol")
+    yield Component("loss", "mse", "seqtool_training.losses:MSE", "squared errors of values")
     yield Component("loss", "coverage", "seqtool_training.attention_losses:Coverage", "looking twice costs")
     yield Component(
         "loss", "guided_attention", "seqtool_training.attention_losses:GuidedAttention", "leaving the diagonal costs"
@@ -85,6 +86,7 @@ def seqtool_components() -> Iterable[Component]:
         "seqtool_training.attention_metrics:AttentionCoverage",
         "share of the source that was looked at",
     )
+    yield Component("metric", "within", "seqtool_training.metrics:Within", "values near enough, free-running")
     yield Component("optimizer", "adam", "seqtool_training.optimizers:Adam", "adaptive moments")
     yield Component("optimizer", "adamw", "seqtool_training.optimizers:AdamW", "adam with decoupled weight decay")
     yield Component("optimizer", "sgd", "seqtool_training.optimizers:SGD", "stochastic gradient descent")

@@ -16,6 +16,7 @@ class AlignmentMetric(Metric):
 
     predictions = "teacher_forced"
     needs_weights = True
+    forms = ("symbols", "values")
 
     def weight_sums(self, weights: Tensor, memory_mask: Tensor, batch: Batch) -> Tensor:
         """See `Metric.weight_sums`."""

@@ -10,6 +10,7 @@ class AttentionLoss(Loss):
     """A cost for each weight: a subclass writes `costs`. The mean over heads, the sum over real target positions."""
 
     needs_weights = True
+    forms = ("symbols", "values")
 
     def costs(self, weights: Tensor, batch: Batch) -> Tensor:
         """`weights [B, N, T, S]` -> what each of them costs, same shape."""

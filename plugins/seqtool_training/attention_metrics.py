@@ -15,6 +15,7 @@ class AttentionMetric(Metric):
 
     predictions = "teacher_forced"
     needs_weights = True
+    forms = ("symbols", "values")
 
     def weight_sums(self, weights: Tensor, memory_mask: Tensor, batch: Batch) -> Tensor:
         """See `Metric.weight_sums`."""

@@ -45,6 +45,28 @@ class CrossEntropy(Loss):
         return total, batch.target_mask.sum()
 
 
+class MSE(Loss):
+    """The mean square of the errors of values, over real target positions and their numbers.
+
+    Equation:
+        L = sum_i sum_f (o_if - y_if)^2 / F / number of real positions,  o what the model writes, y the target
+
+    Source: the usual definition; Raffel & Ellis 2015, arXiv 1512.08756, section 3, for adding and multiplication.
+
+    When to use: whenever values are predicted.
+    """
+
+    forms = ("values",)
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See `Loss.forward`."""
+        error = (logits - batch.target.to(logits.dtype)).masked_fill(~batch.target_mask[:, :, None], 0)
+        return (error**2).mean(2).sum(), batch.target_mask.sum()
+
+
 class Sum(Loss):
     """Several losses, each multiplied with its factor.
 
@@ -63,6 +85,8 @@ class Sum(Loss):
         PartError: as many factors as losses are needed.
     """
 
+    forms = ("symbols", "values")
+
     def __init__(
         self,
         *,
@@ -77,6 +101,7 @@ class Sum(Loss):
             )
         self.losses = nn.ModuleList(loss() for loss in losses)
         self.needs_weights = any(loss.needs_weights for loss in self.losses)
+        self.forms = tuple(form for form in type(self).forms if all(form in loss.forms for loss in self.losses))
 
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """See `Loss.forward`."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Batch, Metric
+from seqtool.api import Batch, Metric, Positive
 
 
 class TokenAccuracy(Metric):
@@ -61,4 +61,31 @@ class SequenceAccuracy(Metric):
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
         right = ((predicted == batch.target) | ~batch.target_mask).all(1)
+        return torch.stack([right.sum(), torch.full_like(right.sum(), len(batch))]).double()
+
+
+class Within(Metric):
+    """The share of targets that free-running search writes with every value near enough to its own.
+
+    Equation:
+        sum over examples of [all |o_if - y_if| < tolerance] / number of examples
+
+    Source: Raffel & Ellis 2015, arXiv 1512.08756, section 3, after Hochreiter & Schmidhuber 1997, section 5.4.
+
+    When to use: values that are right when they are near: adding and multiplication, where it is called accuracy.
+
+    Args:
+        tolerance: how far a value may be from its own.
+    """
+
+    predictions = "decoded"
+    forms = ("values",)
+
+    def __init__(self, *, tolerance: Positive = 0.04) -> None:
+        self.tolerance = tolerance
+
+    def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
+        """See `Metric.sums`."""
+        near = ((predicted - batch.target).abs() < self.tolerance).all(2)
+        right = (near | ~batch.target_mask).all(1)
         return torch.stack([right.sum(), torch.full_like(right.sum(), len(batch))]).double()

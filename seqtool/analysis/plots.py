@@ -97,7 +97,8 @@ def losses(run: Run, wishes: Wishes) -> Figures:
         return
     figure, (axes,) = _panels(1, wishes.width, 0.6)
     draw_curves(axes, curves, wishes.every)
-    axes.set_ylabel("training loss (nats per symbol)")
+    symbols = any("train_token_accuracy" in seed.rows for seed in run.seeds)  # targets of values have no such column
+    axes.set_ylabel("training loss (nats per symbol)" if symbols else "training loss")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.legend()

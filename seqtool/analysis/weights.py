@@ -80,7 +80,7 @@ def read_look(variant: str, place: SeedDirectory) -> Look | None:
             name = next((n for n in gates.files if re.split(r"[/.]", n)[-1] in ("input", "update")), None)
             if name:
                 gate, gate_title = gates[name][0].T, f"{variant}: {name.replace('/', ', ')} gate"
-    source, predicted = example["source"], example["predicted"]
+    source, predicted = ([labelled(symbol) for symbol in example[side]] for side in ("source", "predicted"))
     if weights.shape[1] != len(source):  # a memory shorter than the source: its places are no symbols
         source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
     return Look(variant, source, predicted, weights[: len(predicted)], gold, gate, gate_title)
@@ -131,6 +131,11 @@ def draw_gate(axes: Axes, look: Look) -> None:
     axes.set_title(shortened(look.gate_title, 60), fontsize=9)
     axes.set_ylabel("unit", fontsize=8)
     axes.tick_params(labelsize=6, length=2)
+
+
+def labelled(symbol: str | list[float]) -> str:
+    """A symbol, or the numbers of a position of values."""
+    return symbol if isinstance(symbol, str) else ",".join(f"{value:.2g}" for value in symbol)
 
 
 def escaped(symbol: str) -> str:

@@ -17,6 +17,8 @@ VERBS = {
     "run": ("run", "Train the variants of a recipe, and compare them."),
     "predict": ("predict", "Write what a trained model predicts, line by line."),
     "evaluate": ("evaluate", "Measure a trained model on a split, with intervals."),
+    "verify": ("verify", "Hold a published number against what its recipe reaches."),
+    "intervene": ("intervene", "Measure a trained model whose attention is forced."),
     "report": ("report", "Write what a run did as one page: curves, alignments, mistakes."),
     "compare": ("compare", "Compare variants and runs: recipes, metrics, alignments, cost."),
     "plot": ("plot", "Draw a run for print: losses, alignments, entropy, accuracy by length."),

@@ -6,7 +6,7 @@ import click
 
 from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.trained import Trained, trained_options
+from seqtool.cli.trained import Trained, measuring_options, trained_options
 
 if TYPE_CHECKING:
     from seqtool.inference.evaluation import Group
@@ -18,18 +18,11 @@ seqtool evaluate my_run --split test --search '{type: beam, size: 5}' --json"""
 
 @verb("evaluate", example=EXAMPLE)
 @trained_options
-@click.option(
-    "--split", type=click.Choice(["train", "valid", "test"]), default="valid", show_default=True, help="Which examples."
-)
+@measuring_options
 @click.option(
     "--batches",
     type=click.IntRange(min=1),
     help="At most so many; default: the whole split, or the recipe's number where examples are drawn without end.",
-)
-@click.option("--batch-size", type=click.IntRange(min=1), help="Examples a batch; default: the recipe's.")
-@click.option("--max-length", type=click.IntRange(min=1), help="Most symbols to write; default: the task's.")
-@click.option(
-    "--bootstrap-seed", type=click.IntRange(min=0), default=0, show_default=True, help="What intervals are drawn from."
 )
 @json_option
 def command(
@@ -55,15 +48,7 @@ def command(
         max_length=max_length,
         bootstrap_seed=bootstrap_seed,
     )
-    searched = search or predictor.variant.train.search
-    about: dict[str, Any] = {
-        "run": str(trained.run),
-        "variant": predictor.name,
-        "seed": predictor.seed,
-        "checkpoint": predictor.checkpoint,
-        "step": predictor.step,
-        "search": dict(getattr(searched, "plain", {})),
-    }
+    about = trained.about(predictor, search)
     if as_json:
         emit_json(about | found.plain())
         return

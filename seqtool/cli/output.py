@@ -12,7 +12,7 @@ FORMAT = 1
 
 def emit_json(content: Mapping[str, Any]) -> None:
     """One object, its `format` first. JSON has no NaN and no infinity: they become null."""
-    click.echo(json.dumps({"format": FORMAT, **_finite(content)}, indent=2))
+    click.echo(json.dumps({"format": FORMAT, **finite(content)}, indent=2))
 
 
 def emit_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -23,9 +23,10 @@ def emit_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same with null in the place of numbers that JSON lacks."""
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

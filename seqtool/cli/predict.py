@@ -146,7 +146,7 @@ def _converse(predictor: "Predictor", search: "Search", max_length: int | None) 
             click.echo(f"error: {error}", err=True)
             continue
         for hypothesis in found.hypotheses:
-            click.echo(f"{hypothesis.text}\t{hypothesis.score:.4f}")
+            click.echo(hypothesis.text if hypothesis.score is None else f"{hypothesis.text}\t{hypothesis.score:.4f}")
         if found.weights is not None:
             click.echo(f"\n{_grid(found)}\n")
 

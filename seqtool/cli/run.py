@@ -14,13 +14,6 @@ seqtool run align_60_20
 seqtool run my.yaml --set train.steps=200 --variant attentive --seed 0 --seed 1
 seqtool run --resume runs/align_60_20/20261121-101500-ab12"""
 
-COLUMNS = {
-    "loss": ("train_loss", ".4f"),
-    "token accuracy": ("token_accuracy", ".4f"),
-    "sequence accuracy": ("sequence_accuracy", ".4f"),
-    "steps/s": ("steps_per_second", ".1f"),
-}
-
 
 @verb("run", example=EXAMPLE)
 @click.argument("recipe", required=False)
@@ -74,16 +67,30 @@ def command(
     if as_json:
         emit_json(result)
         return
-    emit_table(("variant", "seeds", "parameters", *COLUMNS), map(_row, *zip(*result["variants"].items(), strict=True)))
+    columns = _columns(result["variants"])
+    rows = [_row(name, variant, columns) for name, variant in result["variants"].items()]
+    emit_table(("variant", "seeds", "parameters", *columns), rows)
     click.echo(f"\n{result['run']}")
 
 
-def _row(name: str, variant: dict[str, Any]) -> list[str]:
+def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """What the final table shows: the loss, every metric of any variant, the speed; each with its key and format."""
+    seeds = [seed for variant in variants.values() for seed in variant["seeds"].values()]
+    measured = dict.fromkeys(name for seed in seeds for name in seed["best"] if name not in ("step", "valid_loss"))
+    metrics = [name.removeprefix("valid_") for name in measured]
+    return {
+        "loss": ("train_loss", ".4f"),
+        **{name.replace("_", " "): (name, ".4f") for name in metrics},
+        "steps/s": ("steps_per_second", ".1f"),
+    }
+
+
+def _row(name: str, variant: dict[str, Any], columns: dict[str, tuple[str, str]]) -> list[str]:
     """A line of the final table: means over seeds."""
     seeds = list(variant["seeds"].values())
     cells = [
         format(mean(seed[key] for seed in seeds), form) if all(key in seed for seed in seeds) else "-"
-        for key, form in COLUMNS.values()
+        for key, form in columns.values()
     ]
     return [name, str(len(seeds)), f"{variant['parameters']:,}", *cells]
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from seqtool.registry import Registry
 
 
+Function = Callable[..., Any]
+
+
 @dataclass(frozen=True)
 class Trained:
     """The flags that say which model is meant and how it decodes."""
@@ -37,6 +40,18 @@ class Trained:
         predictor = load(self.run, self.variant, self.seed, self.checkpoint, self.device, registry=registry)
         return predictor, search
 
+    def about(self, predictor: "Predictor", search: "Reference | None") -> dict[str, Any]:
+        """Which model it is, and how it decodes, for what is measured of it."""
+        searched = search or predictor.variant.train.search
+        return {
+            "run": str(self.run),
+            "variant": predictor.name,
+            "seed": predictor.seed,
+            "checkpoint": predictor.checkpoint,
+            "step": predictor.step,
+            "search": dict(getattr(searched, "plain", {})),
+        }
+
 
 def search_of(text: str, registry: "Registry") -> "Reference":
     """The search that the value of `--search` describes.
@@ -52,7 +67,31 @@ def search_of(text: str, registry: "Registry") -> "Reference":
     return reference("search", None if node is None else node.plain(), registry, Origin(f"--search {text}"))
 
 
-def trained_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def measuring_options(function: Function) -> Function:
+    """Add the flags of verbs that measure a model on a split: `split`, `batch_size`, `max_length`, `bootstrap_seed`."""
+    for option in (
+        click.option(
+            "--bootstrap-seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="What intervals are drawn from.",
+        ),
+        click.option("--max-length", type=click.IntRange(min=1), help="Most symbols to write; default: the task's."),
+        click.option("--batch-size", type=click.IntRange(min=1), help="Examples a batch; default: the recipe's."),
+        click.option(
+            "--split",
+            type=click.Choice(["train", "valid", "test"]),
+            default="valid",
+            show_default=True,
+            help="Which examples.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def trained_options(function: Function) -> Function:
     """Add RUN and these flags to a verb, which gets them as one argument, `trained: Trained`."""
 
     @click.argument("run", type=click.Path(path_type=Path))

@@ -58,6 +58,14 @@ def attend_inside(
     return output, weights, state
 
 
+def attend_only(attend: Attend, y: Vector) -> tuple[Vector, Vector]:
+    """c_i = attention(y_{i-1}). Returns (c_i, weights)
+
+    Raffel & Ellis 2015, arXiv 1512.08756, section 2, where the scores look at the memory alone.
+    """
+    return attend(y)
+
+
 def pointer(weights: Vector, source: list[int], size: int) -> Vector:
     """p(y) = sum over j with x_j = y of a_j, over what is pointed at symbols at all
 

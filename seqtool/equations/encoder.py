@@ -44,6 +44,22 @@ def pairs(memory: Matrix, size: int) -> Matrix:
     return [joined(even[j], even[j + 1]) for j in range(0, len(even), 2)]
 
 
+def lrelu(z: float) -> float:
+    """max(z, 0.01 z)
+
+    Maas et al. 2013, as Raffel & Ellis 2015, arXiv 1512.08756, section 3, use it.
+    """
+    return max(z, 0.01 * z)
+
+
+def feed_forward(source: Sequence[Vector], layer: Affine) -> Matrix:
+    """h_j = lrelu(W x_j + b)
+
+    Raffel & Ellis 2015, arXiv 1512.08756, section 3.
+    """
+    return [each(lrelu, layer(x)) for x in source]
+
+
 def sinusoid(j: int, size: int) -> Vector:
     """sin(j / 10000^(2i / D)) in column 2i, cos in column 2i + 1
 

@@ -19,6 +19,15 @@ def cross_entropy(logits: Matrix, gold: list[int], *, smoothing: float = 0.0) ->
     return total
 
 
+def mse(written: Matrix, gold: Matrix) -> float:
+    """sum_i sum_f (o_if - y_if)^2 / F
+
+    Raffel & Ellis 2015, arXiv 1512.08756, section 3.
+    """
+    pairs = zip(written, gold, strict=True)
+    return sum(sum((o - y) ** 2 for o, y in zip(*pair, strict=True)) / len(pair[1]) for pair in pairs)
+
+
 def coverage(weights: Matrix) -> float:
     """sum_i sum_j min(a_ij, cov_ij),  cov_ij = a_1j + ... + a_{i-1,j}
 

@@ -1,6 +1,7 @@
 """Readouts: features -> logits."""
 
-from seqtool.equations.vectors import Matrix, Vector, plus, times
+from seqtool.equations.encoder import lrelu
+from seqtool.equations.vectors import Matrix, Vector, each, plus, times
 
 
 def linear(features: Vector, *, w: Matrix, b: Vector) -> Vector:
@@ -19,3 +20,12 @@ def deep_output(features: Vector, *, u: list[Matrix], c: list[Vector], w: Matrix
     pieces = [plus(times(matrix, features), bias) for matrix, bias in zip(u, c, strict=True)]
     units = [max(unit) for unit in zip(*pieces, strict=True)]
     return plus(times(w, units), b)
+
+
+def feed_forward(features: Vector, *, w: Matrix, b: Vector, v: Matrix, d: Vector, rectify: bool = False) -> Vector:
+    """s = lrelu(W features + b);  logits = V s + d, or lrelu(V s + d)
+
+    Raffel & Ellis 2015, arXiv 1512.08756, section 3.
+    """
+    logits = plus(times(v, each(lrelu, plus(times(w, features), b))), d)
+    return each(lrelu, logits) if rectify else logits

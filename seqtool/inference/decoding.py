@@ -12,19 +12,23 @@ from seqtool.parts.search import Hypotheses, Search
 
 
 class Written(NamedTuple):
-    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory."""
+    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory.
 
-    ids: tuple[int, ...]
-    score: float
+    Of values: its vectors, and no score.
+    """
+
+    ids: tuple[Any, ...]
+    score: float | None
     weights: Any
 
 
-def padded(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """`(source [B, S], mask [B, S])` of ids of several lengths."""
+def padded(sources: Sequence[Sequence[Any]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """`(source [B, S], mask [B, S])` of ids of several lengths; `source [B, S, F]` of vectors."""
     length = torch.tensor([len(source) for source in sources])
     mask = torch.arange(int(length.max())) < length[:, None]
-    source = torch.zeros(mask.shape, dtype=torch.int64)
-    source[mask] = torch.tensor([i for source in sources for i in source])
+    flat = torch.tensor([i for source in sources for i in source])
+    source = flat.new_zeros(*mask.shape, *flat.shape[1:])
+    source[mask] = flat
     return source.to(device), mask.to(device)
 
 
@@ -44,4 +48,8 @@ def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Writt
         real, weights = found.mask[row, k], None
         if found.weights is not None:
             weights = found.weights[row, k][:, real][:, :, memory_mask].float().numpy()
-        yield Written(tuple(found.ids[row, k][real].tolist()), score, weights)
+        ids = found.ids[row, k][real].tolist()
+        if found.ids.is_floating_point():
+            yield Written(tuple(map(tuple, ids)), None, weights)
+        else:
+            yield Written(tuple(ids), score, weights)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from seqtool.errors import SeqtoolError
 from seqtool.inference.predictor import Prediction, Predictor
@@ -24,7 +24,7 @@ class Source:
 
     line: Line
     text: str
-    ids: tuple[int, ...]
+    ids: tuple[Any, ...]
 
 
 def read_lines(files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[Line]:

@@ -7,9 +7,11 @@ import torch
 
 from seqtool.build import assemble
 from seqtool.checkpoint import read_checkpoint
+from seqtool.engine import install
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.predictor import Predictor
 from seqtool.recipe import load_recipe
+from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry, default_registry
 from seqtool.rundir import RunDirectory, SeedDirectory
 
@@ -72,8 +74,9 @@ def _loaded(
         message = f"{path} does not fit the parts that are installed: {' '.join(str(error).split())}"
         raise SeqtoolError(message) from error
     model = assembly.model.eval().to(device)
-    metrics = {name: metric for name, metric in assembly.metrics.items() if metric.needs_weights}
-    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, model, metrics, device)
+    engine: Engine = "reference" if variant.train.engine == "reference" else "auto"
+    install(model, engine, registry, device, next(model.parameters()).dtype)
+    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, model, device)
 
 
 def _of_model(key: str) -> bool:

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
-from seqtool.build import prepared_task
-from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.build import build_metrics, prepared_task
+from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.decoding import Written, decoded, padded
-from seqtool.inference.evaluation import Evaluation, evaluate
+from seqtool.inference.evaluation import Evaluation, batches_asked, drawn_batches, evaluate
+from seqtool.inference.intervening import DELAY, Bench, Interventions, first_examples, intervene
 from seqtool.nn.model import Seq2Seq
-from seqtool.parts.metric import Metric
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
+from seqtool.parts.vocabulary import forms_of
 from seqtool.recipe import Reference, Variant, reference
 
 BATCH_SIZE = 64
@@ -26,16 +27,18 @@ class Hypothesis:
     """One text that a search wrote for a source.
 
     Attributes:
-        symbols: what was written, the end symbol included where there is one.
-        score: the log-probability of the symbols.
+        symbols: what was written, the end symbol included where there is one; of values, the text of each position.
+        score: the log-probability of the symbols; None for values.
         weights: where it looked, an array `[heads, symbols, memory]`; None for a model without attention. The memory
             has one position a source symbol, but for encoders that shorten it.
+        values: the vectors that were written; None for symbols.
     """
 
     text: str
     symbols: tuple[str, ...]
-    score: float
+    score: float | None
     weights: Any
+    values: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Prediction:
         return self.hypotheses[0].symbols
 
     @property
-    def score(self) -> float:
+    def score(self) -> float | None:
         return self.hypotheses[0].score
 
     @property
@@ -69,7 +72,7 @@ class Predictor:
 
     Attributes:
         name: the variant's, in the run. checkpoint: "best" or "last". step: how many steps it had been trained for.
-        task: prepared from what the run kept, without its data. metrics: the recipe's that look at weights, by name.
+        task: prepared from what the run kept, without its data.
     """
 
     name: str
@@ -79,7 +82,6 @@ class Predictor:
     step: int
     task: Task
     model: Seq2Seq
-    metrics: Mapping[str, Metric]
     device: torch.device
 
     def predict(
@@ -134,29 +136,52 @@ class Predictor:
         Raises:
             SeqtoolError: the split holds no example, or the task's data are not there or no longer those of the run.
         """
-        train, wanted = self.variant.train, (batches, batch_size, max_length)
-        if split not in get_args(Split):
-            nearest = nearest_name(split, get_args(Split))
-            raise MisuseError(f"no such split: {split!r}", allowed=get_args(Split), nearest=nearest)
-        if any(number is not None and number < 1 for number in wanted):
-            raise MisuseError("batches, batch_size and max_length are whole numbers from 1 on")
-        built, task, size = self.search(search), self.task_with_data(), batch_size or train.validation_batch_size
-        there = task.num_batches(split, size)
-        if there is None:
-            there = batches or train.validation_batches
+        train, built, task = self.variant.train, self.search(search), self.task_with_data()
+        size = train.validation_batch_size if batch_size is None else batch_size
         return evaluate(
             task,
             self.model,
             built,
-            self.metrics,
             split,
-            batches=min(there, batches or there),
+            metrics=build_metrics(self.variant, task, self.model.decoder.num_heads),
+            batches=batches_asked(task, split, batches, train.validation_batches, size, max_length),
             batch_size=size,
             max_length=max_length,
             device=self.device,
             seed=self.seed,
             bootstrap_seed=bootstrap_seed,
         )
+
+    def intervene(
+        self,
+        split: Split = "valid",
+        *,
+        only: Iterable[str] = (),
+        delay: int = DELAY,
+        shuffle_seed: int = 0,
+        search: Wish = None,
+        examples: int | None = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        bootstrap_seed: int = 0,
+    ) -> Interventions:
+        """Measure the model with its weights replaced: how much what it writes depends on where it looks.
+
+        Args:
+            only: which of `INTERVENTIONS`; all that can be done where none is named.
+            delay: how many steps "delayed" looks late. shuffle_seed: what orders are drawn from.
+            examples: at most so many. The others: as in `evaluate`.
+
+        Raises:
+            SeqtoolError: a model without attention, one that is named cannot be done, or as `evaluate`.
+        """
+        train, built, task = self.variant.train, self.search(search), self.task_with_data()
+        size = train.validation_batch_size if batch_size is None else batch_size
+        batches = None if examples is None else -(-examples // max(1, size))
+        count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
+        drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
+        bench = Bench(task, self.model, built, drawn, max_length, self.device)
+        return intervene(bench, split, tuple(only), delay, shuffle_seed, bootstrap_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.
@@ -179,13 +204,16 @@ class Predictor:
             n_best: how many hypotheses it is to give for each source; None leaves it as it is.
 
         Raises:
-            RecipeError: no such search, or options that are none. MisuseError: it never gives so many.
+            RecipeError: no such search, or options that are none. MisuseError: it never gives so many, or is for other
+                targets than this task's.
         """
         if isinstance(search, Search):
+            self._refuse_misfit(type(search), type(search).__name__)
             return search
         found: Any = self.variant.train.search if search is None else search
         if not isinstance(found, Reference):
             found = reference("search", found, self.variant.registry)
+        self._refuse_misfit(found.cls, found.name)
         if n_best is not None:
             option = found.cls.count_option
             if option is None and n_best > 1:
@@ -196,8 +224,14 @@ class Predictor:
         built: Search = found()
         return built
 
-    def read(self, text: str) -> tuple[int, ...]:
-        """The ids of one source.
+    def _refuse_misfit(self, search: type, name: str) -> None:
+        form = self.task.target_vocabulary.form
+        if form not in forms_of(search):
+            able = [part.name for part in self.variant.registry.parts("search") if form in forms_of(part.load())]
+            raise MisuseError(f"the search {name!r} writes no {form}, as this task needs", allowed=able)
+
+    def read(self, text: str) -> tuple[Any, ...]:
+        """The ids, or the vectors, of one source.
 
         Raises:
             SeqtoolError: a symbol that the task does not know, no symbol at all, or a task that reads no text.
@@ -212,7 +246,7 @@ class Predictor:
         return ids
 
     def write(
-        self, texts: list[str], ids: list[tuple[int, ...]], search: Search, max_length: int | None = None
+        self, texts: list[str], ids: list[tuple[Any, ...]], search: Search, max_length: int | None = None
     ) -> list[Prediction]:
         """Predict one batch of sources that were read.
 
@@ -223,12 +257,13 @@ class Predictor:
             raise MisuseError(f"max_length is a whole number from 1 on; got {max_length!r}")
         source, mask = padded(ids, self.device)
         found = decoded(self.model, search, source, mask, max_length or self.task.max_target_length)
-        symbols = self.task.source_vocabulary.symbols
+        names = self.task.source_vocabulary.names
         return [
-            Prediction(text, tuple(symbols[i] for i in one), tuple(map(self._hypothesis, written)))
+            Prediction(text, names(one), tuple(map(self._hypothesis, written)))
             for text, one, written in zip(texts, ids, found, strict=True)
         ]
 
     def _hypothesis(self, written: Written) -> Hypothesis:
-        symbols = tuple(self.task.target_vocabulary.symbols[i] for i in written.ids)
-        return Hypothesis(self.task.decode_target(written.ids), symbols, written.score, written.weights)
+        symbols = self.task.target_vocabulary.names(written.ids)
+        values = written.ids if written.score is None else None
+        return Hypothesis(self.task.decode_target(written.ids), symbols, written.score, written.weights, values)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqtool.files import written_whole
-from seqtool.inference.predictor import Prediction
+from seqtool.inference.predictor import Hypothesis, Prediction
 
 COLUMNS = ("line", "rank", "score", "source", "prediction")
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})
@@ -24,16 +24,21 @@ def tsv_heading() -> str:
 def tsv(number: int, prediction: Prediction) -> str:
     """A row a hypothesis. Tabs, line ends and backslashes within a text become \\t, \\n, \\r and \\\\."""
     rows = (
-        (str(number), str(rank), format(found.score, ".6f"), prediction.source, found.text)
+        (str(number), str(rank), _score(found), prediction.source, found.text)
         for rank, found in enumerate(prediction.hypotheses, start=1)
     )
     return "".join("\t".join(cell.translate(_ESCAPES) for cell in row) + "\n" for row in rows)
 
 
 def jsonl(number: int, prediction: Prediction) -> str:
-    """An object a source."""
+    """An object a source. What values were written stands in `values`, and they have no score."""
     hypotheses = [
-        {"text": found.text, "score": round(found.score, 6), "symbols": found.symbols}
+        {
+            "text": found.text,
+            "score": None if found.score is None else round(found.score, 6),
+            "symbols": found.symbols,
+            **({} if found.values is None else {"values": found.values}),
+        }
         for found in prediction.hypotheses
     ]
     line: dict[str, Any] = {
@@ -43,6 +48,10 @@ def jsonl(number: int, prediction: Prediction) -> str:
         "predictions": hypotheses,
     }
     return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def _score(found: Hypothesis) -> str:
+    return "" if found.score is None else format(found.score, ".6f")
 
 
 @contextmanager

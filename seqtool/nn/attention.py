@@ -1,11 +1,14 @@
 """Attention: a scorer and a normalizer, composed. The one place that masks, normalises and makes the context."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PartError
+from seqtool.nn.intervention import Intervention
 from seqtool.options import Factory, Size, named
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.scorer import Scorer
@@ -29,9 +32,14 @@ class Attention(nn.Module):
         normalizer: weights from scores.
         heads: N; must divide Q and M.
 
+    Attributes:
+        intervention: what replaces the weights while `intervened` is open; None, as in training, costs nothing.
+
     Raises:
         PartError: the sizes do not divide, or the scorer refuses them.
     """
+
+    intervention: Intervention | None = None
 
     def __init__(
         self,
@@ -97,6 +105,9 @@ class Attention(nn.Module):
                 f"{type(self.normalizer).__name__}.start returned {len(first)} state tensors, "
                 f"but it declares num_state = {self.normalizer.num_state}"
             )
+        if self.intervention is not None:
+            added_fixed, added_state = self.intervention.start(mask, self.num_heads)
+            fixed, first = fixed + added_fixed, first + added_state
         return self._unfold_rows(fixed), self._unfold_rows(state + first)
 
     def forward(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
@@ -107,7 +118,7 @@ class Attention(nn.Module):
         fixed, state = self._fold_rows(fixed), self._fold_rows(state)
         if self.num_heads > 1:
             query = self._fold(self.query_map(query))
-        if self.parallel or steps == 1:
+        if steps == 1 or (self.parallel and self.intervention is None):
             context, weights, state = self._attend(query, fixed, state)
         else:
             parts = []
@@ -124,7 +135,7 @@ class Attention(nn.Module):
 
     def _attend(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
         """Score, mask, normalise, mask, sum: `query [B, T, Q]` -> `(context [B, T, M], weights [B, T, S], state)`."""
-        values, mask, *rest = fixed
+        (values, mask, *rest), state, added_fixed, added_state = self._set_aside(fixed, state)
         scorers = self._scorers()
         split = len(state) - self.normalizer.num_state
         scorer_states, normalizer_state = state[:split], state[split:]
@@ -142,11 +153,21 @@ class Attention(nn.Module):
         energies = all_scores[0] if len(scorers) == 1 else torch.stack(all_scores, 1)
         weights, normalizer_state = self.normalizer(energies, mask, query, normalizer_state)
         weights = weights.masked_fill(padding, 0)
+        if self.intervention is not None:
+            forced, added_state = self.intervention.override(weights.squeeze(1), mask, added_fixed, added_state)
+            weights = forced.unsqueeze(1).masked_fill(padding, 0)
         if not self.parallel:
             observed = weights.squeeze(1)
             states = [s.observe(observed, after) for s, after in zip(scorers, states, strict=True)]
         context = weights @ values
-        return context, weights, (*(tensor for after in states for tensor in after), *normalizer_state)
+        return context, weights, (*(tensor for after in states for tensor in after), *normalizer_state, *added_state)
+
+    def _set_aside(self, fixed: Tensors, state: Tensors) -> tuple[Tensors, Tensors, Tensors, Tensors]:
+        """`(fixed, state, the intervention's fixed, its state)`."""
+        if self.intervention is None:
+            return fixed, state, (), ()
+        fixed_split, state_split = len(fixed) - self.intervention.num_fixed, len(state) - self.intervention.num_state
+        return fixed[:fixed_split], state[:state_split], fixed[fixed_split:], state[state_split:]
 
     def _scorers(self) -> list[Scorer]:
         return list(self.scorers)  # type: ignore[arg-type]
@@ -164,3 +185,25 @@ class Attention(nn.Module):
         if self.num_heads == 1:
             return tensors
         return tuple(tensor.unflatten(0, (-1, self.num_heads)) for tensor in tensors)
+
+
+@contextlib.contextmanager
+def intervened(module: nn.Module, intervention: Intervention) -> Iterator[None]:
+    """While open, every `Attention` within `module` has its weights replaced; for trained models, never in training.
+
+    A sequence must be started and ended inside, since its state holds the intervention's.
+
+    Raises:
+        PartError: no `Attention` is there.
+    """
+    found = [part for part in module.modules() if isinstance(part, Attention)]
+    if not found:
+        raise PartError(f"{type(module).__name__} has no attention, so there are no weights to replace")
+    before = [part.intervention for part in found]
+    for part in found:
+        part.intervention = intervention
+    try:
+        yield
+    finally:
+        for part, intervention_before in zip(found, before, strict=True):
+            part.intervention = intervention_before

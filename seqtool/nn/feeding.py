@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqtool.parts.search import StepModel
 from seqtool.parts.types import Tensors
+from seqtool.parts.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,22 @@ TEACHER_FORCING = Feeding()
 
 
 def gold_inputs(target: Tensor, start: int) -> Tensor:
-    """`target [B, T]` -> what teacher forcing feeds `[B, T]`: the start symbol, then gold symbols 1 .. T - 1."""
+    """`target [B, T]` -> what teacher forcing feeds `[B, T]`: the start symbol, then gold symbols 1 .. T - 1.
+
+    Values `[B, T, F]` are opened by a vector of `start`.
+    """
     return torch.cat([torch.full_like(target[:, :1], start), target[:, :-1]], 1)
 
 
 def draw_taught(feeding: Feeding, gold: Tensor) -> Tensor:
-    """Where the gold symbol is fed, bool like `gold [B, T]`; drawn from torch's CPU generator, on any device."""
-    draws = torch.rand(gold.shape if feeding.per == "token" else (gold.shape[0], 1), device="cpu")
-    return (draws < feeding.probability).expand(gold.shape).to(gold.device)
+    """Where gold is fed, bool `[B, T]`, for `gold [B, T]` or `[B, T, F]`; from torch's CPU generator, on any device."""
+    draws = torch.rand(gold.shape[:2] if feeding.per == "token" else (gold.shape[0], 1), device="cpu")
+    return (draws < feeding.probability).expand(gold.shape[:2]).to(gold.device)
+
+
+def best_guess(logits: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """What a model would write: the most probable ids of `logits [..., V]`, or the values `[..., F]` themselves."""
+    return logits if vocabulary.form == "values" else logits.argmax(-1)
 
 
 def write_fed(
@@ -43,15 +52,16 @@ def write_fed(
 ) -> tuple[Tensor, Tensor | None]:
     """One step after another: `(logits [B, T, V], weights [B, N, T, S] or None)`.
 
-    Step i is fed `gold[:, i]` where `taught[:, i]`, else the symbol that step i - 1 found most probable, through which
-    no gradient flows. The first step is fed gold in any case.
+    Step i is fed `gold[:, i]` where `taught[:, i]`, else what step i - 1 would have written, through which no gradient
+    flows. The first step is fed gold in any case.
     """
     all_logits: list[Tensor] = []
     all_weights: list[Tensor] = []
     written = gold[:, 0]
     for gold_t, taught_t in zip(gold.unbind(1), taught.unbind(1), strict=True):
+        taught_t = taught_t.reshape(-1, *[1] * (gold_t.dim() - 1))
         logits, weights, state = model.step(torch.where(taught_t, gold_t, written), fixed, state)
-        written = logits.argmax(-1)
+        written = best_guess(logits.detach(), model.target_vocabulary)
         all_logits.append(logits)
         if weights is not None:
             all_weights.append(weights)

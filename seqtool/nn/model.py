@@ -10,11 +10,11 @@ from seqtool.parts.decoder import Decoder
 from seqtool.parts.embedding import Embedding
 from seqtool.parts.encoder import Encoder
 from seqtool.parts.types import Tensors
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.vocabulary import Values, Vocabulary
 
 
 class Seq2Seq(nn.Module):
-    """Source ids -> logits over target symbols.
+    """Source ids -> logits over target symbols; vectors in the place of ids, and values in that of logits, alike.
 
     Args:
         copy_map: the task's; None where nothing can be copied.
@@ -51,7 +51,7 @@ class Seq2Seq(nn.Module):
         first. With a lower probability than 1 some inputs are the model's own (see `nn.feeding`).
         """
         (source, *rest), state = self.start(batch.source, batch.source_mask)
-        gold = gold_inputs(batch.target, self._start_id())
+        gold = gold_inputs(batch.target, self._start())
         if feeding.probability < 1:
             return write_fed(self, gold, draw_taught(feeding, gold), (source, *rest), state)
         features, weights, _ = self.decoder.unroll(self.target_embedding(gold), tuple(rest), state)
@@ -78,7 +78,9 @@ class Seq2Seq(nn.Module):
             return torch.full(source.shape[:2], -1, device=source.device)
         return self.copy_map[source]
 
-    def _start_id(self) -> int:
+    def _start(self) -> int:
+        if isinstance(self.target_vocabulary, Values):
+            return 0
         assert self.target_vocabulary.start is not None, "Task contracts give the target a start symbol"
         return self.target_vocabulary.start
 
@@ -87,6 +89,9 @@ def _refuse_uncopyable(decoder: Decoder, target: Vocabulary, copy_map: tuple[int
     if not decoder.copies:
         return
     name = type(decoder).__name__
+    if isinstance(target, Values):
+        message = f"{name} copies source symbols, and the targets of this task are values"
+        raise PartError(message, allowed="a decoder that does not copy")
     if copy_map is None:
         raise PartError(f"{name} copies source symbols, and the task does not say what they are copied as (`copy_map`)")
     lacking = [target.symbols[i] for i in range(target.num_outputs) if i not in copy_map]

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from seqtool.parts.batch import Batch
+from seqtool.parts.vocabulary import Form
 
 
 class Loss(nn.Module):
@@ -10,11 +11,16 @@ class Loss(nn.Module):
 
     Attributes:
         needs_weights: whether it looks at the weights of an attention; a decoder without one is then refused.
+        forms: which targets it can judge: "symbols", "values", or both; tasks with others are refused.
     """
 
     kind = "loss"
     needs_weights: bool = False
+    forms: tuple[Form, ...] = ("symbols",)
 
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
-        """`logits [B, T, V]`, `weights [B, N, T, S]` or None -> `(sum, count)`, two scalars over real tokens."""
+        """`logits [B, T, V]`, `weights [B, N, T, S]` or None -> `(sum, count)`, two scalars over real tokens.
+
+        For a target of values `[B, T, F]` logits are the values that the model writes, `[B, T, F]`.
+        """
         raise NotImplementedError

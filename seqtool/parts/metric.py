@@ -5,6 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from seqtool.parts.batch import Batch
+from seqtool.parts.vocabulary import Form
 
 
 class Metric:
@@ -16,17 +17,19 @@ class Metric:
         needs_weights: whether it looks at the weights of an attention; `weight_sums` is asked then, and `sums` never.
             A decoder without attention is refused. `predictions` is "teacher_forced", for such are the weights.
         higher_is_better: which way the best checkpoint and early stopping look.
+        forms: which targets it can judge: "symbols", "values", or both; tasks with others are refused.
     """
 
     kind = "metric"
     predictions: Literal["teacher_forced", "decoded"] = "decoded"
     needs_weights: bool = False
     higher_is_better: bool = True
+    forms: tuple[Form, ...] = ("symbols",)
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """`predicted [B, T]` ids, -1 where nothing was written -> `[2]` float64: what was right, out of how many.
 
-        Validation calls it on the CPU.
+        For targets of values `predicted` is `[B, T, F]`, NaN where nothing was written. Validation calls it on the CPU.
         """
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from seqtool.parts.types import Tensors
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.vocabulary import Form, Vocabulary
 
 
 class StepModel(Protocol):
@@ -14,11 +14,17 @@ class StepModel(Protocol):
     target_vocabulary: Vocabulary
 
     def start(self, source: Tensor, source_mask: Tensor) -> tuple[Tensors, Tensors]:
-        """`(fixed, state)` for `source [B, S]`; `fixed` is repeated once for a beam, `state` is selected from."""
+        """`(fixed, state)` for `source [B, S]` or `[B, S, F]`.
+
+        `fixed` is repeated once for a beam, `state` is selected from.
+        """
         ...
 
     def step(self, ids: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
-        """Ids just written `[B]` -> `(logits [B, V], weights [B, N, S] or None, state)`."""
+        """Ids just written `[B]` -> `(logits [B, V], weights [B, N, S] or None, state)`.
+
+        Where the target vocabulary is `Values`, values just written `[B, F]` -> the next position's `[B, F]`.
+        """
         ...
 
 
@@ -27,7 +33,7 @@ class Hypotheses(NamedTuple):
 
     `ids [B, K, T]`, the end symbol included, 0 at padding; `mask [B, K, T]`; `scores [B, K]`, the sum of
     log-probabilities, minus infinity where there are fewer hypotheses than asked for; `weights [B, K, N, T, S]`, or
-    None for a model without attention.
+    None for a model without attention. Values are `ids [B, K, T, F]`, and their scores NaN, since nothing is probable.
     """
 
     ids: Tensor
@@ -41,11 +47,13 @@ class Search:
 
     Attributes:
         draws: whether symbols are drawn, so that a source may give something else in another batch.
+        forms: which targets it can write: "symbols", "values", or both; tasks with others are refused.
         count_option: its option that says how many hypotheses a source gets; None where there is always one.
     """
 
     kind = "search"
     draws: bool = False
+    forms: tuple[Form, ...] = ("symbols",)
     count_option: str | None = None
 
     def rank(self, scores: Tensor, lengths: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
 """The contract of a task: numbered batches with gold targets."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
 
 from seqtool.errors import SeqtoolError, nearest_name
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.vocabulary import Values, Vocabulary
 from seqtool.randomness import derive
 
 Split = Literal["train", "valid", "test"]
@@ -20,10 +21,11 @@ class Task:
     set there; nothing reads them before.
 
     Attributes:
-        source_vocabulary, target_vocabulary: what the ids of a batch mean.
-        ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos".
+        source_vocabulary, target_vocabulary: what the ids of a batch mean; `Values` for a side of numbers.
+        ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos". Values are "fixed".
         max_target_length: the most symbols that a target has, the end symbol included.
-        loss: the name of its default loss. metrics: the names of its default metrics.
+        loss: the name of its default loss. metrics: the names of its default metrics. A task with values as targets
+            must name others than these.
         attention_metrics: the names of those that follow where the decoder has attention; alignment_metrics: of those
             that follow where, besides, the task has gold alignments.
         has_alignment: whether its batches have any gold alignment.
@@ -90,22 +92,26 @@ class Task:
         """Further targets that are as right for a source as the one in its batch: ids, the end symbol left out."""
         return ()
 
-    def encode_source(self, text: str) -> tuple[int, ...]:
-        """The ids of one source. Here: symbols with white space between them.
+    def encode_source(self, text: str) -> tuple[Any, ...]:
+        """The ids, or the vectors, of one source. Here: positions with white space between them.
+
+        A position is a symbol, or numbers with commas between them where the source is `Values`.
 
         Raises:
-            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those.
+            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those; or no such numbers.
         """
         return self.source_ids(text.split())
 
-    def source_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
-        """The ids of a source's symbols. Raises: see `encode_source`."""
-        return tuple(_id(self.source_vocabulary, symbol) for symbol in symbols)
+    def source_ids(self, symbols: Iterable[str]) -> tuple[Any, ...]:
+        """The ids of a source's symbols, or its vectors. Raises: see `encode_source`."""
+        vocabulary = self.source_vocabulary
+        read = vocabulary.parsed if isinstance(vocabulary, Values) else partial(_id, vocabulary)
+        return tuple(read(symbol) for symbol in symbols)
 
-    def decode_target(self, ids: Sequence[int]) -> str:
-        """The text of a target's ids, its end symbol left out. Here: symbols with a space between them."""
+    def decode_target(self, ids: Sequence[Any]) -> str:
+        """The text of a target's ids, its end symbol left out, or of its values. Here: with a space between them."""
         vocabulary = self.target_vocabulary
-        return " ".join(vocabulary.symbols[i] for i in ids if i not in (vocabulary.start, vocabulary.end))
+        return " ".join(vocabulary.names([i for i in ids if i not in (vocabulary.start, vocabulary.end)]))
 
 
 def _id(vocabulary: Vocabulary, symbol: str) -> int:

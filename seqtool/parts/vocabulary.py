@@ -1,9 +1,20 @@
-"""What ids mean: the symbols of one side of a task."""
+"""What ids mean: the symbols of one side of a task; or that it has numbers, and no symbols."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Literal
 
-from seqtool.errors import PartError
+from seqtool.errors import PartError, SeqtoolError
+
+Form = Literal["symbols", "values"]
+"""What stands at a position: an id, or a vector of numbers."""
+
+
+def forms_of(part: type) -> tuple[Form, ...]:
+    """What a class of parts that declare `forms` can deal with."""
+    found: tuple[Form, ...] = getattr(part, "forms", ())
+    return found
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,11 @@ class Vocabulary:
         return len(self.symbols)
 
     @property
+    def form(self) -> Form:
+        """What stands at a position of this side."""
+        return "symbols"
+
+    @property
     def num_outputs(self) -> int:
         """How many ids may be predicted: all but `start`."""
         return len(self.symbols) - (self.start is not None)
@@ -45,6 +61,10 @@ class Vocabulary:
         """The id of a symbol, `unknown` for one that is not among them."""
         return self._ids.get(symbol, self.unknown)
 
+    def names(self, row: Sequence[Any]) -> tuple[str, ...]:
+        """How what stands in a row is written, position by position."""
+        return tuple(self.symbols[i] for i in row)
+
     def copied_as(self, target: "Vocabulary") -> tuple[int, ...]:
         """For each id, the id of the equal symbol among those that may be predicted in `target`, -1 where none is."""
         ids = {symbol: i for i, symbol in enumerate(target.symbols[: target.num_outputs])}
@@ -54,3 +74,51 @@ class Vocabulary:
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {symbol: i for i, symbol in enumerate(self.symbols)}
+
+
+@dataclass(frozen=True, init=False)
+class Values(Vocabulary):
+    """A side of numbers: `size` of them at each position, and no symbols.
+
+    A source of values is `[B, S, size]`, a target `[B, T, size]`, both float32. Zeros open a target.
+    """
+
+    size: int = 1
+
+    def __init__(self, size: int) -> None:
+        super().__init__(())
+        if size < 1:
+            raise PartError(f"{size} values at a position are none")
+        object.__setattr__(self, "size", size)
+
+    @property
+    def form(self) -> Form:
+        """See `Vocabulary.form`."""
+        return "values"
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers are predicted at a position."""
+        return self.size
+
+    def names(self, row: Sequence[Any]) -> tuple[str, ...]:
+        """See `Vocabulary.names`: the numbers of a position with commas between them."""
+        return tuple(",".join(f"{value:.6g}" for value in vector) for vector in row)
+
+    def parsed(self, text: str) -> tuple[float, ...]:
+        """The numbers of one position, which stand with commas between them.
+
+        Raises:
+            SeqtoolError: they are not `size` finite numbers.
+        """
+        try:
+            vector = tuple(float(value) for value in text.split(","))
+        except ValueError as error:
+            raise SeqtoolError(f"{error}: a position of the source is {self._wanted()}") from error
+        if len(vector) != self.size or any(abs(value) == float("inf") or value != value for value in vector):
+            raise SeqtoolError(f"{text!r} is no position of the source: that is {self._wanted()}")
+        return vector
+
+    def _wanted(self) -> str:
+        commas = ", with commas between them, such as " if self.size > 1 else ", such as "
+        return f"{self.size} finite number{'s' * (self.size > 1)}{commas}{','.join(['0.25', *['1'] * (self.size - 1)])}"

@@ -77,9 +77,9 @@ class Filler:
             registered.plugin.source,
         )
 
-    def fixed(self, cls: type, node: Node, path: Path) -> Reference:
-        """What fills a slot that takes one class, so that there is no `type` to choose."""
-        name = str(path[-1]) if path else "a recipe"
+    def fixed(self, cls: type, node: Node, path: Path, whole: str = "a recipe") -> Reference:
+        """What fills a slot that takes one class, so that there is no `type` to choose; `whole` is what a file is."""
+        name = str(path[-1]) if path else whole
         if node.entries is None:
             raise _refusal(f"expected a mapping of {name}'s options, got {found(node)}", path, node.origin)
         try:

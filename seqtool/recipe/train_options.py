@@ -8,6 +8,7 @@ from annotated_types import Ge
 from seqtool.options import Count, Factory, NonNegative, Positive, Size, SlotKind, named
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
+Engine = Literal["auto", "reference", "fused", "compiled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class TrainOptions:
         checkpoint_every: steps between checkpoints, beside those after each validation; null for none beside.
         log_every: steps that one row of metrics.csv is the mean of.
         accelerator, devices, num_nodes, strategy, precision: Lightning's, "auto" picks what is there.
+        engine: which form of each part computes: "reference", its own code; "fused" or "compiled", twins of that sort;
+            "auto", the fused twins there are.
         deterministic: refuse operations that are not reproducible on the device.
         tensorboard: also write TensorBoard files; needs the extra `tensorboard`.
         gates: also write what the gates of each cell say on the validation sample (gates.npz).
@@ -78,6 +81,7 @@ class TrainOptions:
     num_nodes: Size = 1
     strategy: str = "auto"
     precision: Precision = "32-true"
+    engine: Engine = "auto"
     deterministic: bool = False
     tensorboard: bool = False
     gates: bool = False

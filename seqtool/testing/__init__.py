@@ -29,6 +29,7 @@ from seqtool.testing.scorer import ScorerContract, check_scorer
 from seqtool.testing.search import SearchContract, check_search
 from seqtool.testing.stand_ins import STAND_INS
 from seqtool.testing.task import TaskContract, check_task
+from seqtool.testing.twin import TwinContract, check_twin
 
 __all__ = [
     "CONTRACTS",
@@ -51,6 +52,7 @@ __all__ = [
     "check_scorer",
     "check_search",
     "check_task",
+    "check_twin",
     "example_options",
     "variations",
 ]
@@ -72,6 +74,7 @@ CONTRACTS: dict[str, type[Contract]] = {
         ScorerContract,
         SearchContract,
         TaskContract,
+        TwinContract,
     )
 }
 """The contract of each kind, and of "attention"."""

@@ -3,26 +3,34 @@
 from dataclasses import fields
 
 import torch
+from torch import Tensor
 
 from seqtool.parts.batch import Batch
+from seqtool.parts.vocabulary import Form
 
 SOURCE, TARGET = 7, 3
 
 
-def example_batch(generator: torch.Generator, batch_size: int, symbols: int) -> Batch:
-    """Random ids; targets of T, 0, 1, T, ... symbols, padded with zeros."""
+def example_batch(generator: torch.Generator, batch_size: int, symbols: int, form: Form = "symbols") -> Batch:
+    """Random ids, or values, `symbols` a position, as targets; of T, 0, 1, T, ... positions, padded with zeros."""
     source = torch.randint(symbols, (batch_size, SOURCE), generator=generator)
     target = torch.randint(symbols, (batch_size, TARGET), generator=generator)
+    values = torch.randn(batch_size, TARGET, symbols, generator=generator)
     length = torch.tensor([(TARGET, 0, 1)[row % 3] for row in range(batch_size)])
     source_mask = torch.arange(SOURCE) < torch.tensor([SOURCE - row % 3 for row in range(batch_size)])[:, None]
     target_mask = torch.arange(TARGET) < length[:, None]
     return Batch(
         source.masked_fill(~source_mask, 0),
         source_mask,
-        target.masked_fill(~target_mask, 0),
+        fill(target if form == "symbols" else values, ~target_mask, 0),
         target_mask,
         torch.arange(TARGET).expand_as(target).masked_fill(~target_mask, -1),
     )
+
+
+def fill(x: Tensor, where: Tensor, value: float) -> Tensor:
+    """`x [B, T]` or `[B, T, F]` with `value` where `where [B, T]` is True."""
+    return x.masked_fill(where.reshape(*where.shape, *[1] * (x.dim() - 2)), value)
 
 
 def join(first: Batch, second: Batch) -> Batch:

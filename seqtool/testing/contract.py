@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seqtool.errors import PartError
 from seqtool.kinds import KINDS
+from seqtool.parts.vocabulary import Form
 from seqtool.signature import read_constructor
 from seqtool.testing.compare import Outputs, difference, snapshot
 
@@ -22,6 +23,9 @@ def rule(method: Method) -> Method:
     """Mark a method as a rule. Its docstring's first line is what the contract says."""
     method.__dict__["is_rule"] = True
     return method
+
+
+FORMS: tuple[Form, ...] = ("symbols", "values")
 
 
 class Contract:
@@ -169,3 +173,24 @@ class Contract:
         self.exercise(part)
         drawn = not torch.equal(before, torch.get_rng_state())
         self.expect(not drawn, "draws from torch's global generator, so that resuming would need luck")
+
+
+class FormContract(Contract):
+    """A kind whose parts say which `forms` they are for: every rule is held for each form that a part declares.
+
+    Attributes:
+        form: the one that is held now.
+    """
+
+    form: Form = "symbols"
+
+    def check(self, names: Iterable[str] = ()) -> None:
+        """See `Contract.check`."""
+        names = tuple(names)
+        found = getattr(self.part(), "forms", None)
+        if not (isinstance(found, tuple) and found and set(found) <= set(FORMS)):
+            self.fail(f"forms is {found!r}, not some of {FORMS}")
+        for form in FORMS:
+            if form in found:
+                self.form = form
+                super().check(names)

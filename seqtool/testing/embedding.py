@@ -5,38 +5,56 @@ from collections.abc import Callable
 import torch
 
 from seqtool.parts.embedding import Embedding
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.vocabulary import Values, Vocabulary
 from seqtool.testing.compare import Outputs
-from seqtool.testing.contract import rule
+from seqtool.testing.contract import FORMS, rule
 from seqtool.testing.gradients import GradientContract
 
 VOCABULARY = Vocabulary(("_", "a", "b", "c", "d", "</s>", "<s>"), blank=0, start=6, end=5)
+VALUES = Values(size=3)
 
 
 class EmbeddingContract(GradientContract):
-    """`build(vocabulary)` makes the embedding."""
+    """`build(vocabulary)` makes the embedding; of values, `build(values)`."""
 
     kind = "embedding"
-    all_sizes = ((VOCABULARY,),)
+    all_sizes = ((VOCABULARY,), (VALUES,))
 
     def inputs(self, part: Embedding, batch_size: int, source_length: int, steps: int) -> Outputs:
         """See `ModuleContract.inputs`; every id comes up."""
+        if self.sizes[0].form == "values":
+            return {"values": self.randn(batch_size, source_length, self.sizes[0].size)}
         size = len(self.sizes[0])
         ids = torch.arange(batch_size * source_length) * (size + 1) // size % size
         return {"ids": ids.reshape(batch_size, source_length)}
 
     def run(self, part: Embedding, inputs: Outputs) -> Outputs:
         """`forward`."""
-        return {"vectors": part(inputs["ids"])}
+        return {"vectors": part(*inputs.values())}
 
     def shapes_of(self, part: Embedding, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`."""
         return {"vectors": (batch_size, source_length, part.output_size)}
 
     @rule
+    def forms_as_declared(self) -> None:
+        """`forms` names what it embeds: symbols, values, or both."""
+        part = self.part()
+        right = isinstance(part.forms, tuple) and set(part.forms) <= set(FORMS)
+        self.expect(right, f"forms is {part.forms!r}, not some of {FORMS}")
+        form = self.sizes[0].form
+        self.expect(form in part.forms, f"it takes {form}, and forms is {part.forms!r}")
+
+    @rule
     def symbol_by_symbol(self) -> None:
         """A symbol has one vector, wherever it stands: free-running decoding embeds one symbol at a time."""
         part = self.part()
+        if self.sizes[0].form == "values":
+            values = self.draw(part)["values"]
+            alone = part(values.flatten(0, 1).unsqueeze(1))
+            same = torch.isclose(alone, part(values).flatten(0, 1).unsqueeze(1)).all()
+            self.expect(bool(same), "the vector of values depends on where they stand or on what stands beside them")
+            return
         ids = self.draw(part)["ids"]
         together = part(ids)
         for symbol, name in enumerate(self.sizes[0].symbols):

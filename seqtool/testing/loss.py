@@ -10,21 +10,21 @@ from torch.autograd.gradcheck import GradcheckError, gradcheck
 from seqtool.errors import SeqtoolError
 from seqtool.parts.batch import Batch
 from seqtool.parts.loss import Loss
-from seqtool.testing.batches import example_batch, join
+from seqtool.testing.batches import example_batch, fill, join
 from seqtool.testing.compare import Outputs, difference
-from seqtool.testing.contract import Contract, rule
+from seqtool.testing.contract import FormContract, rule
 
 OUTPUT, HEADS = 11, 2
 
 
-class LossContract(Contract):
+class LossContract(FormContract):
     """`build()` makes the loss."""
 
     kind = "loss"
 
     def given(self, batch_size: int = 5, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Batch]:
         """Logits, weights and a batch whose second row has no real target position."""
-        batch = example_batch(self.generator, batch_size, OUTPUT)
+        batch = example_batch(self.generator, batch_size, OUTPUT, self.form)
         shape = (batch_size, batch.target.shape[1])
         scores = self.randn(batch_size, HEADS, shape[1], batch.source.shape[1])
         weights = scores.masked_fill(~batch.source_mask[:, None, None], -1e9).softmax(-1)
@@ -69,7 +69,7 @@ class LossContract(Contract):
         before = part(logits, weights, batch)
         logits = logits.masked_fill(padding[:, :, None], 1e3).requires_grad_()
         weights = weights.masked_fill(padding[:, None, :, None], 0.3).requires_grad_()
-        target = batch.target.masked_fill(padding, 1)
+        target = fill(batch.target, padding, 1)
         other = Batch(batch.source, batch.source_mask, target, batch.target_mask, batch.alignment)
         after = part(logits, weights, other)
         for name, one, two in zip(("sum", "count"), before, after, strict=True):

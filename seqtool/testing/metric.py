@@ -10,9 +10,9 @@ from torch.nn.functional import pad
 
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
-from seqtool.testing.batches import example_batch, join
+from seqtool.testing.batches import example_batch, fill, join
 from seqtool.testing.compare import Outputs
-from seqtool.testing.contract import Contract, rule
+from seqtool.testing.contract import FormContract, rule
 
 SYMBOLS = 3
 
@@ -20,18 +20,22 @@ SYMBOLS = 3
 HEADS = 2
 
 
-class MetricContract(Contract):
+class MetricContract(FormContract):
     """`build()` makes the metric. One that `needs_weights` is asked for `weight_sums`, and the others for `sums`."""
 
     kind = "metric"
 
     def given(self, batch_size: int = 7) -> tuple[Tensor, Tensor, Batch]:
-        """Predictions, some of them right, some -1 (a search wrote nothing there); weights; and their batch."""
-        batch = example_batch(self.generator, batch_size, SYMBOLS)
-        predicted = torch.randint(-1, SYMBOLS, batch.target.shape, generator=self.generator)
-        predicted[0] = batch.target[0]
+        """Predictions, some right, some -1 or NaN (a search wrote nothing there); weights; and their batch."""
+        batch = example_batch(self.generator, batch_size, SYMBOLS, self.form)
         scores = self.randn(batch_size, HEADS, batch.target.shape[1], batch.source.shape[1])
         weights = scores.masked_fill(~batch.source_mask[:, None, None], -torch.inf).softmax(3)
+        if self.form == "values":
+            values = batch.target + 0.05 * torch.randn(batch.target.shape, generator=self.generator)
+            values[0], values[3, 1] = batch.target[0], torch.nan
+            return values, weights, batch
+        predicted = torch.randint(-1, SYMBOLS, batch.target.shape, generator=self.generator)
+        predicted[0] = batch.target[0]
         return predicted, weights, batch
 
     def sums(self, part: Any, predicted: Tensor, weights: Tensor, batch: Batch) -> Tensor:
@@ -88,9 +92,9 @@ class MetricContract(Contract):
         part = self.part()
         predicted, weights, batch = self.given()
         before = self.sums(part, predicted, weights, batch)
-        for id in (-1, 0, 1):
-            other = torch.where(batch.target_mask[:, None, :, None], weights, float(id + 1))
-            after = self.sums(part, torch.where(batch.target_mask, predicted, id), other, batch)
+        for id in (torch.nan, 0, 1) if self.form == "values" else (-1, 0, 1):
+            other = torch.where(batch.target_mask[:, None, :, None], weights, float(id == 1))
+            after = self.sums(part, fill(predicted, ~batch.target_mask, id), other, batch)
             self.expect(
                 torch.equal(before, after),
                 f"sums change from {before.tolist()} to {after.tolist()} with what stands at padding",
@@ -102,7 +106,7 @@ class MetricContract(Contract):
         part = self.part()
         predicted, weights, batch = self.given()
         before = self.sums(part, predicted, weights, batch)
-        source, mask = (pad(x, (0, 4)) for x in (batch.source, batch.source_mask))
+        source, mask = (torch.cat([x, torch.zeros_like(x[:, :4])], 1) for x in (batch.source, batch.source_mask))
         wider = Batch(source, mask, batch.target, batch.target_mask, batch.alignment)
         after = self.sums(part, predicted, pad(weights, (0, 4)), wider)
         self.expect(

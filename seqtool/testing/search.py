@@ -8,14 +8,15 @@ from torch import Tensor
 
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Hypotheses, Search
-from seqtool.parts.vocabulary import Vocabulary
+from seqtool.parts.vocabulary import Values, Vocabulary
 from seqtool.testing.compare import Outputs, difference, is_prefix
-from seqtool.testing.contract import Contract, rule
-from seqtool.testing.stand_ins import StandInDecoder, StandInEmbedding, StandInEncoder
+from seqtool.testing.contract import FORMS, Contract, rule
+from seqtool.testing.stand_ins import StandInDecoder, StandInEmbedding, StandInEncoder, StandInValueEmbedding
 
 BATCH, SOURCE, LENGTH = 11, 7, 5
 OPEN = Vocabulary(("a", "b", "c", "<s>"), start=3)
 CLOSED = Vocabulary(("a", "b", "</s>", "<s>"), start=3, end=2)
+NUMBERS = Values(size=2)
 
 
 class SearchContract(Contract):
@@ -28,7 +29,8 @@ class SearchContract(Contract):
         size = StandInEmbedding.output_size
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            embeddings = (StandInEmbedding(vocabulary), StandInEmbedding(vocabulary))
+            target = StandInValueEmbedding if isinstance(vocabulary, Values) else StandInEmbedding
+            embeddings = (StandInEmbedding(OPEN), target(vocabulary))
             encoder = StandInEncoder(size)
             decoder = StandInDecoder(
                 size, encoder.memory_size, encoder.final_sizes, vocabulary.num_outputs, attention=attention
@@ -133,6 +135,33 @@ class SearchContract(Contract):
                 real = found.mask[:, beam, None, :, None]
                 wrong = difference(found.weights[:, beam] * real, wanted * real, tolerance=1e-5)
                 self.expect(wrong is None, f"weights are not the model's own along the hypothesis: {wrong}")
+
+    @rule
+    def writes_values(self) -> None:
+        """Where `forms` has "values", it writes `max_length` vectors, each fed to the next step, zeros to the first."""
+        part = self.part()
+        right = isinstance(part.forms, tuple) and bool(part.forms) and set(part.forms) <= set(FORMS)
+        self.expect(right, f"forms is {part.forms!r}, not some of {FORMS}")
+        if "values" not in part.forms:
+            return
+        for attention in (True, False):
+            model = self.model(NUMBERS, attention=attention)
+            found = part.search(model, *self.source(), LENGTH)
+            wanted = (BATCH, 1, LENGTH, NUMBERS.size)
+            self.expect(found.ids.shape == wanted, f"writes values {list(found.ids.shape)}, not {list(wanted)}")
+            self.expect(bool(found.mask.all()), "values have no end, and not all are marked as written")
+            self.expect(bool(found.scores.isnan().all()), "the score of values is not NaN")
+            fixed, state = model.start(*self.source())
+            vector, looked = torch.zeros(BATCH, NUMBERS.size), []
+            for step in range(LENGTH):
+                vector, weights, state = model.step(vector, fixed, state)
+                wrong = difference(found.ids[:, 0, step], vector, tolerance=1e-5)
+                self.expect(wrong is None, f"position {step} is not what the model says after its own values: {wrong}")
+                looked.append(weights)
+            given = None if found.weights is None else found.weights[:, 0]
+            stacked = None if looked[0] is None else torch.stack(looked, 2)  # type: ignore[arg-type]
+            alike = given is stacked is None or torch.allclose(given, stacked)  # type: ignore[arg-type]
+            self.expect(alike, "weights of values are not the model's own")
 
     @rule
     def rows(self) -> None:

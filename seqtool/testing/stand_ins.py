@@ -121,6 +121,22 @@ class StandInEmbedding(Embedding):
         return vectors
 
 
+class StandInValueEmbedding(Embedding):
+    """Values times a learnt matrix."""
+
+    output_size = 11
+    forms = ("values",)
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.map = nn.Linear(vocabulary.num_outputs, 11, bias=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """See `Embedding.forward`."""
+        vectors: Tensor = self.map(ids.to(self.map.weight.dtype))
+        return vectors
+
+
 class StandInDecoder(Decoder):
     """s_i = cell(y_{i-1}, s_{i-1}); features [s_i; c_i], or s_i alone without attention."""
 

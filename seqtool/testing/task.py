@@ -9,6 +9,7 @@ import torch
 
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Split, Task
+from seqtool.parts.vocabulary import Values
 from seqtool.testing.compare import Outputs, is_prefix
 from seqtool.testing.contract import Contract, rule
 
@@ -110,7 +111,7 @@ class TaskContract(Contract):
 
     @rule
     def shapes(self) -> None:
-        """Sizes and dtypes are those of `Batch`, and no target is longer than `max_target_length`."""
+        """Sizes and dtypes are those of `Batch` and of the vocabularies, no target longer than `max_target_length`."""
         part = self.part()
         for size in (BATCH, 1):
             batch = _draw(part, batch_size=size)
@@ -127,10 +128,13 @@ class TaskContract(Contract):
                 longest <= part.max_target_length,
                 f"a target has {longest} symbols, and max_target_length is {part.max_target_length}",
             )
-            for name in ("source", "target", "alignment"):
-                x = getattr(batch, name)
-                ids = x.dtype == torch.int64 or (x.dim() == 3 and x.is_floating_point())
-                self.expect(ids, f"{name} is {x.dtype} {list(x.shape)}, neither int64 ids nor vectors")
+            self.expect(batch.alignment.dtype == torch.int64, f"alignment is {batch.alignment.dtype}, not int64")
+            for name, vocabulary in (("source", part.source_vocabulary), ("target", part.target_vocabulary)):
+                x, values = getattr(batch, name), isinstance(vocabulary, Values)
+                form = (torch.float32, (vocabulary.num_outputs,)) if values else (torch.int64, ())
+                asked = f"float32 values, {vocabulary.num_outputs} a position" if values else "int64 ids"
+                right = (x.dtype, tuple(x.shape[2:])) == form
+                self.expect(right, f"{name} is {x.dtype} {list(x.shape)}, not {asked}, as its vocabulary says")
 
     @rule
     def masks_are_prefixes(self) -> None:
@@ -144,9 +148,10 @@ class TaskContract(Contract):
 
     @rule
     def ids_in_vocabulary(self) -> None:
-        """Ids are in their vocabulary; a target has symbols that may be predicted, so never the start symbol."""
+        """Ids are in their vocabulary, in a target those that may be predicted, never the start; values are finite."""
         part = self.part()
-        self.expect(part.target_vocabulary.start is not None, "the target vocabulary has no start symbol")
+        opened = part.target_vocabulary.start is not None or isinstance(part.target_vocabulary, Values)
+        self.expect(opened, "the target vocabulary has no start symbol")
         sides = (
             ("source", len(part.source_vocabulary)),
             ("target", part.target_vocabulary.num_outputs),
@@ -154,7 +159,9 @@ class TaskContract(Contract):
         for batch in self._all_splits(part):
             for side, count in sides:
                 x, mask = getattr(batch, side), getattr(batch, f"{side}_mask")
-                if x.dim() == 2:
+                if x.is_floating_point():
+                    self.expect(bool(x.isfinite().all()), f"{side} holds values that are not finite")
+                else:
                     real = x[mask]
                     wrong = real[(real < 0) | (real >= count)].tolist()
                     self.expect(not wrong, f"{side} holds the ids {wrong[:3]}, and ids are 0 to {count - 1}")
@@ -165,12 +172,29 @@ class TaskContract(Contract):
         part = self.part()
         if part.copy_map is None:
             return
+        for side in (part.source_vocabulary, part.target_vocabulary):
+            self.expect(not isinstance(side, Values), "it has a copy_map, and a side of values, which are not copied")
         count, targets = len(part.source_vocabulary), part.target_vocabulary.num_outputs
         self.expect(len(part.copy_map) == count, f"copy_map has {len(part.copy_map)} entries for {count} source ids")
         wrong = [i for i in part.copy_map if not -1 <= i < targets]
         self.expect(
             not wrong, f"copy_map holds the ids {wrong[:3]}, and those that may be predicted are 0 to {targets - 1}"
         )
+
+    @rule
+    def values_are_read_back(self) -> None:
+        """A source of values, written as text, is read back; with values as targets it names no loss on symbols."""
+        part = self.part()
+        batch = _draw(part)
+        if isinstance(part.source_vocabulary, Values):
+            vectors = batch.source[0][batch.source_mask[0]]
+            text = " ".join(part.source_vocabulary.names(vectors.tolist()))
+            again = torch.tensor(part.encode_source(text))
+            near = again.shape == vectors.shape and torch.allclose(again, vectors, rtol=1e-4, atol=1e-5)
+            self.expect(near, f"the source {text[:60]!r} is read as {again.flatten()[:4].tolist()}")
+        if isinstance(part.target_vocabulary, Values):
+            unset = part.loss == Task.loss or part.metrics == Task.metrics
+            self.expect(not unset, "its targets are values, and its loss or its metrics are those of symbols")
 
     @rule
     def ends_as_declared(self) -> None:

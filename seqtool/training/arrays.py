@@ -19,6 +19,8 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     write_atomic(path, packed.getvalue())
 
 
-def symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[str]:
-    """The symbols of the real positions of a row."""
-    return [vocabulary.symbols[i] for i in ids[mask].tolist()]
+def symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[Any]:
+    """The symbols of the real positions of a row, or their vectors."""
+    if vocabulary.form == "values":
+        return [[round(value, 6) for value in vector] for vector in ids[mask].tolist()]
+    return list(vocabulary.names(ids[mask].tolist()))

@@ -26,6 +26,8 @@ class Bar:
 
     def show(self, row: dict[str, float]) -> None:
         """Move to a row's step."""
-        text = f"loss {row['train_loss']:.4f}, accuracy {row['train_token_accuracy']:.3f}"
+        text = f"loss {row['train_loss']:.4f}"
+        if "train_token_accuracy" in row:
+            text += f", accuracy {row['train_token_accuracy']:.3f}"
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(int(row["step"]) - self._bar.n)

@@ -11,6 +11,7 @@ from torch import nn
 
 from seqtool.build import assemble, count_parameters
 from seqtool.checkpoint import fingerprint, read_checkpoint
+from seqtool.engine import Choice, install, record
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.recipe.train_options import EarlyStopping
@@ -28,6 +29,10 @@ from seqtool.training.snapshots import Glimpse
 from seqtool.training.stopping import StopSignal
 
 TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
+DTYPES = {"32-true": torch.float32, "64-true": torch.float64, "bf16-true": torch.bfloat16}
+"""What the parameters are where all computes in one dtype."""
+VALUE_COLUMNS = ("step", "train_loss", "learning_rate")
+"""Those of a task whose targets are values."""
 
 
 def fit_seed(
@@ -62,13 +67,14 @@ def fit_seed(
         module.double()  # Lightning would convert it only after it has loaded a checkpoint into it
     if directory:
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
-        directory.prepare([*TRAIN_COLUMNS, *valid, "seconds"], done)
+        directory.prepare([*(TRAIN_COLUMNS if module.symbols else VALUE_COLUMNS), *valid, "seconds"], done)
     label = f"{variant.name}, seed {seed}"
     with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning():
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
         trainer = _trainer(module, options, recorder, done)
+        choices = _install_twins(module, trainer.strategy.root_device)
         if directory:
-            directory.write_environment(_environment(trainer, module))
+            directory.write_environment(_environment(trainer, module, choices))
         state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
         if checkpoint and state["finished"]:
             recorder.load_state_dict(state)
@@ -152,7 +158,12 @@ def _log_pictures(logger: pl.loggers.TensorBoardLogger, step: int, seen: Glimpse
         logger.experiment.add_image(name, pixels, step, dataformats="HWC")
 
 
-def _environment(trainer: pl.Trainer, module: SequenceModule) -> dict[str, Any]:
+def _install_twins(module: SequenceModule, device: torch.device) -> list[Choice]:
+    train = module.variant.train
+    return install(module.model, train.engine, module.variant.registry, device, DTYPES.get(train.precision))
+
+
+def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
     return {
@@ -163,7 +174,7 @@ def _environment(trainer: pl.Trainer, module: SequenceModule) -> dict[str, Any]:
         "strategy": type(trainer.strategy).__name__,
         "precision": module.variant.train.precision,
         "threads": torch.get_num_threads(),
-        "engine": "reference",
+        **record(module.variant.train.engine, choices),
         "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
         "parameters_within": _parameters_within(module.model),
     }

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqtool.build import Assembly, build_feeding, build_optimizer, build_schedule
+from seqtool.nn.feeding import best_guess
 from seqtool.nn.memory import watched_memory
 from seqtool.parts.batch import Batch
 from seqtool.randomness import derive
@@ -21,7 +22,8 @@ class SequenceModule(pl.LightningModule):
 
     Attributes:
         step_sums: for each step since the recorder last looked, `[3]` float32 over all ranks:
-            the summed loss, the number of real tokens, how many of them were right.
+            the summed loss, the number of real tokens, how many of them were right (0 for values: no symbol is).
+        symbols: whether targets are symbols, and not values.
         valid_values: the last validation's figures by column name.
         glimpse: where the last validation looked in its first examples; None for a decoder without attention.
     """
@@ -32,6 +34,7 @@ class SequenceModule(pl.LightningModule):
         self.model = assembly.model
         self.loss = assembly.loss
         self.metrics = assembly.metrics
+        self.symbols = assembly.task.target_vocabulary.form == "symbols"
         self.variant = variant
         self.feeding = build_feeding(variant)
         self.seed = seed
@@ -47,7 +50,9 @@ class SequenceModule(pl.LightningModule):
         logits, weights = self.model(batch, self.feeding(trainer.global_step))
         total, count = self.loss(logits, weights, batch)
         with torch.no_grad():
-            right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
+            right = count.new_zeros(())
+            if self.symbols:
+                right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
             sums = torch.stack([total.detach().float(), count.float(), right.float()])
         if trainer.world_size > 1:
             sums = trainer.strategy.reduce(sums, reduce_op="sum")
@@ -69,7 +74,7 @@ class SequenceModule(pl.LightningModule):
         self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
         if batch_idx == 0 and weights is not None:
             self.glimpse = glimpse(self.model, batch, logits, weights)
-        predicted = {"teacher_forced": logits.argmax(-1)}
+        predicted = {"teacher_forced": best_guess(logits, self.model.target_vocabulary)}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
             predicted["decoded"] = self.decode(batch)
         here, memory_mask = batch.to("cpu"), memory_masks[-1].cpu()
@@ -93,9 +98,14 @@ class SequenceModule(pl.LightningModule):
         self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
 
     def decode(self, batch: Batch) -> Tensor:
-        """What free-running search writes for a batch: ids `[B, T]`, T as in the batch, -1 where it wrote nothing."""
+        """What free-running search writes for a batch: ids `[B, T]`, T as in the batch, -1 where it wrote nothing.
+
+        Values are `[B, T, F]`; they have no end, so all of them are written.
+        """
         steps = batch.target.shape[1]
         best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
+        if not self.symbols:
+            return best.ids[:, 0]
         ids = best.ids[:, 0].masked_fill(~best.mask[:, 0], -1)
         return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1)
 

@@ -167,7 +167,7 @@ class Recorder(pl.callbacks.Checkpoint):
         row: dict[str, float] = {
             "step": step,
             "train_loss": sum(map(step_loss, rows)) / len(rows),
-            "train_token_accuracy": sum(row[2] for row in rows) / max(1.0, sum(row[1] for row in rows)),
+            **({"train_token_accuracy": _accuracy(rows)} if module.symbols else {}),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             **valid,
             "seconds": round(self.seconds, 3),
@@ -189,6 +189,11 @@ def _diverged(module: SequenceModule, step: int, what: str) -> SeqtoolError:
         f"{module.variant.name}, seed {module.seed}: the {what} is no longer finite at step {step}\n"
         "    try a lower train.optimizer.lr, or train.clip_norm: 1.0"
     )
+
+
+def _accuracy(rows: list[list[float]]) -> float:
+    """The share of right tokens from each step's `[summed loss, tokens, right ones]`."""
+    return sum(row[2] for row in rows) / max(1.0, sum(row[1] for row in rows))
 
 
 def step_loss(sums: list[float]) -> float:

@@ -79,14 +79,20 @@ def _lines(task: Task, batch: Batch, found: Hypotheses) -> Iterator[dict[str, An
             "source": symbols(batch.source[i], batch.source_mask[i], task.source_vocabulary),
             "target": symbols(batch.target[i], batch.target_mask[i], task.target_vocabulary),
             "predicted": symbols(found.ids[i, 0], written, task.target_vocabulary),
-            "score": round(float(found.scores[i, 0]), 6),
-            "exact": is_exact(task, batch, i, found.ids[i, 0][written].tolist()),
+            "score": round(float(found.scores[i, 0]), 6) if task.target_vocabulary.form == "symbols" else None,
+            "exact": is_exact(task, batch, i, found.ids[i, 0][written]),
         }
 
 
-def is_exact(task: Task, batch: Batch, row: int, written: list[int]) -> bool:
-    """Whether these ids are the target, or another that is as right; a symbol with no id of its own never is."""
+def is_exact(task: Task, batch: Batch, row: int, found: Tensor) -> bool | None:
+    """Whether these ids are the target, or another that is as right; a symbol with no id of its own never is.
+
+    None for values, which are more or less near.
+    """
     vocabulary = task.target_vocabulary
+    if vocabulary.form == "values":
+        return None
+    written = found.tolist()
     end = [] if vocabulary.end is None else [vocabulary.end]
     others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
     right = [batch.target[row][batch.target_mask[row]].tolist(), *([*other, *end] for other in others)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqtool.files import telling, write_atomic
+from seqtool.nn.feeding import best_guess
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
@@ -53,7 +54,10 @@ def glimpse(model: Seq2Seq, batch: Batch, logits: Tensor, weights: Tensor) -> Gl
     count = max(1, min(EXAMPLES, CELLS // max(1, weights[0].numel())))
     few = rows(batch, 0, count)
     memory_mask = model.encoder(model.source_embedding(few.source), few.source_mask).mask
-    right = (logits[:count].argmax(-1) == few.target) & few.target_mask
+    right = best_guess(logits[:count], model.target_vocabulary) == few.target
+    if right.dim() == 3:
+        right = right.all(2)  # values, of which hardly any is
+    right = right & few.target_mask
     return Glimpse(few.to("cpu"), weights[:count].float().cpu(), memory_mask.cpu(), right.cpu())
 
 

@@ -10,7 +10,7 @@ from seqtool.registry import default_registry
 FOLDER = Path(__file__).parents[2] / "recipes" / "library"
 KINDS = {"cells": "cell", "decoders": "decoder", "normalizers": "normalizer", "scorers": "scorer"}
 OTHERS = {
-    "decoder": {"plain"},  # no attention: cannot_look
+    "decoder": {"plain", "attend_only"},  # no attention: cannot_look; no memory of where it was: recipes/tasks
     "normalizer": {"exp", "sigmoid", "local_m"},  # exp is gmm's; the other two do not fit this task
     "scorer": {"gmm", "dense", "feed_forward", "location"},  # all but the last: cannot_look
 }

@@ -74,6 +74,15 @@ def attend_inside() -> Example:
     return example.result("s_i", decoder.attend_inside(step_with(first), step_with(second), look, Y, S)[0])
 
 
+def attend_only() -> Example:
+    """Look with y_{i-1}, and keep nothing."""
+    example = Example({"h": MEMORY, "y_{i-1}": Y})
+    example.show("e = y_{i-1} . h_j", dot(Y, MEMORY))
+    context, weights = decoder.attend_only(look, Y)
+    example.show("a", weights)
+    return example.result("c_i", context)
+
+
 def pointer() -> Example:
     """Four positions, three target symbols; position 2 holds nothing that could be written."""
     weights, source = [0.5, 0.2, 0.2, 0.1], [1, -1, 1, 0]

@@ -16,6 +16,14 @@ def identity() -> Example:
     return Example({"x": SOURCE}).result("h", SOURCE)
 
 
+def feed_forward() -> Example:
+    """Two units."""
+    layer = Affine([[1.0], [-1.0]], [-1.0, 0.0])
+    example = Example({"x": SOURCE, "W": layer.w, "b": layer.b})
+    example.show("W x_j + b", [layer(x) for x in SOURCE])
+    return example.result("h", encoder.feed_forward(SOURCE, layer))
+
+
 def rnn() -> Example:
     """Both ways, Elman's cell."""
     forward, backward = Gate([[1.0]], [[0.5]], [0.0]), Gate([[-1.0]], [[0.5]], [0.0])

@@ -19,6 +19,16 @@ def cross_entropy() -> Example:
     return example.result("with label smoothing", loss.cross_entropy(logits, gold, smoothing=0.1) / 2)
 
 
+def mse() -> Example:
+    """Two positions of two values."""
+    written, gold = [[0.5, 1.0], [0.0, 2.0]], [[1.0, 1.0], [0.0, 0.0]]
+    example = Example({"o": written, "y": gold})
+    errors = [[o - y for o, y in zip(*pair, strict=True)] for pair in zip(written, gold, strict=True)]
+    example.show("o - y", errors)
+    example.show("their squares, the mean over f", [sum(e * e for e in row) / 2 for row in errors])
+    return example.result("L", loss.mse(written, gold) / 2)
+
+
 def coverage() -> Example:
     """The second step looks again at what the first one looked at."""
     example = Example({"a": WEIGHTS})

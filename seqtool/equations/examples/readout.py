@@ -1,6 +1,7 @@
 """Readouts, worked: two features, three symbols."""
 
 from seqtool.equations import readout
+from seqtool.equations.encoder import lrelu
 from seqtool.equations.example import Example
 from seqtool.equations.vectors import plus, times
 
@@ -23,3 +24,13 @@ def deep_output() -> Example:
     second = example.show("U_2 features + b_2", plus(times(u[1], FEATURES), c[1]))
     example.show("t", [max(pair) for pair in zip(first, second, strict=True)])
     return example.result("logits", readout.deep_output(FEATURES, u=u, c=c, w=W, b=B))
+
+
+def feed_forward() -> Example:
+    """Two hidden units, three outputs."""
+    hidden, bias = [[1.0, 0.0], [0.0, 1.0]], [0.0, 1.0]
+    example = Example({"features": FEATURES, "W": hidden, "b": bias, "V": W, "d": B})
+    sums = example.show("W features + b", plus(times(hidden, FEATURES), bias))
+    example.show("s", [lrelu(z) for z in sums])
+    example.show("V s + d", readout.feed_forward(FEATURES, w=hidden, b=bias, v=W, d=B))
+    return example.result("rectified", readout.feed_forward(FEATURES, w=hidden, b=bias, v=W, d=B, rectify=True))

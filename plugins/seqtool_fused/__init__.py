@@ -1,0 +1,23 @@
+"""Twins in C: the same numbers as the parts they stand in for, in a fraction of the time."""
+
+from collections.abc import Iterable
+
+from seqtool.api import Component, hookimpl
+
+SEQTOOL_API = (1, 0)
+
+
+@hookimpl
+def seqtool_components() -> Iterable[Component]:
+    """The twins of this package."""
+    yield Component("twin", "lstm", "seqtool_fused.lstm:LSTMTwin", "all steps of an LSTM in C")
+    yield Component("twin", "gru", "seqtool_fused.gru:GRUTwin", "all steps of a GRU in C")
+    yield Component("twin", "additive", "seqtool_fused.additive:AdditiveTwin", "additive scores in C")
+    yield Component("twin", "concat", "seqtool_fused.additive:ConcatTwin", "scores of a joined map in C")
+    yield Component("twin", "coverage", "seqtool_fused.additive:CoverageTwin", "additive scores with coverage in C")
+    yield Component(
+        "twin",
+        "location_aware",
+        "seqtool_fused.additive:LocationAwareTwin",
+        "additive scores that see the last weights, in C",
+    )

@@ -1,0 +1,117 @@
+"""What all twins in C share: when they may be called, tensors as pointers, and gradients."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from seqtool_fused.library import library
+
+Numbers = tuple[Tensor, ...]
+
+
+def ready(*tensors: Tensor) -> bool:
+    """Whether C may compute with these: float32 on the CPU, nothing traced, transformed, or under autocast."""
+    return (
+        all(type(x) in (Tensor, torch.nn.Parameter) and x.dtype == torch.float32 and x.is_cpu for x in tensors)
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
+    )
+
+
+def call(name: str, *arguments: Tensor | int | None) -> None:
+    """Call a C function that returns 0: tensors go by pointer, None as NULL, whole numbers as `int`.
+
+    Every tensor must be contiguous, and live until the call is over. The number of torch's threads comes last.
+
+    Raises:
+        MemoryError: it returned something else.
+    """
+    given = [_argument(argument) for argument in arguments]
+    if getattr(library(), name)(*given, ctypes.c_int(torch.get_num_threads())):
+        raise MemoryError(f"no memory for {name}")
+
+
+def _argument(value: Tensor | int | None) -> ctypes.c_void_p | ctypes.c_int:
+    if isinstance(value, Tensor):
+        assert value.is_contiguous(), "C reads tensors without their strides"
+        return ctypes.c_void_p(value.data_ptr())
+    return ctypes.c_void_p(None) if value is None else ctypes.c_int(value)
+
+
+def with_parameters(module: nn.Module, parameters: dict[str, Tensor], use: Callable[[Any], Numbers]) -> Numbers:
+    """`use(module)`, with other tensors in the place of some of the module's parameters."""
+    replaced = {f"module.{name}": value for name, value in parameters.items()}
+    result: Numbers = functional_call(_Used(module, use), replaced, ())
+    return result
+
+
+class _Used(nn.Module):
+    def __init__(self, module: nn.Module, use: Callable[[Any], Numbers]) -> None:
+        super().__init__()
+        self.module, self.use = module, use
+
+    def forward(self) -> Numbers:
+        return self.use(self.module)
+
+
+class Kernel:
+    """A computation in C with its gradient.
+
+    `forward(*inputs)` gives the outputs and what `backward` wants to see again; `backward(saved, inputs, of_outputs,
+    wanted)` gives a gradient for each input, None where it is not `wanted`; `reference(*inputs)` gives the outputs
+    by torch's own operations.
+    """
+
+    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
+        raise NotImplementedError
+
+    def backward(
+        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+    ) -> tuple[Tensor | None, ...]:
+        raise NotImplementedError
+
+    def reference(self, *inputs: Tensor) -> Numbers:
+        raise NotImplementedError
+
+    def __call__(self, *inputs: Tensor) -> Numbers:
+        """The outputs, with a gradient where one will be asked for."""
+        if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
+            result: Numbers = _Differentiable.apply(self, *inputs)  # type: ignore[no-untyped-call]
+            return result
+        return self.forward(*inputs)[0]
+
+
+class _Differentiable(torch.autograd.Function):
+    """A kernel's gradient; where a gradient of that will be asked for, the reference's."""
+
+    @staticmethod
+    def forward(ctx: Any, kernel: Kernel, *inputs: Tensor) -> Numbers:
+        outputs, saved = kernel.forward(*inputs)
+        ctx.kernel, ctx.num_inputs = kernel, len(inputs)
+        ctx.save_for_backward(*inputs, *saved)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *of_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, saved = ctx.saved_tensors[: ctx.num_inputs], ctx.saved_tensors[ctx.num_inputs :]
+        wanted = ctx.needs_input_grad[1:]
+        if not torch.is_grad_enabled():
+            return None, *ctx.kernel.backward(saved, inputs, of_outputs, wanted)
+        found = iter(_twice_differentiable(ctx.kernel.reference, inputs, of_outputs, wanted))
+        return None, *(next(found) if want else None for want in wanted)
+
+
+def _twice_differentiable(
+    reference: Callable[..., Numbers], inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+) -> tuple[Tensor | None, ...]:
+    inputs = tuple(x.view_as(x) for x in inputs)  # one may come of another, and its own share alone is asked for
+    asked = [x for x, want in zip(inputs, wanted, strict=True) if want]
+    outputs = reference(*inputs)
+    pairs = [(x, g) for x, g in zip(outputs, of_outputs, strict=True) if x.requires_grad]
+    ours, theirs = zip(*pairs, strict=True)
+    return torch.autograd.grad(ours, asked, theirs, create_graph=True, allow_unused=True)

@@ -1,0 +1,151 @@
+/* All steps of an LSTM, forward and backward. Gates stand as i, f, g, o, torch's layout.
+
+   B rows, S steps, inputs of I, H units. `weights` [4H, I + H] are W and U side by side, as x and h are here.
+   Every function returns 0, or 1 without memory. */
+#include "gradient.h"
+#include "rows.h"
+
+/* kept [B, S, 6H]: the gates, then c, then tanh c, for the way back. bias [4H] is the sum of both. */
+int seqtool_lstm_forward(
+    int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weights,
+    const float *bias, const float *first_h, const float *first_c, float *kept, float *outputs, float *last_h,
+    float *last_c, int threads) {
+    const int wide = 4 * size, both = inputs + size;
+    const size_t room = sizeof(float) * (size_t)size;
+    Blocks all = new_blocks(batch, steps, lengths, threads);
+    float *packed = new_packed(both, wide);
+    int failed = !packed || !all.rows;
+    if (!failed) {
+        pack(weights, 1, both, both, wide, packed);
+        memcpy(last_c, first_c, room * (size_t)batch);
+#pragma omp parallel num_threads(threads)
+        {
+            float *seen = malloc(sizeof(float) * (size_t)all.height * (size_t)(both + wide) + 1);
+            if (!seen) {
+#pragma omp atomic write
+                failed = 1;
+            }
+            float *sums = seen + (long)all.height * both;
+            for (int index = omp_get_thread_num(); seen && index < all.blocks; index += omp_get_num_threads()) {
+                const Block block = block_of(&all, index);
+                for (int r = 0; r < block.count; r++)
+                    memcpy(seen + (long)r * both + inputs, first_h + (long)block.rows[r].row * size, room);
+                for (int t = 0; t < longest(block); t++) {
+                    const int real = real_at(block, t);
+                    for (int r = 0; r < real; r++) {
+                        const long at = (long)block.rows[r].row * steps + t;
+                        memcpy(seen + (long)r * both, x + at * inputs, sizeof(float) * (size_t)inputs);
+                    }
+                    product(real, both, wide, seen, both, packed, sums, wide, 0);
+                    for (int r = 0; r < real; r++) {
+                        const long row = block.rows[r].row, at = row * steps + t;
+                        const float *restrict sum = sums + (long)r * wide;
+                        float *restrict gate = kept + at * 6 * size, *restrict output = outputs + at * size;
+                        float *restrict h = seen + (long)r * both + inputs, *restrict c = last_c + row * size;
+#pragma omp simd
+                        for (int k = 0; k < size; k++) {
+                            float i = fast_sigmoid(sum[k] + bias[k]);
+                            float f = fast_sigmoid(sum[size + k] + bias[size + k]);
+                            float g = fast_tanh(sum[2 * size + k] + bias[2 * size + k]);
+                            float o = fast_sigmoid(sum[3 * size + k] + bias[3 * size + k]);
+                            float now = f * c[k] + i * g, squeezed = fast_tanh(now);
+                            gate[k] = i, gate[size + k] = f, gate[2 * size + k] = g, gate[3 * size + k] = o;
+                            c[k] = gate[4 * size + k] = now;
+                            gate[5 * size + k] = squeezed;
+                            h[k] = output[k] = o * squeezed;
+                        }
+                    }
+                }
+                for (int r = 0; r < block.count; r++) {
+                    const long row = block.rows[r].row, length = block.rows[r].length;
+                    memcpy(last_h + row * size, seen + (long)r * both + inputs, room);
+                    memset(outputs + (row * steps + length) * size, 0, room * (size_t)(steps - length));
+                }
+            }
+            free(seen);
+        }
+    }
+    free(packed);
+    free(all.rows);
+    return failed;
+}
+
+/* of_h, of_c [B, H]: in the gradients of the last state, out those of the first. of_x [B, S, I] may be NULL where
+   nobody asks; of_weights [I + H, 4H] and of_bias [4H] are zero before. */
+int seqtool_lstm_backward(
+    int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weights,
+    const float *first_h, const float *first_c, const float *kept, const float *outputs, const float *of_outputs, float *of_h, float *of_c, float *of_x, float *of_weights, float *of_bias, int threads) {
+    const int wide = 4 * size, both = inputs + size;
+    const size_t room = sizeof(float) * (size_t)size;
+    /* where nobody asks for x's gradient, only U is multiplied with */
+    const int skipped = of_x ? 0 : inputs, asked = both - skipped;
+    Blocks all = new_blocks(batch, steps, lengths, threads);
+    float *packed = new_packed(wide, asked);
+    Gathered *gathered = calloc((size_t)threads, sizeof(Gathered));
+    int failed = !packed || !all.rows || !gathered;
+    if (!failed) {
+        pack(weights + skipped, both, 1, wide, asked, packed);
+#pragma omp parallel num_threads(threads)
+        {
+            Gathered *some = gathered + omp_get_thread_num();
+            *some = new_gathered(all.height, both, wide);
+            float *of_seen = malloc(sizeof(float) * (size_t)all.height * (size_t)asked + 1);
+            const int ready = some->in && of_seen;
+            if (!ready) {
+#pragma omp atomic write
+                failed = 1;
+            }
+            for (int index = omp_get_thread_num(); ready && index < all.blocks; index += omp_get_num_threads()) {
+                const Block block = block_of(&all, index);
+                float *of_hs = of_seen + inputs - skipped;
+                for (int r = 0; r < block.count; r++) {
+                    const long row = block.rows[r].row, length = block.rows[r].length;
+                    memcpy(of_hs + (long)r * asked, of_h + row * size, room);
+                    if (of_x)
+                        memset(
+                            of_x + (row * steps + length) * inputs, 0,
+                            sizeof(float) * (size_t)inputs * (size_t)(steps - length));
+                }
+                for (int t = longest(block) - 1; t >= 0; t--) {
+                    const int real = real_at(block, t);
+                    float *in, *out;
+                    next_rows(some, real, &in, &out);
+                    for (int r = 0; r < real; r++) {
+                        const long row = block.rows[r].row, at = row * steps + t;
+                        const float *gate = kept + at * 6 * size, *given = of_outputs + at * size;
+                        const float *before = t ? gate - 2 * size : first_c + row * size;
+                        const float *h = t ? outputs + (at - 1) * size : first_h + row * size;
+                        const float *dh = of_hs + (long)r * asked;
+                        float *restrict of_gate = out + (long)r * wide, *restrict dc = of_c + row * size;
+#pragma omp simd
+                        for (int k = 0; k < size; k++) {
+                            float i = gate[k], f = gate[size + k], g = gate[2 * size + k], o = gate[3 * size + k];
+                            float s = gate[5 * size + k], of_output = given[k] + dh[k];
+                            float of_cell = dc[k] + of_output * o * (1 - s * s);
+                            of_gate[k] = of_cell * g * i * (1 - i);
+                            of_gate[size + k] = of_cell * before[k] * f * (1 - f);
+                            of_gate[2 * size + k] = of_cell * i * (1 - g * g);
+                            of_gate[3 * size + k] = of_output * s * o * (1 - o);
+                            dc[k] = of_cell * f;
+                        }
+                        memcpy(in + (long)r * both, x + at * inputs, sizeof(float) * (size_t)inputs);
+                        memcpy(in + (long)r * both + inputs, h, room);
+                    }
+                    product(real, wide, asked, out, wide, packed, of_seen, asked, 0);
+                    for (int r = 0; of_x && r < real; r++) {
+                        const long at = (long)block.rows[r].row * steps + t;
+                        memcpy(of_x + at * inputs, of_seen + (long)r * asked, sizeof(float) * (size_t)inputs);
+                    }
+                }
+                for (int r = 0; r < block.count; r++)
+                    memcpy(of_h + (long)block.rows[r].row * size, of_hs + (long)r * asked, room);
+            }
+            free(of_seen);
+        }
+    }
+    if (gathered) collect(gathered, threads, of_weights, of_bias);
+    free(gathered);
+    free(packed);
+    free(all.rows);
+    return failed;
+}

@@ -1,0 +1,63 @@
+/* The rows of a batch in blocks, each of which goes through all steps at once: what it needs stays near.
+
+   Rows stand longest first, so that those of a block which are real at a step are its first ones. Block k is of
+   thread k modulo the number of threads: always the same, so that equal runs give equal numbers. */
+#ifndef SEQTOOL_ROWS_H
+#define SEQTOOL_ROWS_H
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "threads.h"
+
+#define BLOCK 24
+
+typedef struct {
+    int64_t length;
+    int row;
+} Row;
+
+typedef struct {
+    Row *rows;
+    int batch, blocks, height;
+} Blocks;
+
+/* Some rows of one block: `rows[0 .. count)`, of which the first is the longest. */
+typedef struct {
+    const Row *rows;
+    int count;
+} Block;
+
+static int longer_first(const void *one, const void *other) {
+    const Row *a = one, *b = other;
+    if (a->length != b->length) return a->length < b->length ? 1 : -1;
+    return a->row - b->row;
+}
+
+/* All rows in blocks of about BLOCK; lengths may be NULL where all have `steps`. `rows` is NULL without memory. */
+static inline Blocks new_blocks(int batch, int steps, const int64_t *lengths, int threads) {
+    int blocks = (batch + BLOCK - 1) / BLOCK;
+    blocks = (blocks + threads - 1) / threads * threads;
+    Blocks all = {.rows = malloc(sizeof(Row) * (size_t)batch + 1), .batch = batch, .blocks = blocks};
+    all.height = blocks ? (batch + blocks - 1) / blocks : 0;
+    for (int row = 0; all.rows && row < batch; row++) all.rows[row] = (Row){lengths ? lengths[row] : steps, row};
+    if (all.rows && lengths) qsort(all.rows, (size_t)batch, sizeof(Row), longer_first);
+    return all;
+}
+
+static inline Block block_of(const Blocks *all, int index) {
+    int first = index * all->height, count = all->batch - first;
+    if (count > all->height) count = all->height;
+    return (Block){all->rows + first, count < 0 ? 0 : count};
+}
+
+/* How many rows of a block are real at `step`: the first ones. */
+static inline int real_at(Block block, int step) {
+    int count = block.count;
+    while (count > 0 && block.rows[count - 1].length <= step) count--;
+    return count;
+}
+
+static inline int longest(Block block) { return block.count ? (int)block.rows[0].length : 0; }
+
+#endif

@@ -1,0 +1,101 @@
+"""`seqtool intervene`: how much what a model writes depends on where it looks."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seqtool.cli.options import json_option, verb
+from seqtool.cli.output import emit_json, emit_table, finite
+from seqtool.cli.trained import Trained, measuring_options, trained_options
+
+if TYPE_CHECKING:
+    from seqtool.inference.intervening import Effect
+
+EXAMPLE = """\
+seqtool intervene runs/align_60_20_additive/20261121-101500-ab12
+seqtool intervene my_run --only gold --only delayed --delay 2 --search '{type: beam, size: 5}' --json"""
+HEADINGS = {
+    "teacher_forced": "teacher-forced: the gold symbols before are given",
+    "free_running": "free-running: the model feeds itself, {search}",
+}
+
+
+@verb("intervene", example=EXAMPLE)
+@trained_options
+@click.option("--only", multiple=True, metavar="NAME", help="Only this one (repeatable); default: all.")
+@click.option(
+    "--delay",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    metavar="STEPS",
+    help="How late `delayed` looks.",
+)
+@click.option(
+    "--shuffle-seed", type=click.IntRange(min=0), default=0, show_default=True, help="What orders are drawn from."
+)
+@click.option("--examples", type=click.IntRange(min=1), help="At most so many; default: as many as `evaluate` takes.")
+@measuring_options
+@click.option("--save", is_flag=True, help="Keep it in the run, as interventions.json in the folder of the seed.")
+@json_option
+def command(
+    trained: Trained,
+    only: tuple[str, ...],
+    delay: int,
+    shuffle_seed: int,
+    examples: int | None,
+    split: Any,
+    batch_size: int | None,
+    max_length: int | None,
+    bootstrap_seed: int,
+    save: bool,
+    as_json: bool,
+) -> None:
+    """Measure a model of RUN while the weights of its attention are forced, and the change against its own.
+
+    gold, where the task says the symbol comes from; uniform, the same everywhere; shuffled, its own on other places;
+    previous and delayed, its own of earlier steps; top_1, all on the place it gives most to; head_off, one head gives
+    nothing, each in turn.
+    """
+    predictor, search = trained.load()
+    found = predictor.intervene(
+        split,
+        only=only,
+        delay=delay,
+        shuffle_seed=shuffle_seed,
+        search=search,
+        examples=examples,
+        batch_size=batch_size,
+        max_length=max_length,
+        bootstrap_seed=bootstrap_seed,
+    )
+    about = trained.about(predictor, search)
+    content = about | found.plain()
+    if save:
+        from seqtool.rundir import RunDirectory
+
+        place = RunDirectory.open(trained.run).seed(predictor.name, predictor.seed)
+        place.write_interventions(finite(content))
+    if as_json:
+        emit_json(content)
+        return
+    for mode, heading in HEADINGS.items():
+        click.echo(heading.format(search=about["search"].get("type", "")))
+        rows = [[name, *_cells(modes[mode], name != "own")] for name, modes in found.measured.items()]
+        emit_table(("weights", "token accuracy", "change", "exact match", "change"), rows)
+        click.echo()
+    for name, why in found.left_out.items():
+        click.echo(f"{name} left out: {why}")
+    click.echo(
+        f"{about['variant']}, seed {about['seed']}, {about['checkpoint']} checkpoint, step {about['step']}; "
+        f"{found.examples} examples of {split}; in brackets the 95 % interval of the change, examples in pairs"
+    )
+
+
+def _cells(measures: "dict[str, Effect]", compared: bool) -> list[str]:
+    found = []
+    for name in ("token_accuracy", "exact_match"):
+        change = measures[name].change
+        difference = f"{change.value:+.4f} [{change.low:+.4f}, {change.high:+.4f}]" if compared else ""
+        found += [f"{measures[name].value.value:.4f}", difference]
+    return found

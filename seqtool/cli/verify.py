@@ -1,0 +1,125 @@
+"""`seqtool verify`: a published number, held against what its recipe reaches."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json, emit_table
+from seqtool.errors import MisuseError
+
+if TYPE_CHECKING:
+    from seqtool.registry import Registry
+    from seqtool.verification.claim import Claim
+    from seqtool.verification.verdict import Verdict
+
+EXAMPLE = """\
+seqtool verify --list
+seqtool verify align_30_10
+seqtool verify scan_length --seed 0 --out my_runs"""
+
+
+@verb("verify", example=EXAMPLE)
+@click.argument("name", required=False)
+@click.option("--list", "listed", is_flag=True, help="The claims that come with seqtool.")
+@click.option("--as-published", is_flag=True, help="Follow the schedule of the source to the letter.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder of the runs; default: runs/verify/NAME.")
+@click.option("--seeds", "count", type=click.IntRange(min=1), metavar="N", help="Only the first N seeds of the claim.")
+@click.option(
+    "--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="Only this seed of the claim (repeatable)."
+)
+@click.option("--device", metavar="NAME", help="cpu, cuda, mps; default: the recipe's, and the CPU to evaluate.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@json_option
+@plugin_options
+def command(
+    name: str | None,
+    listed: bool,
+    as_published: bool,
+    out: Path | None,
+    count: int | None,
+    seeds: tuple[int, ...],
+    device: str | None,
+    quiet: bool,
+    as_json: bool,
+    plugins: PluginFlags,
+) -> int:
+    """Train what the claim NAME says, a name of --list or a file, measure it, and say whether it holds.
+
+    Runs of the same recipe in --out, finished or begun, are gone on with. The exit code is 0 where every number lies in
+    its band, and 1 where one does not. Leaves verdict.json in the folder.
+    """
+    if listed != (name is None):
+        raise MisuseError("verify takes the NAME of a claim, or --list")
+    if count and seeds:
+        raise MisuseError("--seeds N or --seed K, not both")
+    registry = plugins.registry()
+
+    from seqtool.verification.claim import load_claim
+    from seqtool.verification.verify import verify
+
+    if name is None:
+        _list(registry, as_json)
+        return 0
+    claim = load_claim(name, registry)
+    known = claim.document.seeds
+    if count and count > len(known):
+        raise MisuseError(f"{claim.name} has {len(known)} seeds", allowed=[f"--seeds 1 to {len(known)}"])
+    verdict = verify(
+        claim,
+        out=out,
+        as_published=as_published,
+        seeds=known[:count] if count else seeds,
+        device=device,
+        registry=registry,
+        show_bar=not quiet,
+    )
+    if as_json:
+        emit_json(verdict.plain())
+    else:
+        _show(verdict)
+    return 0 if verdict.holds else 1
+
+
+def _list(registry: "Registry", as_json: bool) -> None:
+    from seqtool.verification.claim import bundled_claims, load_claim
+
+    claims = [load_claim(name, registry) for name in bundled_claims()]
+    if as_json:
+        emit_json({"claims": [_claim_json(claim) for claim in claims]})
+        return
+    rows = [
+        (claim.name, claim.document.recipe, str(len(claim.document.seeds)), claim.document.published)
+        for claim in claims
+    ]
+    emit_table(("CLAIM", "RECIPE", "SEEDS", "PUBLISHED"), rows)
+
+
+def _claim_json(claim: "Claim") -> dict[str, object]:
+    document = claim.document
+    keys = ("title", "published", "source", "recipe", "as_published", "seeds", "note")
+    measures = [
+        {"name": measure.name, "published": measure.published, "band": measure.band} for measure in claim.measures
+    ]
+    return {"name": claim.name, **{key: getattr(document, key) for key in keys}, "measures": measures}
+
+
+def _show(verdict: "Verdict") -> None:
+    document = verdict.claim.document
+    schedule = "the published schedule" if verdict.as_published else "our schedule"
+    click.echo(f"{verdict.claim.name}: {document.title}\n{document.published}\n{document.source}\n")
+    heading = ("measure", *(f"seed {seed}" for seed in verdict.seeds), "mean", "band", "published", "holds")
+    rows = []
+    for finding in verdict.findings:
+        numbers = [*finding.values.values(), finding.mean]
+        published = "-" if finding.measure.published is None else f"{finding.measure.published:g}"
+        holds = {True: "yes", False: "NO", None: "-"}[finding.holds]
+        rows.append((finding.measure.name, *map(_number, numbers), finding.measure.band, published, holds))
+    emit_table(heading, rows)
+    note = f"\n{document.note}" if document.note else ""
+    click.echo(f"{note}\n{verdict.words}; {schedule}, {verdict.about['recipe']}")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"

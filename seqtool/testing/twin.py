@@ -1,0 +1,235 @@
+"""The contract of a twin, as rules: the numbers of the part that it stands in for."""
+
+import copy
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from seqtool.build import make
+from seqtool.errors import PartError, SeqtoolError
+from seqtool.parts.cell import Cell
+from seqtool.parts.twin import Twin, class_name
+from seqtool.plugin import resolve
+from seqtool.testing.cell import CellContract
+from seqtool.testing.compare import Outputs, difference
+from seqtool.testing.contract import Contract, rule
+from seqtool.testing.decoder import DecoderContract
+from seqtool.testing.encoder import EncoderContract
+from seqtool.testing.examples import variations
+from seqtool.testing.gradients import GradientContract, Run
+from seqtool.testing.scorer import ScorerContract
+
+LENGTHS = ((1, 1), (2, 2), (63, 3), (7, 63))
+"""Source positions and target steps to try."""
+
+
+class TwinContract(Contract):
+    """`build()` makes the twin. It is held against the parts of its `examples`, with every other option in turn."""
+
+    kind = "twin"
+    contracts: ClassVar[Mapping[str, type[GradientContract]]] = {
+        contract.kind: contract for contract in (CellContract, DecoderContract, EncoderContract, ScorerContract)
+    }
+
+    def exercise(self, part: Twin) -> Outputs:
+        """Every example once."""
+        found: Outputs = {}
+        for label, contract, module in self._modules(part):
+            outputs = self._run(contract)(_bound(part, module), contract.draw(module, dtype=torch.float32))
+            found |= {f"{name} of {label}": x for name, x in outputs.items()}
+        return found
+
+    @rule
+    def available(self) -> None:
+        """It can be used on this machine: what stands below is not tested else."""
+        why = self.part().unavailable()
+        self.expect(why is None, f"cannot be used here: {why}")
+
+    @rule
+    def knows_its_parts(self) -> None:
+        """Each class of `of` is there and has the method; one of its examples is of each class."""
+        twin = self.part()
+        for target in twin.of:
+            self.expect(hasattr(resolve(target), twin.method), f"{target} has no method {twin.method}")
+        tried = {class_name(module) for _, _, module in self._modules(twin)}
+        self.expect(tried == set(twin.of), f"serves {', '.join(sorted(tried)) or 'nothing'}, and says {twin.of}")
+
+    @rule
+    def refuses_in_words(self) -> None:
+        """`serves` is None or says why not, whatever the dtype; examples are served."""
+        twin = self.part()
+        for label, _, module, example in self._built(twin):
+            why = twin.serves(module)
+            self.expect(why is None or (isinstance(why, str) and why != ""), f"serves {label} with {why!r}")
+            self.expect(why is None or not example, f"refuses its own example {label}: {why}")
+            again = twin.serves(copy.deepcopy(module).double())
+            self.expect(why == again, f"says {why!r} of {label} in float32 and {again!r} in float64")
+
+    @rule
+    def same_numbers(self) -> None:
+        """Outputs, final states and every gradient are the float64 reference's, at all lengths, with padding or not."""
+        twin = self.part()
+        for label, contract, module in self._modules(twin):
+            for source_length, steps in LENGTHS:
+                inputs = contract.draw(module, source_length=source_length, steps=steps, dtype=torch.float32)
+                for full in (False, True):
+                    given = inputs | {"mask": torch.ones_like(inputs["mask"])} if full else inputs
+                    where = f"{label}, {source_length} positions, {steps} steps, {'no' if full else 'with'} padding"
+                    self._expect_same(twin, contract, module, given, where)
+
+    @rule
+    def same_without_gradients(self) -> None:
+        """Without a gradient the numbers are the same."""
+        twin = self.part()
+        for label, contract, module in self._modules(twin):
+            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            outputs = run(_bound(twin, module), inputs)
+            with torch.no_grad():
+                again = run(module, inputs)
+            for name, value in outputs.items():
+                found = difference(value, again[name], tolerance=1e-6)
+                self.expect(found is None, f"{label}: {name} differ under no_grad: {found}")
+
+    @rule
+    def twice(self) -> None:
+        """A gradient may be taken of a gradient."""
+        twin = self.part()
+        for label, contract, module in self._modules(twin):
+            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            wanted = _second(contract, copy.deepcopy(module).double(), _double(inputs), run)
+            found = _second(contract, _bound(twin, module), inputs, run)
+            self._expect_close(wanted, found, 1e-3, f"{label}, gradients of gradients")
+
+    @rule
+    def leaves_the_rest(self) -> None:
+        """In another dtype, and under autocast, the reference computes."""
+        twin = self.part()
+        for label, contract, module in self._modules(twin):
+            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            double = copy.deepcopy(module).double()
+            wanted = run(double, _double(inputs))
+            found = run(_bound(twin, double), _double(inputs))
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                wanted |= {f"{name} under autocast": x for name, x in run(module, inputs).items()}
+                mixed = run(_bound(twin, module), inputs)
+                found |= {f"{name} under autocast": x for name, x in mixed.items()}
+            for name, value in wanted.items():
+                words = difference(value, found[name], exact=True)
+                self.expect(words is None, f"{label}: {name} are not the reference's: {words}")
+
+    @rule
+    def no_trace(self) -> None:
+        """A part with a twin has the same `state_dict`; a copy of it computes with its own parameters."""
+        twin = self.part()
+        for label, contract, module in self._modules(twin):
+            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            before = list(module.state_dict())
+            plain = copy.deepcopy(module)
+            other = copy.deepcopy(_bound(twin, module))
+            self.expect(list(module.state_dict()) == before, f"{label}: its state_dict changes")
+            with torch.no_grad():
+                for parameter in (*plain.parameters(), *other.parameters()):
+                    parameter.mul_(0.5)
+            wanted = run(plain.double(), _double(inputs))
+            self._expect_close(wanted, run(other, inputs), twin.tolerance, f"{label}, copied and changed")
+
+    def _expect_same(
+        self, twin: Twin, contract: GradientContract, module: nn.Module, inputs: Outputs, where: str
+    ) -> None:
+        run = self._run(contract)
+        wanted = contract.with_gradients(copy.deepcopy(module).double(), _double(inputs), run)
+        left: list[Any] = []
+        found = contract.with_gradients(_bound(_watched(twin, left), copy.deepcopy(module)), inputs, run)
+        self.expect(not left, f"{where}: leaves the call to the reference")
+        self._expect_close(wanted, found, twin.tolerance, where)
+
+    def _expect_close(self, wanted: Outputs, found: Outputs, tolerance: float, where: str) -> None:
+        for name, value in wanted.items():
+            if not value.is_floating_point() or not value.numel():
+                continue
+            scale = value.detach().abs().max().clamp(min=1e-30)
+            error = float(((found[name].double() - value).detach().abs().max() / scale).nan_to_num(torch.inf))
+            self.expect(error <= tolerance, f"{where}: {name} are off by {error:.1e} of the largest number")
+
+    def _modules(self, twin: Twin) -> Iterator[tuple[str, GradientContract, nn.Module]]:
+        """What it serves of the examples and of their variations."""
+        served = 0
+        for label, contract, module, _ in self._built(twin):
+            if twin.serves(module) is None:
+                served += 1
+                yield label, contract, module
+        self.expect(served > 0, "serves none of its examples")
+
+    def _built(self, twin: Twin) -> Iterator[tuple[str, GradientContract, nn.Module, bool]]:
+        """Each example and its variations in float32: what it is, its kind's contract, the part, if an example."""
+        for spec, options in twin.examples:
+            contract = self._contract(spec, options)
+            module = contract.part(torch.float32)
+            yield f"{spec} {options}", contract, module, True
+            for change in variations(type(module), lambda given: given):
+                other = self._contract(spec, {**options, **change})
+                try:
+                    yield f"{spec} {dict(options) | change}", other, other.part(torch.float32), False
+                except (PartError, SeqtoolError):
+                    continue
+
+    def _contract(self, spec: str, options: Mapping[str, Any]) -> GradientContract:
+        kind = spec.partition("/")[0]
+        return self.contracts[kind](lambda *sizes: make(spec, *sizes, **options), name=spec)
+
+    @staticmethod
+    def _run(contract: GradientContract) -> Run:
+        return _continued if contract.kind == "cell" else contract.run
+
+
+def _continued(part: Cell, inputs: Outputs) -> Outputs:
+    """`unroll` twice, so that the second time begins in a state that is not zero."""
+    x, mask = inputs["x"], inputs["mask"]
+    fixed, state = part.start(len(x), x)
+    first, state = part.unroll(x, mask, fixed, state)
+    outputs, state = part.unroll(x.flip(1), mask, fixed, state)
+    return {"outputs": outputs, "first outputs": first, **{f"state[{i}]": x for i, x in enumerate(state)}}
+
+
+def _bound(twin: Twin, module: nn.Module) -> Any:
+    setattr(module, twin.method, functools.partial(twin, module))
+    return module
+
+
+def _watched(twin: Twin, left: list[Any]) -> Twin:
+    """A copy of the twin that notes when it leaves a call to the reference."""
+    watched, own = copy.copy(twin), twin.reference
+
+    def reference(module: Any, *arguments: Any) -> Any:
+        left.append(module)
+        return own(module, *arguments)
+
+    vars(watched)["reference"] = reference
+    return watched
+
+
+def _double(inputs: Outputs) -> Outputs:
+    return {name: x.double() if x.is_floating_point() else x for name, x in inputs.items()}
+
+
+def _second(contract: GradientContract, module: nn.Module, inputs: Outputs, run: Run) -> Outputs:
+    """The gradient of the squared length of the gradient, for each parameter that has one."""
+    parameters = dict(module.named_parameters())
+    total = contract.weighted_sum(run(module, inputs))
+    first = torch.autograd.grad(total, list(parameters.values()), create_graph=True, allow_unused=True)
+    length = sum(((x**2).sum() for x in first if x is not None), torch.zeros(()))
+    second = torch.autograd.grad(length, list(parameters.values()), allow_unused=True)
+    pairs = zip(parameters.items(), second, strict=True)
+    return {name: torch.zeros_like(x) if g is None else g for (name, x), g in pairs}
+
+
+def check_twin(build: Callable[[], Twin], *, name: str = "") -> None:
+    """Hold a twin against its contract. `build()` makes it.
+
+    Raises:
+        ContractViolation: what is wrong, in words.
+    """
+    TwinContract(build, name=name).check()

@@ -1,0 +1,189 @@
+"""A trained run, measured while its attention is forced."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtool
+from seqtool.errors import MisuseError, SeqtoolError
+from seqtool.inference.intervening import INTERVENTIONS, Interventions
+from seqtool.inference.measures import RESAMPLES, Scores, changes, estimates
+from seqtool.parts.batch import Batch
+
+Command = Callable[..., CompletedProcess[str]]
+ROWS = ["own", "gold", "uniform", "shuffled", "previous", "delayed_3", "top_1", "head_off_0", "head_off_1"]
+
+
+def value(found: Interventions, name: str, mode: str, measure: str = "token_accuracy") -> float:
+    return found.measured[name][mode][measure].value.value
+
+
+def test_the_model_left_alone_is_what_evaluate_measures(moved: Path) -> None:
+    loaded = seqtool.load(moved)
+    for search in (None, {"type": "beam", "size": 2}):
+        found = loaded.intervene(search=search, examples=20)
+        overall = loaded.evaluate(search=search, batches=1).overall
+        assert list(found.measured) == ROWS
+        assert (found.examples, found.tokens, found.left_out) == (overall.examples, overall.tokens, {})
+        for measure in ("token_accuracy", "exact_match"):
+            own = found.measured["own"]["free_running"][measure]
+            assert own.value == overall.measures[measure]
+            assert (own.change.value, own.change.low, own.change.high) == (0, 0, 0)
+
+
+def test_it_reads_where_it_looks_and_the_table_says_so(moved: Path) -> None:
+    """A model that reverses words: gold serves it, anything else hurts."""
+    found = seqtool.load(moved).intervene()
+    for mode in ("teacher_forced", "free_running"):
+        own = value(found, "own", mode)
+        assert value(found, "gold", mode) > own - 0.1
+        for name in ("uniform", "shuffled", "previous", "delayed_3"):
+            effect = found.measured[name][mode]["token_accuracy"]
+            assert effect.change.value == pytest.approx(effect.value.value - own)
+            assert effect.change.low <= effect.change.value <= effect.change.high < -0.1
+
+
+def test_teacher_forced_is_counted_by_a_plain_loop(moved: Path) -> None:
+    loaded = seqtool.load(moved)
+    task = loaded.task_with_data()
+    found = loaded.intervene(examples=20)
+    batch = task.batch("valid", 0, seed=0, rank=0, batch_size=20, device=loaded.device)
+    best = loaded.model(batch)[0].argmax(-1)
+    right = exact = tokens = 0
+    for row in range(20):
+        hits = [
+            int(best[row, step]) == int(batch.target[row, step]) for step in range(int(batch.target_mask[row].sum()))
+        ]
+        right, exact, tokens = right + sum(hits), exact + all(hits), tokens + len(hits)
+    assert (found.examples, found.tokens) == (20, tokens)
+    assert value(found, "own", "teacher_forced") == pytest.approx(right / tokens)
+    assert value(found, "own", "teacher_forced", "exact_match") == pytest.approx(exact / 20)
+
+
+def test_what_is_asked_for_and_repeats(moved: Path) -> None:
+    loaded = seqtool.load(moved)
+    found = loaded.intervene(only=["delayed", "shuffled"], delay=0, examples=33)
+    assert list(found.measured) == ["own", "shuffled", "delayed_0"]
+    assert found.examples == 33
+    assert found.measured["delayed_0"] == found.measured["own"], "delayed by nothing"
+    assert found == loaded.intervene(only=["delayed", "shuffled"], delay=0, examples=33)
+    assert (
+        loaded.intervene(only=["delayed"], delay=1).measured["delayed_1"]
+        == loaded.intervene(only=["previous"]).measured["previous"]
+    )
+    other = loaded.intervene(only=["shuffled"], shuffle_seed=1, examples=33)
+    assert other.measured["own"] == found.measured["own"]
+    assert other.measured["shuffled"] != found.measured["shuffled"]
+    assert loaded.model.decoder.attention.intervention is None
+
+
+def test_a_change_is_resampled_in_pairs() -> None:
+    """Where both are right or wrong together its interval is narrower than either's own."""
+    generator = np.random.default_rng(0)
+    base_right = generator.integers(2, size=80)
+    right = base_right.copy()
+    right[:8] = 1 - right[:8]
+    ones = np.ones(80, dtype=int)
+    base, scores = (Scores(ones, ones, one, one, 1 - one) for one in (base_right, right))
+    drawn, wanted = np.random.default_rng(4), []
+    for _ in range(RESAMPLES):
+        chosen = drawn.integers(80, size=80)
+        wanted.append(sum(int(right[i]) - int(base_right[i]) for i in chosen) / 80)
+    wanted.sort()
+    found = changes(scores, base, 4)["exact_match"]
+    assert found.value == pytest.approx((right.sum() - base_right.sum()) / 80)
+    assert wanted[24] - 1e-9 <= found.low <= wanted[25] + 1e-9
+    assert wanted[974] - 1e-9 <= found.high <= wanted[975] + 1e-9
+    own = estimates(scores, 4)["exact_match"]
+    assert found.high - found.low < own.high - own.low
+    assert changes(scores, scores, 4)["exact_match"].high == 0
+
+
+def test_what_intervene_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = seqtool.load(moved)
+    with pytest.raises(MisuseError, match=r"no such intervention: 'unifrom'\n.*did you mean 'uniform'"):
+        loaded.intervene(only=["unifrom"])
+    with pytest.raises(MisuseError, match="steps, from 0 on; got -1"):
+        loaded.intervene(delay=-1)
+    for wrong in ({"examples": 0}, {"batch_size": 0}, {"max_length": -1}):
+        with pytest.raises(MisuseError, match="whole numbers from 1 on"):
+            loaded.intervene(**wrong)
+    with pytest.raises(MisuseError, match="did you mean 'valid'"):
+        loaded.intervene("vaild")
+    batch = type(loaded.task).batch
+
+    def without_gold(*arguments: object, **options: object) -> Batch:
+        made = batch(*arguments, **options)
+        return Batch(made.source, made.source_mask, made.target, made.target_mask, made.alignment * 0 - 1)
+
+    monkeypatch.setattr(type(loaded.task), "batch", without_gold)
+    with pytest.raises(SeqtoolError, match=r"^gold: this task has no gold alignment$"):
+        loaded.intervene(only=["gold"])
+    found = loaded.intervene(examples=20)
+    assert found.left_out == {"gold": "this task has no gold alignment"}
+    assert [*found.measured] == [name for name in ROWS if name != "gold"]
+    monkeypatch.setattr(type(loaded.task), "num_batches", lambda self, split, size: 0)
+    with pytest.raises(SeqtoolError, match="the split 'test' holds no example"):
+        loaded.intervene("test")
+
+
+def test_models_without_attention_and_a_memory_that_is_shorter(small: Path, tmp_path: Path) -> None:
+    quick = ["train.steps=1", "train.validation_batches=1"]
+    plain = "model.decoder={type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}"
+    seqtool.run(small, out=tmp_path / "plain", overrides=[*quick, plain])
+    with pytest.raises(SeqtoolError, match="no attention, so there are no weights to replace"):
+        seqtool.load(tmp_path / "plain").intervene()
+    pyramid = "model.encoder={type: pyramid, cell: {type: lstm, hidden_size: 8}, halvings: 1}"
+    seqtool.run(small, out=tmp_path / "pyramid", overrides=[*quick, pyramid, "model.decoder.bridge=zero"])
+    loaded = seqtool.load(tmp_path / "pyramid")
+    assert "the gold alignment names symbols" in loaded.intervene().left_out["gold"]
+    with pytest.raises(SeqtoolError, match=r"^gold: the encoder makes \d places of 9 source symbols"):
+        loaded.intervene(only=["gold"])
+
+
+def test_intervene_from_the_command_line(moved: Path, tmp_path: Path, command: Command) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(moved, run)
+    done = command("intervene", run, "--examples", "40", "--only", "gold", "--only", "delayed", "--delay", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("teacher-forced: ")
+    assert [line.split()[0] for line in lines[2:5]] == ["own", "gold", "delayed_2"]
+    assert lines[6] == "free-running: the model feeds itself, search:greedy"
+    assert lines[-1].startswith("default, seed 3, best checkpoint, step ")
+    assert "40 examples of valid" in lines[-1]
+    kept = run / "default/seed3/interventions.json"
+    assert not kept.exists(), "only where it is asked for"
+    done = command("intervene", run, "--examples", "40", "--split", "test", "--save", "--json")
+    content = json.loads(done.stdout)
+    assert content == json.loads(kept.read_text())
+    assert (content["format"], content["split"], content["seed"], content["examples"]) == (1, "test", 3, 40)
+    assert list(content["measured"]) == ROWS
+    found = seqtool.load(run).intervene("test", examples=40).plain()
+    assert content["measured"] == found["measured"]
+    assert content["bootstrap"] == {"resamples": 1000, "confidence": 0.95, "seed": 0}
+    done = command("intervene", run, "--only", "golden")
+    assert done.returncode == 2
+    assert "did you mean 'gold'" in done.stderr
+    assert all(name in done.stderr for name in INTERVENTIONS)
+
+
+def test_the_python_of_the_docs_does_as_it_says(moved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parent.parent.parent / "docs/interventions.md").read_text()
+    code = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)).replace('"my_run"', repr(str(moved)))
+    names: dict[str, Any] = {}
+    exec(compile(code, "interventions.md", "exec"), names)
+    assert names["found"].examples == 200
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].count("Estimate(") == 2
+    one = names["model"].predict(["b a d c"])[0].weights
+    with names["intervened"](names["model"].model.decoder, names["Backwards"]()):
+        other = names["model"].predict(["b a d c"])[0].weights
+    assert np.allclose(one[:, 0, ::-1], other[:, 0], atol=1e-5), "the first look, before what is seen differs"
