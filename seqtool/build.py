@@ -175,8 +175,8 @@ def metrics_of(variant: Variant, task: Task, num_heads: int = 0) -> list[Referen
     return [_reference(metric) for metric in metrics]
 
 
-def build_metrics(variant: Variant, task: Task, num_heads: int) -> dict[str, Metric]:
-    """The metrics of a variant by name: what their columns are called."""
+def build_metrics(variant: Variant, task: Task, num_heads: int = 0) -> dict[str, Metric]:
+    """The metrics of a variant by name, what their columns are called; see `metrics_of`."""
     return {metric.name.rpartition(":")[2]: metric() for metric in metrics_of(variant, task, num_heads)}
 
 

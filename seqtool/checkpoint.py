@@ -14,8 +14,11 @@ from seqtool.recipe import Variant
 
 def fingerprint(variant: Variant, seed: int) -> str:
     """What a checkpoint must share with the variant that goes on with it: the resolved recipe and the seed."""
-    text = json.dumps([variant.data, seed], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _digest(variant.data, seed)
+
+
+def _digest(data: dict[str, Any], seed: int) -> str:
+    return hashlib.sha256(json.dumps([data, seed], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_checkpoint(path: Path, variant: Variant, seed: int) -> dict[str, Any]:
@@ -29,7 +32,8 @@ def read_checkpoint(path: Path, variant: Variant, seed: int) -> dict[str, Any]:
         found = checkpoint["seqtool"]["fingerprint"]
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise SeqtoolError(f"cannot read the checkpoint {path}: {error}") from error
-    if found != fingerprint(variant, seed):
+    # a run of before an option was thought of has all that there was then in its resolved recipe
+    if found not in (fingerprint(variant, seed), _digest(variant.given, seed)):
         raise SeqtoolError(
             f"{path} is a checkpoint of another recipe or seed than {variant.name}, seed {seed}\n"
             "    allowed: the checkpoint that this run wrote; a changed recipe needs a new run"

@@ -1,17 +1,21 @@
 """Which form of each part computes: its own code, the reference, or a twin."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seqtool.errors import PluginError, SeqtoolError
+from seqtool.parts.decoder import Decoder
 from seqtool.parts.twin import Twin, class_name
+from seqtool.parts.types import Tensors
 from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry
+
+COMPILED = "torch.compile"
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Choice:
     Attributes:
         part: the part's path in the model, `encoder.cells.0`.
         method: which of its methods.
-        twin: the canonical name of the twin that took it over; empty where it is the reference.
+        twin: the canonical name of the twin that took it over, or `COMPILED`; empty where it is the reference.
         reasons: why a twin did not, by its canonical name.
     """
 
@@ -39,26 +43,29 @@ def install(
     A twin becomes an attribute of the one part; parameters, buffers and `state_dict` stay as they are.
 
     Args:
-        engine: "reference" takes no twin; "auto" every fused one that serves; "fused" and "compiled" want at least
-            one of their sort.
+        engine: "reference" takes no twin; "auto" all that serve; "fused" wants at least one; "compiled" has
+            torch.compile take the decoder's loop, and is "auto" for the rest.
         device: where the model will compute.
         dtype: in what; None for mixed precision.
 
     Raises:
-        SeqtoolError: `engine` is "fused" or "compiled", and no twin serves; it says why.
+        SeqtoolError: `engine` is "fused" and no twin serves, or "compiled" and torch cannot; it says why.
     """
     if engine == "reference":
         return []
-    wanted = "fused" if engine == "auto" else engine
-    twins = {name: twin for name, twin in available_twins(registry) if twin.engine == wanted}
+    twins = dict(available_twins(registry))
     refused = {name: refusal(twin, device, dtype) for name, twin in twins.items()}
     choices = [
         _choose(part, module, method, twins, refused)
         for part, module in model.named_modules()
         for method in sorted({twin.method for twin in twins.values() if class_name(module) in twin.of})
     ]
-    if engine != "auto" and not any(choice.twin for choice in choices):
-        raise SeqtoolError(f"engine {engine!r}: no part of this model has a twin that serves{_why(choices, twins)}")
+    if engine == "fused" and not any(choice.twin for choice in choices):
+        raise SeqtoolError(f"engine 'fused': no part of this model has a twin that serves{_why(choices, twins)}")
+    if engine == "compiled":
+        compiled = _compile_decoders(model, device)
+        taken = {(choice.part, choice.method) for choice in compiled}
+        choices = compiled + [choice for choice in choices if (choice.part, choice.method) not in taken]
     return choices
 
 
@@ -83,6 +90,14 @@ def refusal(twin: Twin, device: torch.device, dtype: torch.dtype | None) -> str 
     return twin.unavailable()
 
 
+def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
+    """What environment.json says of the choice."""
+    return {
+        "engine": engine,
+        "twins": {f"{choice.part}.{choice.method}": choice.twin or {"reference": choice.reasons} for choice in choices},
+    }
+
+
 def _choose(
     part: str, module: nn.Module, method: str, twins: dict[str, Twin], refused: dict[str, str | None]
 ) -> Choice:
@@ -97,12 +112,30 @@ def _choose(
     return Choice(part, method, "", reasons)
 
 
-def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
-    """What environment.json says of the choice."""
-    return {
-        "engine": engine,
-        "twins": {f"{choice.part}.{choice.method}": choice.twin or {"reference": choice.reasons} for choice in choices},
-    }
+def _compile_decoders(model: nn.Module, device: torch.device) -> list[Choice]:
+    try:
+        torch.compile(torch.neg, dynamic=False)(torch.zeros(1, device=device))
+    except (RuntimeError, OSError, ImportError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise SeqtoolError(
+            f"engine 'compiled': torch.compile does not work on this machine: {first}\n    allowed: train.engine: auto"
+        ) from error
+    choices = []
+    for part, module in model.named_modules():
+        if isinstance(module, Decoder):
+            compiled = torch.compile(type(module).unroll, dynamic=False)
+            module.unroll = functools.partial(_in_training, compiled, module)  # type: ignore[method-assign]
+            choices.append(Choice(part, "unroll", COMPILED, {}))
+    return choices
+
+
+def _in_training(
+    compiled: Callable[..., Any], decoder: Decoder, inputs: Tensor, fixed: Tensors, state: Tensors
+) -> tuple[Tensor, Tensor | None, Tensors]:
+    """The compiled loop where gradients are made; elsewhere the reference, which is not worth another compilation."""
+    unroll = compiled if torch.is_grad_enabled() else type(decoder).unroll
+    result: tuple[Tensor, Tensor | None, Tensors] = unroll(decoder, inputs, fixed, state)
+    return result
 
 
 def _why(choices: list[Choice], twins: dict[str, Twin]) -> str:

@@ -131,6 +131,11 @@ class ForgetsItsVocabulary(Copy):
             self.source_vocabulary = Vocabulary(tuple("zyxwvuts"))
 
 
+class ReadsTargetsBackwards(Copy):
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        return super().encode_target(text)[::-1]
+
+
 class AlignedOffByOne(Copy):
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         batch = super().draw(batch_size, generator)

@@ -12,7 +12,9 @@ from seqtool.check import check
 from seqtool.cli import main
 from seqtool.kinds import KINDS
 from seqtool.recipe.train_options import TrainOptions
+from seqtool.registry import default_registry
 from seqtool.signature import read_constructor
+from seqtool.verification.claim import load_claim
 
 ROOT = Path(__file__).parent.parent
 
@@ -76,6 +78,14 @@ def test_the_docs_recipe_is_right(tmp_path: Path) -> None:
     recipe = seqtool.load_recipe(tmp_path / "doc.yaml")
     check(recipe)
     assert set(recipe.variants) == {"additive", "dot"}
+
+
+def test_the_docs_claim_is_right(tmp_path: Path) -> None:
+    (claim,) = blocks("docs/verify.md", "yaml")
+    (tmp_path / "claim.yaml").write_text(claim)
+    found = load_claim(tmp_path / "claim.yaml", default_registry())
+    assert found.recipe == ROOT / "recipes/tasks/scan_length.yaml"
+    assert [measure.band for measure in found.measures] == ["mean 0.05 to 0.3", ">= 0.95", "reported"]
 
 
 def test_the_docs_scorer_passes_the_suite_as_shown(tmp_path: Path) -> None:

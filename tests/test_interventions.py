@@ -210,8 +210,9 @@ seqtool: 1
 name: forced
 task: {type: alignment, source_length: 9, target_length: 4, min_source_length: 6, min_target_length: 2, symbols: 3}
 model:
+  embedding: {type: learned, embedding_size: 6}
   encoder: {type: rnn, cell: {type: gru, hidden_size: 6}}
-  decoder: {type: attend_before, cell: {type: gru, hidden_size: 6}, attention: &a {scorer: additive, heads: HEADS}}
+  decoder: {type: attend_before, cell: {type: gru, hidden_size: 6}, attention: *a}
 train: {steps: 100}
 variants:
   attend_before: {}
@@ -220,13 +221,14 @@ variants:
   fed: {model: {decoder: {type: attend_after, cell: {type: gru, hidden_size: 6}, attention: *a,
                           attentional_size: 5, input_feeding: true}}}
   attend_inside: {model: {decoder: {type: attend_inside, cell: {type: gru, hidden_size: 6}, attention: *a}}}
+  attend_only: {model: {decoder: {type: attend_only, attention: *a}}}
   pointer: {model: {decoder: {type: pointer, cell: {type: gru, hidden_size: 6}, attention: *a}}}
   pointer_generator: {model: {decoder: {type: pointer_generator, decoder: {
     type: attend_after, cell: {type: gru, hidden_size: 6}, attention: *a, attentional_size: 5}}}}
   looks_back: {model: {decoder: {attention: {scorer: {type: location_aware, radius: 2}}}}}
   recurs: {model: {decoder: {attention: {normalizer: forward}}}}
 """
-VARIANTS = ("attend_before", "attend_after", "fed", "attend_inside", "pointer", "pointer_generator")
+VARIANTS = ("attend_before", "attend_after", "fed", "attend_inside", "attend_only", "pointer", "pointer_generator")
 
 
 @pytest.fixture(params=[*VARIANTS, "looks_back", "recurs"])
@@ -236,9 +238,7 @@ def variant(request: pytest.FixtureRequest) -> str:
 
 def made(folder: Path, variant: str, heads: int) -> tuple[Seq2Seq, Batch]:
     path = folder / "forced.yaml"
-    path.write_text(
-        RECIPE.replace("HEADS", str(heads)).replace("&a ", "").replace("*a", f"{{scorer: additive, heads: {heads}}}")
-    )
+    path.write_text(RECIPE.replace("*a", f"{{scorer: additive, heads: {heads}}}"))
     assembly = assemble(seqtool.load_recipe(path).variants[variant], seed=0)
     batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=5, device=torch.device("cpu"))
     for parameter in assembly.model.parameters():
@@ -262,7 +262,9 @@ def test_in_every_decoder(tmp_path: Path, variant: str, heads: int) -> None:
         for name in ALL:
             with intervened(model.decoder, of_batch(name, batch)):
                 logits, weights = model(batch)
-                inputs = torch.cat([torch.full_like(batch.target[:, :1], model._start_id()), batch.target[:, :-1]], 1)
+                inputs = torch.cat(
+                    [torch.full_like(batch.target[:, :1], model.target_vocabulary.start), batch.target[:, :-1]], 1
+                )
                 fixed, state = model.start(batch.source, batch.source_mask)
                 for step, ids in enumerate(inputs.unbind(1)):
                     stepped, step_weights, state = model.step(ids, fixed, state)
@@ -288,7 +290,7 @@ def test_searches_carry_it_along(tmp_path: Path, variant: str, name: str, search
         for k in range(found.ids.shape[1]):
             fixed, state = model.start(batch.source, batch.source_mask)
             score = torch.zeros(len(batch), dtype=torch.float64)
-            ids = torch.full_like(batch.source[:, 0], model._start_id())
+            ids = torch.full_like(batch.source[:, 0], model.target_vocabulary.start)
             for step in range(found.ids.shape[2]):
                 logits, weights, state = model.step(ids, fixed, state)
                 ids = found.ids[:, k, step]
@@ -318,7 +320,7 @@ def test_gold_is_feeding_the_memory_at_the_gold_place(tmp_path: Path) -> None:
             found, _ = model(batch)
         memory = model.encoder(model.source_embedding(batch.source), batch.source_mask).memory
         embedded = model.target_embedding(batch.target)
-        start = model.target_embedding(torch.tensor([[model._start_id()]]))[0, 0]
+        start = model.target_embedding(torch.tensor([[model.target_vocabulary.start]]))[0, 0]
         for row in range(len(batch)):
             fixed, state = decoder.cell.start(1, memory)
             for step in range(int(batch.target_mask[row].sum())):

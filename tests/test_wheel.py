@@ -91,6 +91,18 @@ def test_the_wheel_has_the_claims_and_finds_their_recipes(site: Path, tmp_path: 
     assert "align_60_20" in found
 
 
+def test_the_wheel_has_what_pages_are_made_of(site: Path, tmp_path: Path) -> None:
+    there, here = (
+        {path.relative_to(root): path.read_bytes() for path in (root / "seqtool/analysis").rglob("*") if path.is_file()}
+        for root in (site, ROOT)
+    )
+    pages = {path: content for path, content in here.items() if path.suffix not in (".py", ".pyc")}
+    assert {path.suffix for path in pages} >= {".html", ".css", ".js", ".LICENSE"}
+    assert {path: there.get(path) for path in pages} == pages
+    (licence,) = site.glob("seqtool-*.dist-info/licenses/seqtool/analysis/assets/uPlot.LICENSE")
+    assert "Leon Sorokin" in licence.read_text()
+
+
 def recipes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).with_suffix("").as_posix(): path.read_text() for path in folder.rglob("*.yaml")}
 

@@ -16,6 +16,7 @@ def seqtool_components() -> Iterable[Component]:
         ("alignment", "Alignment", "pick the symbols out of the blanks"),
         ("associative_recall", "AssociativeRecall", "find an item of a list, say the next one"),
         ("bigram_flip", "BigramFlip", "exchange the two symbols of each pair"),
+        ("cmudict", "CMUDict", "English words -> phonemes"),
         ("copy", "Copy", "say the source again"),
         ("dates", "Dates", "dates as people write them -> ISO 8601"),
         ("mqar", "Mqar", "find the values of many keys"),

@@ -8,15 +8,25 @@ from seqtool.api import SeqtoolError, SyntheticTask
 class CharacterTask(SyntheticTask):
     """A synthetic task whose symbols are characters: texts are taken and given as they are, white space and all."""
 
+    token_name = "character"
+
     def encode_source(self, text: str) -> tuple[int, ...]:
         """See `Task.encode_source`."""
-        ids = [self.source_vocabulary.find(character) for character in text]
-        if None in ids:
-            symbols = "".join(self.source_vocabulary.symbols)
-            raise SeqtoolError(f"no source has the character {text[ids.index(None)]!r}; they are made of {symbols!r}")
-        return tuple(i for i in ids if i is not None)
+        return _ids(text, self.source_vocabulary.symbols, "source")
+
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """See `Task.encode_target`."""
+        return _ids(text, [symbol for symbol in self.target_vocabulary.symbols if len(symbol) == 1], "target")
 
     def decode_target(self, ids: Sequence[int]) -> str:
         """See `Task.decode_target`."""
         vocabulary = self.target_vocabulary
         return "".join(vocabulary.symbols[i] for i in ids if i not in (vocabulary.start, vocabulary.end))
+
+
+def _ids(text: str, characters: Sequence[str], side: str) -> tuple[int, ...]:
+    """The places of characters among those that a side has."""
+    strange = next((character for character in text if character not in characters), None)
+    if strange is not None:
+        raise SeqtoolError(f"no {side} has the character {strange!r}; they are made of {''.join(characters)!r}")
+    return tuple(characters.index(character) for character in text)

@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Ragged
+from seqtool_text.sides import Sides
 from seqtool_text.tables import Row
 
 SHOWN = 5
-"""So many bad rows are named."""
+"""So many bad rows are named, and so many long ones."""
+PIECE = 1 << 16
+"""So many pairs are held before they are handed on, where there is someone to take them."""
 
 RESERVED = frozenset(("<unk>", "</s>", "<s>"))
 
@@ -27,6 +30,16 @@ class Numbers(dict[str, int]):
 
 
 @dataclass
+class Notes:
+    """What there is to say of a file beside its pairs: `long`, the numbers of the first rows that are too long."""
+
+    symbols: tuple[Numbers, Numbers] = field(default_factory=lambda: (Numbers(), Numbers()))
+    counts: dict[str, int] = field(default_factory=lambda: {"rows": 0, "bad": 0, "too_long": 0})
+    bad: list[str] = field(default_factory=list)
+    long: list[int] = field(default_factory=list)
+
+
+@dataclass
 class Corpus:
     """Pairs that were read. `lines`: the number of the line of each; `chances`: see `chance`."""
 
@@ -34,66 +47,71 @@ class Corpus:
     target: Ragged
     lines: Tensor
     chances: Tensor
-    bad: list[str]
-    counts: dict[str, int]
+    notes: Notes
 
     def __len__(self) -> int:
         return len(self.source)
 
 
-@dataclass
-class Sides:
-    """What a row is taken apart by: `split` gives the tokens of its source and target; `limits`, their most tokens."""
+class Columns:
+    """Pairs as they come: the ids of both sides and where each ends, the lines and the chances."""
 
-    split: Callable[[Sequence[str]], tuple[list[str], list[str]]]
-    limits: tuple[int | None, int | None]
-    symbols: tuple[Numbers, Numbers] = field(default_factory=lambda: (Numbers(), Numbers()))
+    def __init__(self) -> None:
+        self.ids, self.ends = (array("i"), array("i")), (array("q", [0]), array("q", [0]))
+        self.lines, self.chances = array("q"), array("d")
+
+    def parts(self) -> "list[array[int] | array[float]]":
+        """In the order in which files keep them."""
+        return [*self.ids, *self.ends, self.lines, self.chances]
 
 
-def read_corpus(rows: Iterable[Row], sides: Sides, seed: int) -> Corpus:
-    """All rows of a file, those left out counted."""
-    flat, starts = (array("i"), array("i")), (array("q", [0]), array("q", [0]))
-    lines, chances, bad = array("q"), array("d"), list[str]()
-    counts = {"rows": 0, "bad": 0, "too_long": 0}
-    most = [float("inf") if limit is None else limit for limit in sides.limits]
-    numbers = [known.__getitem__ for known in sides.symbols]
+def read_columns(
+    rows: Iterable[Row], sides: Sides, seed: int, take: Callable[[Columns], None] | None = None
+) -> tuple[Columns, Notes]:
+    """All rows of a file, those left out counted; `take` gets the pairs a piece at a time, and empties it."""
+    columns, notes = Columns(), Notes()
+    longest = [float("inf") if limit is None else limit for limit in sides.limits]
+    numbers = [known.__getitem__ for known in notes.symbols]
+    lengths = [0, 0]
     for number, values, fault in rows:
-        counts["rows"] += 1
+        notes.counts["rows"] += 1
         try:
             if fault:
                 raise ValueError(fault)
-            source, target = sides.split(values)
-            _refuse(source, target)
+            pair = sides.split(values)
+            _refuse(*pair)
         except ValueError as error:
-            counts["bad"] += 1
-            if len(bad) < SHOWN:
-                bad.append(f"line {number}: {error}")
+            notes.counts["bad"] += 1
+            if len(notes.bad) < SHOWN:
+                notes.bad.append(f"line {number}: {error}")
             continue
-        if len(source) > most[0] or len(target) > most[1]:
-            counts["too_long"] += 1
+        if len(pair[0]) > longest[0] or len(pair[1]) > longest[1]:
+            notes.counts["too_long"] += 1
+            if len(notes.long) < SHOWN:
+                notes.long.append(number)
             continue
-        for side, tokens in enumerate((source, target)):
-            flat[side].extend(map(numbers[side], tokens))
-            starts[side].append(len(flat[side]))
-        lines.append(number)
-        chances.append(chance(values[0], seed))
-    ragged = [Ragged(_tensor(ids, np.int32), _tensor(ends, np.int64)) for ids, ends in zip(flat, starts, strict=True)]
-    return Corpus(*ragged, _tensor(lines, np.int64), _tensor(chances, np.float64), bad, counts)
+        for side, tokens in enumerate(pair):
+            columns.ids[side].extend(map(numbers[side], tokens))
+            lengths[side] += len(tokens)
+            columns.ends[side].append(lengths[side])
+        columns.lines.append(number)
+        columns.chances.append(chance(values[0], seed))
+        if take and len(columns.lines) >= PIECE:
+            take(columns)
+    return columns, notes
+
+
+def corpus_of(columns: Columns, notes: Notes) -> Corpus:
+    """The pairs in memory."""
+    ids, ends = columns.ids, columns.ends
+    sides = [Ragged(_tensor(ids[side], np.int32), _tensor(ends[side], np.int64)) for side in (0, 1)]
+    return Corpus(*sides, _tensor(columns.lines, np.int64), _tensor(columns.chances, np.float64), notes)
 
 
 def chance(text: str, seed: int) -> float:
     """A number from 0 to 1 by which a text goes to one split or another, always the same one."""
     digest = hashlib.blake2b(f"{seed}/{text}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
-
-
-def tell_bad(corpus: Corpus, name: str) -> str:
-    """How many rows were bad, and where the first of them are; empty for none."""
-    count, whole = corpus.counts["bad"], corpus.counts["rows"]
-    if not count:
-        return ""
-    more = f"; and {count - len(corpus.bad)} more" if count > len(corpus.bad) else ""
-    return f"{name} has {count} bad row{'s' * (count > 1)} of {whole}: {'; '.join(corpus.bad)}{more}"
 
 
 def _refuse(source: list[str], target: list[str]) -> None:

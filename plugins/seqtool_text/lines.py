@@ -36,13 +36,18 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str, str]]:
             yield number, text.removesuffix("\n").removesuffix("\r"), ""
 
 
-def is_gzip(path: Path) -> bool:
-    """Whether a file begins as gzip does, whatever it is called."""
+def size_of(path: Path) -> int:
+    """The bytes of a file as it lies there."""
     try:
-        with open(path, "rb") as file:
-            return file.read(len(GZIP)) == GZIP
+        return path.stat().st_size
     except ValueError as error:  # a path that no file can have
         raise OSError(str(error)) from error
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file begins as gzip does, whatever it is called."""
+    with open(path, "rb") as file:
+        return file.read(len(GZIP)) == GZIP
 
 
 def opened(path: Path) -> IO[bytes]:

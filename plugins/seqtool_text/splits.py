@@ -2,57 +2,70 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqtool.api import Examples, PartError, Ragged, Split, Vocabulary
-from seqtool_text.corpus import Corpus, Numbers, Sides, read_corpus, tell_bad
-from seqtool_text.lines import naming
-from seqtool_text.symbols import renumber
-from seqtool_text.tables import Layout, rows
+from seqtool_text.corpus import Corpus
+from seqtool_text.picked import Picked
+from seqtool_text.symbols import renumbering
 
 
-def file_corpus(split: Split, path: str, layout: Layout, sides: Sides, seed: int, skip: bool) -> Corpus:
-    """The pairs of a file.
-
-    Args:
-        skip: leave bad rows out, and say so in a warning.
+@dataclass(frozen=True)
+class Shares:
+    """What part of the training file's sources validation and test get.
 
     Raises:
-        PartError: it cannot be read, has bad rows that are not to be left out, or nothing but bad rows.
+        PartError: they leave nothing.
     """
-    place = Path(path)
-    with naming(place, split):
-        corpus = read_corpus(rows(place, split, layout), sides, seed)
-    told = tell_bad(corpus, place.name)
-    if told and not (skip and len(corpus)):
-        raise PartError(told, option=split, allowed="rows that are whole; bad_rows: skip leaves the others out")
-    if told:
-        warnings.warn(f"{told}; they are left out", stacklevel=2)
-    return corpus
+
+    valid: float
+    test: float
+
+    def __post_init__(self) -> None:
+        if self.valid + self.test >= 1:
+            raise PartError("validation and test leave nothing to train on", option="valid_share", allowed="less")
+
+    def trains(self, chance: float) -> bool:
+        """Whether a source of that chance is left to train on."""
+        return self.test <= chance < 1 - self.valid
 
 
-def parted(corpora: Mapping[Split, Corpus], shares: Mapping[str, float]) -> dict[Split, Corpus]:
+class Part(NamedTuple):
+    """The pairs of a split: those at `places` of what was read."""
+
+    corpus: Corpus
+    places: Tensor
+
+    def sides(self, tables: Sequence[Tensor] | None = None) -> tuple[Picked, Picked]:
+        """Both sides, under the ids of `tables`; under those of the corpus without."""
+        known = self.corpus.notes.symbols
+        tables = tables or [torch.arange(len(ids), dtype=torch.int32, device="cpu") for ids in known]
+        rows: list[Ragged] = [self.corpus.source, self.corpus.target]
+        source, target = (Picked(r.values, r.starts, self.places, t) for r, t in zip(rows, tables, strict=True))
+        return source, target
+
+
+def parted(corpora: Mapping[Split, Corpus], shares: Shares) -> dict[Split, Part]:
     """Each split's pairs; those of a split without a file are taken from training's by lot, and stand in its order.
 
     The first of them are then as good a sample as any, however the file is sorted.
     """
     train = corpora["train"]
-    test, valid = train.chances < shares["test"], train.chances >= 1 - shares["valid"]
+    test, valid = train.chances < shares.test, train.chances >= 1 - shares.valid
     lot = train.chances.argsort(stable=True)
-    return {
-        "train": _some(train, (~(test | valid)).nonzero()[:, 0]),
-        "valid": corpora["valid"] if "valid" in corpora else _some(train, lot[valid[lot]]),
-        "test": corpora["test"] if "test" in corpora else _some(train, lot[test[lot]]),
-    }
+    by_lot: dict[Split, Tensor] = {"valid": lot[valid[lot]], "test": lot[test[lot]]}
+    parts: dict[Split, Part] = {"train": Part(train, (~(test | valid)).nonzero()[:, 0])}
+    for split, places in by_lot.items():
+        own = corpora.get(split)
+        parts[split] = Part(train, places) if own is None else Part(own, torch.arange(len(own), device="cpu"))
+    return parts
 
 
-def in_vocabulary(
-    split: Split, corpus: Corpus, known: Sequence[Numbers], words: Sequence[Vocabulary], drop: bool
-) -> Examples:
+def in_vocabulary(split: Split, part: Part, words: tuple[Vocabulary, Vocabulary], drop: bool) -> Examples:
     """The pairs of a split in the ids of the vocabularies.
 
     Args:
@@ -61,46 +74,25 @@ def in_vocabulary(
     Raises:
         PartError: there are such pairs, and they are not to be left out.
     """
-    pairs = zip((corpus.source, corpus.target), known, words, strict=True)
-    source, target = (renumber(ragged, ids, vocabulary) for ragged, ids, vocabulary in pairs)
-    whole = _known(source) & _known(target)
+    notes = part.corpus.notes
+    source, target = part.sides([renumbering(ids, word) for ids, word in zip(notes.symbols, words, strict=True)])
+    if all(word.unknown is not None for word in words):
+        return Examples(source, target)
+    whole = source.known() & target.known()
     strangers = len(source) - int(whole.sum())
     if not strangers:
         return Examples(source, target)
-    told = f"unknown symbols in {strangers} {split} pairs, the first in line {int(corpus.lines[~whole][0])}"
+    line = int(part.corpus.lines[part.places[~whole][0]])
+    told = f"unknown symbols in {strangers} {split} pairs, the first in line {line}"
     if not drop:
         raise PartError(told, option="unknown", allowed="symbol, drop")
-    corpus.counts["unknown"] = corpus.counts.get("unknown", 0) + strangers
+    notes.counts["unknown"] = notes.counts.get("unknown", 0) + strangers
     warnings.warn(f"{told}; they are left out", stacklevel=2)
     places = whole.nonzero()[:, 0]
-    return Examples(_taken(source, places), _taken(target, places))
+    return Examples(source.at(places), target.at(places))
 
 
 def require(count: int, what: str, option: str, allowed: str) -> None:
     """Refuse a split without examples."""
     if not count:
         raise PartError(f"there are no {what} examples", option=option, allowed=allowed)
-
-
-def _some(corpus: Corpus, places: Tensor) -> Corpus:
-    """The pairs at `places`, in their order; `counts` stays that of the file."""
-    return replace(
-        corpus,
-        source=_taken(corpus.source, places),
-        target=_taken(corpus.target, places),
-        lines=corpus.lines[places],
-        chances=corpus.chances[places],
-    )
-
-
-def _taken(rows: Ragged, places: Tensor) -> Ragged:
-    length = rows.lengths(places)
-    starts = torch.nn.functional.pad(length.cumsum(0), (1, 0))
-    shift = (rows.starts[places] - starts[:-1]).repeat_interleave(length)
-    return Ragged(rows.values[shift.add_(torch.arange(len(shift)))], starts)
-
-
-def _known(rows: Ragged) -> Tensor:
-    """`[N]`, false for rows that hold an id below 0."""
-    before = torch.nn.functional.pad((rows.values < 0).cumsum(0), (1, 0))[rows.starts]
-    return before.diff() == 0

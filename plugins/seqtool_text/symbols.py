@@ -5,30 +5,33 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from seqtool.api import Ragged, Vocabulary
+from seqtool.api import Vocabulary
+from seqtool_text.picked import Picked
 
 
-def frequent(known: dict[str, int], rows: Ragged, least: int) -> list[str]:
+def frequent(known: dict[str, int], rows: Picked, least: int) -> list[str]:
     """The symbols that `rows` have `least` times, the most frequent first, equally frequent ones in order.
 
-    `known` numbers the symbols, in the order of its keys.
+    `known` numbers the symbols, in the order of its keys, and `rows` are under these numbers.
     """
-    counts = torch.bincount(rows.values, minlength=len(known)).tolist()
-    pairs = [(-count, symbol) for symbol, count in zip(known, counts, strict=True) if count >= least]
+    counts = torch.zeros(len(known), dtype=torch.int64, device="cpu")
+    for ids, _ in rows.pieces():
+        counts += torch.bincount(ids, minlength=len(known))
+    pairs = [(-count, symbol) for symbol, count in zip(known, counts.tolist(), strict=True) if count >= least]
     return [symbol for _, symbol in sorted(pairs)]
 
 
-def vocabulary(symbols: Sequence[str], unknown: bool, closed: bool = False) -> Vocabulary:
-    """The symbols, one for all that are unknown, and for a target its end and its start."""
-    inner = (*symbols, *(("<unk>",) if unknown else ()))
-    stranger = len(symbols) if unknown else None
-    if not closed:
-        return Vocabulary(inner, unknown=stranger)
-    return Vocabulary((*inner, "</s>", "<s>"), unknown=stranger, end=len(inner), start=len(inner) + 1)
+def vocabularies(symbols: Sequence[Sequence[str]], unknown: bool) -> tuple[Vocabulary, Vocabulary]:
+    """Those of both sides: the symbols, one for all that are unknown, and for targets an end and a start."""
+    (source, source_unknown), (target, target_unknown) = (
+        ((*some, "<unk>"), len(some)) if unknown else (tuple(some), None) for some in symbols
+    )
+    end, start = len(target), len(target) + 1
+    closed = Vocabulary((*target, "</s>", "<s>"), unknown=target_unknown, end=end, start=start)
+    return Vocabulary(source, unknown=source_unknown), closed
 
 
-def renumber(rows: Ragged, known: dict[str, int], wanted: Vocabulary) -> Ragged:
-    """Ids of `known` as those of a vocabulary, -1 for what it has not."""
+def renumbering(known: dict[str, int], wanted: Vocabulary) -> Tensor:
+    """The id of a vocabulary for each number in `known`, -1 for what it has not."""
     ids = [wanted.find(symbol) for symbol in known]
-    table: Tensor = torch.tensor([-1 if i is None else i for i in ids], dtype=torch.int32)
-    return Ragged(table[rows.values], rows.starts)
+    return torch.tensor([-1 if i is None else i for i in ids], dtype=torch.int32, device="cpu")

@@ -1,11 +1,9 @@
 """The rows of TSV, CSV, JSONL and Parquet files: the columns that are asked for, each row with its number."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seqtool.api import PartError
 from seqtool_text.lines import numbered_lines
@@ -53,7 +51,9 @@ def rows(path: Path, option: str, layout: Layout) -> Iterator[Row]:
             if given:
                 raise PartError(f"{kind} has no such thing as {name}", option=name, allowed="tsv or csv")
     if kind == "jsonl":
-        return _objects(path, layout)
+        from seqtool_text.objects import objects
+
+        return objects(path, layout)
     if kind == "parquet":
         from seqtool_text.parquet import parquet_rows
 
@@ -117,39 +117,6 @@ def _quoted(separator: str) -> Callable[[str], list[str]]:
             raise RowFault(f"wrongly quoted: {error}") from error
 
     return split
-
-
-def _objects(path: Path, layout: Layout) -> Iterator[Row]:
-    """JSON, a line an object (columns by name) or an array (columns by number)."""
-    for number, text, fault in numbered_lines(path):
-        if not text.strip() and not fault:
-            continue
-        try:
-            if fault:
-                raise RowFault(fault)
-            yield number, _values(text, layout), ""
-        except RowFault as error:
-            yield number, (), str(error)
-
-
-def _values(text: str, layout: Layout) -> list[str]:
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RowFault(f"not JSON: {error}") from error
-    return [_value(whole, column) for column, _ in layout.columns]
-
-
-def _value(whole: Any, column: int | str) -> str:
-    if isinstance(column, str) and isinstance(whole, dict) and column in whole:
-        found = whole[column]
-    elif isinstance(column, int) and isinstance(whole, list) and column <= len(whole):
-        found = whole[column - 1]
-    else:
-        raise RowFault(f"it has no {column!r}" if isinstance(column, str) else f"it has no item {column}")
-    if not isinstance(found, str):
-        raise RowFault(f"{column!r} holds no text")
-    return found
 
 
 def _count(number: int, what: str) -> str:

@@ -4,22 +4,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from seqtool.api import Count, DataPath, Example, ExampleTask, MinLen, PartError, Probability, SeqtoolError, Size, Split
-from seqtool_text.corpus import Sides
-from seqtool_text.splits import file_corpus, in_vocabulary, parted, require
-from seqtool_text.symbols import frequent, vocabulary
+from seqtool.api import Count, DataPath, Example, ExampleTask, MinLen, Probability, SeqtoolError, Size, Split
+from seqtool_text.reading import Reading
+from seqtool_text.sides import Sides
+from seqtool_text.splits import Shares
+from seqtool_text.subwords import Model
+from seqtool_text.symbols import vocabularies
 from seqtool_text.tables import Layout
-from seqtool_text.tokens import Form, Unit, tokenizer
+from seqtool_text.tokens import Form, Unit
+from seqtool_text.units import tokens
+from seqtool_text.whole import Unknown, read_all
 
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 EXAMPLE = str(Path(__file__).parent / "example.tsv")
 
 
 class TextPairs(ExampleTask):
     """Pairs of a source and a target text, a row of a file each.
 
-    TSV, CSV, JSONL (a line an object or an array) and Parquet, plain or gzip, in UTF-8. A row with another number of
-    columns, with bytes that are no UTF-8, with control characters or with an empty side is bad. Blank lines count for
-    nothing.
+    TSV, CSV, JSONL (a line an object or an array) and Parquet, plain or gzip, in UTF-8. Blank lines count for nothing.
+    A row is bad with another number of columns, bytes that are no UTF-8, control characters or an empty side.
 
     Equation:
         y_1 ... y_T </s>  from  x_1 ... x_S,  x the tokens of a source, after those of its features
@@ -29,7 +33,7 @@ class TextPairs(ExampleTask):
     When to use: for data of your own: a file of pairs is enough.
 
     Args:
-        train: the file to train on; relative to the recipe.
+        train: the file to train on, relative to the recipe; or a data set of the Hugging Face hub: hub://NAME.
         valid: the file to validate on; null to take a share of the training file.
         test: the test file; null for none, or a share of the training file where validation has one too.
         valid_share, test_share: the share of a file's sources that a split gets which has no file. Equal sources go to
@@ -42,13 +46,16 @@ class TextPairs(ExampleTask):
         feature_columns: columns whose values, an inflection's tags for example, become symbols before the source.
         feature_separator: what parts the features of one column.
         source_unit, target_unit: tokens are "characters" (as readers count them, graphemes), "words" (between white
-            space), or what matches the side's pattern ("regex").
+            space), what matches the side's pattern ("regex"), or "subwords" that are learnt from the training pairs.
         source_pattern, target_pattern: a regular expression for one token; it may leave out white space alone.
+        source_subwords, target_subwords: with the unit "subwords", how many are learnt, its characters among them.
+        subword_model: how they are learnt: "bpe" joins the most frequent pair of neighbours again and again, "unigram"
+            keeps the pieces that make the texts most probable.
         normalization: Unicode's normal form that all texts are brought to.
         lowercase: whether all texts are.
         min_count: symbols that training has less often are unknown.
         unknown: a pair with an unknown symbol: "symbol" writes <unk>, "drop" leaves the pair out, "fail" refuses.
-        longest_source, longest_target: pairs with more tokens are left out; null for no limit.
+        longest_source, longest_target: pairs with more tokens are left out, with a warning; null for no limit.
         bad_rows: "fail" names the first of them, "skip" leaves them out; task.json has their number.
         bucket: so many batches are sorted by length together, so that they have little padding.
 
@@ -78,98 +85,67 @@ class TextPairs(ExampleTask):
         target_unit: Unit = "characters",
         source_pattern: Annotated[str, Example(r"\w+|\W")] | None = None,
         target_pattern: Annotated[str, Example(r"\w+|\W")] | None = None,
+        source_subwords: Size | None = None,
+        target_subwords: Size | None = None,
+        subword_model: Model = "bpe",
         normalization: Form = "NFC",
         lowercase: bool = False,
         min_count: Size = 1,
-        unknown: Literal["symbol", "drop", "fail"] = "symbol",
+        unknown: Unknown = "symbol",
         longest_source: Size | None = None,
         longest_target: Size | None = None,
         bad_rows: Literal["fail", "skip"] = "fail",
         bucket: Size = 16,
     ) -> None:
-        self.paths: dict[Split, str | None] = {"train": train, "valid": valid, "test": test}
-        self.shares = {"valid": 0.0 if valid else valid_share, "test": 0.0 if valid or test else test_share}
-        if sum(self.shares.values()) >= 1:
-            raise PartError("validation and test leave nothing to train on", option="valid_share", allowed="less")
-        self.split_seed, self.min_count, self.unknown, self.bad_rows = split_seed, min_count, unknown, bad_rows
-        self.feature_separator, self.bucket = feature_separator, bucket
+        named = zip(SPLITS, (train, valid, test), strict=True)
+        self.paths: dict[Split, str] = {split: path for split, path in named if path is not None}
+        self.shares = Shares(0.0 if valid else valid_share, 0.0 if valid or test else test_share)
+        self.min_count, self.unknown, self.bucket = min_count, unknown, bucket
         options = ["source_column", "target_column", *("feature_columns" for _ in feature_columns)]
         columns = tuple(zip((source_column, target_column, *feature_columns), options, strict=True))
-        self.layout = Layout(format, header, quoted, columns)
-        self.source_tokens = tokenizer(source_unit, source_pattern, "source_pattern", normalization, lowercase)
-        self.target_tokens = tokenizer(target_unit, target_pattern, "target_pattern", normalization, lowercase)
-        self.limits = (longest_source, longest_target)
+        shared = (subword_model, normalization, lowercase)
+        self.source_tokens = tokens("source", source_unit, source_pattern, source_subwords, *shared)
+        self.target_tokens = tokens("target", target_unit, target_pattern, target_subwords, *shared)
+        parts = (self.source_tokens, self.target_tokens)
+        self.sides = Sides(*parts, feature_separator, (longest_source, longest_target))
+        self.reading = Reading(Layout(format, header, quoted, columns), self.sides, split_seed, bad_rows == "skip")
+        self.token_name = {"characters": "character", "words": "word"}.get(target_unit, "token")
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
-        if saved is None:
-            self._read()
+        if saved is not None:
+            try:
+                self.sides.restore(saved.get("subwords", {}))
+                self._use((saved["source"], saved["target"]), saved["read"], saved["longest_target"])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise SeqtoolError(f"what the run kept of its text_pairs is not whole: {error}") from error
             return
-        try:
-            self._use(saved["source"], saved["target"], saved["longest_target"], saved["read"])
-        except (KeyError, TypeError) as error:
-            raise SeqtoolError(f"what the run kept of its text_pairs is not whole: {error}") from error
+        read = read_all(self.paths, self.reading, self.shares, self.min_count, self.unknown)
+        self._use(read.symbols, read.counts, max(some.target.longest() for some in read.examples.values()))
+        self.examples = read.examples
 
     def state(self) -> dict[str, Any]:
         """See `Task.state`."""
-        source, target = self._symbols
-        return {"source": source, "target": target, "longest_target": self.max_target_length - 1, "read": self._counts}
+        (source, target), longest, learnt = self._symbols, self.max_target_length - 1, self.sides.state()
+        plain = {"source": source, "target": target, "longest_target": longest, "read": self._counts}
+        return plain | ({"subwords": learnt} if learnt else {})
 
     def encode_source(self, text: str) -> tuple[int, ...]:
         """The ids of a source; its features follow it, one column after the other, each after a tab."""
-        fields = text.split("\t")
-        wanted = len(self.layout.columns) - 1
-        if len(fields) != wanted:
-            raise SeqtoolError(f"a source and its features are {wanted} texts parted by tabs; got {len(fields)}")
-        try:
-            symbols = self._source(fields)
-        except ValueError as error:
-            raise SeqtoolError(f"{text!r} cannot be a source: {error}") from error
-        return self.source_ids(symbols)
+        return self.source_ids(self.sides.typed(text, len(self.reading.layout.columns) - 1))
+
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """See `Task.encode_target`."""
+        return self.target_ids(self.sides.typed_target(text))
 
     def decode_target(self, ids: Sequence[int]) -> str:
         """See `Task.decode_target`."""
         target = self.target_vocabulary
         return self.target_tokens.join(target.symbols[i] for i in ids if i not in (target.start, target.end))
 
-    def _source(self, fields: Sequence[str]) -> list[str]:
-        """The symbols of a source and its features."""
-        tokens = self.source_tokens.split(fields[0])
-        for field in fields[:0:-1]:
-            parts = [f"+{part.strip()}" for part in field.split(self.feature_separator) if part.strip()]
-            tokens[:0] = parts
-        return tokens
-
-    def _split_row(self, values: Sequence[str]) -> tuple[list[str], list[str]]:
-        return self._source([values[0], *values[2:]]), self.target_tokens.split(values[1])
-
-    def _read(self) -> None:
-        sides = Sides(self._split_row, self.limits)
-        corpora = {
-            split: file_corpus(split, path, self.layout, sides, self.split_seed, self.bad_rows == "skip")
-            for split, path in self.paths.items()
-            if path
-        }
-        parts = parted(corpora, self.shares)
-        require(len(parts["train"]), "training", "train", "another file, longer limits, smaller shares")
-        train = zip(sides.symbols, (parts["train"].source, parts["train"].target), strict=True)
-        symbols = [frequent(known, ragged, self.min_count) for known, ragged in train]
-        self._use(*symbols, 0, {split: corpus.counts for split, corpus in corpora.items()})
-        words = (self.source_vocabulary, self.target_vocabulary)
-        self.examples = {
-            split: in_vocabulary(split, corpus, sides.symbols, words, self.unknown == "drop")
-            for split, corpus in parts.items()
-        }
-        require(len(self.examples["train"]), "training", "train", "unknown: symbol, or a smaller min_count")
-        option = "valid" if self.paths["valid"] else "valid_share"
-        require(len(self.examples["valid"]), "validation", option, "another file, or a larger share")
-        self.max_target_length = 1 + max(examples.target.longest() for examples in self.examples.values())
-
-    def _use(self, source: list[str], target: list[str], longest: int, counts: dict[str, Any]) -> None:
+    def _use(self, symbols: tuple[list[str], list[str]], counts: dict[str, Any], longest: int) -> None:
         """Take up vocabularies."""
-        has_unknown = self.unknown == "symbol"
-        self._symbols, self._counts = (list(source), list(target)), counts
-        self.source_vocabulary = vocabulary(source, has_unknown)
-        self.target_vocabulary = vocabulary(target, has_unknown, closed=True)
+        self._symbols, self._counts = (list(symbols[0]), list(symbols[1])), counts
+        self.source_vocabulary, self.target_vocabulary = vocabularies(self._symbols, self.unknown == "symbol")
         self.copy_map = self.source_vocabulary.copied_as(self.target_vocabulary)
         self.max_target_length = longest + 1

@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from seqtool.api import PartError, SeqtoolError
 
-Unit = Literal["characters", "words", "regex"]
+Unit = Literal["characters", "words", "regex", "subwords"]
 Form = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -34,13 +35,7 @@ class Tokenizer:
         Raises:
             ValueError: it holds what no token can.
         """
-        if self.form != "none" and not text.isascii():
-            text = unicodedata.normalize(self.form, text)
-        if self.lowercase:
-            text = text.lower()
-        strange = CONTROL.search(text)
-        if strange:
-            raise ValueError(f"the control character U+{ord(strange[0]):04X}")
+        text = clean(text, self.form, self.lowercase)
         if self.unit == "words":
             return text.split()
         if self.pattern is None:
@@ -50,9 +45,30 @@ class Tokenizer:
             raise ValueError("characters that the pattern leaves out")
         return tokens
 
+    def described(self) -> tuple[object, ...]:
+        """All that its tokens follow from."""
+        pattern = self.pattern and self.pattern.pattern
+        return self.unit, pattern, self.form, self.lowercase, unicodedata.unidata_version, _regex_version()
+
     def join(self, tokens: Iterable[str]) -> str:
         """A text of tokens."""
         return (" " if self.unit == "words" else "").join(tokens)
+
+
+def clean(text: str, form: Form, lowercase: bool) -> str:
+    """A text as its tokens are told apart in it.
+
+    Raises:
+        ValueError: it holds control characters.
+    """
+    if form != "none" and not text.isascii():
+        text = unicodedata.normalize(form, text)
+    if lowercase:
+        text = text.lower()
+    strange = CONTROL.search(text)
+    if strange:
+        raise ValueError(f"the control character U+{ord(strange[0]):04X}")
+    return text
 
 
 def tokenizer(unit: Unit, pattern: str | None, option: str, form: Form, lowercase: bool) -> Tokenizer:
@@ -73,6 +89,13 @@ def tokenizer(unit: Unit, pattern: str | None, option: str, form: Form, lowercas
 
 def _bare(text: Iterable[str]) -> str:
     return "".join("".join(text).split())
+
+
+def _regex_version() -> str:
+    try:
+        return version("regex")
+    except PackageNotFoundError:
+        return ""
 
 
 @cache

@@ -64,14 +64,14 @@ def draw_weights(directory: RunDirectory) -> None:
     write_atomic(directory.weights, picture(figure))
 
 
-def read_look(variant: str, place: SeedDirectory) -> Look | None:
-    """The first example of a seed, None without attention."""
+def read_look(variant: str, place: SeedDirectory, number: int = 0) -> Look | None:
+    """One of a seed's examples, from 0, None without attention."""
     with np.load(place.alignments) as arrays:
         if "weights" not in arrays:
             return None
-        gold, real = arrays["gold"][0], arrays["memory_mask"][0]
-        weights = arrays["weights"][0].mean(0)[:, real]
-    example = place.read_predictions()[0]
+        gold, real = arrays["gold"][number], arrays["memory_mask"][number]
+        weights = arrays["weights"][number].mean(0)[:, real]
+    example = place.read_predictions()[number]
     gate, gate_title = None, ""
     if place.gates.exists():
         with np.load(place.gates) as gates:
@@ -79,7 +79,7 @@ def read_look(variant: str, place: SeedDirectory) -> Look | None:
             # "encoder.cells.0/input", or "encoder.cells.0/layer1.input" of a stack
             name = next((n for n in gates.files if re.split(r"[/.]", n)[-1] in ("input", "update")), None)
             if name:
-                gate, gate_title = gates[name][0].T, f"{variant}: {name.replace('/', ', ')} gate"
+                gate, gate_title = gates[name][number].T, f"{variant}: {name.replace('/', ', ')} gate"
     source, predicted = ([labelled(symbol) for symbol in example[side]] for side in ("source", "predicted"))
     if weights.shape[1] != len(source):  # a memory shorter than the source: its places are no symbols
         source, gold = [""] * weights.shape[1], np.full_like(gold, -1)

@@ -36,7 +36,8 @@ class Check:
 @json_option
 def command(plugins: PluginFlags, as_json: bool) -> int:
     """Check versions, devices, plugins and parts. The exit code is 1 if something needed is wrong."""
-    checks = [*_system(), *_dependencies(), *_devices(), *_plugins(plugins.registry(warn=False))]
+    registry = plugins.registry(warn=False)
+    checks = [*_system(), *_dependencies(), *_devices(), *_plugins(registry), *_twins(registry)]
     sound = all(check.status != "error" for check in checks)
     if as_json:
         emit_json({"ok": sound, "checks": [asdict(check) for check in checks]})
@@ -125,3 +126,17 @@ def _plugins(registry: Registry) -> Iterator[Check]:
     working = sum(plugin.status == "ok" for plugin in registry.plugins)
     found = f"{len(parts)} parts of {working} plugins"
     yield Check("parts", "ok" if parts else "error", found, "" if parts else "no plugin works: reinstall seqtool")
+
+
+def _twins(registry: Registry) -> Iterator[Check]:
+    """Which twins can serve on this machine; without them the reference computes, and slower."""
+    try:
+        from seqtool.engine import available_twins
+    except ImportError:  # told among the dependencies
+        return
+    reasons = {name: twin.unavailable() for name, twin in available_twins(registry)}
+    for reason in sorted({reason for reason in reasons.values() if reason}):
+        idle = [name for name, why in reasons.items() if why == reason]
+        yield Check("twins", "warning", f"{len(idle)} of {len(reasons)} cannot serve", reason)
+    if not any(reasons.values()):
+        yield Check("twins", "ok", f"{len(reasons)} of {len(reasons)} can serve", "train.engine: auto takes them")

@@ -82,7 +82,8 @@ def command(
     for mode, heading in HEADINGS.items():
         click.echo(heading.format(search=about["search"].get("type", "")))
         rows = [[name, *_cells(modes[mode], name != "own")] for name, modes in found.measured.items()]
-        emit_table(("weights", "token accuracy", "change", "exact match", "change"), rows)
+        names = [name.replace("_", " ") for name in found.measured["own"][mode]]
+        emit_table(("weights", *(cell for name in names for cell in (name, "change"))), rows)
         click.echo()
     for name, why in found.left_out.items():
         click.echo(f"{name} left out: {why}")
@@ -94,8 +95,8 @@ def command(
 
 def _cells(measures: "dict[str, Effect]", compared: bool) -> list[str]:
     found = []
-    for name in ("token_accuracy", "exact_match"):
-        change = measures[name].change
+    for effect in measures.values():
+        change = effect.change
         difference = f"{change.value:+.4f} [{change.low:+.4f}, {change.high:+.4f}]" if compared else ""
-        found += [f"{measures[name].value.value:.4f}", difference]
+        found += [f"{effect.value.value:.4f}", difference]
     return found

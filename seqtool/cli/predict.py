@@ -10,11 +10,12 @@ from typing import IO, TYPE_CHECKING, Literal
 import click
 
 from seqtool.cli.options import verb
-from seqtool.cli.trained import Trained, trained_options
+from seqtool.cli.trained import BadLines, Trained, bad_lines_option, trained_options
 from seqtool.errors import MisuseError, SeqtoolError
 
 if TYPE_CHECKING:
-    from seqtool.inference.predictor import Prediction, Predictor
+    from seqtool.inference.prediction import Prediction
+    from seqtool.inference.predictor import Predictor
     from seqtool.parts.search import Search
 
 EXAMPLE = """\
@@ -40,13 +41,7 @@ seqtool predict my_run --interactive"""
 @click.option(
     "--weights", type=click.Path(path_type=Path, dir_okay=False), help="An .npz file for the weights of the attention."
 )
-@click.option(
-    "--bad-lines",
-    type=click.Choice(["fail", "skip"]),
-    default="fail",
-    show_default=True,
-    help="At a line that cannot be read: stop, or tell and go on.",
-)
+@bad_lines_option
 @click.option("--interactive", is_flag=True, help="Ask for sources, and draw where the model looked.")
 def command(
     trained: Trained,
@@ -77,12 +72,14 @@ def command(
     if weights and not predictor.model.decoder.num_heads:
         raise SeqtoolError(f"variant {predictor.name!r} has no attention, so there are no weights to write")
 
-    from seqtool.inference.lines import Lines, read_lines
+    from seqtool.inference.lines import Lines
+    from seqtool.inference.reading import read_lines
     from seqtool.inference.writers import jsonl, tsv, tsv_heading, weights_file
 
     form = form or ("jsonl" if out and out.suffix == ".jsonl" else "tsv")
     write: Callable[[int, Prediction], str] = jsonl if form == "jsonl" else tsv
-    lines = Lines(predictor, search, batch_size, max_length, _raise if bad_lines == "fail" else _warn)
+    bad = BadLines(bad_lines)
+    lines = Lines(predictor, search, batch_size, max_length, bad)
     with ExitStack() as stack:
         sources = [(_name(file), stack.enter_context(click.open_file(file, "rb"))) for file in files or ("-",)]
         keep = stack.enter_context(weights_file(weights)) if weights else None
@@ -94,20 +91,11 @@ def command(
             if keep:
                 for number, prediction in batch:
                     keep(number, prediction)
-    if lines.bad:
-        click.echo(f"warning: {lines.bad} line{'s' * (lines.bad != 1)} left out", err=True)
+    bad.report()
 
 
 def _name(file: str) -> str:
     return "standard input" if file == "-" else file
-
-
-def _raise(error: SeqtoolError) -> None:
-    raise error
-
-
-def _warn(error: SeqtoolError) -> None:
-    click.echo(f"warning: {error}", err=True)
 
 
 @contextmanager

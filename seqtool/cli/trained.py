@@ -1,4 +1,4 @@
-"""What verbs that use a trained run share: which of its models, which search."""
+"""What verbs that use a trained run share: which of its models, which search, and lines that cannot be read."""
 
 import functools
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from seqtool.cli.options import PluginFlags, plugin_options
+from seqtool.errors import SeqtoolError
 
 if TYPE_CHECKING:
     from seqtool.inference.predictor import Predictor
@@ -51,6 +52,34 @@ class Trained:
             "step": predictor.step,
             "search": dict(getattr(searched, "plain", {})),
         }
+
+
+class BadLines:
+    """What is done at a line that cannot be read: it ends the verb, or is told of and counted."""
+
+    def __init__(self, policy: Literal["fail", "skip"]) -> None:
+        self.policy = policy
+        self.count = 0
+
+    def __call__(self, error: SeqtoolError) -> None:
+        if self.policy == "fail":
+            raise error
+        click.echo(f"warning: {error}", err=True)
+        self.count += 1
+
+    def report(self) -> None:
+        """Say how many were left out."""
+        if self.count:
+            click.echo(f"warning: {self.count} line{'s' * (self.count != 1)} left out", err=True)
+
+
+bad_lines_option = click.option(
+    "--bad-lines",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="At a line that cannot be read: stop, or tell and go on.",
+)
 
 
 def search_of(text: str, registry: "Registry") -> "Reference":

@@ -1,6 +1,6 @@
 """A search over a batch of sources, as arrays cut to what was written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -20,16 +20,6 @@ class Written(NamedTuple):
     ids: tuple[Any, ...]
     score: float | None
     weights: Any
-
-
-def padded(sources: Sequence[Sequence[Any]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """`(source [B, S], mask [B, S])` of ids of several lengths; `source [B, S, F]` of vectors."""
-    length = torch.tensor([len(source) for source in sources])
-    mask = torch.arange(int(length.max())) < length[:, None]
-    flat = torch.tensor([i for source in sources for i in source])
-    source = flat.new_zeros(*mask.shape, *flat.shape[1:])
-    source[mask] = flat
-    return source.to(device), mask.to(device)
 
 
 def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int) -> list[list[Written]]:

@@ -1,7 +1,7 @@
 """A trained model on a split: what it writes by itself against what it should have written."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -10,26 +10,30 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
-from seqtool.inference.decoding import padded
+from seqtool.inference.bleu import Bleu
 from seqtool.inference.measures import (
     CONFIDENCE,
-    MEASURES,
     RESAMPLES,
     Estimate,
     Scores,
     ValueScores,
-    edit_distances,
+    corpus_estimate,
     estimates,
+    measures,
     ratios,
 )
+from seqtool.inference.pairs import Pair
 from seqtool.nn.memory import watched_memory
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
+from seqtool.parts.right_targets import Targets, closed, edit_distances, nearest, padded, right_targets
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
 from seqtool.parts.vocabulary import Vocabulary
 
+ERRORS = ("mean_squared_error", "mean_absolute_error")
+"""What is measured of every target of values."""
 GROUPS = 10
 """Up to so many groups of lengths are told apart."""
 
@@ -52,28 +56,37 @@ class Group:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All examples together, and by the length of their targets."""
+    """All examples together, and by the length of their targets.
 
-    split: Split
+    Attributes:
+        split: None for pairs that were given.
+        bleu_signature: how BLEU was computed, None where nobody asked for it.
+    """
+
+    split: Split | None
     batches: int
     overall: Group
     by_length: tuple[Group, ...]
     bootstrap_seed: int
+    bleu_signature: str | None = None
 
     def plain(self) -> dict[str, Any]:
         """What `seqtool evaluate --json` prints of it."""
         return {
             "split": self.split,
             "batches": self.batches,
+            "bleu_signature": self.bleu_signature,
             "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": self.bootstrap_seed},
             "overall": asdict(self.overall),
             "by_length": [asdict(group) for group in self.by_length],
         }
 
 
-def measure_names(task: Task) -> list[str]:
-    """What is measured of a task's predictions."""
-    return list(MEASURES)
+def measure_names(task: Task, metrics: Mapping[str, Metric]) -> list[str]:
+    """What is measured of a task's predictions; BLEU where it is asked for."""
+    if task.target_vocabulary.form == "values":
+        return [*ERRORS, *(name for name, metric in metrics.items() if metric.predictions == "decoded")]
+    return [*measures(task.token_name), "bleu"]
 
 
 def batches_asked(
@@ -105,118 +118,126 @@ def drawn_batches(task: Task, split: Split, count: int, size: int, seed: int) ->
         yield task.batch(split, k, seed=seed, rank=0, batch_size=size, device=torch.device("cpu"))
 
 
-def evaluate(
-    task: Task,
-    model: Seq2Seq,
-    search: Search,
-    split: Split,
-    *,
-    metrics: Mapping[str, Metric],
-    batches: int,
-    batch_size: int,
-    max_length: int | None,
-    device: torch.device,
-    seed: int,
-    bootstrap_seed: int = 0,
-) -> Evaluation:
-    """Decode the first `batches` batches of a split, and measure.
+@dataclass(frozen=True)
+class Evaluator:
+    """How a model is measured.
 
-    Args:
+    Attributes:
         metrics: those that look at weights are measured; of values also, beside their errors, those that look at what
             was decoded.
         max_length: the most symbols that may be written; None for the task's own most.
-        seed: the run's, by which training batches are drawn.
-
-    Raises:
-        SeqtoolError: the split holds no example.
+        bleu: None for no BLEU.
     """
-    parts, looks, looking = [], [], {name: metric for name, metric in metrics.items() if metric.needs_weights}
-    for batch in drawn_batches(task, split, batches, batch_size, seed):
-        parts.append(written_scores(task, model, search, metrics, batch, max_length, device))
-        looks.append(_looks(model, looking.values(), batch, device))
-    if not sum(map(len, parts)):
-        raise SeqtoolError(f"the split {split!r} holds no example")
-    scores, rows = type(parts[0]).joined(parts), np.concatenate(looks)
 
-    def group(where: Any) -> Group:
-        chosen = scores.chosen(where)
-        found = {
-            name: ratios(rows[where, i], metric.compute, bootstrap_seed)
-            for i, (name, metric) in enumerate(looking.items())
-        }
-        known = {name: one for name, one in found.items() if not np.isnan(one.value)}
-        ends = int(chosen.length.min()), int(chosen.length.max())
-        return Group(*ends, len(chosen), int(chosen.tokens.sum()), estimates(chosen, bootstrap_seed), known)
+    task: Task
+    model: Seq2Seq
+    search: Search
+    metrics: Mapping[str, Metric]
+    max_length: int | None
+    device: torch.device
+    bleu: Bleu | None = None
+    bootstrap_seed: int = 0
 
-    by_length = tuple(group(where) for where in _grouped(scores.length))
-    return Evaluation(split, batches, group(np.full(len(scores), True)), by_length, bootstrap_seed)
+    def split(self, split: Split, batches: int, batch_size: int, seed: int) -> Evaluation:
+        """Decode the first `batches` batches of a split, and measure; training batches are drawn by the run's `seed`.
 
+        Raises:
+            SeqtoolError: the split holds no example.
+        """
+        parts, looks = [], []
+        for batch in drawn_batches(self.task, split, batches, batch_size, seed):
+            parts.append(self.scores(batch))
+            looks.append(self._looks(batch))
+        if not sum(map(len, parts)):
+            raise SeqtoolError(f"the split {split!r} holds no example")
+        return self._evaluation(split, parts, {name: np.concatenate([one[name] for one in looks]) for name in looks[0]})
 
-def _looks(model: Seq2Seq, metrics: Collection[Metric], batch: Batch, device: torch.device) -> Any:
-    """The sums of each metric on the weights of a teacher-forced pass, `[B, metrics, 2]`."""
-    if not metrics:
-        return np.zeros((len(batch), 0, 2))
-    with torch.inference_mode(), watched_memory(model.encoder) as masks:
-        _, weights = model(batch.to(device))
-        assert weights is not None, "a decoder without attention has no such metric"
-        looked, mask = weights.cpu(), masks[-1].cpu()
-        return torch.stack([metric.weight_sums(looked, mask, batch) for metric in metrics], 1).numpy()
+    def pairs(self, pairs: Sequence[Pair], batch_size: int) -> Evaluation:
+        """Decode the sources of pairs, and measure.
 
+        Raises:
+            SeqtoolError: there is no pair.
+        """
+        if not pairs:
+            raise SeqtoolError("there is no pair to measure")
+        parts = []
+        for begin in range(0, len(pairs), batch_size):
+            some = pairs[begin : begin + batch_size]
+            right = [list(closed(self.task, pair.targets)) for pair in some]
+            parts.append(self._symbols(*padded([pair.source for pair in some]), right))
+        return self._evaluation(None, parts, {})
 
-def written_scores(
-    task: Task,
-    model: Seq2Seq,
-    search: Search,
-    metrics: Mapping[str, Metric],
-    batch: Batch,
-    max_length: int | None,
-    device: torch.device,
-) -> Any:
-    """Compare what is written with the targets of a batch, each with the nearest of those that are right.
+    def scores(self, batch: Batch) -> Any:
+        """Compare what is written with the targets of a batch: `Scores`, or `ValueScores`."""
+        if self.task.target_vocabulary.form == "symbols":
+            return self._symbols(batch.source, batch.source_mask, right_targets(self.task, batch))
+        ids, _ = self._written(batch.source, batch.source_mask, batch.target.shape[1])
+        return value_scores(ids, batch, self.metrics)
 
-    `Scores`, or `ValueScores`.
-    """
-    steps = batch.target.shape[1]
-    if task.ending == "eos":
-        steps = max_length or max(steps, task.max_target_length)
-    there = batch.to(device)
-    with torch.inference_mode():
-        found = search.search(model, there.source, there.source_mask, steps)
-    ids, mask = found.ids[:, 0].cpu(), found.mask[:, 0].cpu()
-    if task.target_vocabulary.form == "values":
-        return value_scores(ids, batch, metrics)
-    if task.ending == "fixed":  # nothing but the target says where it ends
-        mask = mask & batch.target_mask[:, : mask.shape[1]]
-    right = list(_right_targets(task, batch))
-    owner = torch.tensor([row for row, targets in enumerate(right) for _ in targets])
-    target, target_mask = padded([target for targets in right for target in targets], torch.device("cpu"))
-    scores = compared(ids[owner], mask[owner], target, target_mask, task.target_vocabulary)
-    order = np.lexsort((scores.edits, owner.numpy()))
-    _, nearest = np.unique(owner.numpy()[order], return_index=True)
-    return scores.chosen(order[nearest])
+    def _symbols(self, source: Tensor, source_mask: Tensor, right: list[Targets]) -> Scores:
+        """Compare what is written with the nearest of the targets that are right."""
+        fixed = self.task.ending == "fixed"
+        steps = max(len(target) for targets in right for target in targets)
+        if not fixed:
+            steps = self.max_length or max(steps, self.task.max_target_length)
+        ids, mask = self._written(source, source_mask, steps)
+        target, target_mask = padded(nearest(self.task, ids, mask, right), ids.shape[1])
+        if fixed:  # nothing but the target says where it ends
+            mask = mask & target_mask[:, : mask.shape[1]]
+        scores = compared(ids, mask, target, target_mask, self.task.target_vocabulary)
+        scores = replace(scores, token_name=self.task.token_name)
+        if self.bleu is None:
+            return scores
+        written = (row[real].tolist() for row, real in zip(ids, mask, strict=True))
+        statistics = [self.bleu.statistics(one, targets) for one, targets in zip(written, right, strict=True)]
+        return replace(scores, bleu=np.array(statistics))
+
+    def _written(self, source: Tensor, source_mask: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode():
+            found = self.search.search(self.model, source.to(self.device), source_mask.to(self.device), steps)
+        return found.ids[:, 0].cpu(), found.mask[:, 0].cpu()
+
+    def _looks(self, batch: Batch) -> dict[str, Any]:
+        """The sums of each metric on the weights of a teacher-forced pass, `[B, 2]`."""
+        looking = {name: metric for name, metric in self.metrics.items() if metric.needs_weights}
+        if not looking:
+            return {}
+        with torch.inference_mode(), watched_memory(self.model.encoder) as masks:
+            _, weights = self.model(batch.to(self.device))
+            assert weights is not None, "a decoder without attention has no such metric"
+            looked, mask = weights.cpu(), masks[-1].cpu()
+            return {name: metric.weight_sums(looked, mask, batch).numpy() for name, metric in looking.items()}
+
+    def _evaluation(self, split: Split | None, parts: list[Any], looks: dict[str, Any]) -> Evaluation:
+        scores = type(parts[0]).joined(parts)
+        chosen = [(scores.chosen(where), where) for where in _grouped(scores.length)]
+        by_length = tuple(
+            self._group(some, {name: rows[where] for name, rows in looks.items()}) for some, where in chosen
+        )
+        signature = self.bleu.signature if self.bleu else None
+        return Evaluation(split, len(parts), self._group(scores, looks), by_length, self.bootstrap_seed, signature)
+
+    def _group(self, scores: Any, looks: dict[str, Any]) -> Group:
+        ends = int(scores.length.min()), int(scores.length.max())
+        found = estimates(scores, self.bootstrap_seed)
+        if self.bleu:
+            found["bleu"] = corpus_estimate(scores.bleu, self.bleu.score, self.bootstrap_seed)
+        looked = {name: ratios(rows, self.metrics[name].compute, self.bootstrap_seed) for name, rows in looks.items()}
+        known = {name: one for name, one in looked.items() if not np.isnan(one.value)}
+        return Group(*ends, len(scores), int(scores.tokens.sum()), found, known)
 
 
 def value_scores(written: Tensor, batch: Batch, metrics: Mapping[str, Metric]) -> ValueScores:
     """Score values that were written, `[B, T, F]`: their errors, and what each metric of decoded values says."""
     length = batch.target_mask.sum(1).double()
     error = (written.double() - batch.target.double()).masked_fill(~batch.target_mask[:, :, None], 0)
-    sums = {
-        "mean_squared_error": torch.stack([(error**2).mean(2).sum(1), length], 1),
-        "mean_absolute_error": torch.stack([error.abs().mean(2).sum(1), length], 1),
-    }
+    errors = (error**2).mean(2).sum(1), error.abs().mean(2).sum(1)
+    sums = {name: torch.stack([summed, length], 1) for name, summed in zip(ERRORS, errors, strict=True)}
     rows = [Batch(*(getattr(batch, f.name)[i : i + 1] for f in fields(batch))) for i in range(len(batch))]
     for name, metric in metrics.items():
         if metric.predictions == "decoded":
             sums[name] = torch.stack([metric.sums(written[i : i + 1], row) for i, row in enumerate(rows)])
     return ValueScores(length.long().numpy(), {name: both.numpy() for name, both in sums.items()})
-
-
-def _right_targets(task: Task, batch: Batch) -> Iterator[list[list[int]]]:
-    """For each example its target and the others that are as right, the end symbol included."""
-    end = [] if task.target_vocabulary.end is None else [task.target_vocabulary.end]
-    for row in range(len(batch)):
-        others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
-        yield [batch.target[row][batch.target_mask[row]].tolist(), *([*other, *end] for other in others)]
 
 
 def compared(ids: Tensor, mask: Tensor, target: Tensor, target_mask: Tensor, vocabulary: Vocabulary) -> Scores:
@@ -230,7 +251,7 @@ def compared(ids: Tensor, mask: Tensor, target: Tensor, target_mask: Tensor, voc
     right, tokens = ((ids == target) & mask & target_mask).sum(1), target_mask.sum(1)
     exact = (right == tokens) & (mask.sum(1) == tokens)
     edits = edit_distances(ids.numpy(), written, target.numpy(), length)
-    return Scores(length, tokens.numpy(), exact.numpy(), right.numpy(), edits)
+    return Scores(length, tokens.numpy(), exact.numpy().astype(int), right.numpy(), edits, np.zeros((len(edits), 0)))
 
 
 def _symbols(ids: Tensor, mask: Tensor, end: int | None) -> Any:

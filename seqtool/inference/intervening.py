@@ -7,16 +7,13 @@ from typing import Any
 import torch
 
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
-from seqtool.inference.evaluation import compared, written_scores
+from seqtool.inference.evaluation import Evaluator, compared, value_scores
 from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, TopOne, Uniform
-from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, changes, estimates
+from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, ValueScores, changes, estimates
 from seqtool.nn.attention import intervened
 from seqtool.nn.intervention import Intervention
-from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
-from seqtool.parts.search import Search
-from seqtool.parts.task import Split, Task
-from seqtool.parts.vocabulary import Values
+from seqtool.parts.task import Split
 from seqtool.randomness import derive
 
 INTERVENTIONS = {
@@ -33,6 +30,7 @@ OWN = "own"
 DELAY = 3
 MODES = ("teacher_forced", "free_running")
 MEASURED = ("token_accuracy", "exact_match")
+"""Of symbols; of values all that `evaluate` measures."""
 
 Make = Callable[[int, Batch], Intervention]
 """The intervention for a batch and its number."""
@@ -69,38 +67,36 @@ class Interventions:
 
 @dataclass(frozen=True)
 class Bench:
-    """A model, how it decodes, and what it is measured on."""
+    """How a model is measured, and on what."""
 
-    task: Task
-    model: Seq2Seq
-    search: Search
+    evaluator: Evaluator
     batches: Sequence[Batch]
-    max_length: int | None
-    device: torch.device
 
-    def scores(self, make: Make | None) -> dict[str, Scores]:
+    def scores(self, make: Make | None) -> dict[str, Scores | ValueScores]:
         """Its scores in each mode; None leaves it alone."""
-        parts: dict[str, list[Scores]] = {mode: [] for mode in MODES}
+        parts: dict[str, list[Any]] = {mode: [] for mode in MODES}
         for k, batch in enumerate(self.batches):
             if make is None:
                 self._score(batch, parts)
                 continue
-            with intervened(self.model.decoder, make(k, batch)):
+            with intervened(self.evaluator.model.decoder, make(k, batch)):
                 self._score(batch, parts)
-        return {mode: Scores.joined(found) for mode, found in parts.items()}
+        return {mode: type(found[0]).joined(found) for mode, found in parts.items()}
 
-    def _score(self, batch: Batch, parts: dict[str, list[Scores]]) -> None:
+    def _score(self, batch: Batch, parts: dict[str, list[Any]]) -> None:
+        how = self.evaluator
         with torch.inference_mode():
-            logits, _ = self.model(batch.to(self.device))
-        best, mask = logits.argmax(-1).cpu(), batch.target_mask
-        parts["teacher_forced"].append(compared(best, mask, batch.target, mask, self.task.target_vocabulary))
-        written = written_scores(self.task, self.model, self.search, {}, batch, self.max_length, self.device)
-        parts["free_running"].append(written)
+            logits = how.model(batch.to(how.device))[0].cpu()
+        vocabulary, mask = how.task.target_vocabulary, batch.target_mask
+        if vocabulary.form == "values":
+            taught: Scores | ValueScores = value_scores(logits, batch, how.metrics)
+        else:
+            taught = compared(logits.argmax(-1), mask, batch.target, mask, vocabulary)
+        for mode, scores in zip(MODES, (taught, how.scores(batch)), strict=True):
+            parts[mode].append(scores)
 
 
-def intervene(
-    bench: Bench, split: Split, only: tuple[str, ...], delay: int, shuffle_seed: int, bootstrap_seed: int
-) -> Interventions:
+def intervene(bench: Bench, split: Split, only: tuple[str, ...], delay: int, shuffle_seed: int) -> Interventions:
     """Arguments and errors: see `Predictor.intervene`."""
     for name in only:
         if name not in INTERVENTIONS:
@@ -110,14 +106,10 @@ def intervene(
         raise MisuseError(f"delay is a number of steps, from 0 on; got {delay}")
     if not sum(map(len, bench.batches)):
         raise SeqtoolError(f"the split {split!r} holds no example")
-    if isinstance(bench.task.target_vocabulary, Values):
-        raise SeqtoolError(
-            "interventions are measured by the symbols that are right, and this task's targets are values"
-        )
-    num_heads = bench.model.decoder.num_heads
+    num_heads = bench.evaluator.model.decoder.num_heads
     if not num_heads:
         raise SeqtoolError("this variant has no attention, so there are no weights to replace")
-    own = bench.scores(None)
+    own, bootstrap_seed = bench.scores(None), bench.evaluator.bootstrap_seed
     measured, left_out = {OWN: _effects(own, own, bootstrap_seed)}, {}
     for kind, name, make in _makers(num_heads, delay, shuffle_seed):
         if only and kind not in only:
@@ -163,11 +155,14 @@ def _head_off(head: int) -> Make:
     return lambda k, batch: HeadOff(head)
 
 
-def _effects(scores: dict[str, Scores], own: dict[str, Scores], seed: int) -> dict[str, dict[str, Effect]]:
+def _effects(
+    scores: dict[str, Scores | ValueScores], own: dict[str, Scores | ValueScores], seed: int
+) -> dict[str, dict[str, Effect]]:
     found = {}
     for mode in MODES:
         values, differences = estimates(scores[mode], seed), changes(scores[mode], own[mode], seed)
-        found[mode] = {name: Effect(values[name], differences[name]) for name in MEASURED}
+        names = MEASURED if isinstance(scores[mode], Scores) else values
+        found[mode] = {name: Effect(values[name], differences[name]) for name in names}
     return found
 
 

@@ -2,20 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from seqtool.errors import SeqtoolError
-from seqtool.inference.predictor import Prediction, Predictor
+from seqtool.inference.prediction import Prediction
+from seqtool.inference.predictor import Predictor
+from seqtool.inference.reading import Line, decode
 from seqtool.parts.search import Search
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line as it stands in a file; `number` counts from 1 over all files, `place` is what people look for."""
-
-    number: int
-    place: str
-    content: bytes
 
 
 @dataclass(frozen=True)
@@ -25,18 +18,6 @@ class Source:
     line: Line
     text: str
     ids: tuple[Any, ...]
-
-
-def read_lines(files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[Line]:
-    """The lines of named files, one after the other, without their ends (`\\n`, `\\r\\n`) and a byte order mark."""
-    number = 0
-    for name, file in files:
-        for within, line in enumerate(file, start=1):
-            number += 1
-            content = line.removesuffix(b"\n").removesuffix(b"\r")
-            if within == 1:
-                content = content.removeprefix(b"\xef\xbb\xbf")
-            yield Line(number, f"{name}:{within}", content)
 
 
 @dataclass
@@ -73,10 +54,7 @@ class Lines:
 
     def _read(self, line: Line) -> Source | SeqtoolError:
         try:
-            text = line.content.decode()
-        except UnicodeDecodeError as error:
-            return SeqtoolError(f"not UTF-8: {error.reason} at byte {error.start + 1} of the line")
-        try:
+            text = decode(line)
             return Source(line, text, self.predictor.read(text))
         except SeqtoolError as error:
             return error

@@ -1,11 +1,7 @@
-"""What is measured of predictions, and how sure it is.
+"""What is measured of predictions, and how sure it is."""
 
-torchmetrics has an edit distance, which looks at a band of 25 places beside the diagonal alone and so is too large for
-longer moves; this one is exact, and works on a whole batch.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +18,7 @@ class Scores:
 
     `length`: symbols of the target, the end symbol left out; `tokens`: with it. `exact`: 1 where all of it is right.
     `right`: tokens that stand where they should. `edits`: symbols to insert, delete or replace, the end left out.
+    `bleu`: `[n, k]`, the statistics that BLEU is made of, k = 0 where nobody asks for it. `token_name`: see `Task`.
     """
 
     length: Any
@@ -29,32 +26,40 @@ class Scores:
     exact: Any
     right: Any
     edits: Any
+    bleu: Any
+    token_name: str = "token"
 
     def __len__(self) -> int:
         return len(self.length)
 
     def chosen(self, where: Any) -> "Scores":
         """The examples at `where`, a mask."""
-        return Scores(*(values[where] for values in vars(self).values()))
+        return replace(self, **{name: getattr(self, name)[where] for name in _COLUMNS})
 
     def fractions(self) -> dict[str, tuple[Any, Any]]:
         """For each measure what is summed, over the sum of what, both `[n]`."""
-        columns = {"": np.ones(len(self)), **vars(self)}
-        return {name: (columns[above], columns[below]) for name, (above, below) in MEASURES.items()}
+        columns = {"": np.ones(len(self)), "wrong": 1 - self.exact, **vars(self)}
+        return {name: (columns[above], columns[below]) for name, (above, below) in measures(self.token_name).items()}
 
     @classmethod
     def joined(cls, parts: "list[Scores]") -> "Scores":
         """The examples of all parts."""
-        return cls(*(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True)))
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+        return replace(parts[0], **columns)
 
 
-MEASURES = {
-    "exact_match": ("exact", ""),
-    "token_accuracy": ("right", "tokens"),
-    "edit_distance": ("edits", ""),
-    "token_error_rate": ("edits", "length"),
-}
-"""Each measure: what is summed, over the sum of what; over the number of examples where nothing is named."""
+_COLUMNS = ("length", "tokens", "exact", "right", "edits", "bleu")
+
+
+def measures(token_name: str) -> dict[str, tuple[str, str]]:
+    """Each measure: what is summed, over the sum of what; over the number of examples where nothing is named."""
+    return {
+        "exact_match": ("exact", ""),
+        "token_accuracy": ("right", "tokens"),
+        "edit_distance": ("edits", ""),
+        f"{token_name}_error_rate": ("edits", "length"),
+        "sequence_error_rate": ("wrong", ""),
+    }
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,13 @@ def estimates(scores: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
     return _intervals(scores, *_resampled(scores, seed))
 
 
+def corpus_estimate(statistics: Any, measure: Callable[[Sequence[float]], float], seed: int) -> Estimate:
+    """A measure of summed statistics, `[n, k]`, with its interval over examples (Koehn 2004, W04-3250, for BLEU)."""
+    resampled = [measure(sums.tolist()) for sums in _drawn(statistics, seed)]
+    tail = 50 * (1 - CONFIDENCE)
+    return Estimate(measure(statistics.sum(0).tolist()), *map(float, np.percentile(resampled, [tail, 100 - tail])))
+
+
 def changes(scores: Scores | ValueScores, base: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
     """How much each measure of the same examples is above `base`'s, resampled in pairs: the same examples of both."""
     (values, drawn), (base_values, base_drawn) = _resampled(scores, seed), _resampled(base, seed)
@@ -112,13 +124,17 @@ def changes(scores: Scores | ValueScores, base: Scores | ValueScores, seed: int)
 
 def _resampled(scores: Scores | ValueScores, seed: int) -> tuple[Any, Any]:
     """The measures `[M]`, and those of examples drawn again and again, `[RESAMPLES, M]`; equal for equal n and seed."""
-    n = len(scores)
-    matrix = np.stack([column for pair in scores.fractions().values() for column in pair], 1).astype(float)
-    generator = np.random.default_rng(seed)
-    drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix for _ in range(RESAMPLES)]
-    sums, all_drawn = matrix.sum(0), np.stack(drawn)
+    matrix = np.stack([column for pair in scores.fractions().values() for column in pair], 1)
+    sums, all_drawn = matrix.astype(float).sum(0), np.stack(list(_drawn(matrix, seed)))
     with np.errstate(invalid="ignore", divide="ignore"):
         return sums[::2] / sums[1::2], all_drawn[:, ::2] / all_drawn[:, 1::2]
+
+
+def _drawn(matrix: Any, seed: int) -> Iterator[Any]:
+    """Sums over rows drawn again and again, as many as there are; the same rows for equal numbers of them and seeds."""
+    n, generator, matrix = len(matrix), np.random.default_rng(seed), matrix.astype(float)
+    for _ in range(RESAMPLES):
+        yield np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix
 
 
 def _intervals(scores: Scores | ValueScores, values: Any, resampled: Any) -> dict[str, Estimate]:
@@ -136,26 +152,7 @@ def ratios(rows: Any, compute: Callable[[Tensor], float], seed: int) -> Estimate
     Args:
         compute: the metric of summed sums, `[2]`.
     """
-    n, generator = len(rows), np.random.default_rng(seed)
-    drawn = [np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ rows for _ in range(RESAMPLES)]
     tail = 50 * (1 - CONFIDENCE)
-    known = [value for sums in drawn if not np.isnan(value := compute(torch.from_numpy(sums)))]
+    known = [value for sums in _drawn(rows, seed) if not np.isnan(value := compute(torch.from_numpy(sums)))]
     low, high = np.percentile(known, [tail, 100 - tail]) if known else (np.nan, np.nan)
     return Estimate(compute(torch.from_numpy(rows.sum(0))), float(low), float(high))
-
-
-def edit_distances(written: Any, written_length: Any, gold: Any, gold_length: Any) -> Any:
-    """The fewest insertions, deletions and substitutions (Levenshtein 1966) that lead from one to the other, `[B]`.
-
-    Args:
-        written, gold: ids `[B, T1]` and `[B, T2]`. written_length, gold_length: how many of each row count, `[B]`.
-    """
-    rows, place = np.arange(len(gold)), np.arange(gold.shape[1] + 1)
-    before = np.tile(place, (len(gold), 1))  # from no symbol to the first j
-    found = before[rows, gold_length]
-    for i in range(1, written.shape[1] + 1):
-        now = np.full_like(before, i)
-        now[:, 1:] = np.minimum(before[:, 1:] + 1, before[:, :-1] + (written[:, i - 1 : i] != gold))
-        before = np.minimum.accumulate(now - place, axis=1) + place  # then any insertions
-        found = np.where(written_length == i, before[rows, gold_length], found)
-    return found

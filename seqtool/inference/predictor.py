@@ -1,6 +1,6 @@
 """A trained variant, ready to write: texts in, texts out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,62 +8,20 @@ import torch
 
 from seqtool.build import build_metrics, prepared_task
 from seqtool.errors import MisuseError, SeqtoolError
-from seqtool.inference.decoding import Written, decoded, padded
-from seqtool.inference.evaluation import Evaluation, batches_asked, drawn_batches, evaluate
+from seqtool.inference.bleu import Bleu
+from seqtool.inference.decoding import Written, decoded
+from seqtool.inference.evaluation import Evaluation, Evaluator, batches_asked, drawn_batches
 from seqtool.inference.intervening import DELAY, Bench, Interventions, first_examples, intervene
+from seqtool.inference.pairs import Pair, joined
+from seqtool.inference.prediction import Hypothesis, Prediction
+from seqtool.inference.searching import Wish, built_search
 from seqtool.nn.model import Seq2Seq
+from seqtool.parts.right_targets import padded
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
-from seqtool.parts.vocabulary import forms_of
-from seqtool.recipe import Reference, Variant, reference
+from seqtool.recipe import Variant
 
 BATCH_SIZE = 64
-Wish = str | Mapping[str, Any] | Reference | Search | None
-"""A search as a recipe writes it, or one that is built; None is the recipe's own."""
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One text that a search wrote for a source.
-
-    Attributes:
-        symbols: what was written, the end symbol included where there is one; of values, the text of each position.
-        score: the log-probability of the symbols; None for values.
-        weights: where it looked, an array `[heads, symbols, memory]`; None for a model without attention. The memory
-            has one position a source symbol, but for encoders that shorten it.
-        values: the vectors that were written; None for symbols.
-    """
-
-    text: str
-    symbols: tuple[str, ...]
-    score: float | None
-    weights: Any
-    values: tuple[tuple[float, ...], ...] | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was predicted for one source: `hypotheses`, the best first; `text`, `score` and so on are the best one's."""
-
-    source: str
-    source_symbols: tuple[str, ...]
-    hypotheses: tuple[Hypothesis, ...]
-
-    @property
-    def text(self) -> str:
-        return self.hypotheses[0].text
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        return self.hypotheses[0].symbols
-
-    @property
-    def score(self) -> float | None:
-        return self.hypotheses[0].score
-
-    @property
-    def weights(self) -> Any:
-        return self.hypotheses[0].weights
 
 
 @dataclass(frozen=True)
@@ -122,15 +80,18 @@ class Predictor:
         batches: int | None = None,
         batch_size: int | None = None,
         max_length: int | None = None,
+        bleu: str | None = None,
         bootstrap_seed: int = 0,
     ) -> Evaluation:
-        """Exact match, token accuracy, edit distance and token error rate on a split, each with an interval.
+        """Exact match, accuracies, edit distance and error rates on a split, each with an interval.
 
-        And where the model looks while the gold symbols before are given, by the recipe's metrics on weights.
+        Of values: mean squared and mean absolute error, and the recipe's own metrics. With attention also where
+        the model looks while the gold symbols before are given, by the recipe's metrics on weights.
 
         Args:
             batches: how many to look at; None for the whole split, or the recipe's `validation_batches` of a task that
                 has no end of them. batch_size: None for the recipe's `validation_batch_size`.
+            bleu: also BLEU, of the task's own "tokens", or by one of sacrebleu's tokenizers, "13a" for example.
             bootstrap_seed: what intervals are drawn from. search, max_length: as in `predict`.
 
         Raises:
@@ -138,19 +99,42 @@ class Predictor:
         """
         train, built, task = self.variant.train, self.search(search), self.task_with_data()
         size = train.validation_batch_size if batch_size is None else batch_size
-        return evaluate(
-            task,
-            self.model,
-            built,
-            split,
-            metrics=build_metrics(self.variant, task, self.model.decoder.num_heads),
-            batches=batches_asked(task, split, batches, train.validation_batches, size, max_length),
-            batch_size=size,
-            max_length=max_length,
-            device=self.device,
-            seed=self.seed,
-            bootstrap_seed=bootstrap_seed,
-        )
+        count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
+        return self._evaluator(task, built, max_length, bleu, bootstrap_seed).split(split, count, size, self.seed)
+
+    def evaluate_pairs(
+        self,
+        pairs: Iterable[tuple[str, str] | Pair],
+        *,
+        search: Wish = None,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        bleu: str | None = None,
+        bootstrap_seed: int = 0,
+    ) -> Evaluation:
+        """The same on pairs of a source and its target; no data of the run are needed.
+
+        Args:
+            pairs: texts, several with the same source where it has several right targets; or pairs that were read.
+
+        Raises:
+            SeqtoolError: a source or target that the task cannot read, or no pair at all.
+        """
+        if any(number is not None and number < 1 for number in (batch_size, max_length)):
+            raise MisuseError("batch_size and max_length are whole numbers from 1 on")
+        read = [
+            pair if isinstance(pair, Pair) else Pair(self.read(pair[0]), (self.read_target(pair[1]),)) for pair in pairs
+        ]
+        merged = joined((pair.source, target) for pair in read for target in pair.targets)
+        evaluator = self._evaluator(self.task, self.search(search), max_length, bleu, bootstrap_seed)
+        return evaluator.pairs(merged, batch_size or self.variant.train.validation_batch_size)
+
+    def _evaluator(
+        self, task: Task, search: Search, max_length: int | None, bleu: str | None, bootstrap_seed: int
+    ) -> Evaluator:
+        metrics = build_metrics(self.variant, task, self.model.decoder.num_heads)
+        measure = None if bleu is None else Bleu(task, bleu)
+        return Evaluator(task, self.model, search, metrics, max_length, self.device, measure, bootstrap_seed)
 
     def intervene(
         self,
@@ -180,8 +164,8 @@ class Predictor:
         batches = None if examples is None else -(-examples // max(1, size))
         count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
         drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
-        bench = Bench(task, self.model, built, drawn, max_length, self.device)
-        return intervene(bench, split, tuple(only), delay, shuffle_seed, bootstrap_seed)
+        bench = Bench(self._evaluator(task, built, max_length, None, bootstrap_seed), drawn)
+        return intervene(bench, split, tuple(only), delay, shuffle_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.
@@ -207,28 +191,8 @@ class Predictor:
             RecipeError: no such search, or options that are none. MisuseError: it never gives so many, or is for other
                 targets than this task's.
         """
-        if isinstance(search, Search):
-            self._refuse_misfit(type(search), type(search).__name__)
-            return search
-        found: Any = self.variant.train.search if search is None else search
-        if not isinstance(found, Reference):
-            found = reference("search", found, self.variant.registry)
-        self._refuse_misfit(found.cls, found.name)
-        if n_best is not None:
-            option = found.cls.count_option
-            if option is None and n_best > 1:
-                message = f"the search {found.name!r} gives one hypothesis for each source, not {n_best}"
-                raise MisuseError(message, allowed=[f"--search '{{type: beam, size: {n_best}}}'"])
-            if option is not None:
-                found = reference("search", {**found.plain, option: n_best}, self.variant.registry)
-        built: Search = found()
-        return built
-
-    def _refuse_misfit(self, search: type, name: str) -> None:
-        form = self.task.target_vocabulary.form
-        if form not in forms_of(search):
-            able = [part.name for part in self.variant.registry.parts("search") if form in forms_of(part.load())]
-            raise MisuseError(f"the search {name!r} writes no {form}, as this task needs", allowed=able)
+        wish = self.variant.train.search if search is None else search
+        return built_search(wish, n_best, self.task.target_vocabulary.form, self.variant.registry)
 
     def read(self, text: str) -> tuple[Any, ...]:
         """The ids, or the vectors, of one source.
@@ -245,6 +209,19 @@ class Predictor:
             raise SeqtoolError("there is no symbol in this source")
         return ids
 
+    def read_target(self, text: str) -> tuple[int, ...]:
+        """The ids of one target, the end symbol left out. Raises: see `read`; or a task whose targets are values."""
+        if self.task.target_vocabulary.form != "symbols":
+            raise SeqtoolError("pairs are compared symbol by symbol, and this task's targets are values")
+        try:
+            ids = self.task.encode_target(text)
+        except NotImplementedError as error:
+            name = self.variant.task.name
+            raise SeqtoolError(f"the task {name!r} reads no text, so there is nothing to compare with") from error
+        if not ids:
+            raise SeqtoolError("there is no symbol in this target")
+        return ids
+
     def write(
         self, texts: list[str], ids: list[tuple[Any, ...]], search: Search, max_length: int | None = None
     ) -> list[Prediction]:
@@ -255,7 +232,7 @@ class Predictor:
         """
         if max_length is not None and max_length < 1:
             raise MisuseError(f"max_length is a whole number from 1 on; got {max_length!r}")
-        source, mask = padded(ids, self.device)
+        source, mask = (side.to(self.device) for side in padded(ids))
         found = decoded(self.model, search, source, mask, max_length or self.task.max_target_length)
         names = self.task.source_vocabulary.names
         return [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqtool.files import written_whole
-from seqtool.inference.predictor import Hypothesis, Prediction
+from seqtool.inference.prediction import Hypothesis, Prediction
 
 COLUMNS = ("line", "rank", "score", "source", "prediction")
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})

@@ -29,6 +29,7 @@ class Task:
         attention_metrics: the names of those that follow where the decoder has attention; alignment_metrics: of those
             that follow where, besides, the task has gold alignments.
         has_alignment: whether its batches have any gold alignment.
+        token_name: what a symbol of a target is, "character", "word" or "phoneme": names the error rate.
         copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
             sources cannot be copied. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
     """
@@ -55,6 +56,7 @@ class Task:
         "alignment_nearest",
     )
     has_alignment: bool = False
+    token_name: str = "token"
     copy_map: tuple[int, ...] | None = None
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
@@ -105,8 +107,25 @@ class Task:
     def source_ids(self, symbols: Iterable[str]) -> tuple[Any, ...]:
         """The ids of a source's symbols, or its vectors. Raises: see `encode_source`."""
         vocabulary = self.source_vocabulary
-        read = vocabulary.parsed if isinstance(vocabulary, Values) else partial(_id, vocabulary)
+        read = vocabulary.parsed if isinstance(vocabulary, Values) else partial(_id, vocabulary, "source")
         return tuple(read(symbol) for symbol in symbols)
+
+    def encode_target(self, text: str) -> tuple[int, ...]:
+        """The ids of one target of symbols, the end symbol left out: what `decode_target` gives the text of.
+
+        Raises:
+            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those.
+        """
+        return self.target_ids(text.split())
+
+    def target_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
+        """The ids of a target's symbols. Raises: see `encode_target`."""
+        vocabulary = self.target_vocabulary
+        ids = tuple(_id(vocabulary, "target", symbol) for symbol in symbols)
+        for i in ids:
+            if i in (vocabulary.start, vocabulary.end):
+                raise SeqtoolError(f"{vocabulary.symbols[i]!r} stands at the ends of a target, not within it")
+        return ids
 
     def decode_target(self, ids: Sequence[Any]) -> str:
         """The text of a target's ids, its end symbol left out, or of its values. Here: with a space between them."""
@@ -114,12 +133,12 @@ class Task:
         return " ".join(vocabulary.names([i for i in ids if i not in (vocabulary.start, vocabulary.end)]))
 
 
-def _id(vocabulary: Vocabulary, symbol: str) -> int:
+def _id(vocabulary: Vocabulary, side: str, symbol: str) -> int:
     found = vocabulary.find(symbol)
     if found is None:
         nearest = nearest_name(symbol, vocabulary.symbols)
         hint = f"\n    did you mean {nearest!r}?" if nearest else ""
-        raise SeqtoolError(f"the source vocabulary has no {symbol!r}{hint}")
+        raise SeqtoolError(f"the {side} vocabulary has no {symbol!r}{hint}")
     return found
 
 

@@ -1,7 +1,7 @@
 """The contract of a twin: a faster form of one method of a part, with the part's own parameters."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -17,7 +17,6 @@ class Twin:
     Attributes:
         of: the classes it knows, "package.module:Class" each; a subclass is another part.
         method: which method it stands in for.
-        engine: how it is made: "fused" in compiled code of its own, "compiled" by torch.compile.
         devices: the types of device that it works on.
         dtypes: the types of parameters that it works with.
         examples: parts that it serves, "kind/name" and options as a recipe gives them: what the contract suite tries.
@@ -27,7 +26,6 @@ class Twin:
     kind = "twin"
     of: ClassVar[tuple[str, ...]]
     method: ClassVar[str] = "unroll"
-    engine: ClassVar[Literal["fused", "compiled"]] = "fused"
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
     examples: ClassVar[tuple[tuple[str, Mapping[str, Any]], ...]]

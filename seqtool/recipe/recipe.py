@@ -32,6 +32,7 @@ class Variant:
         data: the whole recipe of this variant as plain data: defaults filled in, canonical names.
         origins: where each value of `data` comes from, by its path.
         registry: where its parts were found.
+        given: the same as `data` without the defaults: what its file says.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Variant:
     decoder: Reference
     train: TrainOptions
     registry: "Registry" = field(repr=False, compare=False)
+    given: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _resolve(name: str, shared: Node, tree: Node | None, flags: list[Override], 
         decoder=_filled(model.decoder),
         train=document.train(),
         registry=registry,
+        given=merged.plain(),
     )
 
 

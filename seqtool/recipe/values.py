@@ -46,8 +46,11 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
 
 
 def _beside(annotation: Any, node: Node) -> Node:
-    """The node of a path, made absolute: one in a file is relative to that file, any other to the working directory."""
-    if not isinstance(node.value, str) or not node.value or not _is_path(annotation):
+    """The node of a path, made absolute: one in a file is relative to that file, any other to the working directory.
+
+    An address, `hub://...`, is no path.
+    """
+    if not isinstance(node.value, str) or not node.value or "://" in node.value or not _is_path(annotation):
         return node
     folder = FilePath(node.origin.source).parent if node.origin.line else FilePath()
     return replace(node, value=str((folder / node.value).absolute()))

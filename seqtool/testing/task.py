@@ -110,6 +110,22 @@ class TaskContract(Contract):
             self.expect(again.decode_target(ids) == part.decode_target(ids), "restored, it decodes otherwise")
 
     @rule
+    def targets_are_read_back(self) -> None:
+        """`encode_target` reads the text that `decode_target` gives as the same text, or reads none at all."""
+        part = self.part()
+        vocabulary, batch = part.target_vocabulary, _draw(part)
+        if isinstance(vocabulary, Values):
+            return
+        for row, real in zip(batch.target, batch.target_mask, strict=True):
+            text = part.decode_target(row[real].tolist())
+            try:
+                ids = part.encode_target(text)
+            except NotImplementedError:
+                return
+            self.expect(not {vocabulary.start, vocabulary.end} & set(ids), f"{text!r} is read with its start or end")
+            self.expect(part.decode_target(ids) == text, f"{text!r} is read as {part.decode_target(ids)!r}")
+
+    @rule
     def shapes(self) -> None:
         """Sizes and dtypes are those of `Batch` and of the vocabularies, no target longer than `max_target_length`."""
         part = self.part()

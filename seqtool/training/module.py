@@ -11,6 +11,7 @@ from seqtool.build import Assembly, build_feeding, build_optimizer, build_schedu
 from seqtool.nn.feeding import best_guess
 from seqtool.nn.memory import watched_memory
 from seqtool.parts.batch import Batch
+from seqtool.parts.right_targets import nearest, right_targets, with_targets
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
 from seqtool.training.data import Carrier
@@ -74,17 +75,17 @@ class SequenceModule(pl.LightningModule):
         self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
         if batch_idx == 0 and weights is not None:
             self.glimpse = glimpse(self.model, batch, logits, weights)
-        predicted = {"teacher_forced": best_guess(logits, self.model.target_vocabulary)}
+        compared = {"teacher_forced": (best_guess(logits, self.model.target_vocabulary).cpu(), batch.to("cpu"))}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
-            predicted["decoded"] = self.decode(batch)
-        here, memory_mask = batch.to("cpu"), memory_masks[-1].cpu()
-        looked = None if weights is None else weights.cpu()
+            compared["decoded"] = self.decode(batch)
+        memory_mask, looked = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
         for name, metric in self.metrics.items():
+            predicted, targets = compared[metric.predictions]
             if metric.needs_weights:
                 assert looked is not None, "a decoder without attention is refused when it is built"
-                self._valid_sums[name] += metric.weight_sums(looked, memory_mask, here).sum(0)
+                self._valid_sums[name] += metric.weight_sums(looked, memory_mask, targets).sum(0)
             else:
-                self._valid_sums[name] += metric.sums(predicted[metric.predictions].cpu(), here)
+                self._valid_sums[name] += metric.sums(predicted, targets)
 
     def on_validation_epoch_end(self) -> None:
         """Sum over ranks, and hand the values to the recorder and to early stopping."""
@@ -97,17 +98,23 @@ class SequenceModule(pl.LightningModule):
         self.valid_values = {f"valid_{name}": value for name, value in zip(names, values, strict=True)}
         self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
 
-    def decode(self, batch: Batch) -> Tensor:
-        """What free-running search writes for a batch: ids `[B, T]`, T as in the batch, -1 where it wrote nothing.
+    def decode(self, batch: Batch) -> tuple[Tensor, Batch]:
+        """What free-running search writes, ids `[B, T]`, -1 where nothing, and the batch that it is compared with.
 
-        Values are `[B, T, F]`; they have no end, so all of them are written.
+        Both on the CPU. Where several targets are right, the nearest to what was written is the batch's. Values are
+        `[B, T, F]`; they have no end, so all of them are written.
         """
-        steps = batch.target.shape[1]
+        here, task = batch.to("cpu"), self.assembly.task
+        right = right_targets(task, here) if self.symbols else []
+        steps = max([here.target.shape[1], *(len(target) for targets in right for target in targets)])
         best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
+        ids, mask = best.ids[:, 0].cpu(), best.mask[:, 0].cpu()
         if not self.symbols:
-            return best.ids[:, 0]
-        ids = best.ids[:, 0].masked_fill(~best.mask[:, 0], -1)
-        return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1)
+            return ids, here
+        if any(len(targets) > 1 for targets in right):
+            here = with_targets(here, nearest(task, ids, mask, right), steps)
+        ids = ids.masked_fill(~mask, -1)
+        return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1), here
 
     def higher_is_better(self, column: str) -> bool:
         """Which way a validation's column improves."""

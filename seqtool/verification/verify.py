@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtool.build import Tasks
+from seqtool.build import Tasks, build_metrics
 from seqtool.check import check
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.files import read_json, telling, write_json
+from seqtool.inference.bleu import Bleu
 from seqtool.inference.evaluation import Evaluation, measure_names
 from seqtool.inference.loading import load
 from seqtool.provenance import revision
@@ -85,7 +86,11 @@ def checked(claim: Claim, recipe: Recipe) -> list[str]:
     check(recipe, tasks)
     variants = [claim.variant_of(measure, recipe) for measure in claim.measures]
     for measure, variant in zip(claim.measures, variants, strict=True):
-        claim.check_metric(measure, measure_names(tasks.of(recipe.variants[variant])))
+        task = tasks.of(recipe.variants[variant])
+        metrics = build_metrics(recipe.variants[variant], task)
+        claim.check_metric(measure, measure_names(task, metrics))
+        if measure.metric == "bleu":
+            Bleu(task, "tokens")  # what it needs may not be installed
     return variants
 
 
@@ -101,10 +106,11 @@ def _findings(
             return _of_result(directory.seed(*key).read_result(), measure.result, directory.seed(*key).result)
         search = measure.search
         assert search is None or isinstance(search, Reference), "the slots of a claim hold references"
-        how = key, measure.split, str(search and search.plain), measure.checkpoint, measure.batches
+        bleu = "tokens" if measure.metric == "bleu" else None
+        how = key, measure.split, str(search and search.plain), measure.checkpoint, measure.batches, bleu
         if how not in evaluated:
             predictor = load(directory.path, *key, measure.checkpoint, device, registry=registry)
-            evaluated[how] = predictor.evaluate(measure.split, search=search, batches=measure.batches)
+            evaluated[how] = predictor.evaluate(measure.split, search=search, batches=measure.batches, bleu=bleu)
         return evaluated[how].overall.measures[str(measure.metric)].value
 
     return tuple(

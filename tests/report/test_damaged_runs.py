@@ -94,7 +94,10 @@ DAMAGE = [
     (remove(f"{SEED}/predictions.jsonl"), f"{SEED}/predictions.jsonl is missing"),
     (cut(f"{SEED}/predictions.jsonl", 0.5), f"{SEED}/predictions.jsonl line 2 is no whole JSON"),
     (replace(f"{SEED}/predictions.jsonl", b'{"source": 1}\n'), f"{SEED}/predictions.jsonl line 1 has no source"),
-    (replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": [1]}\n'), "no list of symbols"),
+    (
+        replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": ["a", {}]}\n'),
+        "no list of symbols",
+    ),
     (replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": [], "score": 1e999}\n'), ""),
     (replace(f"{SEED}/predictions.jsonl", b""), ""),
     (remove(f"{SEED}/alignments.npz"), f"{SEED}/alignments.npz is missing"),
@@ -159,7 +162,7 @@ def test_a_seed_folder_alone_is_no_run_but_a_folder_of_them_is(run: Path, tmp_pa
     assert [seed.seed for seed in Reader(tmp_path / "foreign").read().variants["mine"]] == [7]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_runs_with_random_damage(run: Path, seed: int) -> None:
     """Some files cut, flipped, swapped, emptied or gone: a report all the same."""
     chance = random.Random(seed)

@@ -181,6 +181,36 @@ def test_what_cannot_be_seen_is_named(symbol: str, shown: str) -> None:
     assert visible(symbol) == shown
 
 
+def test_values_are_shown_and_not_judged(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=2)
+    line = {"source": [[0.25, 1.0], [0.5, 0.0]], "target": [[0.123456]], "predicted": [[0.12]], "score": None}
+    write_lines(run.seed("v", 0).predictions, [{**line, "exact": None}] * 2)
+    found = write_report(run.path)
+    assert found.problems == []
+    (seed,) = Reader(run.path).read().seeds
+    assert (seed.examples[0].source, seed.examples[0].target) == (["(0.25, 1)", "(0.5, 0)"], ["0.1235"])
+    assert (mistakes([seed]), by_length({"v": [seed]}), aim([seed])) == (([], 0, 0), {}, None)
+    header, _ = unpacked(pack_seed(seed, 10**6))
+    assert "right" not in header["examples"][0]
+    assert all("right" not in look for looks in header["looks"] for look in looks)
+
+
+def test_what_interventions_measured_is_shown_over_seeds(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", variants=["v", "w"], seeds=[0, 1], examples=2)
+    for seed in (0, 1):
+        effect = {"token_accuracy": {"value": {"value": 0.25 + 0.5 * seed, "low": 0, "high": 1}, "change": {}}}
+        run.seed("v", seed).write_interventions({"measured": {"uniform": {"free_running": effect}}})
+    run.seed("w", 0).write_interventions({"measured": {"own": {"free_running": [1]}, "gold": 3}})
+    found = write_report(run.path)
+    assert found.problems == []
+    said = text_of(found.path.read_text())
+    assert (
+        "With its attention forced: v Weights Token accuracy free-running uniform 0.5000 0.2500 \N{EN DASH} 0.7500"
+        in said
+    )
+    assert "With its attention forced: w" not in said
+
+
 def text_of(page: str) -> str:
     """What the page says without its scripts and tags."""
     body = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 import seqtool
+from seqtool.analysis.report.examples import aim
+from seqtool.analysis.report.reading import Reader
 
 
 def losses(variant: dict[str, Any]) -> list[float]:
@@ -39,3 +41,13 @@ def test_additive_attention_solves_it_within_4000_steps(tmp_path: Path, seed: in
     assert figures["alignment_near"] >= 0.9  # exactly on gold is too much to ask of a recurrent encoder: docs/seeing.md
     assert figures["alignment_nearest"] >= 0.7
     assert figures["alignment_exact"] >= 0.65
+    forced = seqtool.load(tmp_path / "run", seed=seed).intervene(only=["gold", "uniform", "shuffled"]).measured
+    for mode in ("teacher_forced", "free_running"):
+        assert forced["gold"][mode]["token_accuracy"].change.value >= 0
+        for name in ("uniform", "shuffled"):
+            assert forced[name][mode]["token_accuracy"].value.value < 0.4, "what it writes hangs on where it looks"
+    looked = aim(Reader(tmp_path / "run").read().variants["default"])
+    assert looked is not None
+    assert looked.symbols >= 0.99 * 200 * 20
+    assert looked.near[0] >= 0.90, looked
+    assert looked.nearest[0] >= 0.70, looked

@@ -2,12 +2,16 @@
 
 import itertools
 import json
+import sys
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import torch
+from small_run import REVERSES
 
 import seqtool
 from seqtool.errors import MisuseError, RecipeError, SeqtoolError
@@ -64,6 +68,7 @@ def test_measures_are_those_of_the_predictions_one_by_one(moved: Path, search: d
                 "token_accuracy": right / tokens,
                 "edit_distance": sum(edits) / len(pairs),
                 "token_error_rate": sum(edits) / (tokens - len(pairs)),
+                "sequence_error_rate": sum(w != gold for w, gold in pairs) / len(pairs),
             }
         )
     assert [group.shortest for group in found.by_length] == [3, 4, 5, 6]
@@ -134,8 +139,38 @@ def test_the_nearest_of_several_right_targets_counts(moved: Path, monkeypatch: p
     monkeypatch.setattr(type(loaded.task), "also_right", as_written)
     best = loaded.evaluate(batches=1).overall.measures
     assert {name: one.value for name, one in best.items()} == {
-        "exact_match": 1, "token_accuracy": 1, "edit_distance": 0, "token_error_rate": 0,
+        "exact_match": 1, "token_accuracy": 1, "edit_distance": 0, "token_error_rate": 0, "sequence_error_rate": 0,
     }  # fmt: skip
+
+
+def test_training_counts_the_nearest_of_several_right_targets_too(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.write_text(REVERSES.replace("steps: 120", "steps: 30"))
+    metrics = ["train.metrics=[token_accuracy, sequence_accuracy, decoded_token_accuracy]"]
+
+    def figures(name: str) -> dict[str, float]:
+        result = seqtool.run(small, out=tmp_path / name, overrides=metrics)
+        return result["variants"]["default"]["seeds"]["3"]
+
+    plain = figures("plain")
+    assert plain["sequence_accuracy"] < 0.9
+    loaded = seqtool.load(tmp_path / "plain", checkpoint="last")
+    names, end = loaded.task.source_vocabulary.symbols, loaded.task.target_vocabulary.end
+
+    def as_written(self: object, source: list[int]) -> list[list[int]]:
+        (found,) = loaded.predict([" ".join(names[i] for i in source)], max_length=7)
+        ids = [loaded.task.target_vocabulary.find(symbol) for symbol in found.symbols]
+        return [[0] * 9, ids[:-1] if ids[-1] == end else [0]]
+
+    monkeypatch.setattr(type(loaded.task), "also_right", as_written)
+    kinder = figures("kinder")
+    for name in ("valid_loss", "token_accuracy"):
+        assert kinder[name] == plain[name], "what is trained, and what gold symbols are fed to, is as before"
+    found = seqtool.load(tmp_path / "kinder", checkpoint="last").evaluate().overall.measures
+    assert kinder["sequence_accuracy"] == pytest.approx(found["exact_match"].value)
+    assert kinder["decoded_token_accuracy"] == pytest.approx(found["token_accuracy"].value)
+    assert kinder["sequence_accuracy"] > plain["sequence_accuracy"] + 0.1
 
 
 def test_training_batches_are_those_of_the_run(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +184,135 @@ def test_training_batches_are_those_of_the_run(moved: Path, monkeypatch: pytest.
     monkeypatch.setattr(type(loaded.task), "batch", asked)
     loaded.evaluate("train", batches=2)
     assert seeds == [("train", 3)] * 2
+
+
+def texts_of(run: Path, split: str, count: int, size: int) -> list[tuple[str, str]]:
+    task = seqtool.load(run).task
+    names = task.source_vocabulary.symbols
+    return [
+        (
+            " ".join(names[i] for i in batch.source[row][batch.source_mask[row]]),
+            task.decode_target(batch.target[row][batch.target_mask[row]].tolist()),
+        )
+        for batch in batches(run, split, count, size)
+        for row in range(len(batch))
+    ]
+
+
+def test_pairs_of_a_split_measure_what_the_split_does(moved: Path) -> None:
+    loaded = seqtool.load(moved)
+    pairs = texts_of(moved, "test", 1, 15)
+    assert len(dict(pairs)) == 15
+    found = loaded.evaluate_pairs(pairs, batch_size=7)
+    assert found.split is None
+    assert found.overall == loaded.evaluate("test", batches=1, batch_size=15).overall
+
+
+def test_a_source_with_several_targets_is_one_example(moved: Path) -> None:
+    loaded = seqtool.load(moved)
+    (one,) = loaded.predict(["a b c d"])
+    wrong = "a a a a"
+    assert loaded.evaluate_pairs([("a b c d", wrong)]).overall.measures["exact_match"].value == 0
+    found = loaded.evaluate_pairs([("a b c d", wrong), ("b a", "b b"), (" a  b c d", one.text), ("b a", "b b")])
+    assert found.overall.examples == 2
+    assert found.overall.measures["exact_match"].value == 0.5
+    with pytest.raises(SeqtoolError, match="there is no pair to measure"):
+        loaded.evaluate_pairs([])
+    with pytest.raises(SeqtoolError, match="the target vocabulary has no 'x'"):
+        loaded.evaluate_pairs([("a b", "x")])
+    with pytest.raises(SeqtoolError, match="'</s>' stands at the ends of a target"):
+        loaded.evaluate_pairs([("a b", "b </s>")])
+
+
+def test_a_file_from_the_command_line(moved: Path, command: Command, tmp_path: Path) -> None:
+    pairs = texts_of(moved, "test", 1, 12)
+    file = tmp_path / "pairs.tsv"
+    file.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
+    done = command("evaluate", moved, file, "--json", "--bleu", "tokens")
+    content = json.loads(done.stdout)
+    found = seqtool.load(moved).evaluate_pairs(pairs, bleu="tokens")
+    assert content["overall"] == found.plain()["overall"]
+    assert (content["split"], content["file"], content["left_out"]) == (None, str(file), 0)
+    assert content["bleu_signature"].startswith("case:mixed|eff:no|tok:tokens|smooth:exp|version:")
+    file.write_bytes(b"a b\tb a\na b c\nq\ta\na\tq\n\xff\ta\n\ta\na\t\n")
+    done = command("evaluate", moved, file)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{file}:2: no tab: a line is a source, a tab and its target" in done.stderr
+    done = command("evaluate", moved, file, "--bad-lines", "skip", "--bleu", "13a")
+    assert done.returncode == 0
+    said = done.stderr.splitlines()
+    for number, words in enumerate(
+        ["no tab", "the source vocabulary has no 'q'", "the target vocabulary has no 'q'", "not UTF-8",
+         "there is no symbol in this source", "there is no symbol in this target"], start=2,
+    ):  # fmt: skip
+        assert any(line.startswith(f"warning: {file}:{number}: {words}") for line in said), words
+    assert said[-1] == "warning: 6 lines left out"
+    heading, overall, *_ = done.stdout.splitlines()
+    assert heading.split("  ")[-1].strip() == "BLEU"
+    assert overall.split()[:2] == ["all", "1"]
+    assert done.stdout.splitlines()[-1].startswith(f"default, seed 3, best checkpoint, step 120; {file}; ")
+    refused = command("evaluate", moved, file, "--split", "test")
+    assert refused.returncode == 2
+
+
+@pytest.mark.parametrize("tokenize", ["tokens", "13a", "char"])
+def test_bleu_is_sacrebleus_of_the_whole_corpus(moved: Path, tokenize: str) -> None:
+    from sacrebleu.metrics.bleu import BLEU
+
+    loaded = seqtool.load(moved)
+    pairs = texts_of(moved, "test", 2, 15)
+    pairs += [(source, target[::-1]) for source, target in pairs[::3]]  # some have two right targets
+    found = loaded.evaluate_pairs(pairs, bleu=tokenize)
+    right: dict[str, list[str]] = {}
+    for source, target in pairs:
+        if target not in right.setdefault(source, []):
+            right[source].append(target)
+    written = [one.text for one in loaded.predict(list(right))]
+    width = max(map(len, right.values()))
+    references = [[targets[k] if k < len(targets) else None for targets in right.values()] for k in range(width)]
+    metric = BLEU(tokenize="none" if tokenize == "tokens" else tokenize)
+    whole = metric.corpus_score(written, references).score
+    assert 0 < whole < 100
+    bleu = found.overall.measures["bleu"]
+    assert bleu.value == pytest.approx(whole)
+    assert bleu.low < bleu.value < bleu.high
+    six = [k for k, targets in enumerate(right.values()) if len(targets) == 1 and len(targets[0].split()) == 6]
+    single = [(list(right)[k], right[list(right)[k]][0]) for k in six]
+    (group,) = loaded.evaluate_pairs(single, bleu=tokenize).by_length
+    alone = metric.corpus_score([written[k] for k in six], [[target for _, target in single]])
+    assert group.measures["bleu"].value == pytest.approx(alone.score)
+
+
+def test_bleu_without_sacrebleu_and_by_a_name_that_it_has_not(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = seqtool.load(moved)
+    with pytest.raises(MisuseError, match="did you mean 'tokens'"):
+        loaded.evaluate(bleu="token")
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
+    with pytest.raises(SeqtoolError, match=r"pip install 'seqtool\[metrics\]'"):
+        loaded.evaluate(bleu="tokens")
+
+
+def test_a_reference_with_an_unknown_symbol_is_never_matched(moved: Path) -> None:
+    from seqtool.inference.bleu import Bleu
+
+    task = copy(seqtool.load(moved).task)
+    task.target_vocabulary = replace(task.target_vocabulary, unknown=0)
+    bleu = Bleu(task, "tokens")
+    assert bleu.statistics([0, 1, 2], [[0, 1, 2]])[2:4] == [2, 1]
+    assert bleu.statistics([1, 2], [[0], [1, 2]])[:4] == [2, 2, 2, 1]
+
+
+def test_error_rates_are_called_by_what_targets_are_made_of(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = seqtool.load(moved)
+    before = loaded.evaluate(batches=1).overall.measures
+    monkeypatch.setattr(type(loaded.task), "token_name", "phoneme")
+    after = loaded.evaluate(batches=1).overall.measures
+    assert list(after)[3] == "phoneme_error_rate"
+    assert after["phoneme_error_rate"] == before["token_error_rate"]
+    names = {"text_pairs": {"train": "x"}, "dates": {}, "addition": {}}
+    found = {name: seqtool.make(f"task/{name}", **options).token_name for name, options in names.items()}
+    assert found == dict.fromkeys(names, "character")
+    assert seqtool.make("task/text_pairs", train="x", target_unit="words").token_name == "word"
 
 
 def test_evaluate_from_the_command_line(moved: Path, command: Command) -> None:

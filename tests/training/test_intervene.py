@@ -91,7 +91,7 @@ def test_a_change_is_resampled_in_pairs() -> None:
     right = base_right.copy()
     right[:8] = 1 - right[:8]
     ones = np.ones(80, dtype=int)
-    base, scores = (Scores(ones, ones, one, one, 1 - one) for one in (base_right, right))
+    base, scores = (Scores(ones, ones, one, one, 1 - one, np.zeros((80, 0))) for one in (base_right, right))
     drawn, wanted = np.random.default_rng(4), []
     for _ in range(RESAMPLES):
         chosen = drawn.integers(80, size=80)
@@ -146,6 +146,43 @@ def test_models_without_attention_and_a_memory_that_is_shorter(small: Path, tmp_
     assert "the gold alignment names symbols" in loaded.intervene().left_out["gold"]
     with pytest.raises(SeqtoolError, match=r"^gold: the encoder makes \d places of 9 source symbols"):
         loaded.intervene(only=["gold"])
+
+
+ADDS = """\
+seqtool: 1
+name: adds
+task: {type: adding, length: 12}
+model:
+  embedding: values
+  encoder: {type: feed_forward, hidden_size: 12}
+  decoder: {type: attend_only, attention: {scorer: feed_forward}}
+train: {steps: 60, batch_size: 32, optimizer: {type: adam, lr: 1e-2}, validation_batches: 1, validation_batch_size: 30}
+"""
+
+
+def test_values_are_measured_by_their_errors(tmp_path: Path, command: Command) -> None:
+    recipe = tmp_path / "adds.yaml"
+    recipe.write_text(ADDS)
+    seqtool.run(recipe, out=tmp_path / "run", device="cpu")
+    loaded = seqtool.load(tmp_path / "run")
+    found = loaded.intervene(only=["uniform"])
+    overall = loaded.evaluate().overall.measures
+    own = found.measured["own"]["free_running"]
+    assert {name: effect.value for name, effect in own.items()} == overall
+    assert found.measured["own"]["teacher_forced"].keys() == overall.keys()
+    batch = loaded.task.batch("valid", 0, seed=0, rank=0, batch_size=30, device=loaded.device)
+    error = 0.0
+    for row in range(30):  # the mean of the memory, read out
+        vectors = loaded.model.source_embedding(batch.source[row : row + 1, : int(batch.source_mask[row].sum())])
+        memory = loaded.model.encoder(vectors, vectors[..., 0] == vectors[..., 0]).memory[0]
+        written = loaded.model.decoder.readout_layer(memory.mean(0))
+        error += float((written - batch.target[row, 0]).detach().abs()) / 30
+    effect = found.measured["uniform"]["free_running"]["mean_absolute_error"]
+    assert effect.value.value == pytest.approx(error, rel=1e-4)
+    assert effect.change.value == pytest.approx(error - overall["mean_absolute_error"].value, rel=1e-3)
+    done = command("intervene", tmp_path / "run", "--only", "uniform")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mean absolute error" in done.stdout.splitlines()[1]
 
 
 def test_intervene_from_the_command_line(moved: Path, tmp_path: Path, command: Command) -> None:

@@ -1,13 +1,17 @@
 """A run over a file of pairs: the file goes, the run stays and predicts."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from small_run import REVERSES
 
 import seqtool
+from seqtool.checkpoint import _digest
 from seqtool.errors import SeqtoolError
+from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, discover
 
 PLUGIN = '''
@@ -118,3 +122,24 @@ def test_text_pairs_with_tags_predict_when_their_file_is_gone(tmp_path: Path) ->
     assert [(one.text, one.score) for one in after] == [(one.text, one.score) for one in before]
     with pytest.raises(SeqtoolError, match="2 texts parted by tabs; got 1"):
         loaded.predict(["walk"])
+
+
+def test_a_run_of_before_an_option_was_thought_of_is_loaded_and_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "reverses.yaml").write_text(REVERSES.replace("steps: 120", "steps: 5"))
+    run = tmp_path / "run"
+    seqtool.run(tmp_path / "reverses.yaml", out=run)
+    resolved, checkpoint = run / "default/resolved.yaml", run / "default/seed3/last.ckpt"
+    (variant,) = seqtool.load_recipe(resolved).variants.values()
+    older = json.loads(json.dumps(variant.data))
+    del older["train"]["gates"], older["model"]["decoder"]["cell"]["initialization"]
+    resolved.write_text(dump(older))
+    saved = torch.load(checkpoint, weights_only=True)
+    saved["seqtool"]["fingerprint"] = _digest(older, 3)
+    torch.save(saved, checkpoint)
+    assert seqtool.load(run, checkpoint="last").step == 5
+    (run / "default/seed3/result.json").unlink()
+    assert seqtool.run(resume=run)["variants"]["default"]["seeds"]["3"]["steps"] == 5
+    older["train"]["clip_norm"] = 2.0
+    resolved.write_text(dump(older))
+    with pytest.raises(SeqtoolError, match="a checkpoint of another recipe or seed"):
+        seqtool.load(run, checkpoint="last")

@@ -13,12 +13,16 @@ BOUNDS = {
     "adding_50": 0.99,
     "adding_100": 0.99,
     "multiplication_50": 0.99,
+    "transduction_copy": 0.9,
+    "transduction_reverse": 0.9,
 }
 """What a recipe must reach; the others 0.98."""
+UNMEASURED = {"mqar", "reverse_joey"}
+"""Recipes that say of themselves that no whole run has been measured: they promise nothing yet."""
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", [r for r in RECIPES if r.stem not in UNMEASURED], ids=lambda path: path.stem)
 def test_it_learns(tmp_path: Path, recipe: Path) -> None:
     result = seqtool.run(recipe, out=tmp_path / "run", device="cpu")
     (variant,) = result["variants"].values()
@@ -28,7 +32,13 @@ def test_it_learns(tmp_path: Path, recipe: Path) -> None:
 
 
 def test_every_bound_is_of_a_recipe() -> None:
-    assert set(BOUNDS) <= {recipe.stem for recipe in RECIPES}
+    assert set(BOUNDS) | UNMEASURED <= {recipe.stem for recipe in RECIPES}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_without_a_promise_says_so(recipe: Path) -> None:
+    comment = " ".join(line[1:].strip() for line in recipe.read_text().splitlines() if line.startswith("#"))
+    assert ("has been measured yet" in comment) == (recipe.stem in UNMEASURED)
 
 
 @pytest.mark.parametrize("recipe", sorted(FOLDER.rglob("*.yaml")), ids=lambda path: path.relative_to(FOLDER).as_posix())

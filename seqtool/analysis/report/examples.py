@@ -55,7 +55,7 @@ def by_length(variants: dict[str, list[Seed]]) -> dict[str, list[Length]]:
 
 
 def _known(seed: Seed) -> list[Example]:
-    return [one for one in seed.examples if one.predicted is not None]
+    return [one for one in seed.examples if one.exact is not None]
 
 
 def _length(group: list[int], seeds: list[list[Example]]) -> Length:
@@ -89,10 +89,7 @@ class Mistake:
 
 def mistakes(seeds: Sequence[Seed]) -> tuple[list[Mistake], int, int]:
     """Some wrong predictions, the seeds in turn; how many there are; among how many."""
-    wrong = [
-        [(i, one) for i, one in enumerate(seed.examples) if one.predicted is not None and not one.exact]
-        for seed in seeds
-    ]
+    wrong = [[(i, one) for i, one in enumerate(seed.examples) if one.exact is False] for seed in seeds]
     total = sum(len(_known(seed)) for seed in seeds)
     taken: list[Mistake] = []
     for turn in range(MISTAKES):
@@ -145,7 +142,7 @@ def _aims(seed: Seed) -> Iterator[Any]:
     for row, example in enumerate(seed.examples[: len(seed.looks.weights)]):
         gold, weights = seed.looks.gold[row], seed.looks.weights[row].mean(0)
         memory = int(seed.looks.memory_mask[row].sum())
-        if example.predicted is None or memory != len(example.source):
+        if example.predicted is None or example.exact is None or memory != len(example.source):
             continue
         pairs = enumerate(zip(example.target, example.predicted, strict=False))
         steps = [t for t, (one, other) in pairs if one == other and t < len(gold) and 0 <= gold[t] < memory]

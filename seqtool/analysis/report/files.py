@@ -106,19 +106,37 @@ def read_examples(path: Path) -> tuple[list[Example], list[str]]:
 
 
 def _example(line: Any) -> Example:
-    if not isinstance(line, dict) or not all(_is_symbols(line.get(key)) for key in ("source", "target")):
+    if not isinstance(line, dict):
+        raise UnreadableError("holds no JSON object")
+    source, target, predicted = (_symbols(line.get(key)) for key in ("source", "target", "predicted"))
+    if source is None or target is None:
         raise UnreadableError("has no source and target as lists of symbols")
-    predicted, exact, score = line.get("predicted"), line.get("exact"), line.get("score")
-    if predicted is not None and not _is_symbols(predicted):
+    if predicted is None and line.get("predicted") is not None:
         raise UnreadableError("has a prediction that is no list of symbols")
-    if predicted is not None and not isinstance(exact, bool):  # a run from before it was written down
-        exact = predicted == line["target"]
-    value = score if is_number(score) else None
-    return Example(line["source"], line["target"], predicted, value, exact)
+    judged, exact = all(isinstance(symbol, str) for symbol in line["target"]), line.get("exact")
+    if predicted is None or not judged:
+        exact = None
+    elif not isinstance(exact, bool):  # a run from before it was written down
+        exact = predicted == target
+    score = line.get("score")
+    return Example(source, target, predicted, score if is_number(score) else None, exact, judged)
 
 
-def _is_symbols(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(symbol, str) for symbol in value)
+def _symbols(value: Any) -> list[str] | None:
+    """Symbols, or values as they are shown; None for anything else."""
+    if not isinstance(value, list):
+        return None
+    found = [symbol if isinstance(symbol, str) else _shown_value(symbol) for symbol in value]
+    return None if None in found else [symbol for symbol in found if symbol is not None]
+
+
+def _shown_value(value: Any) -> str | None:
+    """A vector: "0.5" of one number, "(0.5, 1)" of several."""
+    numbers = value if isinstance(value, list) else [value]
+    if not all(map(is_number, numbers)):
+        return None
+    shown = ", ".join(f"{number:.4g}" for number in numbers)
+    return shown if len(numbers) == 1 else f"({shown})"
 
 
 def read_looks(path: Path) -> tuple[Looks | None, list[str]]:

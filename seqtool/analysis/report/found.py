@@ -11,13 +11,17 @@ Rows = dict[str, dict[int, float]]
 
 @dataclass
 class Example:
-    """One validation example. `predicted` is None where it is not known yet."""
+    """One validation example. `predicted` is None where it is not known yet.
+
+    `judged`: whether a symbol is right or not; values are more or less near, and `exact` is None of them.
+    """
 
     source: list[str]
     target: list[str]
     predicted: list[str] | None = None
     score: float | None = None
     exact: bool | None = None
+    judged: bool = True
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Seed:
     looks: Looks | None = None
     watched: list[Example] = field(default_factory=list)
     snapshots: dict[int, Looks] = field(default_factory=dict)
+    interventions: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -60,7 +60,7 @@ def pack_seed(seed: Seed, budget: int) -> str:
         if seed.looks is not None and row < len(seed.looks.weights):
             here.append((FINAL, seed.looks))
         blocks = [_block(step, row, looks, example) for step, looks in here]
-        used += len(zlib.compress(b"".join(packed for _, packed in blocks), 6)) * 4 // 3
+        used += len(zlib.compress(b"".join(packed for _, packed in blocks), 1)) * 4 // 3
         if used > budget:
             header["left_out"] += bool(blocks)
             header["looks"].append([])
@@ -70,7 +70,7 @@ def pack_seed(seed: Seed, budget: int) -> str:
             content += packed
         header["looks"].append([look for look, _ in blocks])
     text = json.dumps(header, separators=(",", ":")).encode()
-    return base64.b64encode(zlib.compress(len(text).to_bytes(4, "little") + text + content, 9)).decode()
+    return base64.b64encode(zlib.compress(len(text).to_bytes(4, "little") + text + content, 6)).decode()
 
 
 def _affordable(examples: Sequence[Example], characters: int) -> Sequence[Example]:
@@ -100,6 +100,7 @@ def _example(example: Example, symbols: Symbols) -> dict[str, Any]:
         found["lengths"].append(len(example.predicted))
         found["exact"] = example.exact
         found["score"] = example.score
+    if example.predicted is not None and example.judged:
         found["right"] = [int(right) for right in right_symbols(example.target, example.predicted)[:LONGEST]]
     return found
 
@@ -129,6 +130,6 @@ def _block(step: int, row: int, looks: Looks, example: Example) -> tuple[dict[st
         "scale": [float(f"{one:.5g}") for one in scale],
         "gold": looks.gold[row, :steps].tolist(),
     }
-    if looks.right is not None and step != FINAL:
+    if looks.right is not None and step != FINAL and example.judged:
         look["right"] = [int(right) for right in looks.right[row, :steps]]
     return look, levels.tobytes()

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.curves import curves
 from seqtool.analysis.report.examples import NEAR, aim, by_length, mistakes
+from seqtool.analysis.report.forced import forced
 from seqtool.analysis.report.found import Run, Seed
 from seqtool.analysis.report.packing import pack_seed
 from seqtool.analysis.report.recipes import differences
@@ -50,6 +51,7 @@ def render(run: Run) -> str:
         mistakes={name: mistakes(seeds) for name, seeds in run.variants.items()},
         aims={name: found for name, seeds in run.variants.items() if (found := aim(seeds))},
         near=NEAR,
+        forced=forced(run.variants),
         differences=differ,
         facts=list(_facts(run)),
         places=_places(run.seeds),

@@ -83,6 +83,8 @@ class Reader:
             seed.examples = self._guarded(place.predictions, read_examples) or []
             seed.looks = self._guarded(place.alignments, read_looks)
         self._read_snapshots(place, seed)
+        if place.interventions.exists():
+            seed.interventions = self._object(place.interventions)
         return seed
 
     def _read_snapshots(self, place: SeedDirectory, seed: Seed) -> None:

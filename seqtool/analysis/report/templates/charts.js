@@ -119,5 +119,4 @@
     }
   }
   report.onPaint(redraw);
-  addEventListener("beforeprint", redraw);
 })();

@@ -28,7 +28,7 @@
   const view = () => views()[at.view];
   const written = (look) => (look && look.step !== FINAL ? example().target : (example().predicted ?? example().target));
   const symbol = (number) => seed.symbols[number];
-  const quoted = (number) => `“${visible(symbol(number))}”`;
+  const quoted = (number) => make("bdi", {}, `“${shortened(visible(symbol(number)), 24)}”`);
 
   // [T, S] weights of one look: of one head, or the mean of all
   function weightsOf(from, look, head) {
@@ -77,7 +77,7 @@
     const cutAt = (full, here) => (full > here ? ` (the first ${here} of ${full.toLocaleString("en")})` : "");
     const of = shown && !memoryIsSource() ? `Memory: ${look.memory} positions for ${one.lengths[0]} source symbols` : `Source${cutAt(one.lengths[0], one.source.length)}`;
     $("source-label").replaceChildren(of);
-    const fed = look && look.step !== FINAL ? "the gold symbols, given one by one" : one.predicted ? `written by the model${one.exact ? "" : ", not right"}` : "";
+    const fed = look && look.step !== FINAL ? "the gold symbols, given one by one" : one.predicted ? `written by the model${one.exact === false ? ", not right" : ""}` : "";
     $("target-label").replaceChildren("Target ", make("small", {}, fed));
   }
 
@@ -119,13 +119,13 @@
     const intro = [`${at.target + 1} of ${list.length}, `, make("b", {}, quoted(list[at.target]))];
     if (!shown) { says.replaceChildren(...intro, seed.left_out ? ": its weights were left out, to keep this page small." : ": there are no weights of it."); return; }
     if (at.target >= shown.look.shape[1]) { says.replaceChildren(...intro, ": beyond what is shown."); return; }
-    const here = row(at.target), named = (s) => (memoryIsSource() ? `${s + 1} ${s < one.source.length ? quoted(one.source[s]) : ""}` : `${s + 1}`);
+    const here = row(at.target), named = (s) => make("b", {}, `${s + 1}`, ...(memoryIsSource() && s < one.source.length ? [" ", quoted(one.source[s])] : []));
     const order = [...here.keys()].sort((a, b) => here[b] - here[a]).slice(0, 3).filter((s, i) => i === 0 || here[s] >= 0.01);
     const parts = [...intro, " looks at "];
-    order.forEach((s, i) => parts.push(i ? ", " : "", make("b", {}, named(s)), ` (${share(here[s])})`));
+    order.forEach((s, i) => parts.push(i ? ", " : "", named(s), ` (${share(here[s])})`));
     const gold = goldOf(at.target);
-    if (gold >= 0) parts.push("; gold: ", make("b", {}, named(gold)), gold < here.length ? ` (${share(here[gold])})` : "");
-    if (at.source >= 0 && at.source < here.length) parts.push("; pointed at: ", make("b", {}, named(at.source)), ` (${share(here[at.source])})`);
+    if (gold >= 0) parts.push("; gold: ", named(gold), gold < here.length ? ` (${share(here[gold])})` : "");
+    if (at.source >= 0 && at.source < here.length) parts.push("; pointed at: ", named(at.source), ` (${share(here[at.source])})`);
     says.replaceChildren(...parts);
   }
 
@@ -228,7 +228,7 @@
     const select = $("example"), only = $("wrong").checked;
     const rows = seed.examples.map((one, i) => [one, i]).filter(([one]) => !only || one.exact === false);
     select.replaceChildren(...rows.map(([one, i]) => {
-      const mark = one.exact === undefined ? "" : one.exact ? " ✓" : " ✗", film = (seed.looks[i] ?? []).length > 1 ? " ▸" : "";
+      const mark = typeof one.exact !== "boolean" ? "" : one.exact ? " ✓" : " ✗", film = (seed.looks[i] ?? []).length > 1 ? " ▸" : "";
       const text = shortened(one.target.slice(0, 30).map((n) => visible(symbol(n))).join(" "), 34);
       return make("option", { value: i }, `${i + 1}${mark}${film} \u2068${text}\u2069`);
     }));
@@ -256,6 +256,8 @@
     const heads = Math.max(1, ...seed.looks.flat().map((look) => look.shape[0]));
     $("head").replaceChildren(make("option", { value: -1 }, "mean"), ...Array.from({ length: heads }, (_, i) => make("option", { value: i }, String(i + 1))));
     $("head-label").hidden = heads < 2;
+    const gold = seed.looks.flat().some((look) => look.gold.some((place) => place >= 0));
+    $("gold-label").hidden = $("gold-key").hidden = !gold;
     at.head = Math.min(at.head, heads - 1);
     $("head").value = at.head;
     const left = seed.total - seed.examples.length;

@@ -42,6 +42,10 @@ const report = (() => {
     paint();
   });
   system.addEventListener("change", paint);
+  // paper is white
+  let chosen;
+  addEventListener("beforeprint", () => { chosen = root.dataset.theme; root.dataset.theme = "light"; paint(); });
+  addEventListener("afterprint", () => { if (chosen) root.dataset.theme = chosen; else delete root.dataset.theme; paint(); });
 
   const JOINERS = /^[\u200c\u200d]+$/, NAMED = { "": "∅", " ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍", "\0": "␀" };
   // a symbol with what cannot be seen by itself named, as seqtool.analysis.report.text does

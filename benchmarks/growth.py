@@ -1,0 +1,76 @@
+"""How time and memory grow with the lengths at a fixed width: slopes on log-log axes."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from benchmarks import steps
+from benchmarks.racing import Contestant, Race, Result
+from benchmarks.shapes import Shape
+
+LENGTHS = (60, 20), (120, 40), (240, 80), (480, 160)
+WIDTHS = 32, 64, 128, 256
+BATCHES = 16, 64, 256
+STEEPEST = 1.15
+FAMILIES = ("plain", "gmm", "attend_before", "attend_after")
+
+
+def races(quick: bool) -> Iterator[Race]:
+    """One contestant a size: lengths, then units, then examples a batch."""
+    for family in FAMILIES:
+        if quick:
+            yield _race(family, "S x T", [Shape(8, 6, 3, 4), Shape(8, 12, 6, 4)])
+            continue
+        yield _race(family, "S x T", [Shape(32, source, target) for source, target in LENGTHS])
+        yield _race(family, "H", [Shape(hidden) for hidden in WIDTHS])
+        yield _race(family, "B", [Shape(batch=batch) for batch in BATCHES])
+
+
+def _race(family: str, what: str, shapes: Sequence[Shape]) -> Race:
+    contestants = [Contestant(_name(s), partial(steps.training, family, s, engine="auto")) for s in shapes]
+    return Race(f"growth of {family} with {what}", contestants, note=partial(_slopes, family, what, shapes))
+
+
+def _name(shape: Shape) -> str:
+    return f"{shape}, B {shape.batch}"
+
+
+def _slopes(family: str, what: str, shapes: Sequence[Shape], result: Result) -> list[str]:
+    """Slopes of time and memory; a model without attention goes over T and S apart, so its lengths count once."""
+    sizes = {
+        "S x T": [s.target if family == "plain" else s.source * s.target for s in shapes],
+        "H": [s.hidden for s in shapes],
+        "B": [s.batch for s in shapes],
+    }[what]
+    against = "T" if (family, what) == ("plain", "S x T") else what
+    time = slope(sizes, [result.median(_name(s)) for s in shapes])
+    memory = [peak_memory(family, s) for s in shapes]
+    bound = f" (at most {STEEPEST}: {'holds' if time <= STEEPEST else 'MISSED'})" if what == "S x T" else ""
+    megabytes = ", ".join(f"{m:.0f}" for m in memory)
+    return [
+        f"slope of time against {against}: {time:.2f}{bound}",
+        f"memory of a step: {megabytes} MB, slope {slope(sizes, [max(m, 0.1) for m in memory]):.2f}",
+    ]
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """Of the line of least squares through the logarithms."""
+    xs, ys = [math.log(v) for v in x], [math.log(v) for v in y]
+    mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((a - mx) * (b - my) for a, b in zip(xs, ys, strict=True)) / sum((a - mx) ** 2 for a in xs)
+
+
+def peak_memory(family: str, shape: Shape, engine: str = "auto") -> float:
+    """Megabytes by which a first training step raises the peak of a process of its own."""
+    program = (
+        "import resource\nfrom benchmarks import steps\nfrom benchmarks.shapes import Shape\n"
+        f"steps.training({family!r}, Shape({shape.hidden}, 4, 2, 4), engine={engine!r})()\n"
+        f"step = steps.training({family!r}, Shape({shape.hidden}, {shape.source}, {shape.target}, {shape.batch}), "
+        f"engine={engine!r})\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\nstep()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    return float(done.stdout) / 1024

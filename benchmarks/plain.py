@@ -1,0 +1,114 @@
+"""The same models as anyone would write them in a few lines of PyTorch: a loop over target steps, no tricks."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.racing import AbsentError
+from benchmarks.shapes import Shape
+from benchmarks.steps import batch, updated
+from seqtool.parts.batch import Batch
+
+
+class Gmm(nn.Module):
+    """An LSTM that reads raw one-hot symbols through a window of three Gaussians (Graves 2013, arXiv 1308.0850)."""
+
+    def __init__(self, symbols: int, hidden: int) -> None:
+        super().__init__()
+        self.symbols, self.hidden = symbols, hidden
+        self.cell = nn.LSTMCell(2 * symbols, hidden)
+        self.window = nn.Linear(symbols + hidden, 9)
+        self.out = nn.Linear(hidden, symbols)
+
+    def forward(self, source: Tensor, gold: Tensor) -> Tensor:
+        """`source [B, S, F]`, `gold [B, T, F]`, the symbols written before -> logits `[B, T, V]`."""
+        size, steps = source.shape[:2]
+        h = c = source.new_zeros(size, self.hidden)
+        kappa = source.new_zeros(size, 3)
+        place, logits = torch.arange(steps), []
+        for given in gold.unbind(1):
+            alpha, beta, delta = self.window(torch.cat([h, given], 1)).exp().chunk(3, 1)
+            kappa = kappa + delta
+            bumps = alpha[..., None] * (-beta[..., None] * (kappa[..., None] - place) ** 2).exp()
+            context = (bumps.sum(1)[:, None] @ source).squeeze(1)
+            h, c = self.cell(torch.cat([given, context], 1), (h, c))
+            logits.append(self.out(h))
+        return torch.stack(logits, 1)
+
+
+class Additive(nn.Module):
+    """A bidirectional LSTM, additive attention, an LSTM (Bahdanau et al. 2015, arXiv 1409.0473)."""
+
+    def __init__(self, symbols: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.embedded, self.written = nn.Embedding(symbols + 1, hidden), nn.Embedding(symbols + 1, hidden)
+        self.encoder = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
+        self.keys, self.ask = nn.Linear(2 * hidden, hidden, bias=False), nn.Linear(hidden, hidden)
+        self.energy = nn.Linear(hidden, 1, bias=False)
+        self.cell = nn.LSTMCell(3 * hidden, hidden)
+        self.out = nn.Linear(hidden, symbols)
+
+    def forward(self, source: Tensor, gold: Tensor) -> Tensor:
+        """`source [B, S]`, `gold [B, T]` -> logits `[B, T, V]`."""
+        memory, _ = self.encoder(self.embedded(source))
+        keys = self.keys(memory)
+        h = c = memory.new_zeros(len(source), self.hidden)
+        logits = []
+        for given in self.written(gold).unbind(1):
+            scores = self.energy((self.ask(h)[:, None] + keys).tanh()).squeeze(2)
+            context = (scores.softmax(1)[:, None] @ memory).squeeze(1)
+            h, c = self.cell(torch.cat([given, context], 1), (h, c))
+            logits.append(self.out(h))
+        return torch.stack(logits, 1)
+
+
+class EncoderDecoder(nn.Module):
+    """Two calls of `nn.LSTM`; the second begins where the first ends (Sutskever et al. 2014, arXiv 1409.3215)."""
+
+    def __init__(self, symbols: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = nn.LSTM(symbols, hidden, batch_first=True)
+        self.decoder = nn.LSTM(symbols, hidden, batch_first=True)
+        self.out = nn.Linear(hidden, symbols)
+
+    def forward(self, source: Tensor, gold: Tensor) -> Tensor:
+        """`source [B, S, F]`, `gold [B, T, F]` -> logits `[B, T, V]`."""
+        _, state = self.encoder(source)
+        outputs, _ = self.decoder(gold, state)
+        logits: Tensor = self.out(outputs)
+        return logits
+
+
+MODELS: dict[str, type[nn.Module]] = {"gmm": Gmm, "attend_before": Additive, "plain": EncoderDecoder}
+
+
+def training(family: str, shape: Shape, *, compiled: bool = False) -> Callable[[], None]:
+    """A training step of the plain model on the batch that seqtool has."""
+    here = batch(shape)
+    torch.manual_seed(0)
+    model: nn.Module = MODELS[family](shape.symbols, shape.hidden)
+    source, gold = inputs(here, shape.symbols, one_hot=family != "attend_before")
+    called = torch.compile(model) if compiled else model
+
+    def loss() -> Tensor:
+        logits = called(source, gold)
+        return nn.functional.cross_entropy(logits.flatten(0, 1), here.target.flatten())
+
+    step = updated(model, loss, torch.optim.Adam(model.parameters()))
+    if compiled:
+        try:
+            step()
+        except Exception as error:  # whatever a compiler may say: then there is nobody to race
+            raise AbsentError(f"torch.compile failed: {type(error).__name__}") from error
+    return step
+
+
+def inputs(here: Batch, symbols: int, *, one_hot: bool) -> tuple[Tensor, Tensor]:
+    """The source, and the target moved on by one: ids, or one-hot vectors whose last symbol is the zero vector."""
+    gold = nn.functional.pad(here.target[:, :-1], (1, 0), value=symbols)
+    if not one_hot:
+        return here.source, gold
+    source = nn.functional.one_hot(here.source, symbols + 1)[..., :symbols].float()
+    return source, nn.functional.one_hot(gold, symbols + 1)[..., :symbols].float()

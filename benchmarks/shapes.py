@@ -1,0 +1,80 @@
+"""The sizes of a work, and its recipes."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqtool.recipe import Variant, load_recipe
+
+MODELS = {
+    "gmm": """
+  embedding: one_hot
+  encoder: identity
+  decoder:
+    type: attend_before
+    cell: {{type: {cell}, hidden_size: {hidden}}}
+    query: [output, input]
+    attention: {{scorer: {{type: gmm, components: 3}}, normalizer: exp}}""",
+    "plain": """
+  embedding: one_hot
+  encoder: {{type: rnn, cell: {{type: {cell}, hidden_size: {hidden}}}}}
+  decoder: {{type: plain, cell: {{type: {cell}, hidden_size: {hidden}}}}}""",
+    "attend_before": """
+  embedding: {{type: learned, embedding_size: {hidden}}}
+  encoder: {{type: rnn, bidirectional: true, cell: {{type: {cell}, hidden_size: {hidden}}}}}
+  decoder:
+    type: attend_before
+    cell: {{type: {cell}, hidden_size: {hidden}}}
+    attention: {{scorer: {scorer}, normalizer: softmax}}""",
+    "input_feeding": """
+  embedding: {{type: learned, embedding_size: {hidden}}}
+  encoder: {{type: rnn, bidirectional: true, cell: {{type: {cell}, hidden_size: {hidden}}}}}
+  decoder:
+    type: attend_after
+    cell: {{type: {cell}, hidden_size: {hidden}}}
+    attention: {{scorer: {scorer}, normalizer: softmax}}
+    attentional_size: {hidden}
+    input_feeding: true
+    bridge: linear""",
+    "attend_after": """
+  embedding: {{type: learned, embedding_size: {hidden}}}
+  encoder: {{type: rnn, bidirectional: true, cell: {{type: {cell}, hidden_size: {hidden}}}}}
+  decoder:
+    type: attend_after
+    cell: {{type: {cell}, hidden_size: {hidden}}}
+    attention: {{scorer: {scorer}, normalizer: softmax}}
+    attentional_size: {hidden}
+    bridge: linear""",
+}
+"""Decoder families by name; `gmm` and `plain` are those of the recipe align_60_20."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a work is: examples a batch, source and target steps, units of each cell."""
+
+    hidden: int = 32
+    source: int = 60
+    target: int = 20
+    batch: int = 64
+    symbols: int = 4
+
+    def __str__(self) -> str:
+        return f"H {self.hidden}, S {self.source}, T {self.target}"
+
+
+def variant(
+    family: str, shape: Shape, *, cell: str = "lstm", scorer: str = "additive", engine: str = "auto"
+) -> Variant:
+    """The alignment task and that model, as a recipe's only variant."""
+    model = MODELS[family].format(cell=cell, scorer=scorer, hidden=shape.hidden)
+    text = (
+        f"seqtool: 1\nname: benchmark\n"
+        f"task: {{type: alignment, source_length: {shape.source}, target_length: {shape.target}, "
+        f"symbols: {shape.symbols}}}\nmodel:{model}\n"
+        f"train: {{steps: 1, batch_size: {shape.batch}, optimizer: {{type: adam, lr: 1e-3}}, clip_norm: 1.0}}\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "benchmark.yaml"
+        path.write_text(text, encoding="utf-8")
+        return next(iter(load_recipe(path, overrides=[f"train.engine={engine}"]).variants.values()))

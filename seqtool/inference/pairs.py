@@ -1,0 +1,59 @@
+"""Pairs of a source and its targets from lines of text: what a model is measured on beside its own splits."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from seqtool.errors import SeqtoolError
+from seqtool.inference.reading import Line, decode
+
+Ids = tuple[Any, ...]
+"""Ids, or the vectors of a source of values."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source, and the targets that are right for it, the end symbols left out."""
+
+    source: Ids
+    targets: tuple[Ids, ...]
+
+
+def read_pairs(
+    lines: Iterable[Line],
+    read_source: Callable[[str], Ids],
+    read_target: Callable[[str], Ids],
+    on_bad: Callable[[SeqtoolError], None],
+) -> list[Pair]:
+    """The pairs of lines: a source as it is predicted from, a tab, and its target.
+
+    Lines with the same source are one pair with several targets that are right, wherever they stand.
+
+    Args:
+        on_bad: called with what is wrong with a line; when it returns, the line is left out.
+    """
+    return joined(_read(lines, read_source, read_target, on_bad))
+
+
+def joined(rows: Iterable[tuple[Ids, Ids]]) -> list[Pair]:
+    """Sources in the order in which they first come, each with all of its targets."""
+    found: dict[Ids, dict[Ids, None]] = {}
+    for source, target in rows:
+        found.setdefault(source, {})[target] = None
+    return [Pair(source, tuple(targets)) for source, targets in found.items()]
+
+
+def _read(
+    lines: Iterable[Line],
+    read_source: Callable[[str], Ids],
+    read_target: Callable[[str], Ids],
+    on_bad: Callable[[SeqtoolError], None],
+) -> Iterator[tuple[Ids, Ids]]:
+    for line in lines:
+        try:
+            source, tab, target = decode(line).rpartition("\t")
+            if not tab:
+                raise SeqtoolError("no tab: a line is a source, a tab and its target")
+            yield read_source(source), read_target(target)
+        except SeqtoolError as error:
+            on_bad(SeqtoolError(f"{line.place}: {error}"))

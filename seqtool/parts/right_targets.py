@@ -1,0 +1,96 @@
+"""Which of several right targets a model was after: the one with the fewest edits to what it wrote.
+
+torchmetrics has an edit distance, which looks at a band of 25 places beside the diagonal alone and so is too large for
+longer moves; this one is exact, and works on a whole batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqtool.parts.batch import Batch
+from seqtool.parts.task import Task
+
+Targets = list[list[int]]
+"""The targets that are right for one source, its own first; the end symbol included where the task has one."""
+
+
+def right_targets(task: Task, batch: Batch) -> list[Targets]:
+    """For each example of a batch on the CPU its target, and the others that are as right."""
+    found = []
+    for row in range(len(batch)):
+        own = batch.target[row][batch.target_mask[row]].tolist()
+        others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
+        found.append([own, *closed(task, others)])
+    return found
+
+
+def closed(task: Task, targets: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Targets with the task's end symbol."""
+    end = [] if task.target_vocabulary.end is None else [task.target_vocabulary.end]
+    yield from ([*target, *end] for target in targets)
+
+
+def nearest(task: Task, ids: Tensor, mask: Tensor, right: Sequence[Targets]) -> Targets:
+    """For each example the right target that what was written, `[B, T]`, is nearest to; the first of equally near ones.
+
+    Where nothing but a target says where it ends, what is written behind it does not count.
+    """
+    owner = [row for row, targets in enumerate(right) for _ in targets]
+    flat = [target for targets in right for target in targets]
+    if len(flat) == len(right):
+        return flat
+    length = np.array([len(target) for target in flat])
+    gold = np.zeros((len(flat), max(length.max(), 1)), dtype=np.int64)
+    gold[np.arange(gold.shape[1]) < length[:, None]] = [i for target in flat for i in target]
+    gold[gold == task.target_vocabulary.unknown] = -1  # never right
+    written = mask.sum(1).numpy()[owner]
+    if task.ending == "fixed":
+        written = np.minimum(written, length)
+    edits = edit_distances(ids.numpy()[owner], written, gold, length)
+    order = np.lexsort((edits, owner))
+    _, first = np.unique(np.array(owner)[order], return_index=True)
+    return [flat[i] for i in order[first]]
+
+
+def with_targets(batch: Batch, targets: Targets, width: int) -> Batch:
+    """A batch with other targets, `width` wide; where a target is another one, nobody knows its alignment."""
+    target, mask = padded(targets, width)
+    alignment = torch.full_like(target, -1)
+    for row, own in enumerate(targets):
+        if own == batch.target[row][batch.target_mask[row]].tolist():
+            alignment[row, : len(own)] = batch.alignment[row, : len(own)]
+    return Batch(batch.source, batch.source_mask, target, mask, alignment)
+
+
+def padded(rows: Sequence[Sequence[Any]], width: int = 0) -> tuple[Tensor, Tensor]:
+    """`(ids [B, T], mask [B, T])` of rows of several lengths, at least `width` wide, 0 at padding.
+
+    Of vectors `(ids [B, T, F], mask [B, T])`.
+    """
+    length = torch.tensor([len(row) for row in rows])
+    mask = torch.arange(max(int(length.max()), width)) < length[:, None]
+    flat = torch.tensor([i for row in rows for i in row])
+    ids = flat.new_zeros(*mask.shape, *flat.shape[1:])
+    ids[mask] = flat
+    return ids, mask
+
+
+def edit_distances(written: Any, written_length: Any, gold: Any, gold_length: Any) -> Any:
+    """The fewest insertions, deletions and substitutions (Levenshtein 1966) that lead from one to the other, `[B]`.
+
+    Args:
+        written, gold: ids `[B, T1]` and `[B, T2]`. written_length, gold_length: how many of each row count, `[B]`.
+    """
+    rows, place = np.arange(len(gold)), np.arange(gold.shape[1] + 1)
+    before = np.tile(place, (len(gold), 1))  # from no symbol to the first j
+    found = before[rows, gold_length]
+    for i in range(1, written.shape[1] + 1):
+        now = np.full_like(before, i)
+        now[:, 1:] = np.minimum(before[:, 1:] + 1, before[:, :-1] + (written[:, i - 1 : i] != gold))
+        before = np.minimum.accumulate(now - place, axis=1) + place  # then any insertions
+        found = np.where(written_length == i, before[rows, gold_length], found)
+    return found

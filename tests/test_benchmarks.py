@@ -1,0 +1,106 @@
+"""The benchmarks run, and say what they measured; how fast anything is they leave to a quiet machine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import growth, plain, racing, whole
+from benchmarks.__main__ import catalogue, table
+from benchmarks.racing import AbsentError, Contestant, Race, Result, run
+from benchmarks.shapes import Shape
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes when a step says so."""
+    now = [0.0]
+    monkeypatch.setattr(racing.time, "perf_counter", lambda: now[0])
+    return now
+
+
+def test_a_race_times_every_contestant_once_a_round_and_divides_their_times_by_round(clock):
+    calls = []
+
+    def prepare(name, seconds):
+        def step():
+            calls.append(name)
+            clock[0] += seconds
+
+        return lambda: step
+
+    race = Race("two", [Contestant("slow", prepare("slow", 0.02)), Contestant("fast", prepare("fast", 0.005))])
+    result = run(race, rounds=4, shortest=0)
+    # 1 to warm up, 1 to see how long it takes, then one a round, each round begun by another
+    assert calls[4:] == ["slow", "fast", "fast", "slow", "slow", "fast", "fast", "slow"]
+    assert result.times == {"slow": pytest.approx([20] * 4), "fast": pytest.approx([5] * 4)}
+    assert result.ratio("fast", "slow") == pytest.approx((4, 4, 4))
+    assert result.ratio("slow", "fast") == pytest.approx((0.25, 0.25, 0.25))
+
+
+def test_a_short_step_is_repeated_until_it_can_be_timed(clock):
+    def step():
+        clock[0] += 0.01
+
+    assert run(Race("one", [Contestant("a", lambda: step)]), 1, shortest=0.2).times["a"] == pytest.approx([10])
+    # 3 to warm up, 1 to see how long it takes, 20 in the round
+    assert clock[0] == pytest.approx(0.24)
+
+
+def test_who_cannot_run_is_told_and_the_race_goes_on():
+    def absent():
+        raise AbsentError("it is not installed")
+
+    result = run(Race("one", [Contestant("a", lambda: lambda: None), Contestant("b", absent)]), 2, shortest=0)
+    assert result.absent == {"b": "it is not installed"}
+    assert "absent: it is not installed" in table(result)
+
+
+def test_a_missed_bound_says_so():
+    result = Result("two", {"slow": [4.0], "fast": [1.0]}, bounds=[("slow", "fast", 1.0), ("fast", "slow", 4.0)])
+    told = table(result)
+    assert "slow at least 1.00 times as fast as fast: 0.25, MISSED" in told
+    assert "fast at least 4.00 times as fast as slow: 4.00, holds" in told
+
+
+def test_a_slope_is_that_of_the_power():
+    assert growth.slope([1, 2, 4, 8], [3 * n**1.5 for n in (1, 2, 4, 8)]) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(7, "seven"), (20, "twenty"), (412, "four hundred twelve"), (99, "ninety nine")]
+)
+def test_numbers_are_spelled(number, words):
+    assert whole.spelled(number) == words
+
+
+@pytest.mark.parametrize("work", ["training", "decoding", "seeds", "families"])
+def test_every_work_runs_at_a_tiny_size(work):
+    for race in catalogue(compiled=False, quick=True, rounds=1)[work]():
+        result = run(race, rounds=1, shortest=0)
+        assert len(result.times) + len(result.absent) == len(race.contestants)
+        assert not [name for name in result.absent if name.startswith("seqtool")]
+        assert race.name in table(result)
+
+
+def test_the_plain_models_write_logits_for_every_target_step():
+    shape = Shape(hidden=16, source=8, target=2, batch=16)
+    for family in plain.MODELS:
+        model = plain.MODELS[family](shape.symbols, shape.hidden)
+        source, gold = plain.inputs(plain.batch(shape), shape.symbols, one_hot=family != "attend_before")
+        assert model(source, gold).shape == (16, 2, 4)
+
+
+def test_the_command_writes_json(tmp_path):
+    target = tmp_path / "times.json"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "seeds", "--json", str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "2 seeds, attentive gmm" in done.stdout
+    told = json.loads(target.read_text())
+    assert told["machine"]["torch"]
+    (result,) = told["results"]
+    assert set(result["medians"]) == set(result["times"])

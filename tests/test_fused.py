@@ -1,0 +1,169 @@
+"""What the contract of twins does not ask of those in C: sizes around the width of a vector, threads, the compiler."""
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqtool.engine import install
+from seqtool.registry import default_registry
+from seqtool_attention.additive import Additive
+from seqtool_cells.gru import GRU
+from seqtool_cells.lstm import LSTM
+
+CELLS = {"lstm": LSTM, "gru": GRU}
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+def with_twins(module: nn.Module) -> nn.Module:
+    choices = install(module, "fused", default_registry(), torch.device("cpu"), torch.float32)
+    assert all(choice.twin for choice in choices)
+    return module
+
+
+def unrolled(cell: nn.Module, x: Tensor, mask: Tensor, state: tuple[Tensor, ...]) -> list[Tensor]:
+    """Outputs, states, and the gradients of a sum of their squares."""
+    given = [part.clone().requires_grad_() for part in (x, *state)]
+    outputs, after = cell.unroll(given[0], mask, (), tuple(given[1:]))
+    total = sum((part**2).sum() for part in (outputs, *after))
+    return [outputs, *after, *torch.autograd.grad(total, [*given, *cell.parameters()])]
+
+
+def expect_close(found: list[Tensor], wanted: list[Tensor], tolerance: float = 1e-5, floor: float = 1e-6) -> None:
+    for a, b in zip(found, wanted, strict=True):
+        assert a.shape == b.shape
+        assert float((a.detach().double() - b.detach().double()).abs().max()) <= tolerance * float(
+            b.detach().abs().max().clamp(min=floor)
+        )
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    ("batch", "steps", "inputs", "size"),
+    [(1, 1, 1, 1), (5, 3, 1, 7), (25, 4, 16, 16), (49, 6, 17, 31), (7, 2, 64, 33), (3, 5, 65, 64), (64, 9, 6, 129)],
+)
+@pytest.mark.parametrize("ragged", [False, True])
+def test_cells_of_all_sizes(name: str, batch: int, steps: int, inputs: int, size: int, ragged: bool) -> None:
+    torch.manual_seed(batch)
+    cell = CELLS[name](inputs, hidden_size=size)
+    x, state = torch.randn(batch, steps, inputs), tuple(torch.randn(batch, size) for _ in cell.state_sizes)
+    length = torch.randint(0, steps + 1, (batch,)) if ragged else torch.full((batch,), steps)
+    mask = torch.arange(steps) < length[:, None]
+    wanted = unrolled(copy.deepcopy(cell).double(), x.double(), mask, tuple(part.double() for part in state))
+    expect_close(unrolled(with_twins(cell), x, mask, state), wanted)
+
+
+def scored(scorer: Additive, query: Tensor, memory: Tensor) -> list[Tensor]:
+    given = [part.clone().requires_grad_() for part in (query, memory)]
+    fixed, state = scorer.start(given[1], torch.ones(memory.shape[:2], dtype=torch.bool))
+    scores, _ = scorer.score(given[0], fixed, state)
+    return [scores, *torch.autograd.grad((scores**2).sum(), [*given, *scorer.parameters()])]
+
+
+@pytest.mark.parametrize(
+    ("batch", "targets", "sources", "size"),
+    [(1, 1, 1, 1), (3, 2, 63, 7), (2, 5, 64, 16), (5, 1, 65, 33), (2, 3, 200, 2)],
+)
+@pytest.mark.parametrize("scale", [1, 30], ids=["small", "saturated"])
+def test_additive_scores_of_all_sizes(batch: int, targets: int, sources: int, size: int, scale: float) -> None:
+    """At 30 times the size one or the other leaves what e^2q e^2k can hold, and tanh itself is taken."""
+    torch.manual_seed(size)
+    scorer = Additive(4, 6, hidden_size=size)
+    query, memory = scale * torch.randn(batch, targets, 4), scale * torch.randn(batch, sources, 6)
+    wanted = scored(copy.deepcopy(scorer).double(), query.double(), memory.double())
+    expect_close(scored(with_twins(scorer), query, memory), wanted, 1e-5 * scale, floor=1e-3)
+
+
+def test_opposite_queries_and_keys_do_not_overflow() -> None:
+    scorer = Additive(1, 1, hidden_size=1)
+    with torch.no_grad():
+        for parameter in scorer.parameters():
+            parameter.copy_(torch.ones_like(parameter))
+        scorer.key_map.bias.zero_()
+    query, memory = torch.full((1, 1, 1), 200.0), torch.full((1, 1, 1), -200.5)
+    scores, *_ = scored(with_twins(scorer), query, memory)
+    assert scores.item() == pytest.approx(-0.46211716, rel=1e-6)  # tanh(-0.5)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("name", CELLS)
+def test_two_threads_give_the_same_numbers_again_and_again(name: str) -> None:
+    torch.manual_seed(0)
+    cell = with_twins(CELLS[name](5, hidden_size=9))
+    x, mask = torch.randn(31, 7, 5), torch.arange(7) < torch.randint(0, 8, (31, 1))
+    state = tuple(torch.randn(31, 9) for _ in cell.state_sizes)
+    first = unrolled(cell, x, mask, state)
+    for _ in range(5):
+        assert all(torch.equal(a, b) for a, b in zip(first, unrolled(cell, x, mask, state), strict=True))
+    torch.set_num_threads(1)
+    expect_close(unrolled(cell, x, mask, state), first, 1e-6)
+
+
+def test_backward_twice_through_one_graph() -> None:
+    cell = with_twins(LSTM(3, hidden_size=4))
+    x = torch.randn(2, 5, 3, requires_grad=True)
+    outputs, _ = cell.unroll(x, torch.ones(2, 5, dtype=torch.bool), *cell.start(2, x))
+    first, second = (torch.autograd.grad(outputs.sum(), x, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_frozen_weights_get_no_gradient() -> None:
+    cell = with_twins(LSTM(3, hidden_size=4))
+    cell.weight_hh.requires_grad_(False)
+    x = torch.randn(2, 5, 3)
+    outputs, _ = cell.unroll(x, torch.ones(2, 5, dtype=torch.bool), *cell.start(2, x))
+    outputs.sum().backward()
+    assert cell.weight_hh.grad is None
+    assert cell.weight_ih.grad.abs().sum() > 0
+
+
+ASK = "from seqtool_fused.library import library, missing; print(missing()); library()"
+
+
+@pytest.mark.parametrize(
+    ("compiler", "said"),
+    [("no-such-compiler", "no C compiler was found (no-such-compiler)"), ("false", "could not compile")],
+)
+def test_without_a_working_compiler_it_says_so(compiler: str, said: str, tmp_path: Path) -> None:
+    done = ask(CC=compiler, XDG_CACHE_HOME=str(tmp_path))
+    assert said in done.stdout
+    assert said in done.stderr
+    assert not list(tmp_path.rglob("*.so"))
+
+
+def test_what_is_compiled_is_kept(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = ask(XDG_CACHE_HOME=str(tmp_path))
+        assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr
+        (kept,) = tmp_path.rglob("*.so")
+        written = kept.stat().st_mtime_ns
+    assert kept.stat().st_mtime_ns == written
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "folder for compiled code cannot be made" in ask(XDG_CACHE_HOME=str(tmp_path / "file")).stdout
+
+
+def ask(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", ASK],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
+        timeout=300,
+    )

@@ -1,0 +1,127 @@
+"""Who computes: chosen by the recipe, recorded in the run, without a trace in checkpoints."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import rows
+
+import seqtool
+from seqtool.engine import install
+from seqtool.errors import SeqtoolError
+from seqtool.registry import default_registry, discover
+
+
+def environment(run: Path) -> dict[str, object]:
+    return json.loads((run / "default/seed0/environment.json").read_text())
+
+
+def test_auto_takes_the_twins_that_serve_and_says_so(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run")
+    found = environment(tmp_path / "run")
+    assert found["engine"] == "auto"
+    assert found["twins"]["encoder.cells.0.unroll"] == "fused:lstm"
+    assert found["twins"]["encoder.cells.1.unroll"] == "fused:lstm"
+    assert found["twins"]["decoder.attention.scorers.0.score"] == "fused:additive"
+
+
+def test_auto_and_reference_learn_the_same(small: Path, tmp_path: Path) -> None:
+    for engine in ("auto", "reference"):
+        seqtool.run(small, out=tmp_path / engine, overrides=[f"train.engine={engine}"])
+    assert environment(tmp_path / "reference")["twins"] == {}
+    losses = [
+        [float(row["train_loss"]) for row in rows(tmp_path / engine / "default/seed0") if row["train_loss"]]
+        for engine in ("auto", "reference")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0] != losses[1], "the twins did not compute at all"
+    states = [
+        torch.load(tmp_path / engine / "default/seed0/last.ckpt", weights_only=True)["state_dict"]
+        for engine in ("auto", "reference")
+    ]
+    assert states[0].keys() == states[1].keys()
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_a_loaded_run_predicts_by_the_engine_it_was_trained_by(small: Path, tmp_path: Path, engine: str) -> None:
+    seqtool.run(small, out=tmp_path / "run", overrides=["train.steps=2", f"train.engine={engine}"])
+    predictor = seqtool.load(tmp_path / "run")
+    assert ("unroll" in vars(predictor.model.encoder.cells[0])) == (engine == "auto")
+
+
+def test_double_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run", overrides=["train.precision=64-true", "train.steps=2"])
+    reasons = environment(tmp_path / "run")["twins"]["encoder.cells.0.unroll"]["reference"]
+    assert reasons == {"fused:lstm": "it works in float32, and this is float64"}
+
+
+def test_mixed_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_path: Path) -> None:
+    seqtool.run(
+        small, out=tmp_path / "run", overrides=["train.precision=bf16-mixed", "train.steps=2", "train.clip_norm=null"]
+    )
+    reasons = environment(tmp_path / "run")["twins"]["encoder.cells.0.unroll"]["reference"]
+    assert reasons == {"fused:lstm": "it does not work in mixed precision"}
+
+
+def test_fused_that_nothing_serves_is_refused_with_reasons(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(SeqtoolError, match=r"(?s)no part .* serves.*encoder.cells.0: fused:lstm: .*float64.*allowed"):
+        seqtool.run(small, out=tmp_path / "run", overrides=["train.engine=fused", "train.precision=64-true"])
+
+
+def test_without_a_compiler_the_reference_trains(
+    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    bare = {"CC": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path)}
+    done = command("run", small, "--out", tmp_path / "run", "--set", "train.steps=3", **bare)
+    assert done.returncode == 0, done.stderr
+    reasons = environment(tmp_path / "run")["twins"]["encoder.cells.0.unroll"]["reference"]
+    assert reasons == {"fused:lstm": "no C compiler was found (no-such-compiler)"}
+    told = command("doctor", **bare)
+    assert told.returncode == 0
+    assert "no C compiler was found (no-such-compiler)" in told.stdout
+
+
+def test_a_twin_elsewhere_is_refused_by_its_device() -> None:
+    cell = seqtool.make("cell/lstm", 3, hidden_size=4)
+    (choice,) = install(cell, "auto", default_registry(), torch.device("cuda"), torch.float32)
+    assert choice.reasons == {"fused:lstm": "it works on cpu, and this is cuda"}
+    assert "unroll" not in vars(cell)
+
+
+def test_without_plugins_there_is_no_twin() -> None:
+    cell = seqtool.make("cell/lstm", 3, hidden_size=4)
+    empty = discover(disabled=["fused"])
+    assert install(cell, "auto", empty, torch.device("cpu"), torch.float32) == []
+    with pytest.raises(SeqtoolError, match="twins there are: none"):
+        install(cell, "fused", empty, torch.device("cpu"), torch.float32)
+
+
+def test_compiled_says_when_torch_cannot(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> object:
+        raise RuntimeError("no compiler\nmore")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(SeqtoolError, match=r"torch.compile does not work on this machine: no compiler\n"):
+        seqtool.run(small, out=tmp_path / "run", overrides=["train.engine=compiled"])
+
+
+@pytest.mark.slow
+def test_compiled_learns_the_same(
+    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    flags = ["--set", "train.steps=6", "--set", "train.validate_every=6", "--set", "task.min_target_length=4"]
+    flags += ["--set", "task.min_source_length=9", "--set", "task.target_length=4"]
+    for engine in ("compiled", "reference"):
+        done = command("run", small, "--out", tmp_path / engine, "--set", f"train.engine={engine}", *flags, timeout=900)
+        assert done.returncode == 0, done.stderr
+    found = environment(tmp_path / "compiled")["twins"]
+    assert found["decoder.unroll"] == "torch.compile"
+    assert found["encoder.cells.0.unroll"] == "fused:lstm"
+    losses = [
+        json.loads((tmp_path / engine / "default/seed0/result.json").read_text())["train_loss"]
+        for engine in ("compiled", "reference")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
