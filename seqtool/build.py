@@ -121,13 +121,12 @@ def assemble(
         *_, innermost = (part for part in loss.modules() if isinstance(part, Loss) and part.needs_weights)
         message = f"{type(innermost).__name__} looks at the weights of an attention, and this decoder has none"
         raise problem_at(variant, ("train", "loss"), message)
-    return Assembly(
-        task=task,
-        model=model,
-        loss=loss,
-        metrics=build_metrics(variant, task),
-        search=train.search(),
-    )
+    metrics = build_metrics(variant, task, model.decoder.num_heads)
+    looking = next((name for name, metric in metrics.items() if metric.needs_weights), None)
+    if looking and not model.decoder.num_heads:
+        message = f"{looking} looks at the weights of an attention, and this decoder has none"
+        raise problem_at(variant, ("train", "metrics"), message)
+    return Assembly(task=task, model=model, loss=loss, metrics=metrics, search=train.search())
 
 
 def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
@@ -167,15 +166,18 @@ def loss_of(variant: Variant, task: Task) -> Reference:
     return _reference(variant.train.loss or reference("loss", task.loss, variant.registry))
 
 
-def metrics_of(variant: Variant, task: Task) -> list[Reference]:
-    """The metrics of a variant, the task's own where it names none."""
-    metrics = variant.train.metrics or [reference("metric", name, variant.registry) for name in task.metrics]
+def metrics_of(variant: Variant, task: Task, num_heads: int = 0) -> list[Reference]:
+    """The metrics of a variant, the task's own where it names none, those on weights where there are any heads."""
+    names = task.metrics
+    if num_heads:
+        names = (*names, *(task.alignment_metrics if task.has_alignment else ()), *task.attention_metrics)
+    metrics = variant.train.metrics or [reference("metric", name, variant.registry) for name in names]
     return [_reference(metric) for metric in metrics]
 
 
-def build_metrics(variant: Variant, task: Task) -> dict[str, Metric]:
-    """The metrics of a variant by name: what their columns are called."""
-    return {metric.name.rpartition(":")[2]: metric() for metric in metrics_of(variant, task)}
+def build_metrics(variant: Variant, task: Task, num_heads: int = 0) -> dict[str, Metric]:
+    """The metrics of a variant by name, what their columns are called; see `metrics_of`."""
+    return {metric.name.rpartition(":")[2]: metric() for metric in metrics_of(variant, task, num_heads)}
 
 
 def build_schedule(variant: Variant) -> Schedule | None:

@@ -122,17 +122,24 @@ class SeedDirectory:
         write_json(self.environment, {"format": FORMAT, **environment})
 
     def prepare(self, columns: Iterable[str], step: int) -> None:
-        """Make ready to go on after `step`: rows and snapshots after it are dropped, as is every half-written file."""
+        """Make ready to go on after `step`: rows and snapshots after it are dropped, as is every half-written file.
+
+        Rows of an earlier seqtool keep their cells under their names; columns that it lacked stay empty in them.
+        """
         with telling(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lines = self.metrics.read_text().splitlines(keepends=True)[1:] if step else []
+            lines = self.metrics.read_text().splitlines(keepends=True) if step else []
         sweep(self.path)
         sweep(self.snapshots)
         for late in self.snapshot_steps():
             if late > step:
                 self.snapshot(late).unlink()
-        kept = [line for line in lines if line.endswith("\n") and int(line.split(",", 1)[0]) <= step]
-        write_atomic(self.metrics, "".join([",".join(columns) + "\n", *kept]).encode())
+        rows = csv.DictReader(line for line in lines if line.endswith("\n"))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(columns), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for row in rows if int(row["step"]) <= step)
+        write_atomic(self.metrics, text.getvalue().encode())
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows in one write, so that a kill leaves whole rows; a column that a row lacks stays empty."""

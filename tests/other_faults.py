@@ -17,6 +17,7 @@ from seqtool.api import (
 from seqtool_fused.lstm import LSTMTwin
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
+from seqtool_training.attention_metrics import AttentionCoverage, AttentionSharpness
 from seqtool_training.losses import MSE, CrossEntropy
 from seqtool_training.metrics import TokenAccuracy
 
@@ -74,6 +75,21 @@ class MeanMetric(TokenAccuracy):
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         right, total = super().sums(predicted, batch)
         return torch.stack([right / total.clamp(min=1), torch.ones_like(total)])
+
+
+class LooksFromPadding(AttentionSharpness):
+    def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
+        return weights.amax(3), torch.ones_like(looks)
+
+
+class CountsPaddingOfTheSource(AttentionCoverage):
+    def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
+        covered, _ = super().values(weights, total, looks, memory_mask)
+        return covered, torch.ones_like(covered, dtype=torch.bool)
+
+
+class SaysNothingOfItsAlignment(Copy):
+    has_alignment = False
 
 
 class RunningGenerator(Copy):

@@ -152,6 +152,13 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         r"position 1 is not what the model says after its own values",
     ),
     "a mean of accuracies": ("metric", other_faults.MeanMetric, r"apart they add up to"),
+    "weights at padding of the target": ("metric", other_faults.LooksFromPadding, r"with what stands at padding"),
+    "padding of the source counted": ("metric", other_faults.CountsPaddingOfTheSource, r"more padding of the source"),
+    "an alignment kept quiet": (
+        "task",
+        partial(other_faults.SaysNothingOfItsAlignment, length=5),
+        r"has_alignment is False, and its batches have a gold alignment",
+    ),
     "batches by call order": (
         "task",
         partial(other_faults.RunningGenerator, length=5),

@@ -13,6 +13,7 @@ class Halves(SyntheticTask):
 
     loss = "mse"
     metrics = ("within",)
+    has_alignment = True
     max_target_length = 3
 
     def __init__(self) -> None:

@@ -28,6 +28,8 @@ class Alignment(SyntheticTask):
         PartError: a target longer than its source.
     """
 
+    has_alignment = True
+
     def __init__(
         self,
         *,

@@ -32,6 +32,8 @@ class AssociativeRecall(SyntheticTask):
         PartError: fewer than two items; more items than there are different ones.
     """
 
+    has_alignment = True
+
     def __init__(
         self,
         *,

@@ -34,6 +34,8 @@ class Mqar(SyntheticTask):
         PartError: pairs that do not fit into the length, or more of them than keys.
     """
 
+    has_alignment = True
+
     def __init__(
         self,
         *,

@@ -15,6 +15,7 @@ class ReadingTask(SyntheticTask):
     `unit`: lengths are multiples of it. `test`: this task with the lengths of the test split, where they are others.
     """
 
+    has_alignment = True
     unit = 1
 
     def __init__(

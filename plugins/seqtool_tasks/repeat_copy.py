@@ -30,6 +30,8 @@ class RepeatCopy(SyntheticTask):
         PartError: a least number that exceeds its largest.
     """
 
+    has_alignment = True
+
     def __init__(
         self,
         *,

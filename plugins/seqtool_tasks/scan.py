@@ -53,6 +53,7 @@ class Scan(ExampleTask):
         PartError: simple_p without a percent from 1 to 99, or another split with one.
     """
 
+    has_alignment = True
     ending = "eos"
     source_vocabulary = Vocabulary(WORDS)
     target_vocabulary = Vocabulary((*ACTIONS, "</s>", "<s>"), start=7, end=6)

@@ -32,6 +32,60 @@ def seqtool_components() -> Iterable[Component]:
         "seqtool_training.metrics:SequenceAccuracy",
         "wholly right sequences, free-running",
     )
+    yield Component(
+        "metric",
+        "alignment_error_rate",
+        "seqtool_training.alignment_metrics:AlignmentErrorRate",
+        "1 - F1 of the largest weights' links (AER)",
+    )
+    yield Component(
+        "metric", "alignment_f1", "seqtool_training.alignment_metrics:AlignmentF1", "F1 of the largest weights' links"
+    )
+    yield Component(
+        "metric",
+        "alignment_exact",
+        "seqtool_training.alignment_metrics:AlignmentExact",
+        "largest weights on the gold place",
+    )
+    yield Component(
+        "metric",
+        "alignment_near",
+        "seqtool_training.alignment_metrics:AlignmentNear",
+        "largest weights within 3 places of gold",
+    )
+    yield Component(
+        "metric",
+        "alignment_nearest",
+        "seqtool_training.alignment_metrics:AlignmentNearest",
+        "largest weights nearest to their own gold place",
+    )
+    yield Component(
+        "metric",
+        "attention_entropy",
+        "seqtool_training.attention_metrics:AttentionEntropy",
+        "spread of the weights, in nats",
+    )
+    yield Component(
+        "metric",
+        "attention_normalized_entropy",
+        "seqtool_training.attention_metrics:AttentionNormalizedEntropy",
+        "spread of the weights, 0 to 1",
+    )
+    yield Component(
+        "metric", "attention_sharpness", "seqtool_training.attention_metrics:AttentionSharpness", "the largest weight"
+    )
+    yield Component(
+        "metric",
+        "attention_monotonicity",
+        "seqtool_training.attention_metrics:AttentionMonotonicity",
+        "steps that do not look back",
+    )
+    yield Component(
+        "metric",
+        "attention_coverage",
+        "seqtool_training.attention_metrics:AttentionCoverage",
+        "share of the source that was looked at",
+    )
     yield Component("metric", "within", "seqtool_training.metrics:Within", "values near enough, free-running")
     yield Component("optimizer", "adam", "seqtool_training.optimizers:Adam", "adaptive moments")
     yield Component("optimizer", "adamw", "seqtool_training.optimizers:AdamW", "adam with decoupled weight decay")

@@ -1,8 +1,6 @@
 """Where the models of a run look: the weights of one example, and what its cells' gates said if the run kept that."""
 
-import io
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seqtool.analysis.figures import picture, shortened
+from seqtool.analysis.report.found import Seed
+from seqtool.analysis.report.text import visible
 from seqtool.files import write_atomic
 from seqtool.rundir import RunDirectory, SeedDirectory
 
 COLUMNS = 4
 LABELLED = 64
 """Up to how many symbols an axis has each of them written beside it."""
+NEEDED = 0.08
+"""Inches that a symbol takes beside an axis."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,7 @@ def draw_weights(directory: RunDirectory) -> None:
             draw_gate(grid[2 * row][column], look)
         draw_look(grid[(row + 1) * len(ratios) - 1][column], look)
     figure.suptitle(shortened(directory.read_plan()["recipe"], 30 * columns))
-    picture = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of symbols that the font lacks, drawn as boxes
-        figure.savefig(picture, format="png")
-    write_atomic(directory.weights, picture.getvalue())
+    write_atomic(directory.weights, picture(figure))
 
 
 def read_look(variant: str, place: SeedDirectory, number: int = 0) -> Look | None:
@@ -87,8 +86,29 @@ def read_look(variant: str, place: SeedDirectory, number: int = 0) -> Look | Non
     return Look(variant, source, predicted, weights[: len(predicted)], gold, gate, gate_title)
 
 
-def draw_look(axes: Axes, look: Look) -> None:
-    """A heatmap of weights, white for none."""
+def has_looks(seed: Seed, example: int) -> bool:
+    """Whether the weights of this example, and what it is, can be read."""
+    return seed.looks is not None and example < min(len(seed.looks.weights), len(seed.examples))
+
+
+def look_at(title: str, seed: Seed, example: int, head: int | None = None) -> Look:
+    """An example of a seed that was read with its weights; `head` None for the mean over heads."""
+    assert seed.looks is not None
+    looks, one = seed.looks, seed.examples[example]
+    weights = looks.weights[example].mean(0) if head is None else looks.weights[example][head]
+    weights, gold, source = weights[:, looks.memory_mask[example]], looks.gold[example], one.source
+    predicted = (one.predicted or one.target)[: len(weights)]
+    if weights.shape[1] != len(source):
+        source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
+    return Look(title, source, predicted, weights[: len(predicted)], gold, None, "")
+
+
+def draw_look(axes: Axes, look: Look, room: tuple[float, float] = (np.inf, np.inf)) -> None:
+    """A heatmap of weights, white for none.
+
+    Args:
+        room: inches that it has; symbols that would run into one another are not written.
+    """
     axes.set_visible(True)
     darkest = max(0.25, float(look.weights.max(initial=0)))  # even weights stay pale
     axes.imshow(look.weights, aspect="auto", cmap="Blues", vmin=0, vmax=darkest, interpolation="nearest")
@@ -98,9 +118,9 @@ def draw_look(axes: Axes, look: Look) -> None:
     axes.set_xlabel("source", fontsize=8)
     axes.set_ylabel("target", fontsize=8)
     axes.tick_params(labelsize=6, length=2)
-    if len(look.source) <= LABELLED:
+    if len(look.source) <= min(LABELLED, room[0] / NEEDED):
         axes.set_xticks(range(len(look.source)), [escaped(symbol) for symbol in look.source])
-    if len(look.predicted) <= LABELLED:
+    if len(look.predicted) <= min(LABELLED, room[1] / NEEDED):
         axes.set_yticks(range(len(look.predicted)), [escaped(symbol) for symbol in look.predicted])
 
 
@@ -120,9 +140,4 @@ def labelled(symbol: str | list[float]) -> str:
 
 def escaped(symbol: str) -> str:
     """A symbol beside an axis."""
-    return shortened(symbol, 8)
-
-
-def shortened(text: str, length: int) -> str:
-    """At most so many characters; a dollar sign would begin mathematics."""
-    return (text if len(text) <= length else f"{text[: length - 1]}…").replace("$", r"\$")
+    return shortened(visible(symbol), 8)

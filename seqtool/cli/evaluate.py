@@ -54,8 +54,8 @@ def command(
 
     On a split, or on the pairs of FILE, each line a source as `predict` reads it, a tab and its target; lines with the
     same source are one example with several right targets. Of values: mean squared and mean absolute error, and the
-    recipe's own metrics. Each overall and by the length of the target, with the 95 %
-    interval of a bootstrap over examples.
+    recipe's own metrics. And, on a split and with attention, where it looks while the gold symbols before are given.
+    Each overall and by the length of the target, with the 95 % interval of a bootstrap over examples.
     """
     asked = context.get_parameter_source("split") is click.core.ParameterSource.COMMANDLINE
     if file is not None and (asked or batches):
@@ -78,6 +78,11 @@ def command(
     groups = [("all", found.overall), *((_lengths(group), group) for group in found.by_length)]
     names = ["BLEU" if name == "bleu" else name.replace("_", " ") for name in found.overall.measures]
     emit_table(("length", "examples", *names), [_row(label, group) for label, group in groups])
+    looks = list(found.overall.attention)
+    if looks:
+        click.echo()
+        heads = [name.removeprefix("alignment_").removeprefix("attention_").replace("_", " ") for name in looks]
+        emit_table(("length", *heads), [_looks(label, group, looks) for label, group in groups])
     where = f"split {found.split}" if found.split else str(file)
     click.echo(
         f"\n{about['variant']}, seed {about['seed']}, {about['checkpoint']} checkpoint, step {about['step']}; "
@@ -106,3 +111,7 @@ def _row(label: str, group: "Group") -> list[str]:
         for form, one in zip(forms, group.measures.values(), strict=True)
     ]
     return [label, str(group.examples), *cells]
+
+
+def _looks(label: str, group: "Group", names: list[str]) -> list[str]:
+    return [label, *(f"{group.attention[name].value:.4f}" if name in group.attention else "-" for name in names)]

@@ -1,15 +1,14 @@
 """A search over a batch of sources, as arrays cut to what was written."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from seqtool.nn.memory import watched_memory
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Hypotheses, Search
-from seqtool.parts.types import Encoded
 
 
 class Written(NamedTuple):
@@ -44,18 +43,3 @@ def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Writt
             yield Written(tuple(map(tuple, ids)), None, weights)
         else:
             yield Written(tuple(ids), score, weights)
-
-
-@contextmanager
-def watched_memory(encoder: nn.Module) -> Iterator[list[Tensor]]:
-    """Which positions of the memory are real, `[B, M]`, of each call of the encoder meanwhile."""
-    masks: list[Tensor] = []
-
-    def keep(module: nn.Module, arguments: Any, encoded: Encoded) -> None:
-        masks.append(encoded.mask)
-
-    handle = encoder.register_forward_hook(keep)
-    try:
-        yield masks
-    finally:
-        handle.remove()

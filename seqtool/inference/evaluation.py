@@ -20,8 +20,10 @@ from seqtool.inference.measures import (
     corpus_estimate,
     estimates,
     measures,
+    ratios,
 )
 from seqtool.inference.pairs import Pair
+from seqtool.nn.memory import watched_memory
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
@@ -38,13 +40,18 @@ GROUPS = 10
 
 @dataclass(frozen=True)
 class Group:
-    """Examples whose targets have `shortest` to `longest` symbols, the end symbol left out, and their measures."""
+    """Examples whose targets have `shortest` to `longest` symbols, the end symbol left out, and their measures.
+
+    `measures`: of what was written. `attention`: of where a teacher-forced pass looks; empty without attention, and
+    without what could not be measured.
+    """
 
     shortest: int
     longest: int
     examples: int
     tokens: int
     measures: dict[str, Estimate]
+    attention: dict[str, Estimate]
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,8 @@ class Evaluator:
     """How a model is measured.
 
     Attributes:
-        metrics: what is measured of values, beside their errors, if it looks at what was decoded.
+        metrics: those that look at weights are measured; of values also, beside their errors, those that look at what
+            was decoded.
         max_length: the most symbols that may be written; None for the task's own most.
         bleu: None for no BLEU.
     """
@@ -136,10 +144,13 @@ class Evaluator:
         Raises:
             SeqtoolError: the split holds no example.
         """
-        parts = [self.scores(batch) for batch in drawn_batches(self.task, split, batches, batch_size, seed)]
+        parts, looks = [], []
+        for batch in drawn_batches(self.task, split, batches, batch_size, seed):
+            parts.append(self.scores(batch))
+            looks.append(self._looks(batch))
         if not sum(map(len, parts)):
             raise SeqtoolError(f"the split {split!r} holds no example")
-        return self._evaluation(split, parts)
+        return self._evaluation(split, parts, {name: np.concatenate([one[name] for one in looks]) for name in looks[0]})
 
     def pairs(self, pairs: Sequence[Pair], batch_size: int) -> Evaluation:
         """Decode the sources of pairs, and measure.
@@ -154,7 +165,7 @@ class Evaluator:
             some = pairs[begin : begin + batch_size]
             right = [list(closed(self.task, pair.targets)) for pair in some]
             parts.append(self._symbols(*padded([pair.source for pair in some]), right))
-        return self._evaluation(None, parts)
+        return self._evaluation(None, parts, {})
 
     def scores(self, batch: Batch) -> Any:
         """Compare what is written with the targets of a batch: `Scores`, or `ValueScores`."""
@@ -186,18 +197,34 @@ class Evaluator:
             found = self.search.search(self.model, source.to(self.device), source_mask.to(self.device), steps)
         return found.ids[:, 0].cpu(), found.mask[:, 0].cpu()
 
-    def _evaluation(self, split: Split | None, parts: list[Any]) -> Evaluation:
-        scores = type(parts[0]).joined(parts)
-        by_length = tuple(self._group(scores.chosen(where)) for where in _grouped(scores.length))
-        signature = self.bleu.signature if self.bleu else None
-        return Evaluation(split, len(parts), self._group(scores), by_length, self.bootstrap_seed, signature)
+    def _looks(self, batch: Batch) -> dict[str, Any]:
+        """The sums of each metric on the weights of a teacher-forced pass, `[B, 2]`."""
+        looking = {name: metric for name, metric in self.metrics.items() if metric.needs_weights}
+        if not looking:
+            return {}
+        with torch.inference_mode(), watched_memory(self.model.encoder) as masks:
+            _, weights = self.model(batch.to(self.device))
+            assert weights is not None, "a decoder without attention has no such metric"
+            looked, mask = weights.cpu(), masks[-1].cpu()
+            return {name: metric.weight_sums(looked, mask, batch).numpy() for name, metric in looking.items()}
 
-    def _group(self, scores: Any) -> Group:
+    def _evaluation(self, split: Split | None, parts: list[Any], looks: dict[str, Any]) -> Evaluation:
+        scores = type(parts[0]).joined(parts)
+        chosen = [(scores.chosen(where), where) for where in _grouped(scores.length)]
+        by_length = tuple(
+            self._group(some, {name: rows[where] for name, rows in looks.items()}) for some, where in chosen
+        )
+        signature = self.bleu.signature if self.bleu else None
+        return Evaluation(split, len(parts), self._group(scores, looks), by_length, self.bootstrap_seed, signature)
+
+    def _group(self, scores: Any, looks: dict[str, Any]) -> Group:
         ends = int(scores.length.min()), int(scores.length.max())
         found = estimates(scores, self.bootstrap_seed)
         if self.bleu:
             found["bleu"] = corpus_estimate(scores.bleu, self.bleu.score, self.bootstrap_seed)
-        return Group(*ends, len(scores), int(scores.tokens.sum()), found)
+        looked = {name: ratios(rows, self.metrics[name].compute, self.bootstrap_seed) for name, rows in looks.items()}
+        known = {name: one for name, one in looked.items() if not np.isnan(one.value)}
+        return Group(*ends, len(scores), int(scores.tokens.sum()), found, known)
 
 
 def value_scores(written: Tensor, batch: Batch, metrics: Mapping[str, Metric]) -> ValueScores:

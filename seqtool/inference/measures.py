@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -142,3 +144,15 @@ def _intervals(scores: Scores | ValueScores, values: Any, resampled: Any) -> dic
     return {
         name: Estimate(*map(float, found)) for name, *found in zip(scores.fractions(), values, low, high, strict=True)
     }
+
+
+def ratios(rows: Any, compute: Callable[[Tensor], float], seed: int) -> Estimate:
+    """A metric of `rows [n, 2]`, sums of each example, with the interval of the same bootstrap over examples.
+
+    Args:
+        compute: the metric of summed sums, `[2]`.
+    """
+    tail = 50 * (1 - CONFIDENCE)
+    known = [value for sums in _drawn(rows, seed) if not np.isnan(value := compute(torch.from_numpy(sums)))]
+    low, high = np.percentile(known, [tail, 100 - tail]) if known else (np.nan, np.nan)
+    return Estimate(compute(torch.from_numpy(rows.sum(0))), float(low), float(high))

@@ -85,7 +85,8 @@ class Predictor:
     ) -> Evaluation:
         """Exact match, accuracies, edit distance and error rates on a split, each with an interval.
 
-        Of values: mean squared and mean absolute error, and the recipe's own metrics.
+        Of values: mean squared and mean absolute error, and the recipe's own metrics. With attention also where
+        the model looks while the gold symbols before are given, by the recipe's metrics on weights.
 
         Args:
             batches: how many to look at; None for the whole split, or the recipe's `validation_batches` of a task that
@@ -131,7 +132,8 @@ class Predictor:
     def _evaluator(
         self, task: Task, search: Search, max_length: int | None, bleu: str | None, bootstrap_seed: int
     ) -> Evaluator:
-        metrics, measure = build_metrics(self.variant, task), None if bleu is None else Bleu(task, bleu)
+        metrics = build_metrics(self.variant, task, self.model.decoder.num_heads)
+        measure = None if bleu is None else Bleu(task, bleu)
         return Evaluator(task, self.model, search, metrics, max_length, self.device, measure, bootstrap_seed)
 
     def intervene(

@@ -26,6 +26,9 @@ class Task:
         max_target_length: the most symbols that a target has, the end symbol included.
         loss: the name of its default loss. metrics: the names of its default metrics. A task with values as targets
             must name others than these.
+        attention_metrics: the names of those that follow where the decoder has attention; alignment_metrics: of those
+            that follow where, besides, the task has gold alignments.
+        has_alignment: whether its batches have any gold alignment.
         token_name: what a symbol of a target is, "character", "word" or "phoneme": names the error rate.
         copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
             sources cannot be copied. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
@@ -38,6 +41,21 @@ class Task:
     max_target_length: int
     loss: str = "cross_entropy"
     metrics: tuple[str, ...] = ("token_accuracy", "sequence_accuracy")
+    attention_metrics: tuple[str, ...] = (
+        "attention_entropy",
+        "attention_normalized_entropy",
+        "attention_sharpness",
+        "attention_monotonicity",
+        "attention_coverage",
+    )
+    alignment_metrics: tuple[str, ...] = (
+        "alignment_error_rate",
+        "alignment_f1",
+        "alignment_exact",
+        "alignment_near",
+        "alignment_nearest",
+    )
+    has_alignment: bool = False
     token_name: str = "token"
     copy_map: tuple[int, ...] | None = None
 

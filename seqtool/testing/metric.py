@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
@@ -16,32 +17,47 @@ from seqtool.testing.contract import FormContract, rule
 SYMBOLS = 3
 
 
+HEADS = 2
+
+
 class MetricContract(FormContract):
-    """`build()` makes the metric."""
+    """`build()` makes the metric. One that `needs_weights` is asked for `weight_sums`, and the others for `sums`."""
 
     kind = "metric"
 
-    def given(self, batch_size: int = 7) -> tuple[Tensor, Batch]:
-        """Predictions, some right, some -1 or NaN (a search wrote nothing there), and their batch."""
+    def given(self, batch_size: int = 7) -> tuple[Tensor, Tensor, Batch]:
+        """Predictions, some right, some -1 or NaN (a search wrote nothing there); weights; and their batch."""
         batch = example_batch(self.generator, batch_size, SYMBOLS, self.form)
+        scores = self.randn(batch_size, HEADS, batch.target.shape[1], batch.source.shape[1])
+        weights = scores.masked_fill(~batch.source_mask[:, None, None], -torch.inf).softmax(3)
         if self.form == "values":
             values = batch.target + 0.05 * torch.randn(batch.target.shape, generator=self.generator)
             values[0], values[3, 1] = batch.target[0], torch.nan
-            return values, batch
+            return values, weights, batch
         predicted = torch.randint(-1, SYMBOLS, batch.target.shape, generator=self.generator)
         predicted[0] = batch.target[0]
-        return predicted, batch
+        return predicted, weights, batch
+
+    def sums(self, part: Any, predicted: Tensor, weights: Tensor, batch: Batch) -> Tensor:
+        """What it makes of them, `[2]`."""
+        if not part.needs_weights:
+            found: Tensor = part.sums(predicted, batch)
+            return found
+        rows: Tensor = part.weight_sums(weights, batch.source_mask, batch)
+        wanted = (len(batch), 2)
+        self.expect(tuple(rows.shape) == wanted, f"weight sums have the shape {list(rows.shape)}, not {list(wanted)}")
+        return rows.sum(0)
 
     def exercise(self, part: Any) -> Outputs:
         """See `Contract.exercise`."""
         self.generator.manual_seed(1)
-        return {"sums": part.sums(*self.given())}
+        return {"sums": self.sums(part, *self.given())}
 
     @rule
     def two_sums(self) -> None:
-        """`sums` is `[2]` float64 and finite, and `compute` makes a number of it, also of nothing at all."""
+        """`sums` is `[2]`, `weight_sums` `[B, 2]`, float64 and finite; `compute` makes a number of them, or of none."""
         part = self.part()
-        sums = part.sums(*self.given())
+        sums = self.sums(part, *self.given())
         self.expect(tuple(sums.shape) == (2,), f"sums have the shape {list(sums.shape)}, not [2]")
         self.expect(sums.dtype == torch.float64, f"sums are {sums.dtype}, not float64")
         self.expect(bool(sums.isfinite().all()), f"sums are {sums.tolist()}")
@@ -52,18 +68,19 @@ class MetricContract(FormContract):
 
     @rule
     def says_what_it_reads(self) -> None:
-        """`predictions` is "teacher_forced" or "decoded"."""
-        found = self.part().predictions
-        allowed = ("teacher_forced", "decoded")
+        """`predictions` is "teacher_forced" or "decoded", and "teacher_forced" for a metric that needs weights."""
+        part = self.part()
+        found, allowed = part.predictions, ("teacher_forced",) if part.needs_weights else ("teacher_forced", "decoded")
         self.expect(found in allowed, f"predictions is {found!r}, not one of {allowed}")
 
     @rule
     def adds_up(self) -> None:
         """The sums of two batches are those of both joined."""
         part = self.part()
-        (predicted, batch), (more, other) = self.given(7), self.given(5)
-        apart = part.sums(predicted, batch) + part.sums(more, other)
-        joined = part.sums(torch.cat([predicted, more]), join(batch, other))
+        first, second = self.given(7), self.given(5)
+        apart = self.sums(part, *first) + self.sums(part, *second)
+        predicted, weights = (torch.cat(pair) for pair in zip(first[:2], second[:2], strict=True))
+        joined = self.sums(part, predicted, weights, join(first[2], second[2]))
         self.expect(
             bool(torch.isclose(apart, joined).all()),
             f"two batches joined have the sums {joined.tolist()}, and apart they add up to {apart.tolist()}",
@@ -71,16 +88,31 @@ class MetricContract(FormContract):
 
     @rule
     def ignores_padding(self) -> None:
-        """What is predicted at padding of the target changes nothing."""
+        """What is predicted at padding of the target, or looked at from there, changes nothing."""
         part = self.part()
-        predicted, batch = self.given()
-        before = part.sums(predicted, batch)
+        predicted, weights, batch = self.given()
+        before = self.sums(part, predicted, weights, batch)
         for id in (torch.nan, 0, 1) if self.form == "values" else (-1, 0, 1):
-            after = part.sums(fill(predicted, ~batch.target_mask, id), batch)
+            other = torch.where(batch.target_mask[:, None, :, None], weights, float(id == 1))
+            after = self.sums(part, fill(predicted, ~batch.target_mask, id), other, batch)
             self.expect(
                 torch.equal(before, after),
-                f"sums change from {before.tolist()} to {after.tolist()} with what is predicted at padding",
+                f"sums change from {before.tolist()} to {after.tolist()} with what stands at padding",
             )
+
+    @rule
+    def padded_memory(self) -> None:
+        """More padding of the source, where weights are 0, changes nothing."""
+        part = self.part()
+        predicted, weights, batch = self.given()
+        before = self.sums(part, predicted, weights, batch)
+        source, mask = (torch.cat([x, torch.zeros_like(x[:, :4])], 1) for x in (batch.source, batch.source_mask))
+        wider = Batch(source, mask, batch.target, batch.target_mask, batch.alignment)
+        after = self.sums(part, predicted, pad(weights, (0, 4)), wider)
+        self.expect(
+            bool(torch.isclose(before, after).all()),
+            f"sums change from {before.tolist()} to {after.tolist()} with more padding of the source",
+        )
 
 
 def check_metric(build: Callable[..., Metric], *, name: str = "") -> None:

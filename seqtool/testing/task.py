@@ -229,8 +229,15 @@ class TaskContract(Contract):
 
     @rule
     def alignment_is_real(self) -> None:
-        """The gold alignment points to real source positions, or is -1, as it is at padding."""
-        for batch in self._all_splits(self.part()):
+        """The gold alignment points to real source positions, or is -1, as it is at padding; see `has_alignment`."""
+        part = self.part()
+        batches = self._all_splits(part)
+        found = any(bool((batch.alignment >= 0).any()) for batch in batches)
+        self.expect(
+            found == part.has_alignment,
+            f"has_alignment is {part.has_alignment}, and its batches have {'a' if found else 'no'} gold alignment",
+        )
+        for batch in batches:
             alignment, real = batch.alignment, batch.target_mask
             self.expect(bool((alignment[~real] == -1).all()), "the alignment is not -1 at padding of the target")
             self.expect(bool((alignment >= -1).all()), "the alignment holds numbers below -1")

@@ -1,6 +1,7 @@
 """One seed of one variant, trained from its start or from its last checkpoint."""
 
 import platform
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from seqtool.training.checkpoints import AtomicCheckpoints
 from seqtool.training.data import DataModule
 from seqtool.training.devices import cluster_plugins, trainer_options
 from seqtool.training.module import SequenceModule
+from seqtool.training.pictures import alignment_pictures
 from seqtool.training.quiet import quiet_lightning
 from seqtool.training.recorder import Recorder
 from seqtool.training.sample import write_sample
+from seqtool.training.snapshots import Glimpse
 from seqtool.training.stopping import StopSignal
 
 TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
@@ -130,6 +133,7 @@ def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder
         folder = recorder.directory.tensorboard
         logger = pl.loggers.TensorBoardLogger(folder.parent, name="", version=folder.name, purge_step=done + 1)
         recorder.listeners = [*recorder.listeners, lambda row: logger.log_metrics(row, int(row["step"]))]
+        recorder.viewers = [partial(_log_pictures, logger)]
     return pl.Trainer(
         **options,
         plugins=[AtomicCheckpoints(), *cluster_plugins()],
@@ -147,6 +151,11 @@ def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder
         use_distributed_sampler=False,
         default_root_dir=root,
     )
+
+
+def _log_pictures(logger: pl.loggers.TensorBoardLogger, step: int, seen: Glimpse) -> None:
+    for name, pixels in alignment_pictures(seen).items():
+        logger.experiment.add_image(name, pixels, step, dataformats="HWC")
 
 
 def _install_twins(module: SequenceModule, device: torch.device) -> list[Choice]:

@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from seqtool.build import Assembly, build_feeding, build_optimizer, build_schedule
 from seqtool.nn.feeding import best_guess
+from seqtool.nn.memory import watched_memory
 from seqtool.parts.batch import Batch
 from seqtool.parts.right_targets import nearest, right_targets, with_targets
 from seqtool.randomness import derive
@@ -68,7 +69,8 @@ class SequenceModule(pl.LightningModule):
     def validation_step(self, carrier: Carrier, batch_idx: int) -> None:
         """Teacher-forced loss, and the metrics of what each of them looks at."""
         batch = carrier.batch
-        logits, weights = self.model(batch)
+        with watched_memory(self.model.encoder) as memory_masks:
+            logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
         if batch_idx == 0 and weights is not None:
@@ -76,8 +78,14 @@ class SequenceModule(pl.LightningModule):
         compared = {"teacher_forced": (best_guess(logits, self.model.target_vocabulary).cpu(), batch.to("cpu"))}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
             compared["decoded"] = self.decode(batch)
+        memory_mask, looked = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
         for name, metric in self.metrics.items():
-            self._valid_sums[name] += metric.sums(*compared[metric.predictions])
+            predicted, targets = compared[metric.predictions]
+            if metric.needs_weights:
+                assert looked is not None, "a decoder without attention is refused when it is built"
+                self._valid_sums[name] += metric.weight_sums(looked, memory_mask, targets).sum(0)
+            else:
+                self._valid_sums[name] += metric.sums(predicted, targets)
 
     def on_validation_epoch_end(self) -> None:
         """Sum over ranks, and hand the values to the recorder and to early stopping."""

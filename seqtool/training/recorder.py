@@ -14,7 +14,7 @@ import torch
 from seqtool.errors import SeqtoolError
 from seqtool.rundir import FORMAT, SeedDirectory
 from seqtool.training.module import SequenceModule
-from seqtool.training.snapshots import snapshot_steps, write_snapshot
+from seqtool.training.snapshots import Glimpse, snapshot_steps, write_snapshot
 from seqtool.training.stopping import Interrupted, StopSignal
 
 LAST_LOSSES = 20
@@ -38,6 +38,7 @@ class Recorder(pl.callbacks.Checkpoint):
         self.fingerprint = fingerprint
         self.stop = stop
         self.listeners = listeners
+        self.viewers: Sequence[Callable[[int, Glimpse], None]] = ()
         self.finished = False
         self.last_losses: deque[float] = deque(maxlen=LAST_LOSSES)
         self.open_sums: list[list[float]] = []
@@ -94,13 +95,20 @@ class Recorder(pl.callbacks.Checkpoint):
         assert isinstance(pl_module, SequenceModule)
         train, step = pl_module.variant.train, trainer.global_step
         self._fetch(pl_module, step)
-        self.last_valid = dict(pl_module.valid_values)
-        if not math.isfinite(self.last_valid["valid_loss"]):
+        if not math.isfinite(pl_module.valid_values["valid_loss"]):
             raise _diverged(pl_module, step, "validation loss")
+        self.last_valid = {name: value for name, value in pl_module.valid_values.items() if not math.isnan(value)}
+        if train.monitor not in self.last_valid:
+            raise SeqtoolError(
+                f"{pl_module.variant.name}, seed {pl_module.seed}: nothing could be measured as {train.monitor}, which "
+                f"train.monitor goes by\n    allowed: {', '.join(self.last_valid)}"
+            )
         self._write_row(trainer, pl_module, self.last_valid)
         wanted = trainer.should_stop or step in snapshot_steps(train.steps, train.validate_every)
         if wanted and self.directory and pl_module.glimpse:
             write_snapshot(self.directory, step, pl_module.glimpse, pl_module.assembly.task)
+            for viewer in self.viewers:
+                viewer(step, pl_module.glimpse)
         if trainer.should_stop:
             self.finished, self.seconds_before, self._started = True, self.seconds, None
         value, best = self.last_valid[train.monitor], self.best.get(train.monitor)

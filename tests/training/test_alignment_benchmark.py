@@ -38,6 +38,9 @@ def test_additive_attention_solves_it_within_4000_steps(tmp_path: Path, seed: in
     figures = result["variants"]["default"]["seeds"][str(seed)]
     assert figures["steps"] <= 4000
     assert figures["token_accuracy"] >= 0.995
+    assert figures["alignment_near"] >= 0.9  # exactly on gold is too much to ask of a recurrent encoder: docs/seeing.md
+    assert figures["alignment_nearest"] >= 0.7
+    assert figures["alignment_exact"] >= 0.65
     forced = seqtool.load(tmp_path / "run", seed=seed).intervene(only=["gold", "uniform", "shuffled"]).measured
     for mode in ("teacher_forced", "free_running"):
         assert forced["gold"][mode]["token_accuracy"].change.value >= 0

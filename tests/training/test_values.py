@@ -48,6 +48,10 @@ train:
   log_every: 7
   accelerator: cpu
 """
+METRICS = (
+    "alignment_error_rate, alignment_exact, alignment_f1, alignment_near, alignment_nearest, attention_coverage, "
+    "attention_entropy, attention_monotonicity, attention_normalized_entropy, attention_sharpness, within"
+)
 LOSSES = "coverage, guided_attention, mse, sum"
 POINTER = "{type: pointer, cell: {type: gru, hidden_size: 8}, attention: {scorer: additive}, bridge: linear}"
 
@@ -268,7 +272,7 @@ def refused(halves: Path, registry: Registry, *overrides: str) -> str:
         ),
         ("train.loss=cross_entropy", "train.loss: loss training:cross_entropy is for symbols", LOSSES),
         ("train.loss={type: sum, losses: [mse, cross_entropy]}", "loss training:sum is for no target at all", LOSSES),
-        ("train.metrics=[within, token_accuracy]", "metric training:token_accuracy is for symbols", "within"),
+        ("train.metrics=[within, token_accuracy]", "metric training:token_accuracy is for symbols", METRICS),
         ("train.search=beam", "train.search: search search:beam is for symbols, and the targets", "greedy"),
         ("train.search=sample", "train.search: search search:sample is for symbols, and the targets", "greedy"),
         (

@@ -1,0 +1,23 @@
+"""The page of a comparison: one file, no script, nothing from elsewhere."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from seqtool.analysis.report.results import figures, title
+from seqtool.analysis.report.text import visible
+
+
+def render(found: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
+    """HTML of the tables, with the figures as SVG inside.
+
+    Args:
+        drawings: SVG by name, as matplotlib writes it, all text in it being outlines.
+    """
+    environment = Environment(
+        loader=PackageLoader("seqtool.analysis.compare"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"figures": figures, "title": title, "visible": visible}
+    bodies = {name: text[text.index("<svg") :] for name, text in drawings.items()}
+    return environment.get_template("compare.html").render(found=found, drawings=bodies)

@@ -1,0 +1,234 @@
+"""`seqtool plot`: the figures of a run for print, from its files alone."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from seqtool.analysis.figures import Format, colour, draw_curves, picture, shortened, styled
+from seqtool.analysis.report.cost import costs
+from seqtool.analysis.report.found import Example, Run, Seed
+from seqtool.analysis.report.reading import Reader
+from seqtool.analysis.report.results import title
+from seqtool.analysis.weights import LABELLED, NEEDED, draw_look, has_looks, look_at
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.files import telling, write_atomic
+
+GROUPS = 10
+"""Up to so many lengths are told apart; of more, neighbours share a point."""
+HEADS = 8
+"""Up to so many heads stand beside one another."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What figures show. `every`: steps that one point of a loss curve is the mean of; `width`: in inches."""
+
+    every: int = 20
+    examples: Sequence[int] = (0, 1, 2)
+    seed: int | None = None
+    width: float = 6.5
+
+
+Figures = Iterator[tuple[str, Figure | str]]
+"""Names and figures, or why there is none."""
+
+
+@dataclass(frozen=True)
+class Plots:
+    """The files that were written, what of the run could not be read, and what is not there."""
+
+    paths: list[Path]
+    problems: list[str]
+    notes: list[str]
+
+
+def plot(
+    run: Path,
+    out: Path | None = None,
+    *,
+    names: Sequence[str] = (),
+    formats: Sequence[Format] = ("png",),
+    variants: Sequence[str] = (),
+    wishes: Wishes | None = None,
+) -> Plots:
+    """Draw a run: finished, in training or damaged.
+
+    Args:
+        out: the folder; default: `figures` in the run directory.
+        names: of `FIGURES`; default: all. variants: default: all.
+
+    Raises:
+        MisuseError: no such variant or figure. SeqtoolError: nothing of a run is there, or `out` cannot be written.
+    """
+    found = Reader(run).read() if run.is_dir() else Run(run)
+    if not found.seeds:
+        raise SeqtoolError(f"{run} is not a run: it has no seeds in <variant>/seed<k>")
+    for wanted, known in [*((v, list(found.variants)) for v in variants), *((n, list(FIGURES)) for n in names)]:
+        if wanted not in known:
+            raise MisuseError(
+                f"no such variant or figure: {wanted!r}", allowed=known, nearest=nearest_name(wanted, known)
+            )
+    found.variants = {name: seeds for name, seeds in found.variants.items() if not variants or name in variants}
+    folder, paths, notes = out or run / "figures", [], list(found.notes)
+    with telling(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in names or FIGURES:
+        with styled():
+            drawn = list(FIGURES[name](found, wishes or Wishes()))
+        for file, figure in drawn:
+            if isinstance(figure, str):
+                notes.append(f"{file}: {figure}")
+                continue
+            for form in formats:
+                write_atomic(folder / f"{file}.{form}", picture(figure, form, dpi=300))
+                paths.append(folder / f"{file}.{form}")
+    return Plots(paths, found.problems, notes)
+
+
+def losses(run: Run, wishes: Wishes) -> Figures:
+    """Training loss of all variants, as in the first published figures of the alignment task."""
+    curves = {_named(run, name): _columns(seeds, "train_loss") for name, seeds in run.variants.items()}
+    if not any(curves.values()):
+        yield "losses", "no seed has a training loss yet"
+        return
+    figure, (axes,) = _panels(1, wishes.width, 0.6)
+    draw_curves(axes, curves, wishes.every)
+    symbols = any("train_token_accuracy" in seed.rows for seed in run.seeds)  # targets of values have no such column
+    axes.set_ylabel("training loss (nats per symbol)" if symbols else "training loss")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.legend()
+    yield "losses", figure
+
+
+def entropy(run: Run, wishes: Wishes) -> Figures:
+    """How spread the weights are, over training, and the alignment error rate where it is known."""
+    names = ("valid_attention_entropy", "valid_alignment_error_rate")
+    curves = {
+        name: {variant: found for variant, seeds in run.variants.items() if (found := _columns(seeds, name))}
+        for name in names
+    }
+    shown = [name for name in names if curves[name]]
+    if not shown:
+        yield "entropy", "no seed has measured its attention: without attention, or from before it was measured"
+        return
+    figure, panels = _panels(len(shown), wishes.width, 0.6 if len(shown) == 1 else 0.75)
+    order = list(run.variants)
+    for name, axes in zip(shown, panels, strict=True):
+        draw_curves(axes, {variant: curves[name].get(variant, []) for variant in order})
+        axes.set_xlabel("step")
+        axes.set_ylabel("entropy of the weights (nats)" if name == names[0] else "alignment error rate")
+        axes.set_ylim(bottom=0)
+    panels[0].legend()
+    yield "entropy", figure
+
+
+def alignments(run: Run, wishes: Wishes) -> Figures:
+    """A grid for each variant: examples downwards, heads to the right; of a single head examples beside one another."""
+    for variant, seeds in run.variants.items():
+        file = f"alignments-{variant}"
+        chosen = [seed for seed in seeds if wishes.seed in (None, seed.seed)]
+        seed = next((seed for seed in chosen if any(has_looks(seed, example) for example in wishes.examples)), None)
+        if seed is None or seed.looks is None:
+            yield file, "no weights of these examples can be read"
+            continue
+        examples = [example for example in wishes.examples if has_looks(seed, example)]
+        yield file, _grid(variant, seed, examples, wishes.width)
+
+
+def _grid(variant: str, seed: Seed, examples: Sequence[int], width: float) -> Figure:
+    assert seed.looks is not None
+    _, all_heads, longest, memory = seed.looks.weights.shape
+    heads = min(HEADS, all_heads)
+    cells = [(example, head) for example in examples for head in range(heads)]
+    fitting = max(1, min(3, int(width / (memory * NEEDED + 0.6))))  # with room for symbols, where that can be
+    columns = heads if heads > 1 else min(fitting, len(cells))
+    rows = -(-len(cells) // columns)
+    room = width / columns - 0.5, max(1.0, min(longest, LABELLED) * NEEDED)
+    figure = Figure(figsize=(width, rows * (room[1] + 0.6) + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(cells) :]:
+        axes.set_visible(False)
+    for (example, head), axes in zip(cells, grid.flat, strict=False):
+        name = f"example {example}" + (f", head {head}" if heads > 1 else "")
+        draw_look(axes, look_at(name, seed, example, head), room)
+    figure.suptitle(shortened(f"{variant}, seed {seed.seed}", 60))
+    return figure
+
+
+def lengths(run: Run, wishes: Wishes) -> Figures:
+    """What is wholly right, and the share of right symbols, by the length of the target."""
+    scored = {variant: [_scores(seed) for seed in seeds if _scores(seed)] for variant, seeds in run.variants.items()}
+    if not any(scored.values()):
+        yield "lengths", "no predictions can be read"
+        return
+    known = sorted({length for seeds in scored.values() for seed in seeds for length, *_ in seed})
+    width = -(-(known[-1] - known[0] + 1) // GROUPS) if len(known) > GROUPS else 1
+    figure, panels = _panels(2, wishes.width, 0.75)
+    for axes, column, name in zip(panels, (1, 2), ("sequence_accuracy", "token_accuracy"), strict=True):
+        for i, (variant, seeds) in enumerate(scored.items()):
+            _by_length(axes, i, variant, [_grouped(seed, column, known[0], width) for seed in seeds])
+        axes.set_xlabel("symbols of the target")
+        axes.set_ylabel(title(name))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(-0.03, 1.03)
+        axes.grid(alpha=0.3)
+    panels[0].legend()
+    yield "lengths", figure
+
+
+FIGURES: dict[str, Callable[[Run, Wishes], Figures]] = {
+    "losses": losses,
+    "alignments": alignments,
+    "entropy": entropy,
+    "lengths": lengths,
+}
+
+
+def _panels(count: int, width: float, ratio: float) -> tuple[Figure, Sequence[Axes]]:
+    """Panels beside one another, each `ratio` times as high as wide."""
+    figure = Figure(figsize=(width, width / count * ratio), layout="constrained")
+    return figure, figure.subplots(1, count, squeeze=False)[0]
+
+
+def _named(run: Run, variant: str) -> str:
+    parameters = next((row.parameters for row in costs(run)[1] if row.variant == variant), None)
+    return variant if parameters is None else f"{variant} ({parameters:,} parameters)"
+
+
+def _columns(seeds: Sequence[Seed], name: str) -> list[Mapping[int, float]]:
+    return [seed.rows[name] for seed in seeds if seed.rows.get(name)]
+
+
+def _scores(seed: Seed) -> list[tuple[int, float, float]]:
+    """Of each example the length of its target, whether it is right, and its share of right symbols."""
+    return [_score(one) for one in seed.examples if one.predicted is not None and one.target]
+
+
+def _score(one: Example) -> tuple[int, float, float]:
+    right = sum(a == b for a, b in zip(one.predicted or [], one.target, strict=False))
+    return len(one.target), float(bool(one.exact)), right / len(one.target)
+
+
+def _grouped(scores: list[tuple[int, float, float]], column: int, least: int, width: int) -> dict[float, float]:
+    """The mean of a column for each group of lengths, by the middle of the group."""
+    groups: dict[float, list[float]] = {}
+    for score in scores:
+        middle = least + (score[0] - least) // width * width + (width - 1) / 2
+        groups.setdefault(middle, []).append(float(score[column]))
+    return {middle: sum(values) / len(values) for middle, values in sorted(groups.items())}
+
+
+def _by_length(axes: Axes, i: int, variant: str, seeds: list[dict[float, float]]) -> None:
+    """A line a variant, the mean of its seeds, with a band from the lowest to the highest."""
+    places = sorted({place for seed in seeds for place in seed})
+    columns = [[seed[place] for seed in seeds if place in seed] for place in places]
+    shade, line = colour(i)
+    if len(seeds) > 1:
+        axes.fill_between(places, list(map(min, columns)), list(map(max, columns)), color=shade, alpha=0.18, lw=0)
+    means = [sum(column) / len(column) for column in columns]
+    axes.plot(places, means, color=shade, linestyle=line, marker="o", markersize=3, label=shortened(variant, 50))

@@ -1,0 +1,88 @@
+"""`seqtool compare`: what separates variants and runs."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seqtool.cli.options import json_option, verb
+from seqtool.cli.output import emit_json, emit_table
+
+EXAMPLE = """\
+seqtool compare runs/align_60_20/20261121-101500-ab12
+seqtool compare old_run new_run --variant attentive --out comparison"""
+
+
+@verb("compare", example=EXAMPLE)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]...", type=click.Path(path_type=Path))
+@click.option("--variant", "variants", multiple=True, metavar="NAME", help="Only variants of this name (repeatable).")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write compare.html, compare.json and the figures there.",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["png", "svg", "pdf"]),
+    default=("png", "svg"),
+    show_default=True,
+    help="Of the figures beside the page (repeatable).",
+)
+@click.option(
+    "--example", type=click.IntRange(min=0), default=0, show_default=True, help="Whose alignments are side by side."
+)
+@json_option
+def command(
+    runs: tuple[Path, ...],
+    variants: tuple[str, ...],
+    out: Path | None,
+    formats: tuple[Any, ...],
+    example: int,
+    as_json: bool,
+) -> None:
+    """Compare the variants of one RUN, or of several: recipes, metrics, predictions, curves, alignments, cost.
+
+    Seeds of a variant are taken together, with intervals. Reads files alone; what cannot be read is told.
+    """
+    from seqtool.analysis.compare import compare
+
+    found = compare(runs, variants=variants, out=out, formats=formats, example=example)
+    for line in (*found["problems"], *found["notes"]):
+        click.echo(f"warning: {line}", err=True)
+    if as_json:
+        emit_json(found)
+        return
+    labels = [arm["label"] for arm in found["arms"]]
+    if found["recipe"]:
+        emit_table(
+            ("recipe", *labels),
+            [(path, *(row.get(label, "-") for label in labels)) for path, row in found["recipe"].items()],
+        )
+        click.echo()
+    emit_table(
+        ("metric, mean over seeds", *labels),
+        [(measure, *(_interval(row.get(label)) for label in labels)) for measure, row in found["metrics"].items()],
+    )
+    click.echo()
+    emit_table(
+        (f"on the same examples, less {labels[0]}", "exact match", "token accuracy", "over"), map(_pair, found["pairs"])
+    )
+    if out:
+        click.echo(f"\n{out / 'compare.html'}")
+
+
+def _interval(entry: Any) -> str:
+    if entry is None:
+        return "-"
+    ends = "" if entry["low"] is None else f" [{entry['low']:.4f}, {entry['high']:.4f}]"
+    return f"{entry['mean']:.4f}{ends}"
+
+
+def _pair(pair: dict[str, Any]) -> list[str]:
+    if "unpaired" in pair:
+        return [pair["label"], "-", "-", f"not paired: {pair['unpaired']}"]
+    cells = [f"{one['value']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]" for one in pair["differences"].values()]
+    return [pair["label"], *cells, f"{pair['examples']} {pair['over']}"]

@@ -1,0 +1,24 @@
+"""Which positions of the memory are real, for those who look at weights."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from seqtool.parts.types import Encoded
+
+
+@contextlib.contextmanager
+def watched_memory(encoder: nn.Module) -> Iterator[list[Tensor]]:
+    """Which positions of the memory are real, `[B, M]`, of each call of the encoder meanwhile."""
+    masks: list[Tensor] = []
+
+    def keep(module: nn.Module, arguments: Any, encoded: Encoded) -> None:
+        masks.append(encoded.mask)
+
+    handle = encoder.register_forward_hook(keep)
+    try:
+        yield masks
+    finally:
+        handle.remove()

@@ -1,0 +1,159 @@
+"""`seqtool compare`, over run directories whose figures are known."""
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_runs import EXAMPLES, write_run
+
+from seqtool.analysis.compare import compare
+from seqtool.analysis.compare.tables import over_seeds
+from seqtool.cli import main
+from seqtool.errors import MisuseError, SeqtoolError
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def called(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main(list(map(str, arguments)))
+        out, err = capsys.readouterr()
+        return int(left.value.code or 0), out, err
+
+    return called
+
+
+def test_variants_of_one_run_with_their_seeds_together(tmp_path: Path) -> None:
+    found = compare([write_run(tmp_path / "run", ("one", "two"), (0, 1, 2))])
+    assert [arm["label"] for arm in found["arms"]] == ["one", "two"]
+    assert found["recipe"] == {"model.size": {"one": "1", "two": "2"}}
+    loss = found["metrics"]["train_loss"]["two"]
+    assert loss["mean"] == pytest.approx(2.1)
+    assert loss["seeds"] == pytest.approx({"0": 2.0, "1": 2.1, "2": 2.2})
+    assert 2.0 <= loss["low"] < 2.1 < loss["high"] <= 2.2
+    assert found["cost"]["two"] == {"parameters": 200, "milliseconds_per_step": 200.0, "seconds": 8.0}
+    (pair,) = found["pairs"]
+    assert (pair["examples"], pair["seeds"], pair["over"]) == (EXAMPLES, [3, 3], "examples and seeds")
+    assert pair["differences"]["exact_match"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_paired_differences_by_hand(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "good"), write_run(tmp_path / "worse", wrong=[0, 3])]
+    (pair,) = compare(runs)["pairs"]
+    assert (pair["label"], pair["over"]) == ("worse", "examples")
+    exact, tokens = pair["differences"]["exact_match"], pair["differences"]["token_accuracy"]
+    lengths = [2 + e % 3 for e in range(EXAMPLES)]
+    assert exact["value"] == pytest.approx(-2 / EXAMPLES)
+    assert tokens["value"] == pytest.approx(-2 / sum(lengths))
+    # of n examples k differ: how many of those a resample draws is binomial
+    assert -6 / EXAMPLES <= exact["low"] < exact["value"] < exact["high"] <= 0
+    assert exact["low"] == pytest.approx(-5 / EXAMPLES, abs=1 / EXAMPLES)
+
+
+def test_pairing_makes_an_interval_narrower_than_that_of_strangers(tmp_path: Path) -> None:
+    both = compare([write_run(tmp_path / "a", wrong=[1, 2, 3]), write_run(tmp_path / "b", wrong=[1, 2, 3])])
+    assert both["pairs"][0]["differences"]["exact_match"] == {"value": 0, "low": 0, "high": 0}
+
+
+def test_intervals_over_seeds_are_those_of_all_resamples() -> None:
+    assert over_seeds([1.0, 2.0, 4.0]) == (1.0, 4.0)  # the same seed three times: one draw in 27
+    values = [1.0, 2.0, 4.0, 4.5, 7.0]
+    means = [sum(drawn) / 5 for drawn in itertools.product(values, repeat=5)]
+    assert over_seeds(values) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=0.15)
+    assert over_seeds([1.0]) == (None, None)
+
+
+def test_runs_that_cannot_be_paired_say_why(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "abc"), write_run(tmp_path / "xyz", symbols="xyz")]
+    (pair,) = compare(runs)["pairs"]
+    assert pair["unpaired"] == "they were validated on other examples: example 0 is not the same"
+    (tmp_path / "xyz/default/seed0/predictions.jsonl").unlink()
+    found = compare(runs)
+    assert found["pairs"][0]["unpaired"] == "no predictions can be read of xyz"
+    assert "xyz: default/seed0/predictions.jsonl is missing" in found["problems"]
+
+
+def test_the_page_and_the_figures(tmp_path: Path, call: Call) -> None:
+    runs = [write_run(tmp_path / "a&b", ("<b>x</b>".replace("/", "_"), "two"), (0, 1)), write_run(tmp_path / "c")]
+    code, out, err = call("compare", *runs, "--out", tmp_path / "out", "--format", "pdf", "--format", "png")
+    assert (code, err) == (0, "")
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    figures = {f"{name}.{form}" for name in ("curves", "alignments", "cost") for form in ("pdf", "png")}
+    assert files == {"compare.html", "compare.json", *figures}
+    page = (tmp_path / "out/compare.html").read_text()
+    assert page.count("<svg") == 3
+    assert "<b>x<_b>" not in page
+    assert "a&amp;b: &lt;b&gt;x&lt;_b&gt;" in page
+    assert "<script" not in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    found = json.loads((tmp_path / "out/compare.json").read_text())
+    assert found["format"] == 1
+    assert len(found["arms"]) == 3
+    assert (tmp_path / "out/curves.pdf").read_bytes().startswith(b"%PDF")
+    assert "FontFile2" in (tmp_path / "out/curves.pdf").read_bytes().decode("latin-1")  # TrueType, embedded
+    assert "on the same examples, less a&b: <b>x<_b>" in out
+    code, out, _ = call("compare", *runs, "--json", "--variant", "two", "--variant", "default")
+    assert [arm["label"] for arm in json.loads(out)["arms"]] == ["a&b: two", "c: default"]
+
+
+def test_damaged_runs_give_what_can_be_read(tmp_path: Path, call: Call) -> None:
+    good, bad = write_run(tmp_path / "good"), write_run(tmp_path / "bad", seeds=(0, 1))
+    (bad / "run.json").write_text("{")
+    (bad / "default/resolved.yaml").write_text("a: [")
+    (bad / "default/seed0/metrics.csv").write_bytes(b"\xff\xfe\0\0step")
+    (bad / "default/seed0/alignments.npz").write_bytes(b"PK\x03\x04")
+    (bad / "default/seed0/result.json").write_text('{"format": 1, "train_loss": "much"}')
+    (bad / "default/seed1/predictions.jsonl").write_text('{"source": 3}\n')
+    code, out, err = call("compare", good, bad, "--out", tmp_path / "out")
+    assert code == 0
+    assert "Traceback" not in err
+    for name in ("run.json", "metrics.csv", "alignments.npz", "predictions.jsonl"):
+        assert f"{name} " in err
+    assert "bad: its resolved recipe cannot be read" in err
+    page = (tmp_path / "out/compare.html").read_text()
+    assert "What cannot be read" in page
+    assert "train_loss" in out
+
+
+def test_a_run_still_training_takes_part(tmp_path: Path) -> None:
+    found = compare([write_run(tmp_path / "a"), write_run(tmp_path / "b", finished=False)], out=tmp_path / "out")
+    assert found["arms"][1]["seeds"] == {"0": "not finished"}
+    assert found["metrics"]["token_accuracy"]["b"]["mean"] == 1.0
+    assert "b: default, seed 0: not finished" in found["notes"]
+    assert "alignments: b has no weights of example 0" in found["notes"]
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "error", "words"),
+    [
+        (["a"], {}, SeqtoolError, "two variants are needed to compare, and 1 can be read"),
+        (["a", "a"], {}, MisuseError, "named twice"),
+        (["a", "gone"], {}, SeqtoolError, "gone is not a run: there is no such folder"),
+        (["a", "empty"], {}, SeqtoolError, "empty is not a run: it holds no seed"),
+        (["a", "b"], {"variants": ["defualt"]}, MisuseError, "did you mean 'default'"),
+    ],
+)
+def test_what_cannot_be_compared(
+    tmp_path: Path, names: list[str], options: dict[str, Any], error: type[SeqtoolError], words: str
+) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(error, match=words):
+        compare([tmp_path / name for name in names], **options)
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "x/run"), write_run(tmp_path / "y/run")]
+    assert [arm["label"] for arm in compare(runs)["arms"]] == ["x/run", "y/run"]
+    shutil.rmtree(tmp_path / "y")
+    with pytest.raises(SeqtoolError, match="two variants are needed"):
+        compare(runs)
