@@ -148,13 +148,13 @@ class Synonyms(Task):
 def test_exact_is_the_target_or_what_is_as_right(source: list[int], written: list[int], exact: bool) -> None:
     real = torch.ones(1, 2, dtype=torch.bool)
     batch = Batch(torch.tensor([source]), real[:, :1], torch.tensor([[0, 3]]), real, torch.full((1, 2), -1))
-    assert is_exact(Synonyms(), batch, 0, written) == exact
+    assert is_exact(Synonyms(), batch, 0, torch.tensor(written)) == exact
 
 
 def test_a_symbol_without_an_id_of_its_own_is_never_exact() -> None:
     real = torch.ones(1, 2, dtype=torch.bool)
     batch = Batch(torch.tensor([[0, 1]]), real, torch.tensor([[2, 3]]), real, torch.full((1, 2), -1))
-    assert not is_exact(Synonyms(), batch, 0, [2, 3])
+    assert not is_exact(Synonyms(), batch, 0, torch.tensor([2, 3]))
 
 
 def test_a_run_ends_with_its_report(small: Path, tmp_path: Path) -> None:
