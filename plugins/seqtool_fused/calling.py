@@ -16,9 +16,9 @@ Numbers = tuple[Tensor, ...]
 def ready(*tensors: Tensor) -> bool:
     """Whether C may compute with these: float32 on the CPU, nothing traced, transformed, or under autocast."""
     return (
-        all(type(x) in (Tensor, torch.nn.Parameter) and x.dtype == torch.float32 and x.is_cpu for x in tensors)
+        not torch.compiler.is_compiling()
+        and all(type(x) in (Tensor, torch.nn.Parameter) and x.dtype == torch.float32 and x.is_cpu for x in tensors)
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
     )
 

@@ -15,6 +15,9 @@ seqtool run my.yaml --set train.steps=200 --variant attentive --seed 0 --seed 1
 seqtool run --resume runs/align_60_20/20261121-101500-ab12"""
 
 
+LOOKS = ("valid_attention_", "valid_alignment_")
+
+
 @verb("run", example=EXAMPLE)
 @click.argument("recipe", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one value of the recipe (repeatable).")
@@ -74,10 +77,13 @@ def command(
 
 
 def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """What the final table shows: the loss, every metric of any variant, the speed; each with its key and format."""
+    """What the final table shows: the loss, every metric of any variant, the speed; each with its key and format.
+
+    Where they look is left to `seqtool evaluate` and the report: it would make the table too wide to read.
+    """
     seeds = [seed for variant in variants.values() for seed in variant["seeds"].values()]
     measured = dict.fromkeys(name for seed in seeds for name in seed["best"] if name not in ("step", "valid_loss"))
-    metrics = [name.removeprefix("valid_") for name in measured]
+    metrics = [name.removeprefix("valid_") for name in measured if not name.startswith(LOOKS)]
     return {
         "loss": ("train_loss", ".4f"),
         **{name.replace("_", " "): (name, ".4f") for name in metrics},

@@ -122,13 +122,17 @@ def test_the_sample_at_the_end_has_up_to_200_examples(small: Path, tmp_path: Pat
 def test_exact_agrees_with_the_measure_of_the_run(tmp_path: Path) -> None:
     path = tmp_path / "reverses.yaml"
     path.write_text(REVERSES)
-    seqtool.run(path, out=tmp_path / "run")
-    place = RunDirectory.open(tmp_path / "run").seed("default", 3)
-    lines = place.read_predictions()
-    assert len(lines) == 60
-    share = sum(line["exact"] for line in lines) / len(lines)
-    assert share == pytest.approx(place.read_result()["sequence_accuracy"], abs=1e-9)
-    assert 0 < share < 1
+    shares = []
+    for steps in (20, 120):
+        out = tmp_path / str(steps)
+        seqtool.run(path, out=out, overrides=[f"train.steps={steps}"])
+        place = RunDirectory.open(out).seed("default", 3)
+        lines = place.read_predictions()
+        assert len(lines) == 60
+        shares.append(sum(line["exact"] for line in lines) / len(lines))
+        assert shares[-1] == pytest.approx(place.read_result()["sequence_accuracy"], abs=1e-9)
+    assert shares[0] < 1
+    assert shares[1] > 0
 
 
 class Synonyms(Task):
@@ -148,13 +152,13 @@ class Synonyms(Task):
 def test_exact_is_the_target_or_what_is_as_right(source: list[int], written: list[int], exact: bool) -> None:
     real = torch.ones(1, 2, dtype=torch.bool)
     batch = Batch(torch.tensor([source]), real[:, :1], torch.tensor([[0, 3]]), real, torch.full((1, 2), -1))
-    assert is_exact(Synonyms(), batch, 0, written) == exact
+    assert is_exact(Synonyms(), batch, 0, torch.tensor(written)) == exact
 
 
 def test_a_symbol_without_an_id_of_its_own_is_never_exact() -> None:
     real = torch.ones(1, 2, dtype=torch.bool)
     batch = Batch(torch.tensor([[0, 1]]), real, torch.tensor([[2, 3]]), real, torch.full((1, 2), -1))
-    assert not is_exact(Synonyms(), batch, 0, [2, 3])
+    assert not is_exact(Synonyms(), batch, 0, torch.tensor([2, 3]))
 
 
 def test_a_run_ends_with_its_report(small: Path, tmp_path: Path) -> None:
