@@ -10,7 +10,8 @@
 
 #define NEAR 160000 /* numbers of keys and values that are gone through again and again at a step */
 #define LEAST 24    /* rows that are worth a pass over the maps */
-#define NARROW 16   /* values of at most this width stand turned */
+#define NARROW 16   /* values of at most this width stand turned: sums over places for each of them are few */
+#define FLAT 128    /* backward: sums over the width for each place are wanted */
 #define DEPTH 256   /* rows of a sum of outer products that are packed at once */
 
 /* Maps as `pack` leaves them (backward: turned), and what only backward writes for itself. */
@@ -20,6 +21,8 @@ typedef struct {
     int z_row, query_row, key_width, value_width;
     int narrow;        /* whether values are [B, M, S up to a multiple of 16] */
     int *counts;       /* [B]: places up to the last real one; negative where not all of them are real */
+    int *direct;       /* [B]: whether an additive row's keys are too large for exponentials */
+    float all_v;       /* the sum of v */
     Gmm gmm;
     float *hh, *seen_map, *x_map, *query_h, *query_c, *query_x, *window, *combine;
     float *bias, *vector, *keys, *values, *of_keys;
@@ -29,7 +32,7 @@ typedef struct {
 /* A thread's own: rows first .. first + count of the batch that it is at, and room. */
 typedef struct {
     int thread, first, count;
-    float *scores, *window, *context, *joined, *packed;
+    float *scores, *window, *context, *joined, *prepared, *packed;
 } Work;
 
 typedef struct {
@@ -67,19 +70,27 @@ static const float *values_of(const Loop *l, const Plan *p, int b) {
     return p->values + (long)b * (p->narrow ? l->M * padded(l->S) : l->S * p->value_width);
 }
 
+/* Keys of additive scores are as `prepare` leaves them; forward they stand turned, [B, K, S up to a multiple of 16]. */
+static float *keys_of(const Loop *l, const Plan *p, int b) {
+    long stride = l->scorer == ADDITIVE && !l->backward ? l->K * padded(l->S) : l->S * p->key_width;
+    return p->keys + b * stride;
+}
+
 static void look(const Loop *l, const Plan *p, const Work *w, int b, int t, float *context) {
     const uint8_t *real;
     int count = places(l, p, b, &real);
-    const float *query = place(l, l->query, p->query_row, t, b), *keys = p->keys + (long)b * l->S * p->key_width;
+    const float *query = place(l, l->query, p->query_row, t, b);
     float *scores = w->scores, *weights = l->weights + ((long)b * l->T + t) * l->S;
     if (l->scorer == GMM) {
         const double *mean = l->mean + ((long)t * l->B + b) * l->K;
         double *after = l->mean + ((long)(t + 1) * l->B + b) * l->K;
         window_forward(p->gmm, count, real, query, mean, after, padded(l->S), w->window, scores);
     } else if (count) {
-        if (l->scorer == ADDITIVE)
-            additive_scores(count, p->key_width, keys, query, p->vector, scores);
-        else
+        const float *keys = keys_of(l, p, b);
+        if (l->scorer == ADDITIVE) {
+            prepare(p->direct[b], p->key_width, query, w->prepared);
+            additive_scores(p->direct[b], count, l->K, padded(l->S), keys, w->prepared, p->vector, p->all_v, scores);
+        } else
             dots(count, p->key_width, keys, query, scores);
         softmax(count, real, scores);
     }
@@ -91,12 +102,15 @@ static void look(const Loop *l, const Plan *p, const Work *w, int b, int t, floa
     clear(weights, count, l->S);
 }
 
+/* A thread's sums for the gradient of v, and behind them that of the gradients of all scores. */
+static float *of_vector(const Plan *p, int thread) { return p->of_vector + (long)thread * (p->key_width + 16); }
+
 /* `context` holds its gradient. */
 static void look_backward(const Loop *l, const Plan *p, const Work *w, int b, int t, const float *context) {
     const uint8_t *real;
     int count = places(l, p, b, &real);
     const long at = ((long)b * l->T + t) * l->S;
-    const float *query = place(l, l->query, p->query_row, t, b), *keys = p->keys + (long)b * l->S * p->key_width;
+    const float *query = place(l, l->query, p->query_row, t, b);
     const float *weights = l->weights + at, *given = l->of_weights + at;
     float *of = w->scores, *of_query = place(l, p->of_query, p->query_row, t, b);
     if (p->narrow)
@@ -113,12 +127,14 @@ static void look_backward(const Loop *l, const Plan *p, const Work *w, int b, in
     float offset = weighted_mean(count, weights, of);
     for (int j = 0; j < count; j++) of[j] = weights[j] * (of[j] - offset);
     if (l->scorer == ADDITIVE) {
-        float *of_keys = p->of_keys + (long)b * l->S * p->key_width, *of_v = p->of_vector + (long)w->thread * p->key_width;
-        additive_backward(count, p->key_width, keys, query, of, of_query, of_keys, of_v);
-        for (int i = 0; i < p->key_width; i++) of_query[i] *= p->vector[i];
+        float *of_keys = p->of_keys + (long)b * l->S * p->key_width, *of_v = of_vector(p, w->thread);
+        prepare(p->direct[b], p->key_width, query, w->prepared);
+        additive_backward(p->direct[b], count, p->key_width, keys_of(l, p, b), w->prepared, of, of_query, of_keys, of_v);
+        for (int i = 0; i < p->key_width; i++) of_query[i] *= 4 * p->vector[i];
+        of_v[p->key_width] += total(count, of);
         return;
     }
-    blend(count, p->key_width, keys, of, of_query);
+    blend(count, p->key_width, keys_of(l, p, b), of, of_query);
     memcpy(p->of_scores + at, of, sizeof(float) * (size_t)count);
     clear(p->of_scores + at, count, l->S);
 }
@@ -379,7 +395,10 @@ static void of_maps(const Loop *l, const Plan *p, const Work *w, int threads) {
     of_bias(l, l->P, p->of_query, p->query_row, l->of_window_bias);
     if (l->scorer != ADDITIVE) return;
     clear(l->of_vector, 0, l->K);
-    for (int n = 0; n < threads; n++) add_scaled(l->K, 1, p->of_vector + (long)n * p->key_width, l->of_vector);
+    for (int n = 0; n < threads; n++) {
+        const float *some = of_vector(p, n);
+        for (int i = 0; i < l->K; i++) l->of_vector[i] += some[p->key_width] - 2 * some[i];
+    }
 }
 
 /* Of the keys and values of one row. */
@@ -398,7 +417,7 @@ static void of_memory(const Loop *l, const Plan *p, const Work *w, int b) {
     }
     for (int j = 0; l->scorer == ADDITIVE && j < S; j++) {
         const float *from = p->of_keys + (b * S + j) * p->key_width;
-        for (int i = 0; i < K; i++) to[j * K + i] = from[i] * p->vector[i];
+        for (int i = 0; i < K; i++) to[j * K + i] = 4 * from[i] * p->vector[i];
     }
 }
 
@@ -425,17 +444,30 @@ static float *widened(Shelf *shelf, long rows, int width, int wide_row, const fl
     return to;
 }
 
-/* [B, S, M] -> [B, M, S up to a multiple of 16] */
-static float *turned(const Loop *l, Shelf *shelf) {
+/* [B, S, width] -> [B, width, S up to a multiple of 16] */
+static float *turned(const Loop *l, Shelf *shelf, int width, const float *from) {
     const int stride = padded(l->S);
-    float *to = take(shelf, l->B * l->M * stride);
+    float *to = take(shelf, l->B * width * stride);
     for (long b = 0; to && b < l->B; b++)
-        for (int i = 0; i < l->M; i++) {
-            float *row = to + (b * l->M + i) * stride;
-            for (int j = 0; j < l->S; j++) row[j] = l->values[(b * l->S + j) * l->M + i];
+        for (int i = 0; i < width; i++) {
+            float *row = to + (b * width + i) * stride;
+            for (int j = 0; j < l->S; j++) row[j] = from[(b * l->S + j) * width + i];
             clear(row, l->S, stride);
         }
     return to;
+}
+
+/* Keys as additive scores want them, see `keys_of`. */
+static void prepare_keys(const Loop *l, Plan *p, Shelf *shelf) {
+    const long of_row = l->backward ? l->S * p->key_width : l->K * padded(l->S);
+    p->direct = (int *)take(shelf, l->B);
+    p->keys = l->backward ? widened(shelf, l->B * l->S, l->K, p->key_width, l->keys) : turned(l, shelf, l->K, l->keys);
+    for (long b = 0; p->keys && b < l->B; b++) {
+        float *keys = p->keys + b * of_row;
+        p->direct[b] = is_direct(of_row, keys);
+        prepare(p->direct[b], of_row, keys, keys);
+    }
+    for (int i = 0; i < l->K; i++) p->all_v += l->vector[i];
 }
 
 /* Everything that threads share; with an empty shelf it only counts the room. */
@@ -465,12 +497,14 @@ static Plan arrange(const Loop *l, Shelf *shelf) {
     if (l->scorer == ADDITIVE) p.vector = widened(shelf, 1, l->K, p.key_width, l->vector);
     p.counts = (int *)take(shelf, l->B);
     if (p.counts) count_places(l, p.counts);
-    p.narrow = l->M <= NARROW;
+    p.narrow = l->M <= (l->backward ? FLAT : NARROW);
     if (p.narrow)
-        p.values = turned(l, shelf);
+        p.values = turned(l, shelf, l->M, l->values);
     else
         p.values = p.value_width == l->M ? (float *)l->values : widened(shelf, places, l->M, p.value_width, l->values);
-    if (l->scorer != GMM)
+    if (l->scorer == ADDITIVE)
+        prepare_keys(l, &p, shelf);
+    else if (l->scorer == PRODUCT)
         p.keys = p.key_width == l->K ? (float *)l->keys : widened(shelf, places, l->K, p.key_width, l->keys);
     if (!l->backward) return p;
     p.of_gates = take(shelf, rows * 4 * H), p.of_query = take(shelf, rows * p.query_row);
@@ -478,8 +512,8 @@ static Plan arrange(const Loop *l, Shelf *shelf) {
     if (l->of_values) p.of_context = take(shelf, rows * l->M);
     if (l->scorer == PRODUCT) p.of_scores = take(shelf, rows * l->S);
     if (l->scorer == ADDITIVE) {
-        p.of_keys = take(shelf, places * p.key_width), p.of_vector = take(shelf, l->threads * p.key_width);
-        if (p.of_vector) clear(p.of_vector, 0, l->threads * p.key_width);
+        p.of_keys = take(shelf, places * p.key_width), p.of_vector = take(shelf, l->threads * (p.key_width + 16));
+        if (p.of_vector) clear(p.of_vector, 0, l->threads * (p.key_width + 16));
     }
     return p;
 }
@@ -492,7 +526,7 @@ static Work furnish(const Loop *l, const Plan *p, int thread, int rows, Shelf *s
     if (l->hidden > widest) widest = l->hidden;
     w.scores = take(shelf, l->S + LANES), w.window = take(shelf, padded(6 * l->K) + l->K * padded(l->S));
     w.context = take(shelf, (long)rows * p->value_width), w.joined = take(shelf, (long)rows * (l->M + l->H));
-    w.packed = take(shelf, (long)DEPTH * rounded_up(widest));
+    w.packed = take(shelf, (long)DEPTH * rounded_up(widest)), w.prepared = take(shelf, p->key_width);
     return w;
 }
 

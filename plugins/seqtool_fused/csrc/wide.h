@@ -33,10 +33,11 @@ INLINE wide larger(wide x, wide y) { return (wide)_mm512_max_ps((__m512)x, (__m5
 INLINE float sum(wide x) { return _mm512_reduce_add_ps((__m512)x); }
 INLINE float largest(wide x) { return _mm512_reduce_max_ps((__m512)x); }
 /* One step of Newton's method after the processor's 14 bits: half the time of a division. */
-INLINE wide quotient(wide x, wide y) {
-    wide one_over = (wide)_mm512_rcp14_ps((__m512)y);
-    return x * (one_over * (2.0f - y * one_over));
+INLINE wide reciprocal(wide x) {
+    wide near = (wide)_mm512_rcp14_ps((__m512)x);
+    return near * (2.0f - x * near);
 }
+INLINE wide quotient(wide x, wide y) { return x * reciprocal(y); }
 #else
 INLINE wide load_some(const float *p, int count) {
     if (count >= LANES) return load(p);
@@ -57,11 +58,17 @@ INLINE void store_some(float *p, wide x, int count) {
 INLINE wide at_most(wide x, float most) { return (wide)_mm256_min_ps((__m256)splat(most), (__m256)x); }
 INLINE wide at_least(wide x, float least) { return (wide)_mm256_max_ps((__m256)splat(least), (__m256)x); }
 INLINE wide larger(wide x, wide y) { return (wide)_mm256_max_ps((__m256)x, (__m256)y); }
+/* 12 bits, and a step of Newton's method. */
+INLINE wide reciprocal(wide x) {
+    wide near = (wide)_mm256_rcp_ps((__m256)x);
+    return near * (2.0f - x * near);
+}
 #else
 INLINE wide either(whole first, wide x, wide y) { return (wide)((first & (whole)x) | (~first & (whole)y)); }
 INLINE wide at_most(wide x, float most) { return either((whole)(x > splat(most)), splat(most), x); }
 INLINE wide at_least(wide x, float least) { return either((whole)(x < splat(least)), splat(least), x); }
 INLINE wide larger(wide x, wide y) { return either((whole)(x > y), x, y); }
+INLINE wide reciprocal(wide x) { return 1.0f / x; }
 #endif
 INLINE float sum(wide x) {
     float total = 0;
@@ -107,12 +114,12 @@ INLINE wide wide_tanh(wide x) {
     return quotient(x * above, below);
 }
 
-INLINE wide wide_sigmoid(wide x) { return 1.0f / (1.0f + wide_exp(-x)); }
+INLINE wide wide_sigmoid(wide x) { return reciprocal(1.0f + wide_exp(-x)); }
 
 /* tanh x, right to the last place near 1 too, where a cell's gradient lives on 1 - tanh^2. */
 INLINE wide sharp_tanh(wide x) {
     whole sign = (whole)x & (whole)splat(-0.0f);
-    wide size = (wide)((whole)x ^ sign), left = wide_exp(size * -2.0f), far = (1.0f - left) / (1.0f + left);
+    wide size = (wide)((whole)x ^ sign), left = wide_exp(size * -2.0f), far = quotient(1.0f - left, 1.0f + left);
     whole near = size < 0.5f;
     return (wide)((near & (whole)wide_tanh(x)) | (~near & ((whole)far | sign)));
 }
@@ -135,6 +142,12 @@ INLINE int padded(int n) { return (n + 15) / 16 * 16; }
 
 static inline void clear(float *x, int from, int to) {
     if (to > from) memset(x + from, 0, sizeof(float) * (size_t)(to - from));
+}
+
+static inline float total(int count, const float *x) {
+    wide all = {0};
+    for (int j = 0; j < count; j += LANES) all += load_some(x + j, count - j);
+    return sum(all);
 }
 
 static inline float inner(int count, const float *x, const float *y) {
