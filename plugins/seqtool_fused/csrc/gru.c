@@ -125,8 +125,9 @@ int seqtool_gru_backward(
                         const long from = block.rows[row].row, at = from * steps + t;
                         const float *gate = kept + (t * (long)batch + from) * 4 * size, *given = of_outputs + at * size;
                         const float *before = t ? outputs + (at - 1) * size : first_h + from * size;
-                        float *restrict dh = own + (long)row * size;
-                        float *restrict da = of_seen + (long)row * width, *restrict db = of_remembered + (long)row * width;
+                        if (t) soon(gate - 4 * (long)batch * size, 4 * size);
+                        float *restrict dh = own + (long)row * size, *restrict da = of_seen + (long)row * width;
+                        float *restrict db = of_remembered + (long)row * width;
 #pragma omp simd
                         for (int k = 0; k < size; k++) {
                             float r = gate[k], z = gate[size + k], n = gate[2 * size + k], old = gate[3 * size + k];

@@ -12,8 +12,9 @@ static void step_of_row(int size, const float *sums, const float *bias, float *c
         const int n = size - k;
         wide gates[4];
         for (int m = 0; m < 4; m++) gates[m] = load_some(sums + m * size + k, n) + load_some(bias + m * size + k, n);
-        wide i = wide_sigmoid(gates[0]), f = wide_sigmoid(gates[1]), g = sharp_tanh(gates[2]), o = wide_sigmoid(gates[3]);
-        wide now = f * load_some(c + k, n) + i * g, squeezed = sharp_tanh(now), all[] = {i, f, g, o, now, squeezed};
+        wide i = wide_sigmoid(gates[0]), f = wide_sigmoid(gates[1]), o = wide_sigmoid(gates[3]);
+        wide g = sharp_tanh(gates[2]), now = f * load_some(c + k, n) + i * g, squeezed = sharp_tanh(now);
+        wide all[] = {i, f, g, o, now, squeezed};
         for (int m = 0; m < 6; m++) store_some(kept + m * size + k, all[m], n);
         store_some(c + k, now, n);
         store_some(h + k, o * squeezed, n);
@@ -77,7 +78,8 @@ int seqtool_lstm_forward(
    nobody asks; of_weights [I + H, 4H] and of_bias [4H] are zero before. */
 int seqtool_lstm_backward(
     int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weights,
-    const float *first_h, const float *first_c, const float *kept, const float *outputs, const float *of_outputs, float *of_h, float *of_c, float *of_x, float *of_weights, float *of_bias, int threads) {
+    const float *first_h, const float *first_c, const float *kept, const float *outputs, const float *of_outputs,
+    float *of_h, float *of_c, float *of_x, float *of_weights, float *of_bias, int threads) {
     const int width = 4 * size, both = inputs + size;
     const size_t room = sizeof(float) * (size_t)size;
     /* where nobody asks for x's gradient, only U is multiplied with */
@@ -119,6 +121,8 @@ int seqtool_lstm_backward(
                         const float *before = t ? gate - (6 * (long)batch - 4) * size : first_c + row * size;
                         const float *h = t ? outputs + (at - 1) * size : first_h + row * size;
                         const float *dh = of_hs + (long)r * asked;
+                        if (t > 0) soon(gate - 6 * (long)batch * size, 4 * size);
+                        if (t > 1) soon(before - 6 * (long)batch * size, 2 * size);
                         float *restrict of_gate = out + (long)r * width, *restrict dc = of_c + row * size;
 #pragma omp simd
                         for (int k = 0; k < size; k++) {

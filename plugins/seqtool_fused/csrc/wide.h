@@ -116,7 +116,8 @@ INLINE wide wide_tanh(wide x) {
 
 INLINE wide wide_sigmoid(wide x) { return reciprocal(1.0f + wide_exp(-x)); }
 
-/* tanh x, right to the last place near 1 too, where a cell's gradient lives on 1 - tanh^2. Cephes' polynomial near 0. */
+/* tanh x, right to the last place near 1 too, where a cell's gradient lives on 1 - tanh^2; near 0 by Cephes'
+   polynomial. */
 INLINE wide sharp_tanh(wide x) {
     whole sign = (whole)x & (whole)splat(-0.0f);
     wide size = (wide)((whole)x ^ sign), left = wide_exp(size * -2.0f), far = quotient(1.0f - left, 1.0f + left);
