@@ -151,3 +151,13 @@ def test_python_and_c_agree_on_the_layout() -> None:
         name for line in re.findall(r"(?:int64_t|double|float|uint8_t) ([^;]*);", body) for name in line.split(",")
     ]
     assert [name.strip(" *") for name in names] == [field[0] for field in Layout._fields_]
+
+
+@pytest.mark.parametrize(("keys", "queries"), [(3, 3), (40, 40), (1, 200)])
+def test_large_keys_and_queries(keys: int, queries: int) -> None:
+    """Beyond what products of exponentials hold, in both, and in queries alone."""
+    part = decoder("attend_before", "lstm", 23, "additive")
+    with torch.no_grad():
+        part.get_parameter("attention.scorers.0.key_map.weight").mul_(keys)
+        part.get_parameter("attention.scorers.0.query_map.weight").mul_(queries)
+    expect_same(part, prefixes())

@@ -128,8 +128,9 @@ static void look_backward(const Loop *l, const Plan *p, const Work *w, int b, in
     for (int j = 0; j < count; j++) of[j] = weights[j] * (of[j] - offset);
     if (l->scorer == ADDITIVE) {
         float *of_keys = p->of_keys + (long)b * l->S * p->key_width, *of_v = of_vector(p, w->thread);
+        const float *keys = keys_of(l, p, b);
         prepare(p->direct[b], p->key_width, query, w->prepared);
-        additive_backward(p->direct[b], count, p->key_width, keys_of(l, p, b), w->prepared, of, of_query, of_keys, of_v);
+        additive_backward(p->direct[b], count, p->key_width, keys, w->prepared, of, of_query, of_keys, of_v);
         for (int i = 0; i < p->key_width; i++) of_query[i] *= 4 * p->vector[i];
         of_v[p->key_width] += total(count, of);
         return;

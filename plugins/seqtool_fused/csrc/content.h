@@ -42,7 +42,8 @@ static inline void blend(int count, int width, const float *rows, const float *x
     for (; i < width; i += LANES) some_blended(1, count, width, rows + i, x, out + i);
 }
 
-/* The same sums, where rows are so short that they stand turned: columns [size, stride]. Writes up to LANES too many. */
+/* As `dots`, and then as `blend`, where rows are so short that they stand turned: columns [size, stride]. Writes up to
+   LANES too many. */
 static inline void turned_dots(int count, int size, int stride, const float *columns, const float *x, float *out) {
     int j = 0;
     for (; j + (TOGETHER - 1) * LANES < count; j += TOGETHER * LANES)
@@ -60,9 +61,9 @@ static inline void turned_blend(int count, int size, int stride, const float *co
     }
 }
 
-/* Additive comparison: tanh(q + k) = 1 - 2 r, r = 1 / (1 + e^2q e^2k), so that a pair costs one reciprocal: of keys that
-   are all smaller than LARGEST_KEY, and of any query: beyond LARGEST_QUERY its tanh is 1 to the last place. Of larger keys
-   (`direct`) r comes of tanh. */
+/* Additive comparison: tanh(q + k) = 1 - 2 r, r = 1 / (1 + e^2q e^2k), so that a pair costs one reciprocal; where keys
+   are all smaller than LARGEST_KEY, for beyond LARGEST_QUERY tanh is 1 to the last place. Of larger keys (`direct`) r
+   comes of tanh. */
 #define LARGEST_KEY 16.0f
 #define LARGEST_QUERY 26.0f
 static inline int is_direct(long count, const float *keys) {

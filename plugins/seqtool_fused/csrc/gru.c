@@ -3,29 +3,49 @@
    B rows, S steps, inputs of I, H units. Every function returns 0, or 1 without memory. */
 #include "gradient.h"
 #include "rows.h"
+#include "wide.h"
 
-/* kept [B, S, 4H]: r, z, n and U_n h + b_hn, for the way back. */
+/* From the sums of what x and h give on; h in and out. */
+static void step_of_row(
+    int size, const float *from_x, const float *from_h, const float *bias_ih, const float *bias_hh, float *kept,
+    float *h) {
+    for (int k = 0; k < size; k += LANES) {
+        const int n = size - k;
+        wide a[3], b[3];
+        for (int m = 0; m < 3; m++) {
+            const int at = m * size + k;
+            a[m] = load_some(from_x + at, n) + load_some(bias_ih + at, n);
+            b[m] = load_some(from_h + at, n) + load_some(bias_hh + at, n);
+        }
+        wide r = wide_sigmoid(a[0] + b[0]), z = wide_sigmoid(a[1] + b[1]), new = sharp_tanh(a[2] + r * b[2]);
+        wide all[] = {r, z, new, b[2]};
+        for (int m = 0; m < 4; m++) store_some(kept + m * size + k, all[m], n);
+        store_some(h + k, new + z * (load_some(h + k, n) - new), n);
+    }
+}
+
+/* kept [S, B, 4H]: r, z, n and U_n h + b_hn, for the way back. */
 int seqtool_gru_forward(
     int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weight_ih,
     const float *weight_hh, const float *bias_ih, const float *bias_hh, const float *first_h, float *kept,
     float *outputs, float *last_h, int threads) {
-    const int wide = 3 * size;
+    const int width = 3 * size;
     const size_t room = sizeof(float) * (size_t)size;
     Blocks all = new_blocks(batch, steps, lengths, threads);
-    float *packed_ih = new_packed(inputs, wide), *packed_hh = new_packed(size, wide);
+    float *packed_ih = new_packed(inputs, width), *packed_hh = new_packed(size, width);
     int failed = !packed_ih || !packed_hh || !all.rows;
     if (!failed) {
-        pack(weight_ih, 1, inputs, inputs, wide, packed_ih);
-        pack(weight_hh, 1, size, size, wide, packed_hh);
+        pack(weight_ih, 1, inputs, inputs, width, packed_ih);
+        pack(weight_hh, 1, size, size, width, packed_hh);
 #pragma omp parallel num_threads(threads)
         {
-            float *own = malloc(sizeof(float) * (size_t)all.height * (size_t)(inputs + size + 2 * wide) + 1);
+            float *own = malloc(sizeof(float) * (size_t)all.height * (size_t)(inputs + size + 2 * width) + 1);
             if (!own) {
 #pragma omp atomic write
                 failed = 1;
             }
             float *hs = own + (long)all.height * inputs, *seen = hs + (long)all.height * size;
-            float *remembered = seen + (long)all.height * wide;
+            float *remembered = seen + (long)all.height * width;
             for (int index = omp_get_thread_num(); own && index < all.blocks; index += omp_get_num_threads()) {
                 const Block block = block_of(&all, index);
                 for (int r = 0; r < block.count; r++)
@@ -36,23 +56,14 @@ int seqtool_gru_forward(
                         const long at = (long)block.rows[r].row * steps + t;
                         memcpy(own + (long)r * inputs, x + at * inputs, sizeof(float) * (size_t)inputs);
                     }
-                    product(real, inputs, wide, own, inputs, packed_ih, seen, wide, 0);
-                    product(real, size, wide, hs, size, packed_hh, remembered, wide, 0);
+                    product(real, inputs, width, own, inputs, packed_ih, seen, width, 0);
+                    product(real, size, width, hs, size, packed_hh, remembered, width, 0);
                     for (int row = 0; row < real; row++) {
-                        const long at = (long)block.rows[row].row * steps + t;
-                        const float *restrict a = seen + (long)row * wide, *restrict b = remembered + (long)row * wide;
-                        float *restrict gate = kept + at * 4 * size, *restrict output = outputs + at * size;
-                        float *restrict h = hs + (long)row * size;
-#pragma omp simd
-                        for (int k = 0; k < size; k++) {
-                            float r = fast_sigmoid(a[k] + bias_ih[k] + (b[k] + bias_hh[k]));
-                            float z = fast_sigmoid(
-                                a[size + k] + bias_ih[size + k] + (b[size + k] + bias_hh[size + k]));
-                            float old = b[2 * size + k] + bias_hh[2 * size + k];
-                            float n = fast_tanh(a[2 * size + k] + bias_ih[2 * size + k] + r * old);
-                            gate[k] = r, gate[size + k] = z, gate[2 * size + k] = n, gate[3 * size + k] = old;
-                            h[k] = output[k] = n + z * (h[k] - n);
-                        }
+                        const long from = block.rows[row].row;
+                        const float *a = seen + (long)row * width, *b = remembered + (long)row * width;
+                        float *gates = kept + (t * (long)batch + from) * 4 * size, *h = hs + (long)row * size;
+                        step_of_row(size, a, b, bias_ih, bias_hh, gates, h);
+                        memcpy(outputs + (from * steps + t) * size, h, room);
                     }
                 }
                 for (int r = 0; r < block.count; r++) {
@@ -77,20 +88,20 @@ int seqtool_gru_backward(
     const float *weight_hh, const float *first_h, const float *kept, const float *outputs, const float *of_outputs,
     float *of_h, float *of_x, float *of_weight_ih, float *of_weight_hh, float *of_bias_ih, float *of_bias_hh,
     int threads) {
-    const int wide = 3 * size;
+    const int width = 3 * size;
     const size_t room = sizeof(float) * (size_t)size, wide_x = sizeof(float) * (size_t)inputs;
     Blocks all = new_blocks(batch, steps, lengths, threads);
-    float *packed_ih = new_packed(wide, inputs), *packed_hh = new_packed(wide, size);
+    float *packed_ih = new_packed(width, inputs), *packed_hh = new_packed(width, size);
     Gathered *from_x = calloc(2 * (size_t)threads, sizeof(Gathered)), *from_h = from_x + threads;
     int failed = !packed_ih || !packed_hh || !all.rows || !from_x;
     if (!failed) {
-        pack(weight_ih, inputs, 1, wide, inputs, packed_ih);
-        pack(weight_hh, size, 1, wide, size, packed_hh);
+        pack(weight_ih, inputs, 1, width, inputs, packed_ih);
+        pack(weight_hh, size, 1, width, size, packed_hh);
 #pragma omp parallel num_threads(threads)
         {
             Gathered *seen = from_x + omp_get_thread_num(), *remembered = from_h + omp_get_thread_num();
-            *seen = new_gathered(all.height, inputs, wide);
-            *remembered = new_gathered(all.height, size, wide);
+            *seen = new_gathered(all.height, inputs, width);
+            *remembered = new_gathered(all.height, size, width);
             float *own = malloc(sizeof(float) * (size_t)all.height * (size_t)(inputs + size) + 1);
             const int ready = seen->in && remembered->in && own;
             if (!ready) {
@@ -112,10 +123,11 @@ int seqtool_gru_backward(
                     next_rows(remembered, real, &hs, &of_remembered);
                     for (int row = 0; row < real; row++) {
                         const long from = block.rows[row].row, at = from * steps + t;
-                        const float *gate = kept + at * 4 * size, *given = of_outputs + at * size;
+                        const float *gate = kept + (t * (long)batch + from) * 4 * size, *given = of_outputs + at * size;
                         const float *before = t ? outputs + (at - 1) * size : first_h + from * size;
-                        float *restrict dh = own + (long)row * size;
-                        float *restrict da = of_seen + (long)row * wide, *restrict db = of_remembered + (long)row * wide;
+                        if (t) soon(gate - 4 * (long)batch * size, 4 * size);
+                        float *restrict dh = own + (long)row * size, *restrict da = of_seen + (long)row * width;
+                        float *restrict db = of_remembered + (long)row * width;
 #pragma omp simd
                         for (int k = 0; k < size; k++) {
                             float r = gate[k], z = gate[size + k], n = gate[2 * size + k], old = gate[3 * size + k];
@@ -130,9 +142,9 @@ int seqtool_gru_backward(
                         memcpy(xs + (long)row * inputs, x + at * inputs, wide_x);
                         memcpy(hs + (long)row * size, before, room);
                     }
-                    product(real, wide, size, of_remembered, wide, packed_hh, own, size, 1);
+                    product(real, width, size, of_remembered, width, packed_hh, own, size, 1);
                     if (!of_x) continue;
-                    product(real, wide, inputs, of_seen, wide, packed_ih, of_xs, inputs, 0);
+                    product(real, width, inputs, of_seen, width, packed_ih, of_xs, inputs, 0);
                     for (int r = 0; r < real; r++)
                         memcpy(
                             of_x + ((long)block.rows[r].row * steps + t) * inputs, of_xs + (long)r * inputs, wide_x);

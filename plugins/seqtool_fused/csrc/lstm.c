@@ -4,23 +4,39 @@
    Every function returns 0, or 1 without memory. */
 #include "gradient.h"
 #include "rows.h"
+#include "wide.h"
 
-/* kept [B, S, 6H]: the gates, then c, then tanh c, for the way back. bias [4H] is the sum of both. */
+/* From the gates' sums on; c in and out. */
+static void step_of_row(int size, const float *sums, const float *bias, float *c, float *kept, float *h) {
+    for (int k = 0; k < size; k += LANES) {
+        const int n = size - k;
+        wide gates[4];
+        for (int m = 0; m < 4; m++) gates[m] = load_some(sums + m * size + k, n) + load_some(bias + m * size + k, n);
+        wide i = wide_sigmoid(gates[0]), f = wide_sigmoid(gates[1]), o = wide_sigmoid(gates[3]);
+        wide g = sharp_tanh(gates[2]), now = f * load_some(c + k, n) + i * g, squeezed = sharp_tanh(now);
+        wide all[] = {i, f, g, o, now, squeezed};
+        for (int m = 0; m < 6; m++) store_some(kept + m * size + k, all[m], n);
+        store_some(c + k, now, n);
+        store_some(h + k, o * squeezed, n);
+    }
+}
+
+/* kept [S, B, 6H]: the gates, then c, then tanh c, for the way back. bias [4H] is the sum of both. */
 int seqtool_lstm_forward(
     int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weights,
     const float *bias, const float *first_h, const float *first_c, float *kept, float *outputs, float *last_h,
     float *last_c, int threads) {
-    const int wide = 4 * size, both = inputs + size;
+    const int width = 4 * size, both = inputs + size;
     const size_t room = sizeof(float) * (size_t)size;
     Blocks all = new_blocks(batch, steps, lengths, threads);
-    float *packed = new_packed(both, wide);
+    float *packed = new_packed(both, width);
     int failed = !packed || !all.rows;
     if (!failed) {
-        pack(weights, 1, both, both, wide, packed);
+        pack(weights, 1, both, both, width, packed);
         memcpy(last_c, first_c, room * (size_t)batch);
 #pragma omp parallel num_threads(threads)
         {
-            float *seen = malloc(sizeof(float) * (size_t)all.height * (size_t)(both + wide) + 1);
+            float *seen = malloc(sizeof(float) * (size_t)all.height * (size_t)(both + width) + 1);
             if (!seen) {
 #pragma omp atomic write
                 failed = 1;
@@ -36,24 +52,12 @@ int seqtool_lstm_forward(
                         const long at = (long)block.rows[r].row * steps + t;
                         memcpy(seen + (long)r * both, x + at * inputs, sizeof(float) * (size_t)inputs);
                     }
-                    product(real, both, wide, seen, both, packed, sums, wide, 0);
+                    product(real, both, width, seen, both, packed, sums, width, 0);
                     for (int r = 0; r < real; r++) {
                         const long row = block.rows[r].row, at = row * steps + t;
-                        const float *restrict sum = sums + (long)r * wide;
-                        float *restrict gate = kept + at * 6 * size, *restrict output = outputs + at * size;
-                        float *restrict h = seen + (long)r * both + inputs, *restrict c = last_c + row * size;
-#pragma omp simd
-                        for (int k = 0; k < size; k++) {
-                            float i = fast_sigmoid(sum[k] + bias[k]);
-                            float f = fast_sigmoid(sum[size + k] + bias[size + k]);
-                            float g = fast_tanh(sum[2 * size + k] + bias[2 * size + k]);
-                            float o = fast_sigmoid(sum[3 * size + k] + bias[3 * size + k]);
-                            float now = f * c[k] + i * g, squeezed = fast_tanh(now);
-                            gate[k] = i, gate[size + k] = f, gate[2 * size + k] = g, gate[3 * size + k] = o;
-                            c[k] = gate[4 * size + k] = now;
-                            gate[5 * size + k] = squeezed;
-                            h[k] = output[k] = o * squeezed;
-                        }
+                        float *gates = kept + (t * (long)batch + row) * 6 * size, *h = seen + (long)r * both + inputs;
+                        step_of_row(size, sums + (long)r * width, bias, last_c + row * size, gates, h);
+                        memcpy(outputs + at * size, h, room);
                     }
                 }
                 for (int r = 0; r < block.count; r++) {
@@ -74,21 +78,22 @@ int seqtool_lstm_forward(
    nobody asks; of_weights [I + H, 4H] and of_bias [4H] are zero before. */
 int seqtool_lstm_backward(
     int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weights,
-    const float *first_h, const float *first_c, const float *kept, const float *outputs, const float *of_outputs, float *of_h, float *of_c, float *of_x, float *of_weights, float *of_bias, int threads) {
-    const int wide = 4 * size, both = inputs + size;
+    const float *first_h, const float *first_c, const float *kept, const float *outputs, const float *of_outputs,
+    float *of_h, float *of_c, float *of_x, float *of_weights, float *of_bias, int threads) {
+    const int width = 4 * size, both = inputs + size;
     const size_t room = sizeof(float) * (size_t)size;
     /* where nobody asks for x's gradient, only U is multiplied with */
     const int skipped = of_x ? 0 : inputs, asked = both - skipped;
     Blocks all = new_blocks(batch, steps, lengths, threads);
-    float *packed = new_packed(wide, asked);
+    float *packed = new_packed(width, asked);
     Gathered *gathered = calloc((size_t)threads, sizeof(Gathered));
     int failed = !packed || !all.rows || !gathered;
     if (!failed) {
-        pack(weights + skipped, both, 1, wide, asked, packed);
+        pack(weights + skipped, both, 1, width, asked, packed);
 #pragma omp parallel num_threads(threads)
         {
             Gathered *some = gathered + omp_get_thread_num();
-            *some = new_gathered(all.height, both, wide);
+            *some = new_gathered(all.height, both, width);
             float *of_seen = malloc(sizeof(float) * (size_t)all.height * (size_t)asked + 1);
             const int ready = some->in && of_seen;
             if (!ready) {
@@ -112,11 +117,13 @@ int seqtool_lstm_backward(
                     next_rows(some, real, &in, &out);
                     for (int r = 0; r < real; r++) {
                         const long row = block.rows[r].row, at = row * steps + t;
-                        const float *gate = kept + at * 6 * size, *given = of_outputs + at * size;
-                        const float *before = t ? gate - 2 * size : first_c + row * size;
+                        const float *gate = kept + (t * (long)batch + row) * 6 * size, *given = of_outputs + at * size;
+                        const float *before = t ? gate - (6 * (long)batch - 4) * size : first_c + row * size;
                         const float *h = t ? outputs + (at - 1) * size : first_h + row * size;
                         const float *dh = of_hs + (long)r * asked;
-                        float *restrict of_gate = out + (long)r * wide, *restrict dc = of_c + row * size;
+                        if (t > 0) soon(gate - 6 * (long)batch * size, 4 * size);
+                        if (t > 1) soon(before - 6 * (long)batch * size, 2 * size);
+                        float *restrict of_gate = out + (long)r * width, *restrict dc = of_c + row * size;
 #pragma omp simd
                         for (int k = 0; k < size; k++) {
                             float i = gate[k], f = gate[size + k], g = gate[2 * size + k], o = gate[3 * size + k];
@@ -131,7 +138,7 @@ int seqtool_lstm_backward(
                         memcpy(in + (long)r * both, x + at * inputs, sizeof(float) * (size_t)inputs);
                         memcpy(in + (long)r * both + inputs, h, room);
                     }
-                    product(real, wide, asked, out, wide, packed, of_seen, asked, 0);
+                    product(real, width, asked, out, width, packed, of_seen, asked, 0);
                     for (int r = 0; of_x && r < real; r++) {
                         const long at = (long)block.rows[r].row * steps + t;
                         memcpy(of_x + at * inputs, of_seen + (long)r * asked, sizeof(float) * (size_t)inputs);
