@@ -5,6 +5,9 @@ from torch import Tensor
 
 from seqtool.api import Hypotheses, Search, StepModel, Values
 
+DROP = 0.75
+"""Rows that have ended leave the batch when no larger share of it goes on: that copies what the others look at."""
+
 
 class Greedy(Search):
     """The most probable symbol at every step, fed to the next: free-running decoding.
@@ -30,22 +33,28 @@ class Greedy(Search):
             return written_values(model, vocabulary.size, source, source_mask, max_length)
         fixed, state = model.start(source, source_mask)
         ids = torch.full_like(source_mask[:, 0], vocabulary.start, dtype=torch.int64)
-        going = torch.ones_like(ids, dtype=torch.bool)
+        rows = torch.arange(len(ids), device=ids.device)
+        going, every = torch.ones_like(ids, dtype=torch.bool), torch.zeros_like(ids)
         score = torch.zeros(len(ids), device=ids.device)
         steps: list[tuple[Tensor, Tensor]] = []
         all_weights: list[Tensor] = []
         for _ in range(max_length):
             logits, weights, state = model.step(ids, fixed, state)
             best, ids = logits.log_softmax(-1).max(-1)
-            score = score + best.masked_fill(~going, 0)
+            score = score + best.new_zeros(len(every)).index_copy(0, rows, best.masked_fill(~going, 0))
             ids = ids.masked_fill(~going, 0)
-            steps.append((ids, going))
+            steps.append((every.index_add(0, rows, ids), (every > 0).index_copy(0, rows, going)))
             if weights is not None:
-                all_weights.append(weights.masked_fill(~going[:, None, None], 0))
+                looked = weights.masked_fill(~going[:, None, None], 0)
+                all_weights.append(looked.new_zeros(len(every), *looked.shape[1:]).index_copy(0, rows, looked))
             if vocabulary.end is not None:
                 going = going & (ids != vocabulary.end)
-                if not going.any():
+                left = int(going.sum())
+                if not left:
                     break
+                if left <= DROP * len(going):
+                    fixed, state = (tuple(x[going] for x in tensors) for tensors in (fixed, state))
+                    rows, ids, going = rows[going], ids[going], going[going]
         written, mask = (torch.stack(side, 1).unsqueeze(1) for side in zip(*steps, strict=True))
         stacked = torch.stack(all_weights, 2).unsqueeze(1) if all_weights else None
         return Hypotheses(written, mask, score.unsqueeze(1), stacked)

@@ -58,7 +58,7 @@ INLINE void store_some(float *p, wide x, int count) {
 INLINE wide at_most(wide x, float most) { return (wide)_mm256_min_ps((__m256)splat(most), (__m256)x); }
 INLINE wide at_least(wide x, float least) { return (wide)_mm256_max_ps((__m256)splat(least), (__m256)x); }
 INLINE wide larger(wide x, wide y) { return (wide)_mm256_max_ps((__m256)x, (__m256)y); }
-/* 12 bits, and a step of Newton's method. */
+/* 12 bits, and a step of Newton's method: of 1 not quite 1, so that quotients are divided. */
 INLINE wide reciprocal(wide x) {
     wide near = (wide)_mm256_rcp_ps((__m256)x);
     return near * (2.0f - x * near);
@@ -114,7 +114,7 @@ INLINE wide wide_tanh(wide x) {
     return quotient(x * above, below);
 }
 
-INLINE wide wide_sigmoid(wide x) { return reciprocal(1.0f + wide_exp(-x)); }
+INLINE wide wide_sigmoid(wide x) { return quotient(splat(1.0f), 1.0f + wide_exp(-x)); }
 
 /* tanh x, right to the last place near 1 too, where a cell's gradient lives on 1 - tanh^2; near 0 by Cephes'
    polynomial. */
