@@ -13,11 +13,12 @@ BOUNDS = {
     "adding_50": 0.99,
     "adding_100": 0.99,
     "multiplication_50": 0.99,
+    "reverse_joey": 0.9,
     "transduction_copy": 0.9,
     "transduction_reverse": 0.9,
 }
 """What a recipe must reach; the others 0.98."""
-UNMEASURED = {"mqar", "reverse_joey"}
+UNMEASURED = {"mqar"}
 """Recipes that say of themselves that no whole run has been measured: they promise nothing yet."""
 
 
