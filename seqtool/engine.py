@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PluginError, SeqtoolError
+from seqtool.nn.attention import Attention
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.twin import Twin, class_name
 from seqtool.parts.types import Tensors
@@ -106,10 +107,17 @@ def _choose(
         if twin.method == method and class_name(module) in twin.of:
             reason = refused[name] or twin.serves(module)
             if reason is None:
-                setattr(module, method, functools.partial(twin, module))
+                attentions = [inner for inner in module.modules() if isinstance(inner, Attention)]
+                setattr(module, method, functools.partial(_computed, twin, attentions, module))
                 return Choice(part, method, name, reasons)
             reasons[name] = reason
     return Choice(part, method, "", reasons)
+
+
+def _computed(twin: Twin, attentions: list[Attention], module: nn.Module, *arguments: Any) -> Any:
+    """What the twin gives; the reference while weights within the part are replaced, of which no twin knows."""
+    intervened = any(attention.intervention is not None for attention in attentions)
+    return (twin.reference if intervened else twin)(module, *arguments)
 
 
 def _compile_decoders(model: nn.Module, device: torch.device) -> list[Choice]:

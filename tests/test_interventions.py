@@ -1,5 +1,6 @@
 """Interventions: what each forces, by plain loops; in every decoder, step by step, all at once, and in searches."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,14 @@ import seqtool
 from seqtool import equations as eq
 from seqtool.api import Batch
 from seqtool.build import assemble
+from seqtool.engine import install
 from seqtool.errors import PartError
 from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, TopOne, Uniform
 from seqtool.nn.attention import Attention, intervened
 from seqtool.nn.intervention import Intervention
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.types import Tensors
+from seqtool.registry import default_registry
 from seqtool.testing import STAND_INS
 from seqtool_attention.exp import Exp
 from seqtool_attention.gmm import GMM
@@ -275,6 +278,23 @@ def test_in_every_decoder(tmp_path: Path, variant: str, heads: int) -> None:
                 row, step = (batch.alignment >= 0).nonzero(as_tuple=True)
                 there = weights[row, :, step, batch.alignment[row, step]]
                 torch.testing.assert_close(there, weights[row, :, step].sum(-1))
+
+
+@pytest.mark.parametrize("decoder", ["attend_before", "attend_after", "fed"])
+def test_a_twin_of_the_decoder_leaves_forced_weights_to_the_reference(tmp_path: Path, decoder: str) -> None:
+    model, batch = made(tmp_path, decoder, 1)
+    model.float()
+    taken = copy.deepcopy(model)
+    install(taken, "auto", default_registry(), torch.device("cpu"), torch.float32)
+    assert "unroll" in vars(taken.decoder)
+    with torch.no_grad():
+        for name in ALL:
+            with intervened(model.decoder, of_batch(name, batch)):
+                wanted = model(batch)
+            with intervened(taken.decoder, of_batch(name, batch)):
+                found = taken(batch)
+            torch.testing.assert_close(found[:2], wanted[:2])
+            assert not torch.allclose(found[0], taken(batch)[0]), f"{name} changes what is written"
 
 
 @pytest.mark.parametrize("name", ALL)

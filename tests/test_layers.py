@@ -33,7 +33,7 @@ BASE = {
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "parts": BASE,
-    "engine": BASE | {"parts", "recipe"},
+    "engine": BASE | {"nn", "parts", "recipe"},
     "equations": set(),
     "explain": BASE | {"equations"},
     "nn": BASE | {"parts"},

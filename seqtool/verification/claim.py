@@ -92,6 +92,11 @@ class Document:
     note: str = ""
     measures: Annotated[list[Factory[Measure]], MinLen(1)]
 
+    def __post_init__(self) -> None:
+        twice = next((seed for i, seed in enumerate(self.seeds) if seed in self.seeds[:i]), None)
+        if twice is not None:
+            raise PartError(f"seed {twice} stands twice", option="seeds")
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -83,6 +83,8 @@ class Verdict:
         """The verdict in a line."""
         failed = ", ".join(finding.measure.name for finding in self.findings if finding.holds is False)
         said = "HOLDS" if self.holds else f"DOES NOT HOLD: {failed}"
+        if all(finding.holds is None for finding in self.findings):
+            said = "REPORTED: no measure has a band"
         if not self.partial:
             return said
         seeds, wanted = (", ".join(map(str, numbers)) for numbers in (self.seeds, self.claim.document.seeds))

@@ -101,6 +101,15 @@ def test_bands_are_asked_of_each_seed_or_of_their_mean(claim: Path, band: str, h
     assert [Finding(measure, "default", values).holds for measure in measures] == holds
 
 
+def test_a_claim_that_asks_nothing_is_not_said_to_hold(claim: Path) -> None:
+    from seqtool.verification.verdict import Finding, Verdict
+
+    read = load_claim(claim, default_registry())
+    bare, asked = (Finding(read.measures[k], "default", {3: 0.5, 4: 0.5}) for k in (2, 0))
+    words = [Verdict(read, False, (3, 4), found, (), {}).words for found in ((bare,), (bare, asked))]
+    assert words == ["REPORTED: no measure has a band", "HOLDS"]
+
+
 def test_a_number_that_is_none_lies_in_no_band(claim: Path) -> None:
     from seqtool.verification.verdict import Finding
 
@@ -173,6 +182,7 @@ def test_as_published_is_another_recipe(claim: Path, tmp_path: Path) -> None:
         ("recipe: reverses.yaml", "recipe: revers", "5:9: recipe: there is no recipe 'revers'"),
         ("recipe: reverses.yaml", "recipe: align_60_21", "did you mean 'align_60_20'?"),
         ("seeds: [3, 4]", "seeds: []", "6:8: seeds: expected"),
+        ("seeds: [3, 4]", "seeds: [3, 4, 3]", "6:8: seeds: seed 3 stands twice"),
         ("result: train_loss, ", "", "8:5: measures.0.metric: a measure takes one of `result` and `metric`"),
         ("result: train_loss", "result: x, metric: y", "8:37: measures.0.metric: a measure takes one of"),
         ("most: 5", "most: five", "8:44: measures.0.most: expected"),
