@@ -181,7 +181,7 @@ def resumed_variants(
     """The variants of a run as it resolved them; a recipe given beside must resolve to the same."""
     found = {}
     for name in written["variants"]:
-        (variant,) = load_recipe(directory.resolved(name), registry=registry).variants.values()
+        (variant,) = load_recipe(directory.kept_recipe(name), registry=registry).variants.values()
         found[name] = replace(variant, name=name)
     if recipe is not None:
         overrides = () if isinstance(recipe, Recipe) else written["overrides"]

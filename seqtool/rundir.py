@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqtool.errors import SeqtoolError
+from seqtool.errors import Origin, Problem, RecipeError, SeqtoolError
 from seqtool.files import TEMPORARY, held, read_json, sweep, telling, write_atomic, write_json
 
 FORMAT = 1
@@ -295,6 +295,19 @@ class RunDirectory:
 
     def resolved(self, variant: str) -> Path:
         return self.path / variant / "resolved.yaml"
+
+    def kept_recipe(self, variant: str) -> Path:
+        """The file that a variant is built from again.
+
+        Raises:
+            RecipeError: it is gone.
+        """
+        path = self.resolved(variant)
+        if not path.is_file():
+            raise RecipeError(
+                [Problem("it is gone from the run, which cannot be loaded without", (), Origin(str(path)))]
+            )
+        return path
 
     def task(self, variant: str) -> Path:
         return self.path / variant / "task.json"

@@ -134,7 +134,11 @@ ASK = "from seqtool_fused.library import library, missing; print(missing()); lib
 
 @pytest.mark.parametrize(
     ("compiler", "said"),
-    [("no-such-compiler", "no C compiler was found (no-such-compiler)"), ("false", "could not compile")],
+    [
+        ("no-such-compiler", "no C compiler was found (no-such-compiler)"),
+        ("false", "could not compile"),
+        ("cc 'x", "CC cannot be read"),
+    ],
 )
 def test_without_a_working_compiler_it_says_so(compiler: str, said: str, tmp_path: Path) -> None:
     done = ask(CC=compiler, XDG_CACHE_HOME=str(tmp_path))

@@ -58,7 +58,10 @@ def _built() -> Path:
 
 
 def _compiler() -> list[str]:
-    given = shlex.split(os.environ.get("CC", ""))
+    try:
+        given = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise Unavailable(f"CC cannot be read: {error}") from error
     for words in [given] if given else [["cc"], ["gcc"], ["clang"]]:
         found = shutil.which(words[0])
         if found:

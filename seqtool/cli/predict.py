@@ -61,6 +61,8 @@ def command(
     """
     if interactive and (files or form or out or weights):
         raise MisuseError("--interactive asks for sources and prints: no FILE, --format, --out or --weights with it")
+    if out and weights and out.resolve() == weights.resolve():
+        raise MisuseError(f"--out and --weights are both {out}: one would replace the other")
     for path in (out, weights):
         if path and path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
             raise MisuseError(f"{path} is no ordinary file", allowed=["a new or ordinary file", "standard output"])

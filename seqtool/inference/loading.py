@@ -62,7 +62,7 @@ def _loaded(
     device: torch.device,
     registry: Registry,
 ) -> Predictor:
-    (variant,) = load_recipe(directory.resolved(name), registry=registry).variants.values()
+    (variant,) = load_recipe(directory.kept_recipe(name), registry=registry).variants.values()
     read = read_checkpoint(path, variant, seed)
     assembly = assemble(variant, seed, directory.read_task(name))
     weights = {key.removeprefix("model."): value for key, value in read["state_dict"].items() if _of_model(key)}

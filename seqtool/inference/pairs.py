@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seqtool.errors import SeqtoolError
+from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.reading import Line, decode
 
 Ids = tuple[Any, ...]
@@ -33,6 +33,19 @@ def read_pairs(
         on_bad: called with what is wrong with a line; when it returns, the line is left out.
     """
     return joined(_read(lines, read_source, read_target, on_bad))
+
+
+def pair_of(given: Any, read_source: Callable[[str], Ids], read_target: Callable[[str], Ids]) -> Pair:
+    """A pair as Python code gives it: one that was read, or a source and its target as texts.
+
+    Raises:
+        MisuseError: it is neither. SeqtoolError: the task cannot read one of the texts.
+    """
+    if isinstance(given, Pair):
+        return given
+    if not isinstance(given, tuple | list) or len(given) != 2 or not all(isinstance(text, str) for text in given):
+        raise MisuseError(f"a pair is a source and its target, two texts; got {given!r}")
+    return Pair(read_source(given[0]), (read_target(given[1]),))
 
 
 def joined(rows: Iterable[tuple[Ids, Ids]]) -> list[Pair]:

@@ -12,7 +12,7 @@ from seqtool.inference.bleu import Bleu
 from seqtool.inference.decoding import Written, decoded
 from seqtool.inference.evaluation import Evaluation, Evaluator, batches_asked, drawn_batches
 from seqtool.inference.intervening import DELAY, Bench, Interventions, first_examples, intervene
-from seqtool.inference.pairs import Pair, joined
+from seqtool.inference.pairs import Pair, joined, pair_of
 from seqtool.inference.prediction import Hypothesis, Prediction
 from seqtool.inference.searching import Wish, built_search
 from seqtool.nn.model import Seq2Seq
@@ -118,13 +118,11 @@ class Predictor:
             pairs: texts, several with the same source where it has several right targets; or pairs that were read.
 
         Raises:
-            SeqtoolError: a source or target that the task cannot read, or no pair at all.
+            SeqtoolError: no pair of texts, one that the task cannot read, or no pair at all.
         """
         if any(number is not None and number < 1 for number in (batch_size, max_length)):
             raise MisuseError("batch_size and max_length are whole numbers from 1 on")
-        read = [
-            pair if isinstance(pair, Pair) else Pair(self.read(pair[0]), (self.read_target(pair[1]),)) for pair in pairs
-        ]
+        read = [pair_of(pair, self.read, self.read_target) for pair in pairs]
         merged = joined((pair.source, target) for pair in read for target in pair.targets)
         evaluator = self._evaluator(self.task, self.search(search), max_length, bleu, bootstrap_seed)
         return evaluator.pairs(merged, batch_size or self.variant.train.validation_batch_size)
@@ -152,7 +150,7 @@ class Predictor:
         """Measure the model with its weights replaced: how much what it writes depends on where it looks.
 
         Args:
-            only: which of `INTERVENTIONS`; all that can be done where none is named.
+            only: which of `INTERVENTIONS`, one or several; all that can be done where none is named.
             delay: how many steps "delayed" looks late. shuffle_seed: what orders are drawn from.
             examples: at most so many. The others: as in `evaluate`.
 
@@ -165,7 +163,7 @@ class Predictor:
         count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
         drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
         bench = Bench(self._evaluator(task, built, max_length, None, bootstrap_seed), drawn)
-        return intervene(bench, split, tuple(only), delay, shuffle_seed)
+        return intervene(bench, split, (only,) if isinstance(only, str) else tuple(only), delay, shuffle_seed)
 
     def task_with_data(self) -> Task:
         """The task with its data, which must give the vocabularies that the model was trained with.

@@ -218,6 +218,9 @@ def test_a_source_with_several_targets_is_one_example(moved: Path) -> None:
     assert found.overall.measures["exact_match"].value == 0.5
     with pytest.raises(SeqtoolError, match="there is no pair to measure"):
         loaded.evaluate_pairs([])
+    for none in ("ab", ("a b",), ("a b", ["b a"]), ("a b", "b a", "a b")):
+        with pytest.raises(MisuseError, match="a pair is a source and its target, two texts; got"):
+            loaded.evaluate_pairs([none])
     with pytest.raises(SeqtoolError, match="the target vocabulary has no 'x'"):
         loaded.evaluate_pairs([("a b", "x")])
     with pytest.raises(SeqtoolError, match="'</s>' stands at the ends of a target"):

@@ -76,7 +76,7 @@ def test_what_is_asked_for_and_repeats(moved: Path) -> None:
     assert found == loaded.intervene(only=["delayed", "shuffled"], delay=0, examples=33)
     assert (
         loaded.intervene(only=["delayed"], delay=1).measured["delayed_1"]
-        == loaded.intervene(only=["previous"]).measured["previous"]
+        == loaded.intervene(only="previous").measured["previous"]
     )
     other = loaded.intervene(only=["shuffled"], shuffle_seed=1, examples=33)
     assert other.measured["own"] == found.measured["own"]

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -196,6 +197,7 @@ def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
         (("--seed", "1"), 2, "allowed: 3"),
         (("nowhere.txt",), 2, "nowhere.txt"),
         (("--out", "no/such/folder/out.tsv"), 1, "cannot write no/such/folder/out.tsv"),
+        (("--out", "both.npz", "--weights", "./both.npz"), 2, "--out and --weights are both both.npz"),
         (("--weights", "no/such/folder/out.npz"), 1, "cannot write no/such/folder/out.npz"),
     ],
 )
@@ -227,3 +229,11 @@ def test_a_reader_that_goes_away_is_no_error_of_a_file(moved: Path, tmp_path: Pa
 def test_what_is_no_run(run: Run, tmp_path: Path) -> None:
     code, _, err = run("predict", tmp_path)
     assert (code, err) == (1, f"error: {tmp_path} is not a run: it has no run.json\n")
+
+
+def test_a_run_without_its_resolved_recipe_says_so(run: Run, moved: Path, tmp_path: Path) -> None:
+    shutil.copytree(moved, tmp_path / "run")
+    resolved = tmp_path / "run/default/resolved.yaml"
+    resolved.unlink()
+    code, _, err = run("predict", tmp_path / "run")
+    assert (code, err) == (2, f"error: {resolved}: it is gone from the run, which cannot be loaded without\n")
