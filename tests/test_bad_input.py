@@ -141,7 +141,7 @@ def test_an_output_folder_below_a_file(recipe: Path, tmp_path: Path, capsys: pyt
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_written_file(recipe: Path, tmp_path: Path) -> None:
-    """Files may not grow beyond 12 KiB: plan and metrics fit, checkpoints do not."""
+    """Files may not grow beyond 12 KiB: plan, metrics and a snapshot fit, checkpoints do not."""
     done = subprocess.run(
         [sys.executable, "-m", "seqtool", "run", recipe, "--out", tmp_path / "out", "--quiet"],
         capture_output=True,
@@ -154,7 +154,8 @@ def test_a_full_disk_is_told_and_leaves_no_half_written_file(recipe: Path, tmp_p
     assert "best.ckpt" in done.stderr
     assert "Traceback" not in done.stderr
     names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert names == {"recipe.yaml", "resolved.yaml", "task.json", "run.json", "environment.json", "metrics.csv"}
+    plan = {"recipe.yaml", "resolved.yaml", "task.json", "run.json", "environment.json"}
+    assert names == {*plan, "metrics.csv", "2.npz", "examples.jsonl"}
 
 
 def test_what_is_no_run_is_not_resumed(tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,12 +109,19 @@ def test_help_lists_every_verb_and_imports_none(cli: Cli) -> None:
     assert "Example:" in out
 
 
+FROM_FILES = {"report", "compare", "plot", "watch"}
+"""Verbs that read a run's files alone, and load no plugin."""
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_has_a_worked_example_json_and_debug(cli: Cli, name: str) -> None:
     code, out, err = cli(name, "--help")
     assert (code, err) == (0, "")
     assert f"Example:\n    seqtool {name}" in out
-    for flag in ("--json", "--debug", "--plugins-dir", "--no-plugin", "--strict-plugins"):
+    flags = ["--json", "--debug"]
+    if name not in FROM_FILES:
+        flags += ["--plugins-dir", "--no-plugin", "--strict-plugins"]
+    for flag in flags:
         assert flag in out
 
 

@@ -20,6 +20,7 @@ class Numbered(ExampleTask):
 
     def __init__(self, *, size: int = 50, bucket: int = 1, unknown: bool = False, aligned: bool = True) -> None:
         self.size, self.bucket, self.unknown, self.aligned = size, bucket, unknown, aligned
+        self.has_alignment = aligned
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         letters = saved["letters"] if saved else list(LETTERS)

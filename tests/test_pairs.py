@@ -47,8 +47,10 @@ def train_and_decode(cell: Any, decoder: Any) -> None:
     """A model whose encoder and decoder are made of `cell`, on the copy task; it learns, and then writes by itself."""
     torch.manual_seed(0)
     task = seqtool.make("task/copy", length=STEPS, min_length=2, symbols=3)
-    source, target = (STAND_INS["embedding"](side) for side in (task.source_vocabulary, task.target_vocabulary))
+    source = STAND_INS["embedding"](task.source_vocabulary)
     encoder = seqtool.make("encoder/rnn", source.output_size, cell=cell)
+    # as wide as the memory: attend_only asks with it, and inner products need equal sizes
+    target = seqtool.make("embedding/learned", task.target_vocabulary, embedding_size=encoder.memory_size)
     built = decoder(target.output_size, encoder.memory_size, encoder.final_sizes, task.target_vocabulary.num_outputs)
     model = Seq2Seq(source, target, encoder, built, task.target_vocabulary, task.copy_map).double()
     with torch.no_grad():

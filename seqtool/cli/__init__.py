@@ -21,7 +21,7 @@ VERBS = {
     "intervene": ("intervene", "Measure a trained model whose attention is forced."),
     "report": ("report", "Write what a run did as one page: curves, alignments, mistakes."),
     "compare": ("compare", "Compare variants and runs: recipes, metrics, alignments, cost."),
-    "plot": ("plot", "Draw a run for print: losses, alignments, entropy, accuracy by length."),
+    "plot": ("plot", "Draw a run for print: losses, alignments, entropy."),
     "watch": ("watch", "Show what a run in training does now."),
     "validate": ("validate", "Check a recipe, and report all that is wrong with it."),
     "show": ("show", "Show a recipe as it is resolved, and where each value came from."),

@@ -99,7 +99,7 @@ def test_what_a_run_leaves(run: Path) -> None:
         for vector, wanted in zip(line["target"], line["source"], strict=False):
             assert vector == pytest.approx([value / 2 for value in wanted], abs=1e-6)
     with np.load(seed / "alignments.npz") as arrays:
-        assert arrays["weights"].shape == (12, 1, 3, 6)
+        assert arrays["weights"].shape == (24, 1, 3, 6)
     assert (run / "weights.png").exists()
     assert (run / "losses.png").exists()
 
