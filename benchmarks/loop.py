@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from seqtool.build import assemble, build_optimizer
+from seqtool.engine import install
 from seqtool.recipe import Variant, load_recipe
 from seqtool.rundir import SeedDirectory
 from seqtool.training.fit import fit_seed
@@ -28,8 +29,9 @@ BOUND = 1.15, 0.8
 
 
 def bare(variant: Variant, steps: int) -> float:
-    """Milliseconds a step of the plainest loop: draw, forward, backward, clip, step."""
+    """Milliseconds a step of the plainest loop, by the same engine: draw, forward, backward, clip, step."""
     assembly = assemble(variant, seed=0)
+    install(assembly.model, variant.train.engine, variant.registry, torch.device("cpu"), torch.float32)
     optimizer, cpu = build_optimizer(variant, assembly.model), torch.device("cpu")
     train = variant.train
     begun = 0.0
