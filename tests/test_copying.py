@@ -183,9 +183,10 @@ def test_losses_add_up_with_their_factors(tmp_path: Path) -> None:
     assert int(count) == 20
 
 
-def test_weights_of_a_shorter_memory_cannot_be_guided() -> None:
+@pytest.mark.parametrize("name", ["guided_attention", "supervised_attention"])
+def test_weights_of_a_shorter_memory_cannot_be_guided(name: str) -> None:
     batch = seqtool.make("task/copy", length=4).batch(
         "train", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu")
     )
     with pytest.raises(PartError, match="needs a memory as long as the source"):
-        seqtool.make("loss/guided_attention")(torch.zeros(2, 4, 8), torch.zeros(2, 1, 4, 2), batch)
+        seqtool.make(f"loss/{name}")(torch.zeros(2, 4, 8), torch.zeros(2, 1, 4, 2), batch)

@@ -87,6 +87,8 @@ def test_equations_by_hand() -> None:
     assert eq.loss.cross_entropy([[0.0, math.log(3)]], [1], smoothing=0.2) == pytest.approx(smoothed)
     assert eq.loss.coverage([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]]) == pytest.approx(0.5 + 0.25 + 0.5)
     assert eq.loss.guided_attention([[0.0, 1.0], [0.0, 1.0]], width=0.5) == pytest.approx(1 - math.exp(-0.5))
+    taught = eq.loss.supervised_attention([[0.5, 0.5], [0.9, 0.1], [0.75, 0.25]], [0, -1, 1])
+    assert taught == pytest.approx(math.log(8))
     assert (sigmoid(-1000.0), sigmoid(0.0), sigmoid(1000.0)) == (0.0, 0.5, 1.0)
 
 

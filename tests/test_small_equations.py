@@ -171,6 +171,7 @@ def test_deep_output() -> None:
         ("cross_entropy", {"label_smoothing": 0.3}),
         ("coverage", {}),
         ("guided_attention", {"width": 0.3}),
+        ("supervised_attention", {}),
     ],
 )
 def test_loss(name: str, options: dict[str, float]) -> None:
@@ -179,7 +180,8 @@ def test_loss(name: str, options: dict[str, float]) -> None:
     logits, weights = randn(4, STEPS, 5), randn(4, 2, STEPS, SOURCE).softmax(-1)
     weights = weights.masked_fill(~mask()[:, None, None], 0)
     target = torch.tensor([[4, 0, 2], [1, 1, 1], [0, 0, 0], [3, 2, 1]])
-    batch = Batch(torch.zeros(4, SOURCE).long(), mask(), target, target_mask, torch.full((4, STEPS), -1))
+    places = torch.tensor([[1, -1, 0], [0, 0, 0], [0, 0, 0], [0, 0, -1]])
+    batch = Batch(torch.zeros(4, SOURCE).long(), mask(), target, target_mask, places)
     total, count = build("loss", name, **options)(logits, weights, batch)
     wanted = 0.0
     for row, (steps, length) in enumerate(zip(target_length.tolist(), LENGTHS, strict=True)):
@@ -190,7 +192,7 @@ def test_loss(name: str, options: dict[str, float]) -> None:
             )
         elif steps:
             for head in weights[row, :, :steps, :length].tolist():
-                one = eq.loss.coverage(head) if name == "coverage" else eq.loss.guided_attention(head, **options)
-                wanted += one / 2
+                gold = {"places": places[row, :steps].tolist()} if name == "supervised_attention" else options
+                wanted += getattr(eq.loss, name)(head, **gold) / 2
     assert_close(total, wanted)
     assert int(count) == 6

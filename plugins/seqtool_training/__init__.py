@@ -16,6 +16,9 @@ def seqtool_components() -> Iterable[Component]:
     yield Component(
         "loss", "guided_attention", "seqtool_training.attention_losses:GuidedAttention", "leaving the diagonal costs"
     )
+    yield Component(
+        "loss", "supervised_attention", "seqtool_training.attention_losses:SupervisedAttention", "missing gold costs"
+    )
     yield Component("loss", "sum", "seqtool_training.losses:Sum", "several losses, each times a factor")
     yield Component(
         "metric", "token_accuracy", "seqtool_training.metrics:TokenAccuracy", "right symbols, teacher-forced"

@@ -40,6 +40,14 @@ def coverage(weights: Matrix) -> float:
     return total
 
 
+def supervised_attention(weights: Matrix, places: list[int]) -> float:
+    """sum_i -log a_{i g_i},  over the i with a place g_i in the source; -1 is none
+
+    Mi et al. 2016, arXiv 1608.00112, section 3. Weights of T steps over S positions.
+    """
+    return sum(-math.log(row[place]) for row, place in zip(weights, places, strict=True) if place >= 0)
+
+
 def guided_attention(weights: Matrix, *, width: float) -> float:
     """sum_i sum_j a_ij (1 - exp(-((j - 1) / S - (i - 1) / T)^2 / (2 g^2)))
 

@@ -52,7 +52,7 @@ METRICS = (
     "alignment_error_rate, alignment_exact, alignment_f1, alignment_near, alignment_nearest, attention_coverage, "
     "attention_entropy, attention_monotonicity, attention_normalized_entropy, attention_sharpness, within"
 )
-LOSSES = "coverage, guided_attention, mse, sum"
+LOSSES = "coverage, guided_attention, mse, sum, supervised_attention"
 POINTER = "{type: pointer, cell: {type: gru, hidden_size: 8}, attention: {scorer: additive}, bridge: linear}"
 
 

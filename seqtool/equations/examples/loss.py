@@ -38,6 +38,13 @@ def coverage() -> Example:
     return example.result("L", loss.coverage(WEIGHTS) / 2)
 
 
+def supervised_attention() -> Example:
+    """Two steps over three positions; the second step has no gold place."""
+    example = Example({"a": WEIGHTS, "g": [1, -1]})
+    example.show("-log a at the gold place of step 1", -math.log(WEIGHTS[0][0]))
+    return example.result("L", loss.supervised_attention(WEIGHTS, [0, -1]) / 2)
+
+
 def guided_attention() -> Example:
     """Two steps over three positions, g = 0.2."""
     example = Example({"a": WEIGHTS, "g": 0.2})
