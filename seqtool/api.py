@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from seqtool.parts.scorer import Scorer
     from seqtool.parts.search import Hypotheses, Search, StepModel
     from seqtool.parts.task import Split, SyntheticTask, Task
-    from seqtool.parts.twin import Twin
+    from seqtool.parts.twin import Twin, class_name
     from seqtool.parts.types import Encoded, Tensors
     from seqtool.parts.vocabulary import Form, Values, Vocabulary
 
@@ -66,7 +66,7 @@ _HOME = {
     "seqtool.parts.scorer": ("Scorer",),
     "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
     "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
-    "seqtool.parts.twin": ("Twin",),
+    "seqtool.parts.twin": ("Twin", "class_name"),
     "seqtool.parts.types": ("Encoded", "Tensors"),
     "seqtool.parts.vocabulary": ("Form", "Values", "Vocabulary"),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Which form of each part computes: its own code, the reference, or a twin."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -68,6 +69,24 @@ def install(
         taken = {(choice.part, choice.method) for choice in compiled}
         choices = compiled + [choice for choice in choices if (choice.part, choice.method) not in taken]
     return choices
+
+
+@contextlib.contextmanager
+def by_reference(model: nn.Module) -> Iterator[None]:
+    """While open, no twin computes in the model: for who looks into parts that a twin of more than them skips."""
+    taken = [
+        (module, name, value)
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if isinstance(value, functools.partial) and value.func is _computed
+    ]
+    for module, name, _ in taken:
+        delattr(module, name)
+    try:
+        yield
+    finally:
+        for module, name, value in taken:
+            setattr(module, name, value)
 
 
 def available_twins(registry: Registry) -> Iterator[tuple[str, Twin]]:

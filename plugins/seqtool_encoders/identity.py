@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import Encoded, Encoder
+from seqtool.api import Encoded, Encoder, known_full
 
 
 class Identity(Encoder):
@@ -27,4 +27,4 @@ class Identity(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
-        return Encoded(x.masked_fill(~mask[:, :, None], 0), mask, ())
+        return Encoded(x if known_full(mask) else x.masked_fill(~mask[:, :, None], 0), mask, ())

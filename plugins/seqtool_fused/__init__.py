@@ -10,6 +10,9 @@ SEQTOOL_API = (1, 0)
 @hookimpl
 def seqtool_components() -> Iterable[Component]:
     """The twins of this package."""
+    yield Component("twin", "rnn_encoder", "seqtool_fused.encoder:EncoderTwin", "an encoder rnn, both ways, in C")
+    yield Component("twin", "learned", "seqtool_fused.embedding:LearnedTwin", "vectors that tell their symbols")
+    yield Component("twin", "one_hot", "seqtool_fused.embedding:OneHotTwin", "vectors that tell their symbols")
     yield Component("twin", "lstm", "seqtool_fused.lstm:LSTMTwin", "all steps of an LSTM in C")
     yield Component("twin", "attend_before", "seqtool_fused.attend:AttendBeforeTwin", "all steps of attend_before in C")
     yield Component("twin", "attend_after", "seqtool_fused.attend:AttendAfterTwin", "all steps of attend_after in C")

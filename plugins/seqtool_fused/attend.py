@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seqtool.api import Tensors, Twin
 from seqtool_fused.calling import ready
+from seqtool_fused.embedding import looked_up
 from seqtool_fused.library import missing
 from seqtool_fused.loop_shapes import offsets, shape_of, why_not
 from seqtool_fused.loops import Attend
@@ -37,11 +38,13 @@ class _AttendTwin(Twin):
         shape = shape_of(module, inputs.shape[2], self.places(module, inputs.shape[2]), states + self.extra(module))
         windowed = "mean" in shape.states
         parameters = [module.get_parameter(path) for path in shape.parameters.values()]
-        given = (inputs, values, *(() if windowed else (keys,)), *state, *parameters)
-        if not inputs.numel() or not values.numel() or not ready(*given):
+        found = looked_up(inputs) if shape.sizes["feed_x"] >= 0 else None
+        first = found.table if found else inputs
+        given = (first, values, *(() if windowed else (keys,)), *state, *parameters)
+        if not inputs.numel() or not values.numel() or not ready(inputs, *given):
             result: tuple[Tensor, Tensor | None, Tensors] = self.reference(module, inputs, fixed, state)
             return result
-        loop = Attend(self.reference, module, shape, mask, keys if windowed else None)
+        loop = Attend(self.reference, module, shape, mask, keys if windowed else None, inputs, found)
         features, weights, *after = loop(*given)
         return features, weights.unsqueeze(1), tuple(after)
 

@@ -1,6 +1,7 @@
 """What all twins in C share: when they may be called, tensors as pointers, and gradients."""
 
 import ctypes
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,16 +32,24 @@ def call(name: str, *arguments: Tensor | int | None) -> None:
     Raises:
         MemoryError: it returned something else.
     """
-    given = [_argument(argument) for argument in arguments]
-    if getattr(library(), name)(*given, ctypes.c_int(torch.get_num_threads())):
+    given = [*map(_number, arguments), torch.get_num_threads()]
+    if _function(name, len(given))(*given):
         raise MemoryError(f"no memory for {name}")
 
 
-def _argument(value: Tensor | int | None) -> ctypes.c_void_p | ctypes.c_int:
-    if isinstance(value, Tensor):
-        assert value.is_contiguous(), "C reads tensors without their strides"
-        return ctypes.c_void_p(value.data_ptr())
-    return ctypes.c_void_p(None) if value is None else ctypes.c_int(value)
+def _number(argument: Tensor | int | None) -> int:
+    if isinstance(argument, Tensor):
+        assert argument.is_contiguous(), "C reads tensors without their strides"
+        return argument.data_ptr()
+    return argument or 0
+
+
+@functools.cache
+def _function(name: str, arguments: int) -> Any:
+    """A function of the library, all of whose arguments are 64 bits wide: `int64_t` or pointers."""
+    function = getattr(library(), name)
+    function.argtypes = (ctypes.c_int64,) * arguments
+    return function
 
 
 def with_parameters(module: nn.Module, parameters: dict[str, Tensor], use: Callable[[Any], Numbers]) -> Numbers:

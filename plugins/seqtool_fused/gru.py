@@ -6,33 +6,49 @@ import torch
 from torch import Tensor
 
 from seqtool_fused.calling import Numbers, call
-from seqtool_fused.recurrent import RecurrentKernel, RecurrentTwin
+from seqtool_fused.recurrent import Mapped, RecurrentTwin, Steps, Way, numbers_of
 
 
-class GRUKernel(RecurrentKernel):
+class GRUSteps(Steps):
     """See csrc/gru.c."""
 
-    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
-        """Inputs: x, h, and the cell's four parameters."""
-        x, h, *weights = (tensor.contiguous() for tensor in inputs)
-        size = self.module.output_size
-        kept, outputs = (x.new_empty(*x.shape[:2], width) for width in (4 * size, size))
-        last_h = x.new_empty(len(x), size)
-        call("seqtool_gru_forward", *x.shape, size, self.lengths, x, *weights, h, kept, outputs, last_h)
-        return (outputs, last_h), (kept, outputs)
+    states = 1
+
+    def forward(
+        self, way: Way, x: Tensor | Mapped, state: Sequence[Tensor], parameters: Sequence[Tensor], outputs: Tensor
+    ) -> tuple[Numbers, Tensor]:
+        """See `Steps.forward`."""
+        size, row, (shape, symbols, read) = state[0].shape[1], outputs.shape[2], numbers_of(x)
+        kept, last_h = outputs.new_empty(*outputs.shape[:2], 4 * size), torch.empty_like(state[0])
+        given, results = (way.lengths, *read, *parameters, *state), (kept, way.of(outputs), last_h)
+        call("seqtool_gru_forward", *shape, size, way.reversed, row, symbols, *given, *results)
+        return (last_h,), kept
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
-    ) -> tuple[Tensor | None, ...]:
-        """See `Kernel.backward`."""
-        x, h, weight_ih, weight_hh = (tensor.contiguous() for tensor in inputs[:4])
-        of_output, of_h = of_outputs[0].contiguous(), of_outputs[1].clone().contiguous()
-        of_x = torch.empty_like(x) if wanted[0] else None
-        of_weights = [x.new_zeros(*weight.t().shape) for weight in (weight_ih, weight_hh)]
-        of_biases = [x.new_zeros(len(weight_ih)) for _ in range(2)]
-        given = (self.lengths, x, weight_ih, weight_hh, h, *saved, of_output)
-        call("seqtool_gru_backward", *x.shape, self.module.output_size, *given, of_h, of_x, *of_weights, *of_biases)
-        return of_x, of_h, *(weight.t() for weight in of_weights), *of_biases
+        self,
+        way: Way,
+        x: Tensor | Mapped,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        kept: Tensor,
+        outputs: Tensor,
+        of_outputs: Tensor,
+        of_last: Sequence[Tensor],
+        of_x: Tensor | None,
+        add: bool,
+    ) -> tuple[Numbers, Numbers]:
+        """See `Steps.backward`."""
+        weights, size, row, (shape, symbols, (values, ids, mapped)) = (
+            parameters[:2], state[0].shape[1], outputs.shape[2], numbers_of(x)
+        )  # fmt: skip
+        of_weights = [weight.new_zeros(*weight.t().shape) for weight in weights]
+        of_biases = [weights[0].new_zeros(len(weights[0])) for _ in range(2)]
+        of_mapped = None if mapped is None else torch.zeros_like(mapped)
+        given = (way.lengths, values, ids, *weights, *state, kept, way.of(outputs), way.of(of_outputs))
+        results = (*of_last, of_x, of_mapped, *of_weights, *of_biases)
+        call("seqtool_gru_backward", *shape, size, way.reversed, row, add, symbols, *given, *results)
+        of_weight_ih = of_weights[0].t() if of_mapped is None else of_mapped
+        return tuple(of_last), (of_weight_ih, of_weights[1].t(), *of_biases)
 
 
 class GRUTwin(RecurrentTwin):
@@ -50,4 +66,4 @@ class GRUTwin(RecurrentTwin):
 
     of = ("seqtool_cells.gru:GRU",)
     examples = (("cell/cells:gru", {"hidden_size": 23}),)
-    kernel = GRUKernel
+    steps = GRUSteps()

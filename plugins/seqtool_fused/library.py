@@ -20,6 +20,10 @@ WAYS = (("-march=native", "-fopenmp"), ("-march=native",), ("-fopenmp",), ())
 """What not every compiler takes, the best first."""
 
 
+KEPT_MEMORY = (64 << 20, 32 << 20)
+"""Bytes: see csrc/memory.c."""
+
+
 class Unavailable(SeqtoolError):  # noqa: N818
     """There is no library on this machine; the message says why."""
 
@@ -34,7 +38,9 @@ def library() -> ctypes.CDLL:
     reason = missing()
     if reason:
         raise Unavailable(reason)
-    return ctypes.CDLL(str(_built()))
+    loaded = ctypes.CDLL(str(_built()))
+    loaded.seqtool_keep_memory(*map(ctypes.c_int64, KEPT_MEMORY))
+    return loaded
 
 
 @functools.cache

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
+from seqtool.api import class_name
 from seqtool_fused.layout import Shape
 
 GMM, ADDITIVE, PRODUCT = range(3)
@@ -24,12 +23,12 @@ def why_not(module: Any) -> str | None:
     """Why the loop cannot do a decoder's cell and attention; None where it can."""
     if module.attention is None:
         return "it has no attention"
-    if _class(module.cell) not in CELLS:
+    if class_name(module.cell) not in CELLS:
         return f"its cell is {type(module.cell).__name__}; known are LSTM and GRU"
     attention = module.attention
     if attention.num_heads > 1:
         return f"it has {attention.num_heads} heads; known is one"
-    normalizer, scorer = _class(attention.normalizer), _class(attention.scorers[0])
+    normalizer, scorer = class_name(attention.normalizer), class_name(attention.scorers[0])
     if normalizer not in NORMALIZERS:
         return f"its normalizer is {type(attention.normalizer).__name__}; known are Softmax and, for GMM, Exp"
     if scorer not in SCORERS:
@@ -45,11 +44,11 @@ def shape_of(module: Any, input_size: int, places: Mapping[str, int], states: tu
     sizes: dict[str, int] = {"E": input_size, "M": attention.memory_size, "H": cell.output_size}
     sizes |= {
         "F": module.feature_size,
-        "gru": CELLS[_class(cell)],
-        "softmax": NORMALIZERS[_class(attention.normalizer)],
+        "gru": CELLS[class_name(cell)],
+        "softmax": NORMALIZERS[class_name(attention.normalizer)],
     }
     parameters = {name: f"cell.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-    kind = SCORERS[_class(scorer)]
+    kind = SCORERS[class_name(scorer)]
     ours: dict[str, str] = {}
     if kind == GMM:
         first = "hidden.0" if len(scorer.hidden) else "map"
@@ -78,7 +77,3 @@ def offsets(names: tuple[str, ...], widths: Mapping[str, int]) -> tuple[dict[str
         found[name] = at
         at += widths[name]
     return found, at
-
-
-def _class(module: nn.Module) -> str:
-    return f"{type(module).__module__}:{type(module).__qualname__}"

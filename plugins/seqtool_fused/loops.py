@@ -9,12 +9,13 @@ from torch import Tensor
 
 from seqtool.api import Tensors
 from seqtool_fused.calling import Kernel, Numbers, with_parameters
+from seqtool_fused.embedding import LookedUp
 from seqtool_fused.layout import STATES, Layout, Shape
 from seqtool_fused.library import library
 
 
 class Attend(Kernel):
-    """`unroll` of a decoder, `own`. Inputs: x, values, keys (not for gmm), the first state, parameters."""
+    """`unroll` of a decoder, `own`. Inputs: x or its table, values, keys (not for gmm), the first state, parameters."""
 
     def __init__(
         self,
@@ -23,16 +24,19 @@ class Attend(Kernel):
         shape: Shape,
         mask: Tensor,
         positions: Tensor | None,
+        inputs: Tensor,
+        found: LookedUp | None,
     ) -> None:
         self.own, self.module, self.shape = own, module, shape
         self.mask, self.positions = mask.contiguous(), positions
         keys = ("keys",) if positions is None else ()
         self.names = ("x", "values", *keys, *shape.states, *shape.parameters)
         self.gru = bool(shape.sizes["gru"])
+        self.found, self.inputs = found, inputs.detach() if found else None
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
         """See `Kernel.forward`."""
-        named, size = self._named(inputs), self.shape.sizes
+        named, size = self._read(inputs), self.shape.sizes
         x, new = named["x"], named["x"].new_empty
         rows, steps, _ = x.shape
         size_h, fed = size["H"], size["D"]
@@ -64,19 +68,21 @@ class Attend(Kernel):
         self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Kernel.backward`."""
-        named, want, size = self._named(inputs), self._named(wanted), self.shape.sizes
+        named, want, size = self._read(inputs), self._named(wanted), self.shape.sizes
         given, kept = self._given(named), dict(zip(self.kept, saved, strict=True))
         of_features, of_weights, *of_states = of_outputs
         if of_features.stride(2) != 1:
             of_features = of_features.contiguous()
         pairs = zip(self.shape.states, of_states, strict=True)
         of = {name: g.clone(memory_format=torch.contiguous_format) for name, g in pairs}
-        if want["x"]:
+        if want["x"] and not (self.found and self._only_fed()):
             of["x"] = torch.zeros_like(named["x"], memory_format=torch.contiguous_format)
         for name in ("values", "keys", *self.shape.parameters):
             if name in named and not name.startswith("bias_") and (want[name] or name != "values"):
                 of[name] = torch.empty_like(named[name], memory_format=torch.contiguous_format)
         of["gates"] = of_features.new_empty(4 * size["H"])
+        if self.found:
+            of["mapped"] = torch.empty_like(named["mapped"])
         found = {f"of_{name}": value for name, value in of.items()}
         found |= {"of_features": of_features, "of_weights": of_weights.contiguous()}
         strides = {"of_features_row": of_features.stride(0), "of_features_step": of_features.stride(1)}
@@ -85,16 +91,22 @@ class Attend(Kernel):
         of |= {"bias_hh": of["gates"][:count], "bias_ih": of["gates"][shift : shift + count]}
         for name in ("weight_hh", "bias_hh"):
             of[name] = of[name].roll(-shift, 0) if shift else of[name]
+        if self.found:
+            of_table, self._fed(of["weight_ih"])[:] = self.found.of_map(self._fed(named["weight_ih"]), of["mapped"])
+            if "x" in of and of_table is not None:
+                of_table.index_add_(0, self.found.ids.flatten(), of["x"].flatten(0, 1))
+            of["x"] = of_table
         return tuple(of[name] if want[name] else None for name in self.names)
 
     def reference(self, *inputs: Tensor) -> Numbers:
         """See `Kernel.reference`."""
         named = self._named(inputs)
+        x = LookedUp(named["x"], self.found.ids).x() if self.found else named["x"]
         keys = named["keys"] if self.positions is None else self.positions
         state = tuple(named[name] for name in self.shape.states)
 
         def use(module: Any) -> Numbers:
-            features, weights, after = self.own(module, named["x"], (named["values"], self.mask, keys), state)
+            features, weights, after = self.own(module, x, (named["values"], self.mask, keys), state)
             assert weights is not None
             return features, weights.squeeze(1), *after
 
@@ -103,6 +115,21 @@ class Attend(Kernel):
 
     def _named(self, values: Iterable[Any]) -> dict[str, Any]:
         return dict(zip(self.names, values, strict=True))
+
+    def _read(self, inputs: Numbers) -> dict[str, Tensor]:
+        """The inputs by their names; of x that is looked up, x itself and what C reads in its place."""
+        named = self._named(inputs)
+        if self.found and self.inputs is not None:
+            fed = self._fed(named["weight_ih"])
+            named |= {"x": self.inputs, "ids": self.found.ids, "mapped": self.found.mapped(fed)}
+        return named
+
+    def _fed(self, weight_ih: Tensor) -> Tensor:
+        """The columns that map x."""
+        return weight_ih[:, self.shape.sizes["feed_x"] :][:, : self.shape.sizes["E"]]
+
+    def _only_fed(self) -> bool:
+        return self.shape.sizes["query_x"] < 0 and self.shape.sizes["features_x"] < 0
 
     def _given(self, named: dict[str, Tensor]) -> dict[str, Tensor]:
         """What C reads, as it wants it."""
@@ -114,12 +141,10 @@ class Attend(Kernel):
 
     def _run(self, tensors: dict[str, Tensor], **more: int) -> None:
         x, mask = tensors["x"], tensors["mask"]
-        layout = Layout(threads=torch.get_num_threads(), mask_row=mask.stride(0), scale=self.shape.scale)
-        for name, value in (self.shape.sizes | more).items():
-            setattr(layout, name, value)
-        (layout.B, layout.T, _), layout.S = x.shape, mask.shape[1]
-        layout.x_row, layout.x_step = x.stride(0), x.stride(1)
-        for name, tensor in tensors.items():
-            setattr(layout, name, tensor.data_ptr())
+        sizes = dict(zip("BTE", x.shape, strict=True)) | {"S": mask.shape[1], "threads": torch.get_num_threads()}
+        sizes |= {"x_row": x.stride(0), "x_step": x.stride(1), "mask_row": mask.stride(0)}
+        sizes["symbols"] = len(tensors["mapped"]) if self.found else 0
+        pointers = {name: tensor.data_ptr() for name, tensor in tensors.items()}
+        layout = Layout(**(sizes | self.shape.sizes | more | pointers), scale=self.shape.scale)
         if library().seqtool_attend(ctypes.byref(layout)):
             raise MemoryError("no memory for all steps of a decoder")

@@ -6,36 +6,52 @@ import torch
 from torch import Tensor
 
 from seqtool_fused.calling import Numbers, call
-from seqtool_fused.recurrent import RecurrentKernel, RecurrentTwin
+from seqtool_fused.recurrent import Mapped, RecurrentTwin, Steps, Way, numbers_of
 
 
-class LSTMKernel(RecurrentKernel):
+class LSTMSteps(Steps):
     """See csrc/lstm.c."""
 
-    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
-        """Inputs: x, h, c, and the cell's four parameters."""
-        x, h, c, weight_ih, weight_hh, bias_ih, bias_hh = inputs
-        size, rows = self.module.output_size, len(x)
-        kept, outputs = (x.new_empty(*x.shape[:2], width) for width in (6 * size, size))
-        last_h, last_c = (x.new_empty(rows, size) for _ in range(2))
-        given = (x.contiguous(), torch.cat([weight_ih, weight_hh], 1), bias_ih + bias_hh)
-        first, results = (h.contiguous(), c.contiguous()), (kept, outputs, last_h, last_c)
-        call("seqtool_lstm_forward", *x.shape, size, self.lengths, *given, *first, *results)
-        return (outputs, last_h, last_c), (kept, outputs)
+    states = 2
+
+    def forward(
+        self, way: Way, x: Tensor | Mapped, state: Sequence[Tensor], parameters: Sequence[Tensor], outputs: Tensor
+    ) -> tuple[Numbers, Tensor]:
+        """See `Steps.forward`."""
+        weight_ih, weight_hh, bias_ih, bias_hh = parameters
+        size, row = weight_hh.shape[1], outputs.shape[2]
+        kept, last_h, last_c = outputs.new_empty(*outputs.shape[:2], 5 * size), *map(torch.empty_like, state)
+        shape, symbols, read = numbers_of(x)
+        weights = weight_hh if symbols else torch.cat([weight_ih, weight_hh], 1)
+        given = (way.lengths, *read, weights, bias_ih + bias_hh, *state)
+        results = (kept, way.of(outputs), last_h, last_c)
+        call("seqtool_lstm_forward", *shape, size, way.reversed, row, symbols, *given, *results)
+        return (last_h, last_c), kept
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
-    ) -> tuple[Tensor | None, ...]:
-        """See `Kernel.backward`."""
-        x, h, c, weight_ih, weight_hh = (tensor.contiguous() for tensor in inputs[:5])
-        of_output, of_h, of_c = of_outputs[0].contiguous(), *(of.clone().contiguous() for of in of_outputs[1:])
-        weights = torch.cat([weight_ih, weight_hh], 1)
-        of_x = torch.empty_like(x) if wanted[0] else None
-        of_weights, of_bias = x.new_zeros(*weights.t().shape), x.new_zeros(len(weights))
-        size, results = self.module.output_size, (of_h, of_c, of_x, of_weights, of_bias)
-        call("seqtool_lstm_backward", *x.shape, size, self.lengths, x, weights, h, c, *saved, of_output, *results)
-        of_weight_ih, of_weight_hh = of_weights.t().split([x.shape[2], size], 1)
-        return of_x, of_h, of_c, of_weight_ih, of_weight_hh, of_bias, of_bias
+        self,
+        way: Way,
+        x: Tensor | Mapped,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        kept: Tensor,
+        outputs: Tensor,
+        of_outputs: Tensor,
+        of_last: Sequence[Tensor],
+        of_x: Tensor | None,
+        add: bool,
+    ) -> tuple[Numbers, Numbers]:
+        """See `Steps.backward`."""
+        weight_ih, weight_hh, *_ = parameters
+        size, row, (shape, symbols, (values, ids, mapped)) = weight_hh.shape[1], outputs.shape[2], numbers_of(x)
+        weights = weight_hh if symbols else torch.cat([weight_ih, weight_hh], 1)
+        of_weights, of_bias = weights.new_zeros(*weights.t().shape), weights.new_zeros(len(weights))
+        of_mapped = None if mapped is None else torch.zeros_like(mapped)
+        given = (way.lengths, values, ids, weights, *state, kept, way.of(outputs), way.of(of_outputs))
+        results = (*of_last, of_x, of_mapped, of_weights, of_bias)
+        call("seqtool_lstm_backward", *shape, size, way.reversed, row, add, symbols, *given, *results)
+        of_weight_ih, of_weight_hh = of_weights.t().split([shape[2], size], 1)
+        return tuple(of_last), (of_weight_ih if of_mapped is None else of_mapped, of_weight_hh, of_bias, of_bias)
 
 
 class LSTMTwin(RecurrentTwin):
@@ -54,4 +70,4 @@ class LSTMTwin(RecurrentTwin):
 
     of = ("seqtool_cells.lstm:LSTM",)
     examples = (("cell/cells:lstm", {"hidden_size": 23}),)
-    kernel = LSTMKernel
+    steps = LSTMSteps()

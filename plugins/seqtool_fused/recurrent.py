@@ -1,27 +1,132 @@
 """What the twins of cells share."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from seqtool.api import Tensors, Twin, known_full, lengths
 from seqtool_fused.calling import Kernel, Numbers, ready, with_parameters
+from seqtool_fused.embedding import LookedUp, looked_up
 from seqtool_fused.library import missing
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-class RecurrentKernel(Kernel):
-    """All steps of a cell; inputs are x, the tensors of the state, and the cell's `PARAMETERS`."""
+class Way(NamedTuple):
+    """Which rows of x are read in which order, and where outputs stand.
 
-    def __init__(self, own: Callable[..., tuple[Tensor, Tensors]], module: Any, mask: Tensor) -> None:
-        self.own, self.module, self.mask = own, module, mask
-        self.lengths = None if known_full(mask) else lengths(mask)
+    Attributes:
+        lengths: `[B]`, int64; None where all positions are real.
+        reversed: the last real position is read first.
+        column: the first of the columns of `outputs [B, S, W]` that are the cell's.
+    """
+
+    lengths: Tensor | None
+    reversed: bool = False
+    column: int = 0
+
+    def of(self, outputs: Tensor) -> Tensor:
+        """`outputs [B, S, W]` from this column on, as one row of numbers."""
+        return outputs.view(-1)[self.column :]
+
+
+class Mapped(NamedTuple):
+    """What stands in the place of x where it is rows of a table (see `embedding.LookedUp`).
+
+    Attributes:
+        ids: `[B, S]`, which row.
+        values: `[symbols, gates]`: W x of each.
+    """
+
+    ids: Tensor
+    values: Tensor
+
+
+class Steps(ABC):
+    """All steps of a cell in C."""
+
+    states: ClassVar[int]
+
+    @abstractmethod
+    def forward(
+        self, way: Way, x: Tensor | Mapped, state: Sequence[Tensor], parameters: Sequence[Tensor], outputs: Tensor
+    ) -> tuple[Numbers, Tensor]:
+        """Fills its columns of `outputs [B, S, W]`; gives the last state, and what `backward` wants to see again."""
+
+    @abstractmethod
+    def backward(
+        self,
+        way: Way,
+        x: Tensor | Mapped,
+        state: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        kept: Tensor,
+        outputs: Tensor,
+        of_outputs: Tensor,
+        of_last: Sequence[Tensor],
+        of_x: Tensor | None,
+        add: bool,
+    ) -> tuple[Numbers, Numbers]:
+        """Fills `of_x`, or adds to it; gives the gradients of the first state and of the parameters.
+
+        Of mapped x, the gradient of its values stands in the place of that of `weight_ih`. `of_last` is overwritten.
+        All tensors that are given are contiguous.
+        """
+
+
+def numbers_of(x: Tensor | Mapped) -> tuple[tuple[int, int, int], int, tuple[Tensor | None, ...]]:
+    """What C wants to know of x: its sizes, how many symbols, and `x, ids, mapped`."""
+    if isinstance(x, Mapped):
+        return (*x.ids.shape, 0), len(x.values), (None, x.ids, x.values)
+    return tuple(x.shape), 0, (x, None, None)
+
+
+def mapped(found: LookedUp | None, x: Tensor, parameters: Sequence[Tensor]) -> Tensor | Mapped:
+    """What steps read: x, or where that is looked up, what `weight_ih` makes of its table."""
+    return Mapped(found.ids, found.mapped(parameters[0])) if found else x
+
+
+class RecurrentKernel(Kernel):
+    """All steps of a cell; inputs are x or its table, the tensors of the state, and the cell's `PARAMETERS`."""
+
+    def __init__(
+        self,
+        steps: Steps,
+        own: Callable[..., tuple[Tensor, Tensors]],
+        module: Any,
+        mask: Tensor,
+        found: LookedUp | None,
+    ) -> None:
+        self.steps, self.own, self.module, self.mask, self.found = steps, own, module, mask, found
+        self.way = Way(None if known_full(mask) else lengths(mask))
+
+    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
+        """See `Kernel.forward`."""
+        x, state, parameters = self._parted(inputs)
+        outputs = x.new_empty(*self.mask.shape, self.module.output_size)
+        last, kept = self.steps.forward(self.way, mapped(self.found, x, parameters), state, parameters, outputs)
+        return (outputs, *last), (kept, outputs)
+
+    def backward(
+        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+    ) -> tuple[Tensor | None, ...]:
+        """See `Kernel.backward`."""
+        x, state, parameters = self._parted(inputs)
+        of_x, (of_output, *of_last) = torch.empty_like(x) if wanted[0] and not self.found else None, of_outputs
+        of_last = [of.clone().contiguous() for of in of_last]
+        given = (mapped(self.found, x, parameters), state, parameters, *saved, of_output.contiguous(), of_last, of_x)
+        of_state, (of_first, *of_rest) = self.steps.backward(self.way, *given, add=False)
+        if self.found:
+            of_x, of_first = self.found.of_map(parameters[0], of_first)
+        return of_x, *of_state, of_first, *of_rest
 
     def reference(self, *inputs: Tensor) -> Numbers:
         """See `Kernel.reference`."""
-        x, *state = inputs[: -len(PARAMETERS)]
+        given, *state = inputs[: -len(PARAMETERS)]
+        x = LookedUp(given, self.found.ids).x() if self.found else given
 
         def use(module: nn.Module) -> Numbers:
             outputs, after = self.own(module, x, self.mask, (), tuple(state))
@@ -29,11 +134,15 @@ class RecurrentKernel(Kernel):
 
         return with_parameters(self.module, dict(zip(PARAMETERS, inputs[1 + len(state) :], strict=True)), use)
 
+    def _parted(self, inputs: Numbers) -> tuple[Tensor, Numbers, Numbers]:
+        x, *rest = (tensor.contiguous() for tensor in inputs)
+        return x, tuple(rest[: self.steps.states]), tuple(rest[self.steps.states :])
+
 
 class RecurrentTwin(Twin):
     """`unroll` of a cell, by a kernel."""
 
-    kernel: ClassVar[type[RecurrentKernel]]
+    steps: ClassVar[Steps]
 
     def unavailable(self) -> str | None:
         """See `Twin.unavailable`."""
@@ -45,5 +154,7 @@ class RecurrentTwin(Twin):
         if not x.numel() or not ready(x, *state, *weights):
             result: tuple[Tensor, Tensors] = self.reference(module, x, mask, fixed, state)
             return result
-        outputs, *after = self.kernel(self.reference, module, mask)(x, *state, *weights)
+        found = looked_up(x)
+        kernel = RecurrentKernel(self.steps, self.reference, module, mask, found)
+        outputs, *after = kernel(found.table if found else x, *state, *weights)
         return outputs, tuple(after)

@@ -74,8 +74,8 @@ class Seq2Seq(nn.Module):
 
     def _copied(self, source: Tensor) -> Tensor:
         """The target id that each source position is copied as, `[B, S]`, -1 where there is none."""
-        if self.copy_map is None:
-            return torch.full(source.shape[:2], -1, device=source.device)
+        if self.copy_map is None or not self.decoder.copies:
+            return torch.full((1, 1), -1, device=source.device).expand(source.shape[:2])
         return self.copy_map[source]
 
     def _start(self) -> int:

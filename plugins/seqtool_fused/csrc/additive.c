@@ -61,8 +61,8 @@ INLINE void scores_of_row(
 }
 
 int seqtool_additive_forward(
-    int batch, int targets, int sources, int size, const float *query, const float *keys, const float *vector_v,
-    float *scores, int threads) {
+    int64_t batch, int64_t targets, int64_t sources, int64_t size, const float *query, const float *keys, const float *vector_v,
+    float *scores, int64_t threads) {
     const int stored = (sources + WIDTH - 1) / WIDTH * WIDTH;
     const long of_query = (long)targets * size, of_keys = (long)sources * size;
     int failed = 0;
@@ -129,8 +129,8 @@ INLINE void gradients_of_row(
 
 /* of_vectors [B, H]: a row's share of v's gradient each. */
 int seqtool_additive_backward(
-    int batch, int targets, int sources, int size, const float *query, const float *keys, const float *vector_v,
-    const float *of_scores, float *of_query, float *of_keys, float *of_vectors, int threads) {
+    int64_t batch, int64_t targets, int64_t sources, int64_t size, const float *query, const float *keys, const float *vector_v,
+    const float *of_scores, float *of_query, float *of_keys, float *of_vectors, int64_t threads) {
     const int stored = (sources + WIDTH - 1) / WIDTH * WIDTH;
     const long queries = (long)targets * size, pairs = (long)targets * stored, turned_size = (long)stored * size;
     int failed = 0;

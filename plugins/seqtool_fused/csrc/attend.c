@@ -221,9 +221,12 @@ static void step(const Loop *l, const Plan *p, const Work *w, int t) {
     const int H = l->H, fed = l->feed_seen >= 0 ? p->seen : 0;
     float *z = place(l, l->z, p->z_row, t, w->first), *gates = place(l, l->gates, 4 * H, t, w->first);
     fill_rows(w->count, 4 * H, p->bias, gates, 4 * H);
+    for (int r = 0; l->ids && r < w->count; r++)
+        add_scaled(
+            p->gates, 1, l->mapped + l->ids[(w->first + r) * l->T + t] * p->gates, gates + (long)r * 4 * H + p->shift);
     product(w->count, H, p->gates, z, p->z_row, p->hh, gates, 4 * H, 1);
     if (fed) product(w->count, fed, p->gates, z + H, p->z_row, p->seen_map, gates + p->shift, 4 * H, 1);
-    if (l->feed_x >= 0) {
+    if (p->x_map) {
         const float *x = l->x + w->first * l->x_row + t * l->x_step;
         for (int r = 0; r < w->count; r++)
             memcpy(z + (long)r * p->z_row + H + fed, x + r * l->x_row, sizeof(float) * (size_t)l->E);
@@ -255,7 +258,7 @@ static void step_backward(const Loop *l, const Plan *p, const Work *w, int t, fl
     }
     product(w->count, p->gates, H, of, 4 * H, p->hh, of_h, H, 1);
     if (l->feed_seen >= 0) product(w->count, p->gates, p->seen, of + p->shift, 4 * H, p->seen_map, of_seen, seen_row, 0);
-    if (l->feed_x >= 0 && l->of_x) {
+    if (p->x_map && l->of_x) {
         float *of_x = l->of_x + (w->first * l->T + t) * l->E;
         product(w->count, p->gates, l->E, of + p->shift, 4 * H, p->x_map, of_x, l->T * l->E, 1);
     }
@@ -373,6 +376,16 @@ static void of_bias(const Loop *l, int width, const float *of, long of_row, floa
     for (long r = 0; r < l->T * l->B; r++) add_scaled(width, 1, of + r * of_row, out);
 }
 
+/* Of what weight_ih makes of each symbol: the sum over the steps that it is fed at. */
+static void of_mapped(const Loop *l, const Plan *p) {
+    clear(l->of_mapped, 0, l->symbols * p->gates);
+    for (long t = 0; t < l->T; t++)
+        for (long b = 0; b < l->B; b++)
+            add_scaled(
+                p->gates, 1, place(l, p->of_gates, 4 * l->H, t, b) + p->shift,
+                l->of_mapped + l->ids[b * l->T + t] * p->gates);
+}
+
 static void of_maps(const Loop *l, const Plan *p, const Work *w, int threads) {
     const long B = l->B, H = l->H, z = p->z_row, row = 4 * H, width = l->M + H;
     const int fed = l->feed_seen >= 0 ? p->seen : 0, Q = l->query_size;
@@ -380,7 +393,8 @@ static void of_maps(const Loop *l, const Plan *p, const Work *w, int threads) {
     OF_MAP(p->gates, H, p->of_gates, row, l->z, z, B * z, l->of_weight_hh, H);
     const float *of = p->of_gates + p->shift, *seen = l->z + H, *x = seen + fed;
     if (fed) OF_MAP(p->gates, fed, of, row, seen, z, B * z, l->of_weight_ih + l->feed_seen, l->feed_size);
-    if (l->feed_x >= 0) OF_MAP(p->gates, l->E, of, row, x, z, B * z, l->of_weight_ih + l->feed_x, l->feed_size);
+    if (p->x_map) OF_MAP(p->gates, l->E, of, row, x, z, B * z, l->of_weight_ih + l->feed_x, l->feed_size);
+    if (l->ids && w->thread == 0) of_mapped(l, p);
     if (l->D) OF_MAP(l->D, width, p->of_joined, l->D, l->joined, width, B * width, l->of_combine, width);
     if (w->thread == 0) of_bias(l, row, p->of_gates, row, l->of_gates);
     if (l->scorer == PRODUCT) return;
@@ -481,7 +495,7 @@ static Plan arrange(const Loop *l, Shelf *shelf) {
         .gmm = {l->K, l->variant, l->softmax}};
     p.hh = packed(l, shelf, gates, H, l->weight_hh, H);
     if (l->feed_seen >= 0) p.seen_map = packed(l, shelf, gates, p.seen, l->weight_ih + l->feed_seen, l->feed_size);
-    if (l->feed_x >= 0) p.x_map = packed(l, shelf, gates, l->E, l->weight_ih + l->feed_x, l->feed_size);
+    if (l->feed_x >= 0 && !l->ids) p.x_map = packed(l, shelf, gates, l->E, l->weight_ih + l->feed_x, l->feed_size);
     if (l->scorer != PRODUCT) {
         if (l->query_h >= 0) p.query_h = packed(l, shelf, p.asks, H, l->query_map + l->query_h, Q);
         if (l->query_c >= 0) p.query_c = packed(l, shelf, p.asks, H, l->query_map + l->query_c, Q);

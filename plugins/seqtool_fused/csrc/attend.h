@@ -22,9 +22,12 @@ typedef struct {
     int64_t features_h, features_context, features_x;
     int64_t x_row, x_step, mask_row;           /* strides */
     int64_t of_features_row, of_features_step; /* strides */
+    int64_t symbols;                           /* of the table that x is rows of, where `ids` is there */
     double scale;                              /* of products */
 
     const float *x, *values, *keys;                            /* [B, T, E], [B, S, M], [B, S, K] */
+    const int64_t *ids;                                        /* [B, T], which row of the table each x is, or NULL */
+    const float *mapped;                                       /* [symbols, gates]: what weight_ih makes of those rows */
     const uint8_t *mask;                                       /* [B, S] */
     const float *weight_ih, *weight_hh, *bias_ih, *bias_hh;    /* gru: of *_hh, the rows of n stand first */
     const float *query_map, *query_bias, *window, *window_bias; /* [hidden or P, query_size]; [P, hidden] after tanh */
@@ -45,6 +48,7 @@ typedef struct {
     const float *of_features, *of_weights;
     float *of_h, *of_c, *of_mean, *of_fed;
     float *of_x, *of_values, *of_keys; /* of_x begins as zeros; of_values may not be wanted */
+    float *of_mapped;                  /* where there are ids, columns of x in of_weight_ih are left to the caller */
     float *of_weight_ih, *of_weight_hh, *of_gates; /* of_gates [4 H]: of the biases */
     float *of_query_map, *of_query_bias, *of_window, *of_window_bias, *of_vector, *of_combine;
 } Loop;

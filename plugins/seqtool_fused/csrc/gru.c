@@ -1,6 +1,7 @@
 /* All steps of a GRU, forward and backward. Gates stand as r, z, n, torch's layout.
 
-   B rows, S steps, inputs of I, H units. Every function returns 0, or 1 without memory. */
+   B rows, S steps, inputs of I, H units. With `ids` I is 0, x is NULL, and `mapped` [symbols, 3H] is W x of each symbol.
+   Every function returns 0, or 1 without memory. */
 #include "gradient.h"
 #include "rows.h"
 #include "wide.h"
@@ -26,9 +27,12 @@ static void step_of_row(
 
 /* kept [S, B, 4H]: r, z, n and U_n h + b_hn, for the way back. */
 int seqtool_gru_forward(
-    int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weight_ih,
-    const float *weight_hh, const float *bias_ih, const float *bias_hh, const float *first_h, float *kept,
-    float *outputs, float *last_h, int threads) {
+    int64_t batch, int64_t steps, int64_t inputs, int64_t size, int64_t reversed, int64_t out_row, int64_t symbols, const int64_t *lengths,
+    const float *x, const int64_t *ids, const float *mapped, const float *weight_ih, const float *weight_hh,
+    const float *bias_ih, const float *bias_hh, const float *first_h, float *kept, float *outputs, float *last_h,
+    int64_t threads) {
+    const Way way = {steps, reversed, out_row};
+    const Table table = {ids, mapped, symbols, 3 * size};
     const int width = 3 * size;
     const size_t room = sizeof(float) * (size_t)size;
     Blocks all = new_blocks(batch, steps, lengths, threads);
@@ -52,24 +56,24 @@ int seqtool_gru_forward(
                     memcpy(hs + (long)r * size, first_h + (long)block.rows[r].row * size, room);
                 for (int t = 0; t < longest(block); t++) {
                     const int real = real_at(block, t);
-                    for (int r = 0; r < real; r++) {
-                        const long at = (long)block.rows[r].row * steps + t;
+                    for (int r = 0; inputs && r < real; r++) {
+                        const long at = position(way, block.rows[r], t);
                         memcpy(own + (long)r * inputs, x + at * inputs, sizeof(float) * (size_t)inputs);
                     }
-                    product(real, inputs, width, own, inputs, packed_ih, seen, width, 0);
+                    if (inputs) product(real, inputs, width, own, inputs, packed_ih, seen, width, 0);
                     product(real, size, width, hs, size, packed_hh, remembered, width, 0);
                     for (int row = 0; row < real; row++) {
-                        const long from = block.rows[row].row;
-                        const float *a = seen + (long)row * width, *b = remembered + (long)row * width;
+                        const long from = block.rows[row].row, at = position(way, block.rows[row], t);
+                        const float *b = remembered + (long)row * width;
+                        const float *a = ids ? mapped_at(table, at) : seen + (long)row * width;
                         float *gates = kept + (t * (long)batch + from) * 4 * size, *h = hs + (long)row * size;
                         step_of_row(size, a, b, bias_ih, bias_hh, gates, h);
-                        memcpy(outputs + (from * steps + t) * size, h, room);
+                        memcpy(outputs + at * out_row, h, room);
                     }
                 }
                 for (int r = 0; r < block.count; r++) {
-                    const long row = block.rows[r].row, length = block.rows[r].length;
-                    memcpy(last_h + row * size, hs + (long)r * size, room);
-                    memset(outputs + (row * steps + length) * size, 0, room * (size_t)(steps - length));
+                    memcpy(last_h + (long)block.rows[r].row * size, hs + (long)r * size, room);
+                    clear_padding(way, block.rows[r], size, outputs);
                 }
             }
             free(own);
@@ -81,19 +85,23 @@ int seqtool_gru_forward(
     return failed;
 }
 
-/* of_h [B, H]: in the gradient of the last state, out that of the first. of_x [B, S, I] may be NULL where nobody asks;
-   those of the weights, [I, 3H] and [H, 3H], and of the biases are zero before. */
+/* of_h [B, H]: in the gradient of the last state, out that of the first. of_x [B, S, I] may be NULL where nobody asks,
+   and is added to with `add`; of_mapped, those of the weights, [I, 3H] and [H, 3H], and of the biases are zero before. */
 int seqtool_gru_backward(
-    int batch, int steps, int inputs, int size, const int64_t *lengths, const float *x, const float *weight_ih,
-    const float *weight_hh, const float *first_h, const float *kept, const float *outputs, const float *of_outputs,
-    float *of_h, float *of_x, float *of_weight_ih, float *of_weight_hh, float *of_bias_ih, float *of_bias_hh,
-    int threads) {
+    int64_t batch, int64_t steps, int64_t inputs, int64_t size, int64_t reversed, int64_t out_row, int64_t add, int64_t symbols,
+    const int64_t *lengths, const float *x, const int64_t *ids, const float *weight_ih, const float *weight_hh,
+    const float *first_h, const float *kept, const float *outputs, const float *of_outputs,
+    float *of_h, float *of_x, float *of_mapped, float *of_weight_ih, float *of_weight_hh, float *of_bias_ih, float *of_bias_hh,
+    int64_t threads) {
+    const Way way = {steps, reversed, out_row};
+    const Table table = {ids, NULL, symbols, 3 * size};
     const int width = 3 * size;
     const size_t room = sizeof(float) * (size_t)size, wide_x = sizeof(float) * (size_t)inputs;
     Blocks all = new_blocks(batch, steps, lengths, threads);
     float *packed_ih = new_packed(width, inputs), *packed_hh = new_packed(width, size);
     Gathered *from_x = calloc(2 * (size_t)threads, sizeof(Gathered)), *from_h = from_x + threads;
-    int failed = !packed_ih || !packed_hh || !all.rows || !from_x;
+    float *all_mapped = new_of_mapped(table, threads);
+    int failed = !packed_ih || !packed_hh || !all.rows || !from_x || (ids && !all_mapped);
     if (!failed) {
         pack(weight_ih, inputs, 1, width, inputs, packed_ih);
         pack(weight_hh, size, 1, width, size, packed_hh);
@@ -114,7 +122,8 @@ int seqtool_gru_backward(
                 for (int r = 0; r < block.count; r++) {
                     const long row = block.rows[r].row, length = block.rows[r].length;
                     memcpy(own + (long)r * size, of_h + row * size, room);
-                    if (of_x) memset(of_x + (row * steps + length) * inputs, 0, wide_x * (size_t)(steps - length));
+                    if (of_x && !add)
+                        memset(of_x + (row * steps + length) * inputs, 0, wide_x * (size_t)(steps - length));
                 }
                 for (int t = longest(block) - 1; t >= 0; t--) {
                     const int real = real_at(block, t);
@@ -122,9 +131,11 @@ int seqtool_gru_backward(
                     next_rows(seen, real, &xs, &of_seen);
                     next_rows(remembered, real, &hs, &of_remembered);
                     for (int row = 0; row < real; row++) {
-                        const long from = block.rows[row].row, at = from * steps + t;
-                        const float *gate = kept + (t * (long)batch + from) * 4 * size, *given = of_outputs + at * size;
-                        const float *before = t ? outputs + (at - 1) * size : first_h + from * size;
+                        const long from = block.rows[row].row, at = position(way, block.rows[row], t);
+                        const float *gate = kept + (t * (long)batch + from) * 4 * size;
+                        const float *given = of_outputs + at * out_row;
+                        const float *before =
+                            t ? outputs + position(way, block.rows[row], t - 1) * out_row : first_h + from * size;
                         if (t) soon(gate - 4 * (long)batch * size, 4 * size);
                         float *restrict dh = own + (long)row * size, *restrict da = of_seen + (long)row * width;
                         float *restrict db = of_remembered + (long)row * width;
@@ -139,15 +150,15 @@ int seqtool_gru_backward(
                             db[2 * size + k] = of_n * r;
                             dh[k] = of_output * z;
                         }
-                        memcpy(xs + (long)row * inputs, x + at * inputs, wide_x);
+                        if (inputs) memcpy(xs + (long)row * inputs, x + at * inputs, wide_x);
+                        if (ids) hand_on(width, da, 1, of_mapped_at(table, all_mapped, omp_get_thread_num(), at));
                         memcpy(hs + (long)row * size, before, room);
                     }
                     product(real, width, size, of_remembered, width, packed_hh, own, size, 1);
                     if (!of_x) continue;
                     product(real, width, inputs, of_seen, width, packed_ih, of_xs, inputs, 0);
                     for (int r = 0; r < real; r++)
-                        memcpy(
-                            of_x + ((long)block.rows[r].row * steps + t) * inputs, of_xs + (long)r * inputs, wide_x);
+                        hand_on(inputs, of_xs + (long)r * inputs, add, of_x + position(way, block.rows[r], t) * inputs);
                 }
                 for (int r = 0; r < block.count; r++)
                     memcpy(of_h + (long)block.rows[r].row * size, own + (long)r * size, room);
@@ -159,6 +170,8 @@ int seqtool_gru_backward(
         collect(from_x, threads, of_weight_ih, of_bias_ih);
         collect(from_h, threads, of_weight_hh, of_bias_hh);
     }
+    if (all_mapped) collect_mapped(table, all_mapped, threads, of_mapped);
+    free(all_mapped);
     free(from_x);
     free(packed_ih);
     free(packed_hh);

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "threads.h"
 
@@ -49,6 +50,61 @@ static inline Block block_of(const Blocks *all, int index) {
     int first = index * all->height, count = all->batch - first;
     if (count > all->height) count = all->height;
     return (Block){all->rows + first, count < 0 ? 0 : count};
+}
+
+/* Where x and outputs stand, and in which order: `reversed`, a row's last real position is its first step. Outputs of a
+   position are `out_row` apart, for those of both ways may stand side by side. */
+typedef struct {
+    int steps, reversed, out_row;
+} Way;
+
+/* Which of all positions a row is at in step t. */
+static inline long position(Way way, Row row, int t) {
+    return (long)row.row * way.steps + (way.reversed ? row.length - 1 - t : t);
+}
+
+/* Zeros behind the real part of a row. */
+static inline void clear_padding(Way way, Row row, int size, float *outputs) {
+    for (long s = row.length; s < way.steps; s++)
+        memset(outputs + (row.row * (long)way.steps + s) * way.out_row, 0, sizeof(float) * (size_t)size);
+}
+
+/* A row of the gradient of x: of both ways, the second adds to what the first left. */
+static inline void hand_on(int count, const float *from, int add, float *to) {
+    if (!add) {
+        memcpy(to, from, sizeof(float) * (size_t)count);
+        return;
+    }
+#pragma omp simd
+    for (int k = 0; k < count; k++) to[k] += from[k];
+}
+
+/* Where x is one of a few rows of a table at each position (`ids [B, S]` not NULL), what the weights make of each of
+   those rows, `mapped [symbols, width]`, stands in x's place, which is 0 wide. */
+typedef struct {
+    const int64_t *ids;
+    const float *mapped;
+    int symbols, width;
+} Table;
+
+static inline const float *mapped_at(Table table, long at) {
+    return table.ids ? table.mapped + table.ids[at] * table.width : NULL;
+}
+
+/* Each thread's sums of the gradients of `mapped`, one table behind the other; NULL without memory or table. */
+static inline float *new_of_mapped(Table table, int threads) {
+    return table.ids ? calloc((size_t)threads * (size_t)table.symbols * (size_t)table.width + 1, sizeof(float)) : NULL;
+}
+
+static inline float *of_mapped_at(Table table, float *all, int thread, long at) {
+    return all + ((long)thread * table.symbols + table.ids[at]) * table.width;
+}
+
+/* The sums of all threads, in their order, so that equal runs give equal numbers. */
+static inline void collect_mapped(Table table, const float *all, int threads, float *of_mapped) {
+    const long count = (long)table.symbols * table.width;
+    for (int thread = 0; thread < threads; thread++)
+        for (long k = 0; k < count; k++) of_mapped[k] += all[thread * count + k];
 }
 
 /* How many rows of a block are real at `step`: the first ones. */

@@ -38,6 +38,9 @@ INLINE wide reciprocal(wide x) {
     return near * (2.0f - x * near);
 }
 INLINE wide quotient(wide x, wide y) { return x * reciprocal(y); }
+INLINE wide rounded(wide x) { return (wide)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT); }
+/* x 2^power, of a whole power. */
+INLINE wide scaled(wide x, wide power) { return (wide)_mm512_scalef_ps((__m512)x, (__m512)power); }
 #else
 INLINE wide load_some(const float *p, int count) {
     if (count >= LANES) return load(p);
@@ -81,21 +84,28 @@ INLINE float largest(wide x) {
     return most;
 }
 INLINE wide quotient(wide x, wide y) { return x / y; }
+INLINE wide rounded(wide x) { return x + 12582912.0f - 12582912.0f; }
+INLINE wide scaled(wide x, wide power) {
+    return (wide)((whole)x + ((whole)(power + 12582912.0f) << 23)); /* the power stands in the last bits of that sum */
+}
 #endif
 
-/* e^x, as `fast_exp`, x held within [-87, 88]. */
-INLINE wide wide_exp(wide x) {
-    x = at_least(at_most(x, 88.0f), -87.0f);
-    wide shifted = x * 1.44269504088896341f + 12582912.0f; /* the power of two stands in its last bits */
-    wide power = shifted - 12582912.0f;
-    wide rest = x - power * 0.693359375f + power * 2.12194440e-4f;
+/* e^x = 2^power (1 + r + r^2 q): gives r + r^2 q, r being within ln 2 / 2 of 0. Cephes' polynomial. */
+INLINE wide parts_of_exp(wide x, wide *power) {
+    *power = rounded(x * 1.44269504088896341f);
+    wide rest = x - *power * 0.693359375f + *power * 2.12194440e-4f;
     wide total = rest * 1.9875691500e-4f + 1.3981999507e-3f;
     total = total * rest + 8.3334519073e-3f;
     total = total * rest + 4.1665795894e-2f;
     total = total * rest + 1.6666665459e-1f;
     total = total * rest + 5.0000001201e-1f;
-    total = total * rest * rest + (rest + 1.0f);
-    return (wide)((whole)total + ((whole)shifted << 23));
+    return total * (rest * rest) + rest;
+}
+
+/* e^x, as `fast_exp`, x held within [-87, 88]. */
+INLINE wide wide_exp(wide x) {
+    wide power, part = parts_of_exp(at_least(at_most(x, 88.0f), -87.0f), &power);
+    return scaled(part + 1.0f, power);
 }
 
 /* tanh x, as `fast_tanh`: near 1 it stops 3e-7 short. */
@@ -116,18 +126,11 @@ INLINE wide wide_tanh(wide x) {
 
 INLINE wide wide_sigmoid(wide x) { return quotient(splat(1.0f), 1.0f + wide_exp(-x)); }
 
-/* tanh x, right to the last place near 1 too, where a cell's gradient lives on 1 - tanh^2; near 0 by Cephes'
-   polynomial. */
+/* tanh x = m / (m + 2), m = e^2x - 1, right to the last places near 1 too, where a cell's gradient lives on 1 - tanh^2. */
 INLINE wide sharp_tanh(wide x) {
-    whole sign = (whole)x & (whole)splat(-0.0f);
-    wide size = (wide)((whole)x ^ sign), left = wide_exp(size * -2.0f), far = quotient(1.0f - left, 1.0f + left);
-    wide square = x * x, near = square * -5.70498872745e-3f + 2.06390887954e-2f;
-    near = near * square - 5.37397155531e-2f;
-    near = near * square + 1.33314422036e-1f;
-    near = near * square - 3.33332819422e-1f;
-    near = near * square * x + x;
-    whole small = size < 0.625f;
-    return (wide)((small & (whole)near) | (~small & ((whole)far | sign)));
+    wide power, part = parts_of_exp(2.0f * at_least(at_most(x, 10.0f), -10.0f), &power), scale = scaled(splat(1.0f), power);
+    wide less_one = scale * part + (scale - 1.0f);
+    return quotient(less_one, less_one + 2.0f);
 }
 
 /* 0, 1, 2 .. */

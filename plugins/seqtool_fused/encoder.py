@@ -1,0 +1,142 @@
+"""A recurrent encoder in C: all layers, both ways, with nothing turned round or joined in between."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Encoded, Twin, class_name, known_full, lengths
+from seqtool_fused.calling import Kernel, Numbers, ready, with_parameters
+from seqtool_fused.embedding import LookedUp, looked_up
+from seqtool_fused.gru import GRUTwin
+from seqtool_fused.library import missing
+from seqtool_fused.lstm import LSTMTwin
+from seqtool_fused.recurrent import PARAMETERS, Steps, Way, mapped
+
+STEPS: dict[str, Steps] = {target: twin.steps for twin in (LSTMTwin, GRUTwin) for target in twin.of}
+
+
+class EncoderKernel(Kernel):
+    """`forward` of an encoder `rnn`, `own`. Inputs: x or its table, and the `PARAMETERS` of each of its cells."""
+
+    def __init__(self, own: Callable[..., Encoded], module: Any, mask: Tensor, found: LookedUp | None) -> None:
+        self.own, self.module, self.mask, self.found = own, module, mask, found
+        self.steps, self.size = STEPS[class_name(module.cells[0])], module.cells[0].output_size
+        known = None if known_full(mask) else lengths(mask)
+        self.ways = [Way(known, n > 0, n * self.size) for n in range(module.num_directions)]
+
+    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
+        """See `Kernel.forward`."""
+        x = inputs[0].contiguous()
+        saved: list[Tensor] = []
+        final: list[Tensor] = []
+        for layer, added in enumerate(self.module.added):
+            outputs, state = x.new_empty(*self.mask.shape, len(self.ways) * self.size), self._first(x)
+            ends: list[Numbers] = []
+            kept: list[Tensor] = []
+            for n, way in enumerate(self.ways):
+                parameters = self._parameters(inputs, layer, n)
+                read = mapped(self._found(layer), x, parameters)
+                last, remembered = self.steps.forward(way, read, state, parameters, outputs)
+                ends.append(last)
+                kept.append(remembered)
+            final += [torch.cat(parts, 1) for parts in zip(*ends, strict=True)]
+            saved += [x, outputs, *kept]
+            x = outputs + self._real(x) if added else outputs
+        return (x, *final), tuple(saved)
+
+    def backward(
+        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+    ) -> tuple[Tensor | None, ...]:
+        """See `Kernel.backward`."""
+        of_memory, states, each = of_outputs[0].contiguous(), self.steps.states, 2 + len(self.ways)
+        of_cells: list[Tensor] = []
+        for layer in reversed(range(len(self.module.added))):
+            x, outputs, *kept = saved[layer * each :][:each]
+            of_final, found = of_outputs[1 + layer * states :][:states], self._found(layer)
+            of_x = torch.empty_like(x) if (layer or wanted[0]) and not found else None
+            of_layer: list[Tensor] = []
+            for n, way in enumerate(self.ways):
+                parameters = self._parameters(inputs, layer, n)
+                of_last = [
+                    of[:, way.column :][:, : self.size].clone(memory_format=torch.contiguous_format) for of in of_final
+                ]
+                given = (mapped(found, x, parameters), self._first(x), parameters, kept[n], outputs, of_memory)
+                to_x = None if found else of_x
+                _, (of_first, *of_rest) = self.steps.backward(way, *given, of_last, to_x, add=n > 0)
+                if found:
+                    of_table, of_first = found.of_map(parameters[0], of_first)
+                    of_x = of_table if of_x is None else of_x + of_table
+                of_layer += [of_first, *of_rest]
+            of_cells = of_layer + of_cells
+            if self.module.added[layer] and of_x is not None:
+                of_x += self._real(of_memory)
+            if layer:
+                assert of_x is not None
+                of_memory = of_x
+        return of_x if wanted[0] else None, *of_cells
+
+    def reference(self, *inputs: Tensor) -> Numbers:
+        """See `Kernel.reference`."""
+        x = LookedUp(inputs[0], self.found.ids).x() if self.found else inputs[0]
+
+        def use(module: nn.Module) -> Numbers:
+            encoded = self.own(module, x, self.mask)
+            return encoded.memory, *encoded.final
+
+        names = [f"cells.{n}.{name}" for n in range(len(self.module.cells)) for name in PARAMETERS]
+        return with_parameters(self.module, dict(zip(names, inputs[1:], strict=True)), use)
+
+    def _found(self, layer: int) -> LookedUp | None:
+        return None if layer else self.found
+
+    def _parameters(self, inputs: Numbers, layer: int, way: int) -> Numbers:
+        first = 1 + (layer * len(self.ways) + way) * len(PARAMETERS)
+        return tuple(tensor.contiguous() for tensor in inputs[first : first + len(PARAMETERS)])
+
+    def _first(self, x: Tensor) -> Numbers:
+        return (x.new_zeros(len(self.mask), self.size),) * self.steps.states
+
+    def _real(self, x: Tensor) -> Tensor:
+        return x.masked_fill(~self.mask[:, :, None], 0)
+
+
+class EncoderTwin(Twin):
+    """`RNNEncoder.forward` with LSTM or GRU cells, one way or both, in any number of layers, forward and backward.
+
+    Equation:
+        as encoder/rnn and its cells; read backwards, a row's steps begin at its last real position
+
+    Source: its part's, encoder/rnn; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+
+    When to use: chosen by `engine: auto`. Beside the twins of the cells alone it turns no row round, joins no outputs
+    and adds no gradients of x outside of C.
+    """
+
+    of = ("seqtool_encoders.rnn:RNNEncoder",)
+    method = "forward"
+    examples = (
+        ("encoder/rnn", {"cell": {"type": "lstm", "hidden_size": 23}, "bidirectional": True}),
+        ("encoder/rnn", {"cell": {"type": "gru", "hidden_size": 11}, "layers": 2}),
+    )
+
+    def unavailable(self) -> str | None:
+        """See `Twin.unavailable`."""
+        return missing()
+
+    def serves(self, module: Any) -> str | None:
+        """See `Twin.serves`."""
+        if class_name(module.cells[0]) not in STEPS:
+            return f"its cell is {type(module.cells[0]).__name__}; known are LSTM and GRU"
+        return None
+
+    def __call__(self, module: Any, x: Tensor, mask: Tensor) -> Encoded:
+        """See `Encoder.forward`."""
+        weights = [getattr(cell, name) for cell in module.cells for name in PARAMETERS]
+        if not x.numel() or not ready(x, *weights):
+            result: Encoded = self.reference(module, x, mask)
+            return result
+        found = None if module.added[0] else looked_up(x)  # what is added is x itself
+        memory, *final = EncoderKernel(self.reference, module, mask, found)(found.table if found else x, *weights)
+        return Encoded(memory, mask, tuple(final))
