@@ -43,7 +43,7 @@ class LookedUp:
 
 
 def mark(x: Tensor, found: LookedUp) -> Tensor:
-    """`x`, which from now on tells where its rows are from; not an inference tensor, which hides when it is written to."""
+    """`x`, which from now on tells where its rows are from; not one of inference mode, which hides writes."""
     if not x.is_inference():
         setattr(x, _MARK, (found, x._version))
     return x
