@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from benchmarks import steps
 from benchmarks.racing import Contestant, Race, Result
@@ -62,15 +63,28 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
     return sum((a - mx) * (b - my) for a, b in zip(xs, ys, strict=True)) / sum((a - mx) ** 2 for a in xs)
 
 
+MEASURED = """
+from pathlib import Path
+from benchmarks import steps
+from benchmarks.shapes import Shape
+
+def peak():
+    words = Path("/proc/self/status").read_text().split()
+    return int(words[words.index("VmHWM:") + 1])
+
+steps.training({family!r}, Shape({hidden}, 4, 2, 4), engine={engine!r})()
+step = steps.training({family!r}, Shape({hidden}, {source}, {target}, {batch}), engine={engine!r})
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = peak()
+step()
+print(peak() - before)
+"""
+
+
 def peak_memory(family: str, shape: Shape, engine: str = "auto") -> float:
-    """Megabytes by which a first training step raises the peak of a process of its own."""
-    program = (
-        "import resource\nfrom benchmarks import steps\nfrom benchmarks.shapes import Shape\n"
-        f"steps.training({family!r}, Shape({shape.hidden}, 4, 2, 4), engine={engine!r})()\n"
-        f"step = steps.training({family!r}, Shape({shape.hidden}, {shape.source}, {shape.target}, {shape.batch}), "
-        f"engine={engine!r})\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\nstep()\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
-    )
+    """Megabytes that a training step takes at its peak, in a process of its own; NaN where the system does not tell."""
+    if not Path("/proc/self/clear_refs").exists():
+        return math.nan
+    program = MEASURED.format(family=family, engine=engine, **vars(shape))
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
     return float(done.stdout) / 1024
