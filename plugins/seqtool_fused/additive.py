@@ -23,13 +23,15 @@ class Comparison(Kernel):
         return (scores,), ()
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+        self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Kernel.backward`."""
         query, keys, vector = (tensor.contiguous() for tensor in inputs)
         of_query, of_keys = torch.empty_like(query), torch.empty_like(keys)
         of_vectors = query.new_empty(len(query), len(vector))
-        given = (query, keys, vector, of_outputs[0].contiguous())
+        (of_scores,) = of_outputs
+        assert of_scores is not None, "where the only output has no gradient, nothing asks for those of the inputs"
+        given = (query, keys, vector, of_scores.contiguous())
         call("seqtool_additive_backward", *_sizes(query, keys), *given, of_query, of_keys, of_vectors)
         return of_query, of_keys, of_vectors.sum(0)
 

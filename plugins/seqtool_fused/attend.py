@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqtool.api import Tensors, Twin
 from seqtool_fused.calling import ready
 from seqtool_fused.embedding import looked_up
+from seqtool_fused.layout import Shape
 from seqtool_fused.library import missing
 from seqtool_fused.loop_shapes import offsets, shape_of, why_not
 from seqtool_fused.loops import Attend
@@ -18,6 +20,9 @@ def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> 
     normalizer = "exp" if scorer == "gmm" else "softmax"
     attention = {"scorer": scorer, "normalizer": normalizer}
     return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, dict[int, tuple[Shape, list[tuple[nn.Module, str]]]]] = WeakKeyDictionary()
 
 
 class _AttendTwin(Twin):
@@ -34,10 +39,9 @@ class _AttendTwin(Twin):
     ) -> tuple[Tensor, Tensor | None, Tensors]:
         """See `Decoder.unroll`."""
         values, mask, keys = fixed
-        states = ("h", "c")[: len(module.cell.state_sizes)]
-        shape = shape_of(module, inputs.shape[2], self.places(module, inputs.shape[2]), states + self.extra(module))
+        shape, owners = self.known(module, inputs.shape[2])
         windowed = "mean" in shape.states
-        parameters = [module.get_parameter(path) for path in shape.parameters.values()]
+        parameters = [getattr(owner, name) for owner, name in owners]
         found = looked_up(inputs) if shape.sizes["feed_x"] >= 0 else None
         first = found.table if found else inputs
         given = (first, values, *(() if windowed else (keys,)), *state, *parameters)
@@ -47,6 +51,16 @@ class _AttendTwin(Twin):
         loop = Attend(self.reference, module, shape, mask, keys if windowed else None, inputs, found)
         features, weights, *after = loop(*given)
         return features, weights.unsqueeze(1), tuple(after)
+
+    def known(self, module: Any, input_size: int) -> tuple[Shape, list[tuple[nn.Module, str]]]:
+        """The shape of a decoder, and where each of its parameters is held: found once, since it takes a while."""
+        known = _KNOWN.setdefault(module, {})
+        if input_size not in known:
+            states = (*("h", "c")[: len(module.cell.state_sizes)], *self.extra(module))
+            shape = shape_of(module, input_size, self.places(module, input_size), states)
+            paths = [path.rpartition(".") for path in shape.parameters.values()]
+            known[input_size] = shape, [(module.get_submodule(holder), name) for holder, _, name in paths]
+        return known[input_size]
 
     def extra(self, module: Any) -> tuple[str, ...]:
         """What stands in the state between the cell's and the attention's."""

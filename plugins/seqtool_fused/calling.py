@@ -52,6 +52,11 @@ def _function(name: str, arguments: int) -> Any:
     return function
 
 
+def own(of: Tensor | None, like: Tensor) -> Tensor:
+    """A gradient that may be overwritten: a copy, or zeros where there is none."""
+    return torch.zeros_like(like) if of is None else of.clone(memory_format=torch.contiguous_format)
+
+
 def with_parameters(module: nn.Module, parameters: dict[str, Tensor], use: Callable[[Any], Numbers]) -> Numbers:
     """`use(module)`, with other tensors in the place of some of the module's parameters."""
     replaced = {f"module.{name}": value for name, value in parameters.items()}
@@ -72,15 +77,15 @@ class Kernel:
     """A computation in C with its gradient.
 
     `forward(*inputs)` gives the outputs and what `backward` wants to see again; `backward(saved, inputs, of_outputs,
-    wanted)` gives a gradient for each input, None where it is not `wanted`; `reference(*inputs)` gives the outputs
-    by torch's own operations.
+    wanted)` gives a gradient for each input, None where it is not `wanted`, of outputs' gradients, None where those are
+    zero; `reference(*inputs)` gives the outputs by torch's own operations.
     """
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
         raise NotImplementedError
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+        self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         raise NotImplementedError
 
@@ -103,10 +108,11 @@ class _Differentiable(torch.autograd.Function):
         outputs, saved = kernel.forward(*inputs)
         ctx.kernel, ctx.num_inputs = kernel, len(inputs)
         ctx.save_for_backward(*inputs, *saved)
+        ctx.set_materialize_grads(False)
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, *of_outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         inputs, saved = ctx.saved_tensors[: ctx.num_inputs], ctx.saved_tensors[ctx.num_inputs :]
         wanted = ctx.needs_input_grad[1:]
         if not torch.is_grad_enabled():
@@ -116,11 +122,14 @@ class _Differentiable(torch.autograd.Function):
 
 
 def _twice_differentiable(
-    reference: Callable[..., Numbers], inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+    reference: Callable[..., Numbers],
+    inputs: Numbers,
+    of_outputs: Sequence[Tensor | None],
+    wanted: Sequence[bool],
 ) -> tuple[Tensor | None, ...]:
     inputs = tuple(x.view_as(x) for x in inputs)  # one may come of another, and its own share alone is asked for
     asked = [x for x, want in zip(inputs, wanted, strict=True) if want]
     outputs = reference(*inputs)
-    pairs = [(x, g) for x, g in zip(outputs, of_outputs, strict=True) if x.requires_grad]
+    pairs = [(x, g) for x, g in zip(outputs, of_outputs, strict=True) if x.requires_grad and g is not None]
     ours, theirs = zip(*pairs, strict=True)
     return torch.autograd.grad(ours, asked, theirs, create_graph=True, allow_unused=True)

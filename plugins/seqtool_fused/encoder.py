@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.api import Encoded, Twin, class_name, known_full, lengths
-from seqtool_fused.calling import Kernel, Numbers, ready, with_parameters
+from seqtool_fused.calling import Kernel, Numbers, own, ready, with_parameters
 from seqtool_fused.embedding import LookedUp, looked_up
 from seqtool_fused.gru import GRUTwin
 from seqtool_fused.library import missing
@@ -47,10 +47,11 @@ class EncoderKernel(Kernel):
         return (x, *final), tuple(saved)
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+        self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Kernel.backward`."""
-        of_memory, states, each = of_outputs[0].contiguous(), self.steps.states, 2 + len(self.ways)
+        states, each = self.steps.states, 2 + len(self.ways)
+        of_memory = torch.zeros_like(saved[1 - each]) if of_outputs[0] is None else of_outputs[0].contiguous()
         of_cells: list[Tensor] = []
         for layer in reversed(range(len(self.module.added))):
             x, outputs, *kept = saved[layer * each :][:each]
@@ -59,10 +60,10 @@ class EncoderKernel(Kernel):
             of_layer: list[Tensor] = []
             for n, way in enumerate(self.ways):
                 parameters = self._parameters(inputs, layer, n)
-                of_last = [
-                    of[:, way.column :][:, : self.size].clone(memory_format=torch.contiguous_format) for of in of_final
-                ]
-                given = (mapped(found, x, parameters), self._first(x), parameters, kept[n], outputs, of_memory)
+                state = self._first(x)
+                ours = [None if of is None else of[:, way.column :][:, : self.size] for of in of_final]
+                of_last = [own(of, part) for of, part in zip(ours, state, strict=True)]
+                given = (mapped(found, x, parameters), state, parameters, kept[n], outputs, of_memory)
                 to_x = None if found else of_x
                 _, (of_first, *of_rest) = self.steps.backward(way, *given, of_last, to_x, add=n > 0)
                 if found:

@@ -8,6 +8,7 @@ SIZES = """threads backward B T S E M H K P hidden D F gru scorer variant softma
     x_row x_step mask_row of_features_row of_features_step symbols"""
 POINTERS = """x values keys ids mapped mask
     weight_ih weight_hh bias_ih bias_hh query_map query_bias window window_bias vector combine
+    first_h first_c first_mean first_fed last_h last_c last_mean last_fed
     z c mean gates asked query joined weights features of_features of_weights of_h of_c of_mean of_fed
     of_x of_values of_keys of_mapped of_weight_ih of_weight_hh of_gates of_query_map of_query_bias of_window
     of_window_bias of_vector of_combine"""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Tensors
-from seqtool_fused.calling import Kernel, Numbers, with_parameters
+from seqtool_fused.calling import Kernel, Numbers, own, with_parameters
 from seqtool_fused.embedding import LookedUp
 from seqtool_fused.layout import STATES, Layout, Shape
 from seqtool_fused.library import library
@@ -39,42 +39,36 @@ class Attend(Kernel):
         named, size = self._read(inputs), self.shape.sizes
         x, new = named["x"], named["x"].new_empty
         rows, steps, _ = x.shape
-        size_h, fed = size["H"], size["D"]
+        size_h = size["H"]
         kept = {"z": new(steps + 1, rows, size_h + size["feed_size"]), "gates": new(steps, rows, 4 * size_h)}
         kept["query"] = new(steps, rows, -(-size["P"] // 16) * 16)
-        kept["z"][0, :, :size_h] = named["h"]
         if "c" in named:
             kept["c"] = new(steps + 1, rows, size_h)
-            kept["c"][0] = named["c"]
         if "mean" in named:
             kept["mean"] = new(steps + 1, rows, size["K"], dtype=torch.float64)
-            kept["mean"][0] = named["mean"]
-        if "fed" in named:
-            kept["z"][0, :, size_h : size_h + fed] = named["fed"]
         if "window" in named:
             kept["asked"] = new(steps, rows, size["hidden"])
-        if fed:
+        if size["D"]:
             kept["joined"] = new(steps, rows, size["M"] + size_h)
         kept["weights"] = new(rows, steps, self.mask.shape[1])
         kept["features"] = new(rows, steps, size["F"])
-        self._run(self._given(named) | kept)
-        last = {"h": kept["z"][steps, :, :size_h].clone(), "fed": kept["features"][:, -1].clone()}
-        last |= {name: kept[name][steps].to(x.dtype, copy=True) for name in ("c", "mean") if name in kept}
+        first = {f"first_{name}": named[name].contiguous() for name in self.shape.states}
+        last = {f"last_{name}": new(named[name].shape) for name in self.shape.states}
+        self._run(self._given(named) | first | last | kept)
         self.kept = tuple(kept)
-        states = (last[name] for name in self.shape.states)
-        return (kept["features"], kept["weights"], *states), tuple(kept.values())
+        return (kept["features"], kept["weights"], *last.values()), tuple(kept.values())
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+        self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Kernel.backward`."""
         named, want, size = self._read(inputs), self._named(wanted), self.shape.sizes
         given, kept = self._given(named), dict(zip(self.kept, saved, strict=True))
         of_features, of_weights, *of_states = of_outputs
-        if of_features.stride(2) != 1:
-            of_features = of_features.contiguous()
+        of_features = torch.zeros_like(kept["features"]) if of_features is None else of_features
+        of_features = of_features if of_features.stride(2) == 1 else of_features.contiguous()
         pairs = zip(self.shape.states, of_states, strict=True)
-        of = {name: g.clone(memory_format=torch.contiguous_format) for name, g in pairs}
+        of = {name: own(g, named[name]) for name, g in pairs}
         if want["x"] and not (self.found and self._only_fed()):
             of["x"] = torch.zeros_like(named["x"], memory_format=torch.contiguous_format)
         for name in ("values", "keys", *self.shape.parameters):
@@ -84,7 +78,9 @@ class Attend(Kernel):
         if self.found:
             of["mapped"] = torch.empty_like(named["mapped"])
         found = {f"of_{name}": value for name, value in of.items()}
-        found |= {"of_features": of_features, "of_weights": of_weights.contiguous()}
+        found["of_features"] = of_features
+        if of_weights is not None:
+            found["of_weights"] = of_weights.contiguous()
         strides = {"of_features_row": of_features.stride(0), "of_features_step": of_features.stride(1)}
         self._run(given | kept | found, backward=1, **strides)
         shift, count = (size["H"] if self.gru else 0), len(named["bias_hh"])

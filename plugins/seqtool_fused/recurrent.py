@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.api import Tensors, Twin, known_full, lengths
-from seqtool_fused.calling import Kernel, Numbers, ready, with_parameters
+from seqtool_fused.calling import Kernel, Numbers, own, ready, with_parameters
 from seqtool_fused.embedding import LookedUp, looked_up
 from seqtool_fused.library import missing
 
@@ -111,13 +111,16 @@ class RecurrentKernel(Kernel):
         return (outputs, *last), (kept, outputs)
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Numbers, wanted: Sequence[bool]
+        self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Kernel.backward`."""
         x, state, parameters = self._parted(inputs)
-        of_x, (of_output, *of_last) = torch.empty_like(x) if wanted[0] and not self.found else None, of_outputs
-        of_last = [of.clone().contiguous() for of in of_last]
-        given = (mapped(self.found, x, parameters), state, parameters, *saved, of_output.contiguous(), of_last, of_x)
+        kept, outputs = saved
+        of_x = torch.empty_like(x) if wanted[0] and not self.found else None
+        of_output = torch.zeros_like(outputs) if of_outputs[0] is None else of_outputs[0].contiguous()
+        of_last = [own(of, part) for of, part in zip(of_outputs[1:], state, strict=True)]
+        read = mapped(self.found, x, parameters)
+        given = (read, state, parameters, kept, outputs, of_output, of_last, of_x)
         of_state, (of_first, *of_rest) = self.steps.backward(self.way, *given, add=False)
         if self.found:
             of_x, of_first = self.found.of_map(parameters[0], of_first)

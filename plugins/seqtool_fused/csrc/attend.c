@@ -111,21 +111,20 @@ static void look_backward(const Loop *l, const Plan *p, const Work *w, int b, in
     int count = places(l, p, b, &real);
     const long at = ((long)b * l->T + t) * l->S;
     const float *query = place(l, l->query, p->query_row, t, b);
-    const float *weights = l->weights + at, *given = l->of_weights + at;
     float *of = w->scores, *of_query = place(l, p->of_query, p->query_row, t, b);
     if (p->narrow)
         turned_dots(count, l->M, padded(l->S), values_of(l, p, b), context, of);
     else
         dots(count, p->value_width, values_of(l, p, b), context, of);
-    for (int j = 0; j < count; j++) of[j] += given[j];
+    for (int j = 0; l->of_weights && j < count; j++) of[j] += l->of_weights[at + j];
     if (l->scorer == GMM) {
         const double *after = l->mean + ((long)(t + 1) * l->B + b) * l->K;
         window_backward(
-            p->gmm, count, real, query, after, weights, padded(l->S), w->window, of, l->of_mean + b * l->K, of_query);
+            p->gmm, count, real, query, after, padded(l->S), w->window, of, l->of_mean + b * l->K, of_query);
         return;
     }
-    float offset = weighted_mean(count, weights, of);
-    for (int j = 0; j < count; j++) of[j] = weights[j] * (of[j] - offset);
+    if (t) soon(l->weights + at - l->S, l->S); /* those of the step before, which comes next */
+    softmax_backward(count, l->weights + at, of);
     if (l->scorer == ADDITIVE) {
         float *of_keys = p->of_keys + (long)b * l->S * p->key_width, *of_v = of_vector(p, w->thread);
         const float *keys = keys_of(l, p, b);
@@ -551,10 +550,32 @@ static int height(const Loop *l, const Plan *p, int rows) {
     return near < LEAST ? LEAST : near < rows ? near : rows;
 }
 
+static void copy_rows(long rows, long width, const float *from, long from_row, float *to, long to_row) {
+    for (long r = 0; r < rows; r++) memcpy(to + r * to_row, from + r * from_row, sizeof(float) * (size_t)width);
+}
+
+/* The first state of some rows into its place, or the last one out of it. */
+static void open_rows(const Loop *l, const Plan *p, long first, long rows) {
+    copy_rows(rows, l->H, l->first_h + first * l->H, l->H, l->z + first * p->z_row, p->z_row);
+    if (!l->gru) copy_rows(rows, l->H, l->first_c + first * l->H, l->H, l->c + first * l->H, l->H);
+    if (l->first_fed) copy_rows(rows, l->D, l->first_fed + first * l->D, l->D, l->z + first * p->z_row + l->H, p->z_row);
+    for (long i = first * l->K; l->first_mean && i < (first + rows) * l->K; i++) l->mean[i] = l->first_mean[i];
+}
+
+static void close_rows(const Loop *l, const Plan *p, long first, long rows) {
+    const long end = l->T * l->B + first;
+    copy_rows(rows, l->H, l->z + end * p->z_row, p->z_row, l->last_h + first * l->H, l->H);
+    if (!l->gru) copy_rows(rows, l->H, l->c + end * l->H, l->H, l->last_c + first * l->H, l->H);
+    if (l->last_fed)
+        copy_rows(rows, l->D, l->features + (first * l->T + l->T - 1) * l->D, l->T * l->D, l->last_fed + first * l->D, l->D);
+    for (long i = 0; l->last_mean && i < rows * l->K; i++) l->last_mean[first * l->K + i] = (float)l->mean[end * l->K + i];
+}
+
 static void run(const Loop *l, const Plan *p, Work *w, int first, int end) {
     const int most = height(l, p, end - first);
     for (int b = first; b < end; b += most) {
         w->first = b, w->count = end - b < most ? end - b : most;
+        if (!l->backward) open_rows(l, p, b, w->count);
         if (p->of_keys) clear(p->of_keys + (long)b * l->S * p->key_width, 0, w->count * l->S * p->key_width);
         for (int t = 0; t < l->T; t++) {
             if (l->backward)
@@ -562,6 +583,7 @@ static void run(const Loop *l, const Plan *p, Work *w, int first, int end) {
             else
                 (l->D ? after : before)(l, p, w, t);
         }
+        if (!l->backward) close_rows(l, p, b, w->count);
         for (int r = b; l->backward && r < b + w->count; r++) of_memory(l, p, w, r);
     }
 }

@@ -33,7 +33,11 @@ typedef struct {
     const float *query_map, *query_bias, *window, *window_bias; /* [hidden or P, query_size]; [P, hidden] after tanh */
     const float *vector, *combine;                             /* [K] of additive; [D, M + H] of attend_after */
 
-    /* Forward writes, backward reads. The first h, c, mean and h~ stand there already. */
+    /* The first state and the last one; forward alone. */
+    const float *first_h, *first_c, *first_mean, *first_fed; /* [B, H], [B, H], [B, K], [B, D] */
+    float *last_h, *last_c, *last_mean, *last_fed;
+
+    /* Forward writes, backward reads. */
     float *z;        /* [T + 1, B, H + feed_size]: h, the context or the last h~, x */
     float *c;        /* lstm: [T + 1, B, H] */
     double *mean;    /* gmm: [T + 1, B, K] */
@@ -45,7 +49,7 @@ typedef struct {
     float *features; /* [B, T, F] */
 
     /* Gradients, each as what it is of: in, and of the last state in, of the first state out, and the rest out. */
-    const float *of_features, *of_weights;
+    const float *of_features, *of_weights; /* of_weights may be NULL: zeros */
     float *of_h, *of_c, *of_mean, *of_fed;
     float *of_x, *of_values, *of_keys; /* of_x begins as zeros; of_values may not be wanted */
     float *of_mapped;                  /* where there are ids, columns of x in of_weight_ih are left to the caller */

@@ -179,15 +179,23 @@ static inline void softmax(int count, const uint8_t *real, float *scores) {
     for (int j = 0; j < count; j += LANES) store(scores + j, load(scores + j) / all);
 }
 
-/* The mean of `of` under weights whose sum is 1 but for rounding, which would else be taken for a gradient. */
-static inline float weighted_mean(int count, const float *weights, const float *of) {
+/* `of` less its mean above / all, under weights whose sum is 1 but for rounding, which would else be taken for a
+   gradient. */
+static inline void less_mean(int count, float above, float all, float *of) {
+    const float mean = all > 0 ? above / all : 0;
+    for (int j = 0; j < count; j += LANES) store(of + j, first_of(load(of + j) - mean, count - j, 0));
+}
+
+/* `of`, the gradient of softmax's weights, becomes that of its scores. Whole vectors are stored: to load what was stored
+   in parts, a processor waits. There is room up to LANES. */
+static inline void softmax_backward(int count, const float *weights, float *of) {
     wide above = {0}, total = {0};
     for (int j = 0; j < count; j += LANES) {
-        wide weight = load_some(weights + j, count - j);
-        above += weight * load_some(of + j, count - j), total += weight;
+        wide weight = load_some(weights + j, count - j), given = first_of(load(of + j), count - j, 0);
+        above += weight * given, total += weight;
     }
-    float all = sum(total);
-    return all > 0 ? sum(above) / all : 0;
+    less_mean(count, sum(above), sum(total), of);
+    for (int j = 0; j < count; j += LANES) store(of + j, load_some(weights + j, count - j) * load(of + j));
 }
 
 #endif

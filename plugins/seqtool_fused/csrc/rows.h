@@ -114,11 +114,6 @@ static inline int real_at(Block block, int step) {
     return count;
 }
 
-/* Ask for what is read a step later: rows of a step stand too far from those of the next for the machine to guess. */
-static inline void soon(const float *row, int size) {
-    for (int k = 0; k < size; k += 16) __builtin_prefetch(row + k);
-}
-
 static inline int longest(Block block) { return block.count ? (int)block.rows[0].length : 0; }
 
 #endif

@@ -102,11 +102,13 @@ INLINE wide parts_of_exp(wide x, wide *power) {
     return total * (rest * rest) + rest;
 }
 
-/* e^x, as `fast_exp`, x held within [-87, 88]. */
-INLINE wide wide_exp(wide x) {
-    wide power, part = parts_of_exp(at_least(at_most(x, 88.0f), -87.0f), &power);
+/* e^x, as `fast_exp`, x held within [-87, most], most being 88 or less. */
+INLINE wide exp_up_to(const float most, wide x) {
+    wide power, part = parts_of_exp(at_least(at_most(x, most), -87.0f), &power);
     return scaled(part + 1.0f, power);
 }
+
+INLINE wide wide_exp(wide x) { return exp_up_to(88.0f, x); }
 
 /* tanh x, as `fast_tanh`: near 1 it stops 3e-7 short. */
 INLINE wide wide_tanh(wide x) {

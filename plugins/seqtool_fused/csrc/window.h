@@ -62,6 +62,14 @@ static inline void window_terms(
     Gmm gmm, int count, const uint8_t *real, const float *window, const double *mean, int stride, float *terms) {
     int K = gmm.K;
     wide most = splat(-INFINITY), total = {0};
+    for (int k = 0; !gmm.softmax && !real && k < K; k++) { /* nothing needs to be known of the others */
+        float *row = terms + (long)k * stride;
+        for (int j = 0; j < count; j += LANES) {
+            wide far = distances(mean[k], j), term = window[k] - window[2 * K + k] * far * far;
+            store(row + j, first_of(exp_up_to(LARGEST_TERM, term), count - j, 0));
+        }
+    }
+    if (!gmm.softmax && !real) return;
     for (int k = 0; k < K; k++) {
         float *row = terms + (long)k * stride;
         for (int j = 0; j < count; j += LANES) {
@@ -76,7 +84,7 @@ static inline void window_terms(
     for (int k = 0; k < K; k++) {
         float *row = terms + (long)k * stride;
         for (int j = 0; j < count; j += LANES)
-            store(row + j, first_of(wide_exp(at_most(load(row + j) - shift, LARGEST_TERM)), count - j, 0));
+            store(row + j, first_of(exp_up_to(LARGEST_TERM, load(row + j) - shift), count - j, 0));
         for (int j = 0; real && j < count; j++)
             if (!real[j]) row[j] = 0;
         for (int j = 0; gmm.softmax && j < count; j += LANES) total += load(row + j);
@@ -107,15 +115,21 @@ static inline void window_forward(
 
 /* `of` [count] comes as the weights' gradient and goes as scratch; of_mean [K] is carried from step to step. */
 static inline void window_backward(
-    Gmm gmm, int count, const uint8_t *real, const float *query, const double *new_mean, const float *weights, int stride,
-    float *room, float *of, float *of_mean, float *of_query) {
+    Gmm gmm, int count, const uint8_t *real, const float *query, const double *new_mean, int stride, float *room,
+    float *of, float *of_mean, float *of_query) {
     int K = gmm.K;
     float *terms = room + padded(6 * K), *of_weight = room + 4 * K, *of_beta = room + 5 * K, all = 0;
     open_window(gmm, query, room);
     if (count) window_terms(gmm, count, real, room, new_mean, stride, terms);
-    float offset = gmm.softmax ? weighted_mean(count, weights, of) : 0;
-    for (int j = 0; j < count; j++) of[j] = !gmm.softmax && weights[j] >= LARGEST_WEIGHT ? 0 : of[j] - offset;
-    for (int j = count; j % LANES; j++) of[j] = 0;
+    wide above = {0}, total_weight = {0};
+    for (int j = 0; j < count; j += LANES) { /* the weights again, since what was kept of them stands far away */
+        wide given = first_of(load(of + j), count - j, 0), weight = load(terms + j);
+        for (int k = 1; k < K; k++) weight += load(terms + (long)k * stride + j);
+        if (!gmm.softmax) given = (wide)((whole)given & (weight < LARGEST_WEIGHT));
+        above += weight * given, total_weight += weight;
+        store(of + j, given);
+    }
+    if (gmm.softmax && count) less_mean(count, sum(above), sum(total_weight), of);
     for (int k = 0; k < K; k++) {
         wide zero = {0}, one = {0}, two = {0};
         for (int j = 0; j < count; j += LANES) {
