@@ -20,6 +20,7 @@ from seqtool.training.bar import Bar
 from seqtool.training.checkpoints import AtomicCheckpoints
 from seqtool.training.data import DataModule
 from seqtool.training.devices import cluster_plugins, trainer_options
+from seqtool.training.lean import NoProfiler
 from seqtool.training.module import SequenceModule
 from seqtool.training.pictures import alignment_pictures
 from seqtool.training.quiet import quiet_lightning
@@ -139,6 +140,7 @@ def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder
         plugins=[AtomicCheckpoints(), *cluster_plugins()],
         callbacks=callbacks,
         logger=logger,
+        profiler=NoProfiler(),
         max_steps=train.steps,
         val_check_interval=train.validate_every,
         check_val_every_n_epoch=None,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
@@ -15,10 +14,11 @@ from seqtool.parts.right_targets import nearest, right_targets, with_targets
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
 from seqtool.training.data import Carrier
+from seqtool.training.lean import LeanModule, signature_kept
 from seqtool.training.snapshots import Glimpse, glimpse
 
 
-class SequenceModule(pl.LightningModule):
+class SequenceModule(LeanModule):
     """Trains and validates an assembly. What it measures stays on the device until the recorder fetches it.
 
     Attributes:
@@ -44,6 +44,7 @@ class SequenceModule(pl.LightningModule):
         self.glimpse: Glimpse | None = None
         self._valid_sums: dict[str, Tensor] = {}
 
+    @signature_kept
     def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
         """The loss, summed over all ranks' tokens and divided by their number."""
         trainer, batch = self.trainer, carrier.batch
