@@ -31,6 +31,7 @@ train:
   steps: {steps}
   batch_size: {batch}
   optimizer: {{type: adam, lr: 1e-3}}
+  clip_norm: 1.0
   validate_every: {epoch}
 """
 
