@@ -111,6 +111,26 @@ def test_two_threads_give_the_same_numbers_again_and_again(name: str) -> None:
     expect_close(unrolled(cell, x, mask, state), first, 1e-6)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("rows", "inputs", "outputs"), [(1, 1, 1), (95, 3, 17), (96, 16, 32), (97, 33, 5), (400, 65, 130)]
+)
+def test_keys_of_all_sizes(two_threads: None, rows: int, inputs: int, outputs: int, threads: int) -> None:
+    torch.set_num_threads(threads)
+    scorer = Additive(3, inputs, hidden_size=outputs)
+    memory, mask = torch.randn(1, rows, inputs), torch.ones(1, rows, dtype=torch.bool)
+
+    def keys(part: Additive, x: Tensor) -> list[Tensor]:
+        given = x.clone().requires_grad_()
+        (found,), _ = part.start(given, mask)
+        return [found, *torch.autograd.grad((found**2).sum(), [given, part.key_map.weight, part.key_map.bias])]
+
+    wanted = keys(copy.deepcopy(scorer).double(), memory.double())
+    found = keys(with_twins(scorer), memory)
+    expect_close(found, wanted)
+    assert all(torch.equal(a, b) for a, b in zip(found, keys(scorer, memory), strict=True))
+
+
 def test_backward_twice_through_one_graph() -> None:
     cell = with_twins(LSTM(3, hidden_size=4))
     x = torch.randn(2, 5, 3, requires_grad=True)

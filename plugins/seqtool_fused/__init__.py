@@ -18,6 +18,8 @@ def seqtool_components() -> Iterable[Component]:
     yield Component("twin", "attend_after", "seqtool_fused.attend:AttendAfterTwin", "all steps of attend_after in C")
     yield Component("twin", "gru", "seqtool_fused.gru:GRUTwin", "all steps of a GRU in C")
     yield Component("twin", "additive", "seqtool_fused.additive:AdditiveTwin", "additive scores in C")
+    yield Component("twin", "additive_keys", "seqtool_fused.keys:AdditiveKeysTwin", "keys of additive scores in C")
+    yield Component("twin", "general_keys", "seqtool_fused.keys:GeneralKeysTwin", "keys of general scores in C")
     yield Component("twin", "concat", "seqtool_fused.additive:ConcatTwin", "scores of a joined map in C")
     yield Component("twin", "coverage", "seqtool_fused.additive:CoverageTwin", "additive scores with coverage in C")
     yield Component(
