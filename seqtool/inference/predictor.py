@@ -66,6 +66,9 @@ class Predictor:
             raise MisuseError(f"batch_size is a whole number from 1 on; got {batch_size!r}")
         built = self.search(search)
         texts = list(sources)
+        for i, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise MisuseError(f"source {i + 1} is {text!r}, not a text")
         ids = [self.read(text) for text in texts]
         found = []
         for i in range(0, len(texts), batch_size):

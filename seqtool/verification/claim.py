@@ -1,5 +1,6 @@
 """Claims: a recipe, what was published, and the bands that our numbers must lie in. One YAML file each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -138,17 +139,20 @@ class Claim:
             raise RecipeError([self._problem(place, "variant", what, names, near)])
         return measure.variant
 
-    def check_metric(self, measure: Measure, names: list[str]) -> None:
-        """Refuse a metric that is not among those of the recipe's task.
+    def check_figure(self, measure: Measure, metrics: Sequence[str], results: Sequence[str]) -> None:
+        """Refuse a metric that is not among those of the recipe's task, and a result that no run writes.
 
         Raises:
             RecipeError: it is none, with its place in the claim.
         """
-        if measure.metric is not None and measure.metric not in names:
-            place = self.places[self.measures.index(measure)]
-            message = f"evaluate measures no {measure.metric!r}"
-            problem = self._problem(place, "metric", message, ", ".join(names), nearest_name(measure.metric, names))
-            raise RecipeError([problem])
+        for option, name, names, who in (
+            ("metric", measure.metric, metrics, "evaluate measures"),
+            ("result", measure.result, results, "a run of this recipe writes"),
+        ):
+            if name is not None and name not in names:
+                place = self.places[self.measures.index(measure)]
+                near = nearest_name(name, names)
+                raise RecipeError([self._problem(place, option, f"{who} no {name!r}", ", ".join(names), near)])
 
     @staticmethod
     def _problem(place: Reference, option: str, message: str, allowed: str, nearest: str) -> Problem:

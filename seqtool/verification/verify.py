@@ -22,6 +22,10 @@ from seqtool.verification.verdict import Finding, Verdict
 VERDICT = "verdict.json"
 
 
+RESULTS = ("train_loss", "valid_loss", "steps", "seconds", "steps_per_second", "parameters")
+"""What result.json holds beside the metrics of its variant."""
+
+
 def verify(
     claim: str | Path | Claim,
     *,
@@ -74,6 +78,8 @@ def verify(
 
 def _chosen(claim: Claim, seeds: Sequence[int]) -> tuple[int, ...]:
     known = claim.document.seeds
+    if not isinstance(seeds, Sequence):
+        raise MisuseError(f"seeds is a list of whole numbers, such as [0, 1]; got {seeds!r}")
     for seed in seeds:
         if seed not in known:
             raise MisuseError(f"{claim.name} is about no seed {seed}", allowed=map(str, known))
@@ -87,8 +93,8 @@ def checked(claim: Claim, recipe: Recipe) -> list[str]:
     variants = [claim.variant_of(measure, recipe) for measure in claim.measures]
     for measure, variant in zip(claim.measures, variants, strict=True):
         task = tasks.of(recipe.variants[variant])
-        metrics = build_metrics(recipe.variants[variant], task)
-        claim.check_metric(measure, measure_names(task, metrics))
+        metrics, watched = (build_metrics(recipe.variants[variant], task, heads) for heads in (0, 1))
+        claim.check_figure(measure, measure_names(task, metrics), (*RESULTS, *watched))
         if measure.metric == "bleu":
             Bleu(task, "tokens")  # what it needs may not be installed
     return variants

@@ -109,6 +109,8 @@ def test_sources_that_cannot_be_read(predictor: Predictor, source: str, words: s
 def test_what_predict_refuses(predictor: Predictor) -> None:
     with pytest.raises(MisuseError, match="a list of sources"):
         predictor.predict("a b c")
+    with pytest.raises(MisuseError, match="source 2 is None, not a text"):
+        predictor.predict(["a b", None])  # type: ignore[list-item]
     with pytest.raises(MisuseError, match="batch_size"):
         predictor.predict(["a"], batch_size=0)
     with pytest.raises(MisuseError, match="max_length"):

@@ -189,6 +189,11 @@ def test_as_published_is_another_recipe(claim: Path, tmp_path: Path) -> None:
         ("least: 0,", "least: 2,", "9:73: measures.1.least: nothing lies between 2.0 and 1.0"),
         ("type: beam", "type: beem", "did you mean 'beam'?"),
         ("metric: exact_match", "metric: exact_macth", "9:27: measures.1.metric: evaluate measures no 'exact_macth'"),
+        (
+            "result: train_loss",
+            "result: train_los",
+            "8:26: measures.0.result: a run of this recipe writes no 'train_los'",
+        ),
         ("result: train_loss", "result: train_loss, variant: x", "measures.0.variant: the recipe has no variant 'x'"),
         ("title: a", "title: a\ntitle: b", "3:1: key 'title' stands twice"),
     ],
@@ -202,10 +207,9 @@ def test_what_is_wrong_with_a_claim_is_told_with_its_place(claim: Path, old: str
     assert not (claim.parent / "out").exists()
 
 
-def test_a_key_that_no_result_has(claim: Path, tmp_path: Path) -> None:
-    claim.write_text(CLAIM.replace("result: train_loss", "result: train_los"))
-    with pytest.raises(SeqtoolError, match=r"has no number 'train_los'\n    allowed: train_loss, valid_loss"):
-        seqtool.verify(claim, out=tmp_path / "out", seeds=[3])
+def test_seeds_are_a_list(claim: Path) -> None:
+    with pytest.raises(MisuseError, match="seeds is a list of whole numbers"):
+        seqtool.verify(claim, seeds=3)  # type: ignore[arg-type]
 
 
 def test_a_name_that_no_claim_has(command: Command) -> None:
