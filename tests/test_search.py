@@ -130,6 +130,22 @@ def test_rows_that_have_ended_leave_the_batch(monkeypatch: pytest.MonkeyPatch) -
         assert not found.weights[row, :, :, length:].any()
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
+def test_asking_seldom_who_has_ended_changes_nothing(search: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, source, mask = model_of(CLOSED)
+    for parameter in model.decoder.readout_layer.parameters():
+        parameter.data.mul_(2)  # so that some end soon
+    always = seqtool.make(f"search/{search}").search(model, source, mask, 20)
+    monkeypatch.setattr(f"seqtool_search.{search}.asks", lambda step, device: step % 8 == 7)
+    taken, step = [], model.step
+    monkeypatch.setattr(model, "step", lambda *given: (taken.append(1), step(*given))[1])
+    seldom = seqtool.make(f"search/{search}").search(model, source, mask, 20)
+    assert len(taken) in (8, 16)
+    assert always.ids.shape[2] < len(taken)
+    for one, other in zip(always, seldom, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_more_hypotheses_than_there_are() -> None:
     model, source, mask = model_of(CLOSED)
     found = seqtool.make("search/beam", size=6, best=5).search(model, source, mask, 1)

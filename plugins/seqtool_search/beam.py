@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Hypotheses, NonNegative, PartError, Search, Size, StepModel, Tensors
+from seqtool_search.ending import asks
 
 
 class Beam(Search):
@@ -69,7 +70,7 @@ class Beam(Search):
             scores = scores.masked_fill(ended, -torch.inf)
             hope = self.rank(scores.amax(1), torch.tensor(max_length))
             scores = scores.masked_fill((done.kth(self.best) >= hope)[:, None], -torch.inf)
-            if not scores.isfinite().any():
+            if asks(length - 1, scores.device) and not scores.isfinite().any():
                 break
         return traced(trail, done, self.best)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Hypotheses, Search, StepModel, Values
+from seqtool_search.ending import asks, steps_written
 
 DROP = 0.75
 """Rows that have ended leave the batch when no larger share of it goes on: that copies what the others look at."""
@@ -38,7 +39,7 @@ class Greedy(Search):
         score = torch.zeros(len(ids), device=ids.device)
         steps: list[tuple[Tensor, Tensor]] = []
         all_weights: list[Tensor] = []
-        for _ in range(max_length):
+        for step in range(max_length):
             logits, weights, state = model.step(ids, fixed, state)
             best, ids = logits.log_softmax(-1).max(-1)
             score = score + best.new_zeros(len(every)).index_copy(0, rows, best.masked_fill(~going, 0))
@@ -47,8 +48,10 @@ class Greedy(Search):
             if weights is not None:
                 looked = weights.masked_fill(~going[:, None, None], 0)
                 all_weights.append(looked.new_zeros(len(every), *looked.shape[1:]).index_copy(0, rows, looked))
-            if vocabulary.end is not None:
-                going = going & (ids != vocabulary.end)
+            if vocabulary.end is None:
+                continue
+            going = going & (ids != vocabulary.end)
+            if asks(step, ids.device):
                 left = int(going.sum())
                 if not left:
                     break
@@ -57,7 +60,9 @@ class Greedy(Search):
                     rows, ids, going = rows[going], ids[going], going[going]
         written, mask = (torch.stack(side, 1).unsqueeze(1) for side in zip(*steps, strict=True))
         stacked = torch.stack(all_weights, 2).unsqueeze(1) if all_weights else None
-        return Hypotheses(written, mask, score.unsqueeze(1), stacked)
+        length = steps_written(mask)
+        looked = None if stacked is None else stacked[:, :, :, :length]
+        return Hypotheses(written[:, :, :length], mask[:, :, :length], score.unsqueeze(1), looked)
 
 
 def written_values(model: StepModel, size: int, source: Tensor, source_mask: Tensor, length: int) -> Hypotheses:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from seqtool.api import Count, Hypotheses, Positive, Probability, Search, Size, StepModel
 from seqtool_search.beam import repeated
+from seqtool_search.ending import asks, steps_written
 
 
 class Sample(Search):
@@ -55,7 +56,7 @@ class Sample(Search):
         going, score = torch.ones_like(ids, dtype=torch.bool), torch.zeros(len(ids), device=source.device)
         steps: list[tuple[Tensor, Tensor]] = []
         all_weights: list[Tensor] = []
-        for _ in range(max_length):
+        for step in range(max_length):
             logits, weights, state = model.step(ids, fixed, state)
             log_p = logits.log_softmax(-1, torch.promote_types(logits.dtype, torch.float32))
             ids = torch.multinomial(self.kept(log_p), 1, generator=generator).squeeze(1).masked_fill(~going, 0)
@@ -65,13 +66,15 @@ class Sample(Search):
                 all_weights.append(weights.masked_fill(~going[:, None, None], 0))
             if end is not None:
                 going = going & (ids != end)
-                if not going.any():
+                if asks(step, ids.device) and not going.any():
                     break
         written, mask = (torch.stack(side, 1).unflatten(0, (batch, self.samples)) for side in zip(*steps, strict=True))
         score, order = score.unflatten(0, (batch, self.samples)).sort(dim=1, descending=True, stable=True)
         rows = torch.arange(batch, device=order.device)[:, None], order
         looked = torch.stack(all_weights, 2).unflatten(0, (batch, self.samples))[rows] if all_weights else None
-        return Hypotheses(written[rows], mask[rows], score, looked)
+        length = steps_written(mask)
+        looked = None if looked is None else looked[:, :, :, :length]
+        return Hypotheses(written[rows][:, :, :length], mask[rows][:, :, :length], score, looked)
 
     def kept(self, log_p: Tensor) -> Tensor:
         """The probabilities `[B, V]` to draw with, of the model's log-probabilities."""
