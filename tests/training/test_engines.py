@@ -108,7 +108,7 @@ def test_compiled_says_when_torch_cannot(small: Path, tmp_path: Path, monkeypatc
         seqtool.run(small, out=tmp_path / "run", overrides=["train.engine=compiled"])
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_compiled_learns_the_same(
     small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
