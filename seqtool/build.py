@@ -117,10 +117,13 @@ def assemble(
     train = variant.train
     loss: Loss = loss_of(variant, task)()
     model = build_model(variant, task, seed)
-    if loss.needs_weights and not model.decoder.num_heads:
-        *_, innermost = (part for part in loss.modules() if isinstance(part, Loss) and part.needs_weights)
-        message = f"{type(innermost).__name__} looks at the weights of an attention, and this decoder has none"
-        raise problem_at(variant, ("train", "loss"), message)
+    for need, there, why in (
+        ("needs_weights", model.decoder.num_heads, "looks at the weights of an attention, and this decoder has none"),
+        ("needs_alignment", task.has_alignment, "learns from gold alignments, and this task has none"),
+    ):
+        asking = [part for part in loss.modules() if isinstance(part, Loss) and getattr(part, need)]
+        if asking and not there:
+            raise problem_at(variant, ("train", "loss"), f"{type(asking[-1]).__name__} {why}")
     metrics = build_metrics(variant, task, model.decoder.num_heads)
     looking = next((name for name, metric in metrics.items() if metric.needs_weights), None)
     if looking and not model.decoder.num_heads:

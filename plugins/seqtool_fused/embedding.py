@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Twin
 from seqtool_fused.calling import ready
+from seqtool_fused.library import missing
 
 _MARK = "_seqtool_looked_up"
 LEAST_WIDTH = 16
@@ -61,6 +62,10 @@ def looked_up(x: Tensor) -> LookedUp | None:
 
 class _LookUpTwin(Twin):
     method = "forward"
+
+    def unavailable(self) -> str | None:
+        """See `Twin.unavailable`; without the library nobody asks for symbols."""
+        return missing()
 
     def __call__(self, module: Any, ids: Tensor) -> Tensor:
         """See `Embedding.forward`."""

@@ -98,12 +98,14 @@ class SupervisedAttention(AttentionLoss):
     Source: Mi et al. 2016, arXiv 1608.00112, section 3, with one place for each target; Liu et al. 2016,
     arXiv 1609.04186; Chen et al. 2016, arXiv 1607.01628.
 
-    When to use: the task knows the alignment, and the attention is slow to find it. Targets without a gold place add
-    nothing. A weight of exactly 0 (sparsemax, windows) costs 87 and gets no gradient.
+    When to use: the task knows the alignment, and the attention is slow to find it; a task without one is refused.
+    Targets without a gold place add nothing. A weight of exactly 0 (sparsemax, windows) costs 87 and gets no gradient.
 
     Raises:
         PartError: an encoder that shortens the source, so that gold places are not those of the memory.
     """
+
+    needs_alignment = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -98,6 +98,7 @@ class Sum(Loss):
             )
         self.losses = nn.ModuleList(loss() for loss in losses)
         self.needs_weights = any(loss.needs_weights for loss in self.losses)
+        self.needs_alignment = any(loss.needs_alignment for loss in self.losses)
         self.forms = tuple(form for form in type(self).forms if all(form in loss.forms for loss in self.losses))
 
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -85,7 +85,7 @@ def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
     measured = dict.fromkeys(name for seed in seeds for name in seed["best"] if name not in ("step", "valid_loss"))
     metrics = [name.removeprefix("valid_") for name in measured if not name.startswith(LOOKS)]
     return {
-        "loss": ("train_loss", ".4f"),
+        "train loss": ("train_loss", ".4f"),
         **{name.replace("_", " "): (name, ".4f") for name in metrics},
         "steps/s": ("steps_per_second", ".1f"),
     }

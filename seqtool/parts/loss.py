@@ -11,11 +11,13 @@ class Loss(nn.Module):
 
     Attributes:
         needs_weights: whether it looks at the weights of an attention; a decoder without one is then refused.
+        needs_alignment: whether it learns from gold alignments; a task without any is then refused.
         forms: which targets it can judge: "symbols", "values", or both; tasks with others are refused.
     """
 
     kind = "loss"
     needs_weights: bool = False
+    needs_alignment: bool = False
     forms: tuple[Form, ...] = ("symbols",)
 
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
