@@ -108,7 +108,8 @@ def test_a_beam_of_one_is_greedy(vocabulary: Vocabulary, penalty: float) -> None
     torch.testing.assert_close(beam.weights, greedy.weights)
 
 
-def test_rows_that_have_ended_leave_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("best", [0, 1, 2], ids=["greedy", "beam", "two of a beam"])
+def test_rows_that_have_ended_leave_the_batch(best: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, source, mask = model_of(CLOSED)
     torch.manual_seed(0)
     source, mask = torch.randint_like(source[:1].expand(64, -1), 3), mask[:1].expand(64, -1)
@@ -116,11 +117,11 @@ def test_rows_that_have_ended_leave_the_batch(monkeypatch: pytest.MonkeyPatch) -
         parameter.data.mul_(5)
     sizes, step = [], model.step
     monkeypatch.setattr(model, "step", lambda ids, *rest: (sizes.append(len(ids)), step(ids, *rest))[1])
-    greedy = seqtool.make("search/greedy")
-    found = greedy.search(model, source, mask, 9)
-    assert sizes[0] == 64 > sizes[-1]
+    search = seqtool.make("search/beam", size=3, best=best) if best else seqtool.make("search/greedy")
+    found = search.search(model, source, mask, 9)
+    assert sizes[0] == 64 * (3 if best else 1) > sizes[-1]
     for row in range(64):
-        alone = greedy.search(model, source[row : row + 1], mask[row : row + 1], 9)
+        alone = search.search(model, source[row : row + 1], mask[row : row + 1], 9)
         assert written(found, row) == written(alone, 0)
         torch.testing.assert_close(found.scores[row], alone.scores[0])
         length = alone.ids.shape[2]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Hypotheses, NonNegative, PartError, Search, Size, StepModel, Tensors
-from seqtool_search.ending import asks
+from seqtool_search.ending import DROP, asks
 
 
 class Beam(Search):
@@ -56,23 +56,32 @@ class Beam(Search):
         scores[:, 0] = 0  # the others are copies of the first, and none of theirs may be taken twice
         trail: list[Step] = []
         done = Finished.none(scores)
+        going, left = torch.arange(batch, device=source.device), done  # the sources in the batch; all that is finished
         for length in range(1, max_length + 1):
             logits, weights, state = model.step(ids.flatten(), fixed, state)
             log_p = logits.log_softmax(-1, torch.promote_types(logits.dtype, torch.float32))
-            reached = log_p.unflatten(0, (batch, size)) + scores[:, :, None]
+            reached = log_p.unflatten(0, (len(going), size)) + scores[:, :, None]
             scores, parents, ids = self._widest(reached, done)
-            rows = (parents + size * torch.arange(batch, device=ids.device)[:, None]).flatten()
+            rows = (parents + size * torch.arange(len(going), device=ids.device)[:, None]).flatten()
             state = tuple(x[rows] for x in state)
-            trail.append(Step(parents, ids, None if weights is None else weights.unflatten(0, (batch, size))))
+            looked = None if weights is None else weights.unflatten(0, (len(going), size))
+            trail.append(Step(parents, ids, looked).among(batch, going))
             last = torch.tensor(length == max_length, device=ids.device)
             ended = scores.isfinite() & (last if end is None else (ids == end) | last)
             done = done.joined_by(scores, self.rank(scores, torch.tensor(length)), ended, length - 1)
             scores = scores.masked_fill(ended, -torch.inf)
             hope = self.rank(scores.amax(1), torch.tensor(max_length))
             scores = scores.masked_fill((done.kth(self.best) >= hope)[:, None], -torch.inf)
-            if asks(length - 1, scores.device) and not scores.isfinite().any():
-                break
-        return traced(trail, done, self.best)
+            if asks(length - 1, scores.device):
+                more = scores.isfinite().any(1)
+                count = int(more.sum())
+                if not count:
+                    break
+                if count <= DROP * len(going):
+                    left, kept = left.with_rows(going, done), more.repeat_interleave(size)
+                    fixed, state = (tuple(x[kept] for x in tensors) for tensors in (fixed, state))
+                    going, ids, scores, done = going[more], ids[more], scores[more], Finished(*(x[more] for x in done))
+        return traced(trail, left.with_rows(going, done), self.best)
 
     def _widest(self, reached: Tensor, done: "Finished") -> Tensors:
         """The best ways on, `[B, K]` each: score, the hypothesis that they go on from, the symbol written.
@@ -97,6 +106,13 @@ class Step(NamedTuple):
     parents: Tensor
     ids: Tensor
     weights: Tensor | None
+
+    def among(self, batch: int, rows: Tensor) -> "Step":
+        """The same with a row for each source of the batch: these are `rows`, nothing was written of the others."""
+        if len(rows) == batch:
+            return self
+        full = (None if x is None else x.new_zeros(batch, *x.shape[1:]).index_copy(0, rows, x) for x in self)
+        return Step(*full)  # type: ignore[arg-type]
 
 
 class Finished(NamedTuple):
@@ -126,6 +142,10 @@ class Finished(NamedTuple):
         joined = [torch.cat(pair, 1) for pair in zip(self, new, strict=True)]
         order = joined[0].sort(dim=1, descending=True, stable=True).indices[:, :size]
         return Finished(*(x.gather(1, order) for x in joined))
+
+    def with_rows(self, rows: Tensor, other: "Finished") -> "Finished":
+        """With those of `other` at `rows`."""
+        return Finished(*(x.to(y.dtype).index_copy(0, rows, y) for x, y in zip(self, other, strict=True)))
 
     def count(self) -> Tensor:
         """How many there are, `[B]`."""

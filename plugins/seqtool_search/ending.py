@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+DROP = 0.75
+"""Rows that have ended leave the batch when no larger share of it goes on: that copies what the others look at."""
 EVERY = 8
 """Steps from one question to the next, but on the CPU, which has nothing to wait for."""
 

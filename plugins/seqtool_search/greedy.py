@@ -4,10 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Hypotheses, Search, StepModel, Values
-from seqtool_search.ending import asks, steps_written
-
-DROP = 0.75
-"""Rows that have ended leave the batch when no larger share of it goes on: that copies what the others look at."""
+from seqtool_search.ending import DROP, asks, steps_written
 
 
 class Greedy(Search):
