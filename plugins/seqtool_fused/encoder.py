@@ -12,7 +12,7 @@ from seqtool_fused.embedding import LookedUp, looked_up
 from seqtool_fused.gru import GRUTwin
 from seqtool_fused.library import missing
 from seqtool_fused.lstm import LSTMTwin
-from seqtool_fused.recurrent import PARAMETERS, Steps, Way, mapped
+from seqtool_fused.recurrent import PARAMETERS, Given, Of, Steps, Way, mapped
 
 STEPS: dict[str, Steps] = {target: twin.steps for twin in (LSTMTwin, GRUTwin) for target in twin.of}
 
@@ -37,8 +37,8 @@ class EncoderKernel(Kernel):
             kept: list[Tensor] = []
             for n, way in enumerate(self.ways):
                 parameters = self._parameters(inputs, layer, n)
-                read = mapped(self._found(layer), x, parameters)
-                last, remembered = self.steps.forward(way, read, state, parameters, outputs)
+                given = Given(way, mapped(self._found(layer), x, parameters), state, parameters)
+                last, remembered = self.steps.forward(given, outputs)
                 ends.append(last)
                 kept.append(remembered)
             final += [torch.cat(parts, 1) for parts in zip(*ends, strict=True)]
@@ -61,11 +61,11 @@ class EncoderKernel(Kernel):
             for n, way in enumerate(self.ways):
                 parameters = self._parameters(inputs, layer, n)
                 state = self._first(x)
-                ours = [None if of is None else of[:, way.column :][:, : self.size] for of in of_final]
-                of_last = [own(of, part) for of, part in zip(ours, state, strict=True)]
-                given = (mapped(found, x, parameters), state, parameters, kept[n], outputs, of_memory)
-                to_x = None if found else of_x
-                _, (of_first, *of_rest) = self.steps.backward(way, *given, of_last, to_x, add=n > 0)
+                ours = [None if one is None else one[:, way.column :][:, : self.size] for one in of_final]
+                of_last = [own(one, part) for one, part in zip(ours, state, strict=True)]
+                given = Given(way, mapped(found, x, parameters), state, parameters)
+                of = Of(of_memory, of_last, None if found else of_x)
+                _, (of_first, *of_rest) = self.steps.backward(given, kept[n], outputs, of, add=n > 0)
                 if found:
                     of_table, of_first = found.of_map(parameters[0], of_first)
                     of_x = of_table if of_x is None else of_x + of_table

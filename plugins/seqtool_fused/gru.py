@@ -1,12 +1,10 @@
 """All steps of a GRU in C, forward and backward."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from seqtool_fused.calling import Numbers, call
-from seqtool_fused.recurrent import Mapped, RecurrentTwin, Steps, Way, numbers_of
+from seqtool_fused.recurrent import Given, Of, RecurrentTwin, Steps, numbers_of
 
 
 class GRUSteps(Steps):
@@ -14,41 +12,29 @@ class GRUSteps(Steps):
 
     states = 1
 
-    def forward(
-        self, way: Way, x: Tensor | Mapped, state: Sequence[Tensor], parameters: Sequence[Tensor], outputs: Tensor
-    ) -> tuple[Numbers, Tensor]:
+    def forward(self, given: Given, outputs: Tensor) -> tuple[Numbers, Tensor]:
         """See `Steps.forward`."""
+        way, x, state, parameters = given
         size, row, (shape, symbols, read) = state[0].shape[1], outputs.shape[2], numbers_of(x)
         kept, last_h = outputs.new_empty(*outputs.shape[:2], 4 * size), torch.empty_like(state[0])
-        given, results = (way.lengths, *read, *parameters, *state), (kept, way.of(outputs), last_h)
-        call("seqtool_gru_forward", *shape, size, way.reversed, row, symbols, *given, *results)
+        reads, results = (way.lengths, *read, *parameters, *state), (kept, way.of(outputs), last_h)
+        call("seqtool_gru_forward", *shape, size, way.reversed, row, symbols, *reads, *results)
         return (last_h,), kept
 
-    def backward(
-        self,
-        way: Way,
-        x: Tensor | Mapped,
-        state: Sequence[Tensor],
-        parameters: Sequence[Tensor],
-        kept: Tensor,
-        outputs: Tensor,
-        of_outputs: Tensor,
-        of_last: Sequence[Tensor],
-        of_x: Tensor | None,
-        add: bool,
-    ) -> tuple[Numbers, Numbers]:
+    def backward(self, given: Given, kept: Tensor, outputs: Tensor, of: Of, add: bool) -> tuple[Numbers, Numbers]:
         """See `Steps.backward`."""
+        way, x, state, parameters = given
         weights, size, row, (shape, symbols, (values, ids, mapped)) = (
             parameters[:2], state[0].shape[1], outputs.shape[2], numbers_of(x)
         )  # fmt: skip
         of_weights = [weight.new_zeros(*weight.t().shape) for weight in weights]
         of_biases = [weights[0].new_zeros(len(weights[0])) for _ in range(2)]
         of_mapped = None if mapped is None else torch.zeros_like(mapped)
-        given = (way.lengths, values, ids, *weights, *state, kept, way.of(outputs), way.of(of_outputs))
-        results = (*of_last, of_x, of_mapped, *of_weights, *of_biases)
-        call("seqtool_gru_backward", *shape, size, way.reversed, row, add, symbols, *given, *results)
+        reads = (way.lengths, values, ids, *weights, *state, kept, way.of(outputs), way.of(of.outputs))
+        results = (*of.last, of.x, of_mapped, *of_weights, *of_biases)
+        call("seqtool_gru_backward", *shape, size, way.reversed, row, add, symbols, *reads, *results)
         of_weight_ih = of_weights[0].t() if of_mapped is None else of_mapped
-        return tuple(of_last), (of_weight_ih, of_weights[1].t(), *of_biases)
+        return tuple(of.last), (of_weight_ih, of_weights[1].t(), *of_biases)
 
 
 class GRUTwin(RecurrentTwin):

@@ -1,12 +1,10 @@
 """All steps of an LSTM in C, forward and backward."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from seqtool_fused.calling import Numbers, call
-from seqtool_fused.recurrent import Mapped, RecurrentTwin, Steps, Way, numbers_of
+from seqtool_fused.recurrent import Given, Of, RecurrentTwin, Steps, numbers_of
 
 
 class LSTMSteps(Steps):
@@ -14,44 +12,32 @@ class LSTMSteps(Steps):
 
     states = 2
 
-    def forward(
-        self, way: Way, x: Tensor | Mapped, state: Sequence[Tensor], parameters: Sequence[Tensor], outputs: Tensor
-    ) -> tuple[Numbers, Tensor]:
+    def forward(self, given: Given, outputs: Tensor) -> tuple[Numbers, Tensor]:
         """See `Steps.forward`."""
+        way, x, state, parameters = given
         weight_ih, weight_hh, bias_ih, bias_hh = parameters
         size, row = weight_hh.shape[1], outputs.shape[2]
         kept, last_h, last_c = outputs.new_empty(*outputs.shape[:2], 5 * size), *map(torch.empty_like, state)
         shape, symbols, read = numbers_of(x)
         weights = weight_hh if symbols else torch.cat([weight_ih, weight_hh], 1)
-        given = (way.lengths, *read, weights, bias_ih + bias_hh, *state)
+        reads = (way.lengths, *read, weights, bias_ih + bias_hh, *state)
         results = (kept, way.of(outputs), last_h, last_c)
-        call("seqtool_lstm_forward", *shape, size, way.reversed, row, symbols, *given, *results)
+        call("seqtool_lstm_forward", *shape, size, way.reversed, row, symbols, *reads, *results)
         return (last_h, last_c), kept
 
-    def backward(
-        self,
-        way: Way,
-        x: Tensor | Mapped,
-        state: Sequence[Tensor],
-        parameters: Sequence[Tensor],
-        kept: Tensor,
-        outputs: Tensor,
-        of_outputs: Tensor,
-        of_last: Sequence[Tensor],
-        of_x: Tensor | None,
-        add: bool,
-    ) -> tuple[Numbers, Numbers]:
+    def backward(self, given: Given, kept: Tensor, outputs: Tensor, of: Of, add: bool) -> tuple[Numbers, Numbers]:
         """See `Steps.backward`."""
+        way, x, state, parameters = given
         weight_ih, weight_hh, *_ = parameters
         size, row, (shape, symbols, (values, ids, mapped)) = weight_hh.shape[1], outputs.shape[2], numbers_of(x)
         weights = weight_hh if symbols else torch.cat([weight_ih, weight_hh], 1)
         of_weights, of_bias = weights.new_zeros(*weights.t().shape), weights.new_zeros(len(weights))
         of_mapped = None if mapped is None else torch.zeros_like(mapped)
-        given = (way.lengths, values, ids, weights, *state, kept, way.of(outputs), way.of(of_outputs))
-        results = (*of_last, of_x, of_mapped, of_weights, of_bias)
-        call("seqtool_lstm_backward", *shape, size, way.reversed, row, add, symbols, *given, *results)
+        reads = (way.lengths, values, ids, weights, *state, kept, way.of(outputs), way.of(of.outputs))
+        results = (*of.last, of.x, of_mapped, of_weights, of_bias)
+        call("seqtool_lstm_backward", *shape, size, way.reversed, row, add, symbols, *reads, *results)
         of_weight_ih, of_weight_hh = of_weights.t().split([shape[2], size], 1)
-        return tuple(of_last), (of_weight_ih if of_mapped is None else of_mapped, of_weight_hh, of_bias, of_bias)
+        return tuple(of.last), (of_weight_ih if of_mapped is None else of_mapped, of_weight_hh, of_bias, of_bias)
 
 
 class LSTMTwin(RecurrentTwin):

@@ -45,35 +45,37 @@ class Mapped(NamedTuple):
     values: Tensor
 
 
+class Given(NamedTuple):
+    """What all steps of a cell read; all of it contiguous."""
+
+    way: Way
+    x: Tensor | Mapped
+    state: Sequence[Tensor]
+    parameters: Sequence[Tensor]
+
+
+class Of(NamedTuple):
+    """Gradients: of the outputs `[B, S, W]` and of the last state, and room for that of x, if it is wanted."""
+
+    outputs: Tensor
+    last: Sequence[Tensor]
+    x: Tensor | None
+
+
 class Steps(ABC):
     """All steps of a cell in C."""
 
     states: ClassVar[int]
 
     @abstractmethod
-    def forward(
-        self, way: Way, x: Tensor | Mapped, state: Sequence[Tensor], parameters: Sequence[Tensor], outputs: Tensor
-    ) -> tuple[Numbers, Tensor]:
+    def forward(self, given: Given, outputs: Tensor) -> tuple[Numbers, Tensor]:
         """Fills its columns of `outputs [B, S, W]`; gives the last state, and what `backward` wants to see again."""
 
     @abstractmethod
-    def backward(
-        self,
-        way: Way,
-        x: Tensor | Mapped,
-        state: Sequence[Tensor],
-        parameters: Sequence[Tensor],
-        kept: Tensor,
-        outputs: Tensor,
-        of_outputs: Tensor,
-        of_last: Sequence[Tensor],
-        of_x: Tensor | None,
-        add: bool,
-    ) -> tuple[Numbers, Numbers]:
-        """Fills `of_x`, or adds to it; gives the gradients of the first state and of the parameters.
+    def backward(self, given: Given, kept: Tensor, outputs: Tensor, of: Of, add: bool) -> tuple[Numbers, Numbers]:
+        """Fills `of.x`, or adds to it; gives the gradients of the first state and of the parameters.
 
-        Of mapped x, the gradient of its values stands in the place of that of `weight_ih`. `of_last` is overwritten.
-        All tensors that are given are contiguous.
+        Of mapped x, the gradient of its values stands in the place of that of `weight_ih`. `of.last` is overwritten.
         """
 
 
@@ -107,7 +109,8 @@ class RecurrentKernel(Kernel):
         """See `Kernel.forward`."""
         x, state, parameters = self._parted(inputs)
         outputs = x.new_empty(*self.mask.shape, self.module.output_size)
-        last, kept = self.steps.forward(self.way, mapped(self.found, x, parameters), state, parameters, outputs)
+        given = Given(self.way, mapped(self.found, x, parameters), state, parameters)
+        last, kept = self.steps.forward(given, outputs)
         return (outputs, *last), (kept, outputs)
 
     def backward(
@@ -118,10 +121,10 @@ class RecurrentKernel(Kernel):
         kept, outputs = saved
         of_x = torch.empty_like(x) if wanted[0] and not self.found else None
         of_output = torch.zeros_like(outputs) if of_outputs[0] is None else of_outputs[0].contiguous()
-        of_last = [own(of, part) for of, part in zip(of_outputs[1:], state, strict=True)]
-        read = mapped(self.found, x, parameters)
-        given = (read, state, parameters, kept, outputs, of_output, of_last, of_x)
-        of_state, (of_first, *of_rest) = self.steps.backward(self.way, *given, add=False)
+        of_last = [own(one, part) for one, part in zip(of_outputs[1:], state, strict=True)]
+        given = Given(self.way, mapped(self.found, x, parameters), state, parameters)
+        of = Of(of_output, of_last, of_x)
+        of_state, (of_first, *of_rest) = self.steps.backward(given, kept, outputs, of, add=False)
         if self.found:
             of_x, of_first = self.found.of_map(parameters[0], of_first)
         return of_x, *of_state, of_first, *of_rest
