@@ -1,12 +1,14 @@
 """Run directories as `seqtool run` leaves them, written by hand: nothing is trained, and every figure is known."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+Call = Callable[..., tuple[int, str, str]]
+"""The fixture `call`."""
 SOURCE, EXAMPLES = 6, 8
 COLUMNS = (
     "step,train_loss,train_token_accuracy,learning_rate,valid_loss,valid_token_accuracy,valid_attention_entropy,seconds"

@@ -3,31 +3,16 @@
 import itertools
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_runs import EXAMPLES, write_run
+from fake_runs import EXAMPLES, Call, write_run
 
 from seqtool.analysis.compare import compare
 from seqtool.analysis.compare.tables import over_seeds
-from seqtool.cli import main
 from seqtool.errors import MisuseError, SeqtoolError
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def called(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return called
 
 
 def test_variants_of_one_run_with_their_seeds_together(tmp_path: Path) -> None:

@@ -1,33 +1,19 @@
 """`seqtool plot`: files that are what they say, and figures that show what the run holds."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runs import write_run
+from fake_runs import Call, write_run
 from matplotlib.figure import Figure
 
 from seqtool.analysis.figures import COLOURS, averaged, picture
 from seqtool.analysis.plots import FIGURES, Wishes, plot
 from seqtool.analysis.report.reading import Reader
-from seqtool.cli import main
 from seqtool.errors import MisuseError, SeqtoolError
 
-Call = Callable[..., tuple[int, str, str]]
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def called(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return called
 
 
 def drawn(run: Path, name: str, **wishes: object) -> dict[str, Figure | str]:

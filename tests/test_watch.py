@@ -5,30 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_runs import COLUMNS, write_run
+from fake_runs import COLUMNS, Call, write_run
 
 from seqtool.analysis.watching import PLAIN_BARS, duration, is_held, look, spark, table
-from seqtool.cli import main
 from seqtool.errors import SeqtoolError
 from seqtool.rundir import RunDirectory
 
-Call = Callable[..., tuple[int, str, str]]
 WRITTEN = 1_000_000.0
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def called(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return called
 
 
 def training(path: Path) -> Path:

@@ -72,10 +72,10 @@ def test_mutants_of_shipped_recipes_are_told_at_their_line(folder: Path, registr
 
 def test_what_is_broken_was_whole_before(folder: Path, tmp_path: Path, registry: Registry) -> None:
     for name in SHIPPED:
-        load_recipe(folder / name, registry=registry)
+        assert load_recipe(folder / name, registry=registry).variants
     path = tmp_path / "good.yaml"
     path.write_text(GOOD)
-    load_recipe(path, registry=registry)
+    assert load_recipe(path, registry=registry).variants
 
 
 def test_hostile_files_are_refused_with_a_place(tmp_path: Path, registry: Registry) -> None:
