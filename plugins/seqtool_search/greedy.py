@@ -21,9 +21,6 @@ class Greedy(Search):
 
     forms = ("symbols", "values")
 
-    def __init__(self) -> None:
-        pass
-
     def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
         """See `Search.search`; one hypothesis for each source."""
         vocabulary = model.target_vocabulary

@@ -49,9 +49,6 @@ class AlignmentExact(AlignmentMetric):
     beside its place, and then `alignment_near` tells more.
     """
 
-    def __init__(self) -> None:
-        pass
-
 
 class AlignmentNear(AlignmentMetric):
     """The share of target symbols whose largest weight lies within some places of the gold one.
@@ -87,9 +84,6 @@ class AlignmentNearest(AlignmentMetric):
     most of it, one that does not move has hardly any.
     """
 
-    def __init__(self) -> None:
-        pass
-
     def right(self, place: Tensor, gold: Tensor, known: Tensor) -> Tensor:
         """See `AlignmentMetric.right`."""
         distance = (place[:, :, None] - gold[:, None, :]).abs()  # [B, T, T]
@@ -110,9 +104,6 @@ class AlignmentF1(AlignmentMetric):
     When to use: to compare with alignments in the literature. With one gold link a symbol it differs from
     `alignment_exact` only where an attention may look at nothing.
     """
-
-    def __init__(self) -> None:
-        pass
 
     def counted(self, right: Tensor, looks: Tensor, known: Tensor) -> Tensor:
         """See `AlignmentMetric.counted`."""

@@ -48,9 +48,6 @@ class AttentionEntropy(AttentionMetric):
 
     higher_is_better = False
 
-    def __init__(self) -> None:
-        pass
-
     def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `AttentionMetric.values`."""
         return torch.special.entr(weights).sum(3) / total + total.log(), looks  # of a / total
@@ -85,9 +82,6 @@ class AttentionSharpness(AttentionMetric):
     When to use: beside the entropy, as a number that is easier to read: 1 for one place.
     """
 
-    def __init__(self) -> None:
-        pass
-
     def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `AttentionMetric.values`."""
         return weights.amax(3) / total, looks
@@ -103,9 +97,6 @@ class AttentionMonotonicity(AttentionMetric):
 
     When to use: to see whether a path runs forward: about a half for one that jumps about, 0 for one that runs back.
     """
-
-    def __init__(self) -> None:
-        pass
 
     def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `AttentionMetric.values`."""
@@ -123,9 +114,6 @@ class AttentionCoverage(AttentionMetric):
 
     When to use: where every source symbol should be read; a target of T symbols covers at most T places.
     """
-
-    def __init__(self) -> None:
-        pass
 
     def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `AttentionMetric.values`."""

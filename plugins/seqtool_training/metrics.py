@@ -19,9 +19,6 @@ class TokenAccuracy(Metric):
 
     predictions = "teacher_forced"
 
-    def __init__(self) -> None:
-        pass
-
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
         right = (predicted == batch.target) & batch.target_mask
@@ -54,9 +51,6 @@ class SequenceAccuracy(Metric):
     """
 
     predictions = "decoded"
-
-    def __init__(self) -> None:
-        pass
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
