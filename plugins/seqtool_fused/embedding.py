@@ -34,6 +34,10 @@ class LookedUp:
         """`table W^T [symbols, O]`, of `weight [O, E]`."""
         return self.table @ weight.t()
 
+    def room(self, weight: Tensor) -> Tensor:
+        """Room for what `mapped` gives, whose numbers the way back does not want again."""
+        return self.table.new_empty(len(self.table), len(weight))
+
     def of_map(self, weight: Tensor, of_mapped: Tensor) -> tuple[Tensor | None, Tensor]:
         """The gradients of the table, if one is wanted, and of the weight."""
         return of_mapped @ weight if self.table.requires_grad else None, of_mapped.t() @ self.table

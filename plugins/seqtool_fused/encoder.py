@@ -12,7 +12,7 @@ from seqtool_fused.embedding import LookedUp, looked_up
 from seqtool_fused.gru import GRUTwin
 from seqtool_fused.library import missing
 from seqtool_fused.lstm import LSTMTwin
-from seqtool_fused.recurrent import PARAMETERS, Given, Of, Steps, Way, mapped
+from seqtool_fused.recurrent import PARAMETERS, Given, Of, Steps, Way, mapped, unmapped
 
 STEPS: dict[str, Steps] = {target: twin.steps for twin in (LSTMTwin, GRUTwin) for target in twin.of}
 
@@ -63,7 +63,7 @@ class EncoderKernel(Kernel):
                 state = self._first(x)
                 ours = [None if one is None else one[:, way.column :][:, : self.size] for one in of_final]
                 of_last = [own(one, part) for one, part in zip(ours, state, strict=True)]
-                given = Given(way, mapped(found, x, parameters), state, parameters)
+                given = Given(way, unmapped(found, x, parameters), state, parameters)
                 of = Of(of_memory, of_last, None if found else of_x)
                 _, (of_first, *of_rest) = self.steps.backward(given, kept[n], outputs, of, add=n > 0)
                 if found:

@@ -62,7 +62,7 @@ class Attend(Kernel):
         self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Kernel.backward`."""
-        named, want, size = self._read(inputs), self._named(wanted), self.shape.sizes
+        named, want, size = self._read(inputs, back=True), self._named(wanted), self.shape.sizes
         given, kept = self._given(named), dict(zip(self.kept, saved, strict=True))
         of_features, of_weights, *of_states = of_outputs
         of_features = torch.zeros_like(kept["features"]) if of_features is None else of_features
@@ -112,12 +112,13 @@ class Attend(Kernel):
     def _named(self, values: Iterable[Any]) -> dict[str, Any]:
         return dict(zip(self.names, values, strict=True))
 
-    def _read(self, inputs: Numbers) -> dict[str, Tensor]:
+    def _read(self, inputs: Numbers, back: bool = False) -> dict[str, Tensor]:
         """The inputs by their names; of x that is looked up, x itself and what C reads in its place."""
         named = self._named(inputs)
         if self.found and self.inputs is not None:
             fed = self._fed(named["weight_ih"])
-            named |= {"x": self.inputs, "ids": self.found.ids, "mapped": self.found.mapped(fed)}
+            mapped = self.found.room(fed) if back else self.found.mapped(fed)
+            named |= {"x": self.inputs, "ids": self.found.ids, "mapped": mapped}
         return named
 
     def _fed(self, weight_ih: Tensor) -> Tensor:

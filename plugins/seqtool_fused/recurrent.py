@@ -38,7 +38,7 @@ class Mapped(NamedTuple):
 
     Attributes:
         ids: `[B, S]`, which row.
-        values: `[symbols, gates]`: W x of each.
+        values: `[symbols, gates]`: W x of each; backward, room of that size.
     """
 
     ids: Tensor
@@ -91,6 +91,11 @@ def mapped(found: LookedUp | None, x: Tensor, parameters: Sequence[Tensor]) -> T
     return Mapped(found.ids, found.mapped(parameters[0])) if found else x
 
 
+def unmapped(found: LookedUp | None, x: Tensor, parameters: Sequence[Tensor]) -> Tensor | Mapped:
+    """What they read on the way back."""
+    return Mapped(found.ids, found.room(parameters[0])) if found else x
+
+
 class RecurrentKernel(Kernel):
     """All steps of a cell; inputs are x or its table, the tensors of the state, and the cell's `PARAMETERS`."""
 
@@ -122,7 +127,7 @@ class RecurrentKernel(Kernel):
         of_x = torch.empty_like(x) if wanted[0] and not self.found else None
         of_output = torch.zeros_like(outputs) if of_outputs[0] is None else of_outputs[0].contiguous()
         of_last = [own(one, part) for one, part in zip(of_outputs[1:], state, strict=True)]
-        given = Given(self.way, mapped(self.found, x, parameters), state, parameters)
+        given = Given(self.way, unmapped(self.found, x, parameters), state, parameters)
         of = Of(of_output, of_last, of_x)
         of_state, (of_first, *of_rest) = self.steps.backward(given, kept, outputs, of, add=False)
         if self.found:

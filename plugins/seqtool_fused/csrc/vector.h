@@ -1,4 +1,4 @@
-/* Vectors of floats of this machine's width, and exp, tanh and sigma that compilers turn into vector code.
+/* Vectors of floats of this machine's width, and exp and tanh that compilers turn into vector code.
 
    Compiled for the machine it runs on, so the width is known here; GCC's and Clang's vector extension. */
 #ifndef SEQTOOL_VECTOR_H
@@ -61,8 +61,6 @@ INLINE float fast_tanh(float x) {
     below = below * square + 4.89352518554385e-03f;
     return x * above / below;
 }
-
-INLINE float fast_sigmoid(float x) { return 0.5f * fast_tanh(0.5f * x) + 0.5f; }
 
 /* Ask for what is read a step later: rows of a step stand too far from those of the next for the machine to guess. */
 static inline void soon(const float *row, int size) {
