@@ -15,8 +15,7 @@ from pathlib import Path
 
 import torch
 
-from seqtool.build import assemble, build_optimizer
-from seqtool.engine import install
+from benchmarks import steps as steps_of
 from seqtool.recipe import Variant, load_recipe
 from seqtool.rundir import SeedDirectory
 from seqtool.training.fit import fit_seed
@@ -30,10 +29,7 @@ BOUND = 1.15, 0.8
 
 def bare(variant: Variant, steps: int) -> float:
     """Milliseconds a step of the plainest loop, by the same engine: draw, forward, backward, clip, step."""
-    assembly = assemble(variant, seed=0)
-    install(assembly.model, variant.train.engine, variant.registry, torch.device("cpu"), torch.float32)
-    optimizer, cpu = build_optimizer(variant, assembly.model), torch.device("cpu")
-    train = variant.train
+    (assembly, optimizer), cpu, train = steps_of.trained(variant), torch.device("cpu"), variant.train
     begun = 0.0
     for k in range(steps):
         if k == WARMUP:
@@ -44,7 +40,7 @@ def bare(variant: Variant, steps: int) -> float:
         optimizer.zero_grad()
         (total / count).backward()
         if train.clip_norm:
-            torch.nn.utils.clip_grad_norm_(assembly.model.parameters(), train.clip_norm)
+            steps_of.clip(assembly.model, optimizer, train.clip_norm)
         optimizer.step()
     return 1000 * (time.perf_counter() - begun) / (steps - WARMUP)
 

@@ -9,17 +9,19 @@ from benchmarks.shapes import Shape, variant
 from seqtool.build import Assembly, assemble, build_optimizer, make
 from seqtool.engine import install
 from seqtool.parts.batch import Batch
+from seqtool.parts.clipping import Clipping
 from seqtool.recipe import Variant
 from seqtool.registry import default_registry
 
 CPU = torch.device("cpu")
 
 
-def assembly(chosen: Variant) -> Assembly:
-    """That model with the twins that its engine has for it, its task and its loss."""
+def trained(chosen: Variant) -> tuple[Assembly, torch.optim.Optimizer]:
+    """That model with its task, its loss, its optimizer, and the twins that its engine has for them."""
     made = assemble(chosen, seed=0)
-    install(made.model, chosen.train.engine, default_registry(), CPU, torch.float32)
-    return made
+    optimizer = build_optimizer(chosen, made.model)
+    install(made.model, chosen.train.engine, default_registry(), CPU, torch.float32, {"optimizer": optimizer})
+    return made, optimizer
 
 
 def batch(shape: Shape) -> Batch:
@@ -34,16 +36,24 @@ def updated(model: nn.Module, loss: Callable[[], Tensor], optimizer: torch.optim
     def step() -> None:
         optimizer.zero_grad()
         loss().backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        clip(model, optimizer, 1.0)
         optimizer.step()
 
     return step
 
 
+def clip(model: nn.Module, optimizer: torch.optim.Optimizer, limit: float) -> None:
+    """By the optimizer where it can, as `seqtool run` does; by torch where it cannot."""
+    if isinstance(optimizer, Clipping):
+        optimizer.clip(limit)
+    else:
+        nn.utils.clip_grad_norm_(model.parameters(), limit)
+
+
 def training(family: str, shape: Shape, **options: str) -> Callable[[], None]:
     """A training step of seqtool's model on one batch."""
     chosen = variant(family, shape, **options)
-    made = assembly(chosen)
+    made, optimizer = trained(chosen)
     here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=CPU)
 
     def loss() -> Tensor:
@@ -51,12 +61,12 @@ def training(family: str, shape: Shape, **options: str) -> Callable[[], None]:
         total, count = made.loss(logits, weights, here)
         return total / count
 
-    return updated(made.model, loss, build_optimizer(chosen, made.model))
+    return updated(made.model, loss, optimizer)
 
 
 def decoding(family: str, shape: Shape, search: str, **options: str) -> Callable[[], None]:
     """Free-running search for a batch of sources; every hypothesis goes to the full length."""
-    made = assembly(variant(family, shape, **options))
+    made, _ = trained(variant(family, shape, **options))
     found = make(f"search/{search}")
     here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=CPU)
     made.model.eval()

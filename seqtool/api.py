@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from seqtool.parts.batch import Batch
     from seqtool.parts.bridge import Bridge, BridgeType
     from seqtool.parts.cell import Cell, stack_steps
+    from seqtool.parts.clipping import Clipping
     from seqtool.parts.decoder import Decoder
     from seqtool.parts.embedding import Embedding
     from seqtool.parts.encoder import Encoder
@@ -53,6 +54,7 @@ _HOME = {
     "seqtool.parts.batch": ("Batch",),
     "seqtool.parts.bridge": ("Bridge", "BridgeType"),
     "seqtool.parts.cell": ("Cell", "stack_steps"),
+    "seqtool.parts.clipping": ("Clipping",),
     "seqtool.parts.decoder": ("Decoder",),
     "seqtool.parts.embedding": ("Embedding",),
     "seqtool.parts.encoder": ("Encoder",),

@@ -2,8 +2,9 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType, MethodType
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ class Choice:
     """Who computes a part's method.
 
     Attributes:
-        part: the part's path in the model, `encoder.cells.0`.
+        part: the part's path in the model, `encoder.cells.0`, or its name beside it, `optimizer`.
         method: which of its methods.
         twin: the canonical name of the twin that took it over, or `COMPILED`; empty where it is the reference.
         reasons: why a twin did not, by its canonical name.
@@ -38,17 +39,23 @@ class Choice:
 
 
 def install(
-    model: nn.Module, engine: Engine, registry: Registry, device: torch.device, dtype: torch.dtype | None
+    model: nn.Module,
+    engine: Engine,
+    registry: Registry,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Choice]:
     """Have twins take over what they can of a model, and tell what was chosen for every part that a twin knows.
 
     A twin becomes an attribute of the one part; parameters, buffers and `state_dict` stay as they are.
 
     Args:
-        engine: "reference" takes no twin; "auto" all that serve; "fused" wants at least one; "compiled" has
-            torch.compile take the decoder's loop, and is "auto" for the rest.
+        engine: "reference" takes no twin; "auto" all that serve; "fused" wants at least one in the model; "compiled"
+            has torch.compile take the decoder's loop, and is "auto" for the rest.
         device: where the model will compute.
         dtype: in what; None for mixed precision.
+        beside: what else may have twins, by name: the model's optimizer.
 
     Raises:
         SeqtoolError: `engine` is "fused" and no twin serves, or "compiled" and torch cannot; it says why.
@@ -57,13 +64,10 @@ def install(
         return []
     twins = dict(available_twins(registry))
     refused = {name: refusal(twin, device, dtype) for name, twin in twins.items()}
-    choices = [
-        _choose(part, module, method, twins, refused)
-        for part, module in model.named_modules()
-        for method in sorted({twin.method for twin in twins.values() if class_name(module) in twin.of})
-    ]
+    choices = list(_choices(model.named_modules(), twins, refused))
     if engine == "fused" and not any(choice.twin for choice in choices):
         raise SeqtoolError(f"engine 'fused': no part of this model has a twin that serves{_why(choices, twins)}")
+    choices += _choices(beside.items(), twins, refused)
     if engine == "compiled":
         compiled = _compile_decoders(model, device)
         taken = {(choice.part, choice.method) for choice in compiled}
@@ -118,19 +122,36 @@ def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
     }
 
 
-def _choose(
-    part: str, module: nn.Module, method: str, twins: dict[str, Twin], refused: dict[str, str | None]
-) -> Choice:
+def _choices(
+    parts: Iterable[tuple[str, Any]], twins: dict[str, Twin], refused: dict[str, str | None]
+) -> Iterator[Choice]:
+    for path, part in parts:
+        for method in sorted({twin.method for twin in twins.values() if class_name(part) in twin.of}):
+            yield _choose(path, part, method, twins, refused)
+
+
+def _choose(path: str, part: Any, method: str, twins: dict[str, Twin], refused: dict[str, str | None]) -> Choice:
     reasons: dict[str, str] = {}
     for name, twin in twins.items():
-        if twin.method == method and class_name(module) in twin.of:
-            reason = refused[name] or twin.serves(module)
+        if twin.method == method and class_name(part) in twin.of:
+            reason = refused[name] or twin.serves(part)
             if reason is None:
-                attentions = [inner for inner in module.modules() if isinstance(inner, Attention)]
-                setattr(module, method, functools.partial(_computed, twin, attentions, module))
-                return Choice(part, method, name, reasons)
+                setattr(part, method, _taken_over(twin, part))
+                return Choice(path, method, name, reasons)
             reasons[name] = reason
-    return Choice(part, method, "", reasons)
+    return Choice(path, method, "", reasons)
+
+
+def _taken_over(twin: Twin, part: Any) -> Callable[..., Any]:
+    """What stands in for the part's method."""
+    if isinstance(part, nn.Module):
+        attentions = [inner for inner in part.modules() if isinstance(inner, Attention)]
+        return functools.partial(_computed, twin, attentions, part)
+
+    def moved(self: Any, *arguments: Any, **named: Any) -> Any:
+        return twin(self, *arguments, **named)
+
+    return MethodType(moved, part)  # torch's schedules look for the function within an optimizer's `step`
 
 
 def _computed(twin: Twin, attentions: list[Attention], module: nn.Module, *arguments: Any) -> Any:

@@ -15,6 +15,7 @@ from seqtool.api import (
     Vocabulary,
 )
 from seqtool_fused.lstm import LSTMTwin
+from seqtool_fused.update import AdamTwin, ClipTwin
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
 from seqtool_training.attention_metrics import AttentionCoverage, AttentionSharpness
@@ -225,3 +226,33 @@ class Lazy(LSTMTwin):
 
     def __call__(self, module: Any, *arguments: Any) -> Any:
         return self.reference(module, *arguments)
+
+
+class Decaying(AdamTwin):
+    """Decays the weights apart from the gradient, whatever the optimizer."""
+
+    def __call__(self, module: Any, closure: Any = None) -> Any:
+        for group in module.param_groups:
+            group["decoupled_weight_decay"] = True
+        return super().__call__(module, closure)
+
+
+class Shortened(ClipTwin):
+    """Clips to the limit what is shorter, too."""
+
+    def __call__(self, module: Any, limit: float) -> None:
+        gradients = [p.grad for group in module.param_groups for p in group["params"] if p.grad is not None]
+        length = float(torch.cat([of.flatten() for of in gradients]).norm())
+        for of in gradients:
+            of.mul_(limit / length)
+
+
+class Unheard(AdamTwin):
+    """Forgets that hooks are to run."""
+
+    def __call__(self, module: Any, closure: Any = None) -> Any:
+        hooks = module._optimizer_step_post_hooks
+        module._optimizer_step_post_hooks = {}
+        result = super().__call__(module, closure)
+        module._optimizer_step_post_hooks = hooks
+        return result

@@ -205,6 +205,9 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a schedule that counts": ("schedule", other_faults.Countdown, r"factors differ the second time"),
     "a twin that forgets padding": ("twin", other_faults.Leaky, r"with padding: \w+ are off by"),
     "a twin that does nothing": ("twin", other_faults.Lazy, r"leaves the call to the reference"),
+    "a twin that decays otherwise": ("twin", other_faults.Decaying, r"weight_decay.*parameter \d is off by"),
+    "a twin that always clips": ("twin", other_faults.Shortened, r"parameter \d is off by"),
+    "a twin that runs no hooks": ("twin", other_faults.Unheard, r"a hook ran 0 times"),
     "uphill": ("optimizer", partial(other_faults.Uphill, lr=0.01), r"five steps do not lower the loss"),
 }
 

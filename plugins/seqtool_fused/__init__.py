@@ -22,6 +22,9 @@ def seqtool_components() -> Iterable[Component]:
     yield Component("twin", "general_keys", "seqtool_fused.keys:GeneralKeysTwin", "keys of general scores in C")
     yield Component("twin", "concat", "seqtool_fused.additive:ConcatTwin", "scores of a joined map in C")
     yield Component("twin", "coverage", "seqtool_fused.additive:CoverageTwin", "additive scores with coverage in C")
+    yield Component("twin", "adam", "seqtool_fused.update:AdamTwin", "Adam of all parameters in C")
+    yield Component("twin", "clip", "seqtool_fused.update:ClipTwin", "the norm of all gradients in C")
+    yield Component("twin", "zero_grad", "seqtool_fused.update:ZeroGradTwin", "gradients given back at once")
     yield Component(
         "twin",
         "location_aware",

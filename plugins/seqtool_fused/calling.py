@@ -2,7 +2,7 @@
 
 import ctypes
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -24,8 +24,16 @@ def ready(*tensors: Tensor) -> bool:
     )
 
 
-def call(name: str, *arguments: Tensor | int | None) -> None:
-    """Call a C function that returns 0: tensors go by pointer, None as NULL, whole numbers as `int`.
+def pointers(tensors: Iterable[Tensor]) -> Any:
+    """Where each of these begins: what C reads as an array of pointers."""
+    found = [tensor.data_ptr() for tensor in tensors]
+    return (ctypes.c_int64 * len(found))(*found)
+
+
+def call(name: str, *arguments: Any) -> None:
+    """Call a C function that returns 0.
+
+    Tensors and what ctypes makes go by pointer, None as NULL, whole numbers as `int64_t`.
 
     Every tensor must be contiguous, and live until the call is over. The number of torch's threads comes last.
 
@@ -37,11 +45,13 @@ def call(name: str, *arguments: Tensor | int | None) -> None:
         raise MemoryError(f"no memory for {name}")
 
 
-def _number(argument: Tensor | int | None) -> int:
+def _number(argument: Any) -> int:
     if isinstance(argument, Tensor):
         assert argument.is_contiguous(), "C reads tensors without their strides"
         return argument.data_ptr()
-    return argument or 0
+    if argument is None or isinstance(argument, int):
+        return argument or 0
+    return ctypes.addressof(argument)
 
 
 @functools.cache

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from seqtool.api import NonNegative, PartError, Positive, Probability
+from seqtool.api import Clipping, NonNegative, PartError, Positive, Probability
 
 
-class Adam(torch.optim.Adam):
+class Adam(Clipping, torch.optim.Adam):
     """Adaptive moments.
 
     Equation:
@@ -40,7 +40,7 @@ class Adam(torch.optim.Adam):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)
 
 
-class AdamW(torch.optim.AdamW):
+class AdamW(Clipping, torch.optim.AdamW):
     """Adam with weight decay apart from the gradient.
 
     Equation:
@@ -72,7 +72,7 @@ class AdamW(torch.optim.AdamW):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)
 
 
-class SGD(torch.optim.SGD):
+class SGD(Clipping, torch.optim.SGD):
     """Stochastic gradient descent, with momentum if wanted.
 
     Equation:

@@ -48,6 +48,6 @@ class Twin:
         return getattr(type(module), self.method)(module, *arguments)
 
 
-def class_name(module: nn.Module) -> str:
+def class_name(module: object) -> str:
     """ "package.module:Class" of a part, as `Twin.of` and `Component.target` give it."""
     return f"{type(module).__module__}:{type(module).__qualname__}"

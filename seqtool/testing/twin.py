@@ -1,7 +1,6 @@
 """The contract of a twin, as rules: the numbers of the part that it stands in for."""
 
 import copy
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,13 +14,15 @@ from seqtool.parts.twin import Twin, class_name
 from seqtool.plugin import resolve
 from seqtool.testing.cell import CellContract
 from seqtool.testing.compare import Outputs, difference
-from seqtool.testing.contract import Contract, rule
+from seqtool.testing.contract import rule
 from seqtool.testing.decoder import DecoderContract
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
 from seqtool.testing.examples import variations
 from seqtool.testing.gradients import GradientContract, Run
+from seqtool.testing.optimizer_twin import OPTIMIZERS, OptimizerTwinRules
 from seqtool.testing.scorer import ScorerContract
+from seqtool.testing.twinned import bound, watched
 
 LENGTHS = ((1, 1), (2, 2), (63, 3), (7, 63))
 """Source positions and target steps to try."""
@@ -35,7 +36,7 @@ Try = tuple[str, GradientContract, nn.Module]
 """What a part is, the contract of its kind, the part."""
 
 
-class TwinContract(Contract):
+class TwinContract(OptimizerTwinRules):
     """`build()` makes the twin. It is held against the parts of its `examples`, with every other option in turn."""
 
     kind = "twin"
@@ -45,7 +46,7 @@ class TwinContract(Contract):
         """Every example once."""
         found: Outputs = {}
         for label, contract, module in self._modules(part):
-            outputs = self._run(contract)(_bound(part, module), contract.draw(module, dtype=torch.float32))
+            outputs = self._run(contract)(bound(part, module), contract.draw(module, dtype=torch.float32))
             found |= {f"{name} of {label}": x for name, x in outputs.items()}
         return found
 
@@ -62,6 +63,7 @@ class TwinContract(Contract):
         for target in twin.of:
             self.expect(hasattr(resolve(target), twin.method), f"{target} has no method {twin.method}")
         tried = {class_name(module) for _, _, module in self._modules(twin)}
+        tried |= {class_name(optimizer) for _, optimizer, _ in self.optimizers(twin)}
         self.expect(tried == set(twin.of), f"serves {', '.join(sorted(tried)) or 'nothing'}, and says {twin.of}")
 
     @rule
@@ -114,7 +116,7 @@ class TwinContract(Contract):
         twin = self.part()
         for label, contract, module in self._modules(twin):
             inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
-            outputs = run(_bound(twin, module), inputs)
+            outputs = run(bound(twin, module), inputs)
             with torch.no_grad():
                 again = run(module, inputs)
             for name, value in outputs.items():
@@ -128,7 +130,7 @@ class TwinContract(Contract):
         for label, contract, module in self._modules(twin):
             inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
             wanted = _second(contract, copy.deepcopy(module).double(), _double(inputs), run)
-            found = _second(contract, _bound(twin, module), inputs, run)
+            found = _second(contract, bound(twin, module), inputs, run)
             self._expect_close(wanted, found, 1e-3, f"{label}, gradients of gradients")
 
     @rule
@@ -139,10 +141,10 @@ class TwinContract(Contract):
             inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
             double = copy.deepcopy(module).double()
             wanted = run(double, _double(inputs))
-            found = run(_bound(twin, double), _double(inputs))
+            found = run(bound(twin, double), _double(inputs))
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 wanted |= {f"{name} under autocast": x for name, x in run(module, inputs).items()}
-                mixed = run(_bound(twin, module), inputs)
+                mixed = run(bound(twin, module), inputs)
                 found |= {f"{name} under autocast": x for name, x in mixed.items()}
             for name, value in wanted.items():
                 words = difference(value, found[name], exact=True)
@@ -156,7 +158,7 @@ class TwinContract(Contract):
             inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
             before = list(module.state_dict())
             plain = copy.deepcopy(module)
-            other = copy.deepcopy(_bound(twin, module))
+            other = copy.deepcopy(bound(twin, module))
             self.expect(list(module.state_dict()) == before, f"{label}: its state_dict changes")
             with torch.no_grad():
                 for parameter in (*plain.parameters(), *other.parameters()):
@@ -176,7 +178,7 @@ class TwinContract(Contract):
         run = self._run(contract)
         wanted = contract.with_gradients(copy.deepcopy(module).double(), _double(inputs), run)
         left: list[Any] = []
-        found = contract.with_gradients(_bound(_watched(twin, left), copy.deepcopy(module)), inputs, run)
+        found = contract.with_gradients(bound(watched(twin, left), copy.deepcopy(module)), inputs, run)
         self.expect(not left, f"{where}: leaves the call to the reference")
         own = contract.with_gradients(copy.deepcopy(module), inputs, run)
         error = max((_error(value, own[name]) for name, value in wanted.items()), default=0.0)
@@ -188,17 +190,16 @@ class TwinContract(Contract):
             self.expect(error <= tolerance, f"{where}: {name} are off by {error:.1e} of the largest number")
 
     def _modules(self, twin: Twin) -> Iterator[Try]:
-        """What it serves of the examples and of their variations."""
-        served = 0
+        """What it serves of the modules among its examples and of their variations."""
         for label, contract, module, _ in self._built(twin):
             if twin.serves(module) is None:
-                served += 1
                 yield label, contract, module
-        self.expect(served > 0, "serves none of its examples")
 
     def _built(self, twin: Twin) -> Iterator[tuple[str, GradientContract, nn.Module, bool]]:
         """Each example and its variations in float32: what it is, its kind's contract, the part, if an example."""
         for spec, options in twin.examples:
+            if spec.startswith(OPTIMIZERS):
+                continue
             contract = self._contract(spec, options)
             module = contract.part(torch.float32)
             yield f"{spec} {options}", contract, module, True
@@ -237,23 +238,6 @@ def _continued(part: Cell, inputs: Outputs) -> Outputs:
     first, state = part.unroll(x, mask, fixed, state)
     outputs, state = part.unroll(x.flip(1), mask, fixed, state)
     return {"outputs": outputs, "first outputs": first, **{f"state[{i}]": x for i, x in enumerate(state)}}
-
-
-def _bound(twin: Twin, module: nn.Module) -> Any:
-    setattr(module, twin.method, functools.partial(twin, module))
-    return module
-
-
-def _watched(twin: Twin, left: list[Any]) -> Twin:
-    """A copy of the twin that notes when it leaves a call to the reference."""
-    watched, own = copy.copy(twin), twin.reference
-
-    def reference(module: Any, *arguments: Any) -> Any:
-        left.append(module)
-        return own(module, *arguments)
-
-    vars(watched)["reference"] = reference
-    return watched
 
 
 def _double(inputs: Outputs) -> Outputs:

@@ -161,8 +161,9 @@ def _log_pictures(logger: pl.loggers.TensorBoardLogger, step: int, seen: Glimpse
 
 
 def _install_twins(module: SequenceModule, device: torch.device) -> list[Choice]:
-    train = module.variant.train
-    return install(module.model, train.engine, module.variant.registry, device, DTYPES.get(train.precision))
+    train, dtype = module.variant.train, DTYPES.get(module.variant.train.precision)
+    beside = {"optimizer": module.optimizer}
+    return install(module.model, train.engine, module.variant.registry, device, dtype, beside)
 
 
 def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from seqtool.build import Assembly, build_feeding, build_optimizer, build_schedu
 from seqtool.nn.feeding import best_guess
 from seqtool.nn.memory import watched_memory
 from seqtool.parts.batch import Batch
+from seqtool.parts.clipping import Clipping
 from seqtool.parts.right_targets import nearest, right_targets, with_targets
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
@@ -37,6 +38,7 @@ class SequenceModule(LeanModule):
         self.metrics = assembly.metrics
         self.symbols = assembly.task.target_vocabulary.form == "symbols"
         self.variant = variant
+        self.optimizer = build_optimizer(variant, self.model)
         self.feeding = build_feeding(variant)
         self.seed = seed
         self.step_sums: list[Tensor] = []
@@ -124,12 +126,23 @@ class SequenceModule(LeanModule):
 
     def configure_optimizers(self) -> Any:
         """The recipe's optimizer and schedule; the schedule moves at every step."""
-        optimizer = build_optimizer(self.variant, self.model)
         schedule = build_schedule(self.variant)
         if schedule is None:
-            return optimizer
-        scheduler = LambdaLR(optimizer, schedule.factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+            return self.optimizer
+        scheduler = LambdaLR(self.optimizer, schedule.factor)
+        return {"optimizer": self.optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By the optimizer where it can, and by Lightning where it cannot."""
+        if gradient_clip_val and isinstance(optimizer, Clipping):
+            optimizer.clip(gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
 
 def seed_device(device: torch.device, seed: int) -> None:

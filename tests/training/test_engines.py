@@ -26,11 +26,15 @@ def test_auto_takes_the_twins_that_serve_and_says_so(small: Path, tmp_path: Path
     assert found["twins"]["encoder.cells.0.unroll"] == "fused:lstm"
     assert found["twins"]["encoder.cells.1.unroll"] == "fused:lstm"
     assert found["twins"]["decoder.attention.scorers.0.score"] == "fused:additive"
+    assert found["twins"]["optimizer.step"] == "fused:adam"
+    assert found["twins"]["optimizer.clip"] == "fused:clip"
 
 
-def test_auto_and_reference_learn_the_same(small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["{type: adam, lr: 3e-3}", "{type: adamw, lr: 3e-3, weight_decay: 0.1}"])
+def test_auto_and_reference_learn_the_same(small: Path, tmp_path: Path, optimizer: str) -> None:
     for engine in ("auto", "reference"):
-        seqtool.run(small, out=tmp_path / engine, overrides=[f"train.engine={engine}"])
+        changes = [f"train.engine={engine}", f"train.optimizer={optimizer}", "train.clip_norm=0.5"]
+        seqtool.run(small, out=tmp_path / engine, overrides=changes)
     assert environment(tmp_path / "reference")["twins"] == {}
     losses = [
         [float(row["train_loss"]) for row in rows(tmp_path / engine / "default/seed0") if row["train_loss"]]

@@ -136,7 +136,9 @@ int seqtool_gru_backward(
                         const float *given = of_outputs + at * out_row;
                         const float *before =
                             t ? outputs + position(way, block.rows[row], t - 1) * out_row : first_h + from * size;
-                        if (t) soon(gate - 4 * (long)batch * size, 4 * size);
+                        if (t > 0) soon(gate - 4 * (long)batch * size, 4 * size);
+                        if (t > 0) soon(of_outputs + position(way, block.rows[row], t - 1) * out_row, size);
+                        if (t > 1) soon(outputs + position(way, block.rows[row], t - 2) * out_row, size);
                         float *restrict dh = own + (long)row * size, *restrict da = of_seen + (long)row * width;
                         float *restrict db = of_remembered + (long)row * width;
 #pragma omp simd

@@ -130,7 +130,9 @@ int seqtool_lstm_backward(
                         const float *before = t ? gate - (5 * (long)batch - 4) * size : first_c + row * size;
                         const float *h = t ? outputs + position(way, block.rows[r], t - 1) * out_row : first_h + row * size;
                         if (t > 0) soon(gate - 5 * (long)batch * size, 4 * size);
+                        if (t > 0) soon(of_outputs + position(way, block.rows[r], t - 1) * out_row, size);
                         if (t > 1) soon(before - 5 * (long)batch * size, size);
+                        if (t > 1) soon(outputs + position(way, block.rows[r], t - 2) * out_row, size);
                         float *of_gate = out + (long)r * width, *dh = of_hs + (long)r * asked;
                         hand_on(size, given, 1, dh);
                         lstm_backward(size, gate, before, gate + 4 * size, dh, of_c + row * size, of_gate);

@@ -1,0 +1,94 @@
+/* What is done to all parameters of a model between two steps: their gradients are clipped, and Adam moves them. A small
+   model has few numbers in dozens of tensors, and a general library spends its time on the tensors.
+
+   `count` tensors of sizes[i] numbers each. Every function returns 0, or 1 without memory. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "threads.h"
+#include "vector.h"
+
+#define BLOCK 16384 /* numbers of a tensor that a thread takes at once; below FEW blocks one thread does it all */
+#define FEW 4
+
+static int64_t blocks_of(int64_t count, const int64_t *sizes) {
+    int64_t blocks = 0;
+    for (int64_t i = 0; i < count; i++) blocks += (sizes[i] + BLOCK - 1) / BLOCK;
+    return blocks;
+}
+
+/* Go through this thread's blocks: `i` the tensor, `first` where the block begins, `size` how long it is. */
+#define EACH_BLOCK                                                                                                    \
+    int64_t block = -1, size;                                                                                         \
+    const int64_t me = omp_get_thread_num(), all = omp_get_num_threads();                                             \
+    for (int64_t i = 0; i < count; i++)                                                                               \
+        for (int64_t first = 0; first < sizes[i]; first += BLOCK)                                                     \
+            if (size = sizes[i] - first < BLOCK ? sizes[i] - first : BLOCK, ++block % all == me)
+
+static double squares(const float *x, int64_t size) {
+    double sum = 0;
+    for (int64_t first = 0; first < size; first += 512) { /* so few in float32 that rounding does not grow */
+        const int64_t count = size - first < 512 ? size - first : 512, whole = count / LANES * LANES;
+        float lanes[LANES] = {0};
+        for (int64_t k = 0; k < whole; k += LANES)
+            for (int lane = 0; lane < LANES; lane++) lanes[lane] += x[first + k + lane] * x[first + k + lane];
+        for (int lane = 0; lane < LANES; lane++) sum += lanes[lane];
+        for (int64_t k = whole; k < count; k++) sum += (double)x[first + k] * x[first + k];
+    }
+    return sum;
+}
+
+/* Multiply all gradients by limit / (the length of all of them together + 1e-6), where that is less than 1. */
+int seqtool_clip(int64_t count, const int64_t *sizes, float *const *gradients, const double *limit, int64_t threads) {
+    const int64_t blocks = blocks_of(count, sizes);
+    double *sums = malloc(sizeof(double) * (size_t)blocks + 1), sum = 0;
+    if (!sums) return 1;
+#pragma omp parallel num_threads(threads) if (blocks > FEW)
+    {
+        EACH_BLOCK sums[block] = squares(gradients[i] + first, size);
+    }
+    for (int64_t block = 0; block < blocks; block++) sum += sums[block]; /* in their order, whoever summed them */
+    free(sums);
+    const double share = *limit / (sqrt(sum) + 1e-6);
+    if (share >= 1) return 0;
+#pragma omp parallel num_threads(threads) if (blocks > FEW)
+    {
+        EACH_BLOCK {
+            float *of = gradients[i] + first;
+            for (int64_t k = 0; k < size; k++) of[k] *= (float)share;
+        }
+    }
+    return 0;
+}
+
+typedef struct {
+    double lr, first, second, eps, decay; /* the betas are those of the mean and of the squares */
+    double decoupled;                     /* not 0: the decay is apart from the gradient */
+} Rule;
+
+/* Adam, as torch computes it: Kingma & Ba 2015, algorithm 1; decoupled: Loshchilov & Hutter 2019, algorithm 2.
+   A tensor has its own number of steps, which grows by one. */
+int seqtool_adam(
+    int64_t count, const int64_t *sizes, float *const *parameters, const float *const *gradients, float *const *means,
+    float *const *spreads, float *const *steps, const Rule *rule, int64_t threads) {
+    for (int64_t i = 0; i < count; i++) *steps[i] += 1;
+#pragma omp parallel num_threads(threads) if (blocks_of(count, sizes) > FEW)
+    {
+        EACH_BLOCK {
+            float *p = parameters[i] + first, *m = means[i] + first, *v = spreads[i] + first;
+            const float *g = gradients[i] + first;
+            const float move = (float)(rule->lr / (1 - pow(rule->first, *steps[i])));
+            const float scale = (float)(1 / sqrt(1 - pow(rule->second, *steps[i])));
+            const float keep = rule->decoupled ? (float)(1 - rule->lr * rule->decay) : 1.0f;
+            const float added = rule->decoupled ? 0.0f : (float)rule->decay, eps = (float)rule->eps;
+            const float new_mean = (float)(1 - rule->first), old = (float)rule->second, new = (float)(1 - rule->second);
+            for (int64_t k = 0; k < size; k++) {
+                const float of = g[k] + added * p[k];
+                m[k] += new_mean * (of - m[k]);
+                v[k] = old * v[k] + new * of * of;
+                p[k] = keep * p[k] - move * m[k] / (__builtin_sqrtf(v[k]) * scale + eps);
+            }
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,151 @@
+"""What is done to all parameters between two steps, in C: gradients are clipped, and Adam moves what they are of."""
+
+import ctypes
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import increment_version
+from torch.optim import optimizer as torch_optimizer
+
+from seqtool.api import Twin
+from seqtool_fused.calling import call, pointers
+from seqtool_fused.library import missing
+
+STATE = ("exp_avg", "exp_avg_sq", "step")
+RULE = ("lr", "eps", "weight_decay", "decoupled_weight_decay")
+UNKNOWN = ("amsgrad", "maximize", "capturable", "differentiable")
+"""Options in the groups of torch's Adam that C knows nothing of."""
+
+
+class _UpdateTwin(Twin):
+    of: ClassVar[tuple[str, ...]] = ("seqtool_training.optimizers:Adam", "seqtool_training.optimizers:AdamW")
+    examples = (("optimizer/adam", {"lr": 0.01}), ("optimizer/adamw", {"lr": 0.01}))
+
+    def unavailable(self) -> str | None:
+        """See `Twin.unavailable`."""
+        return missing()
+
+
+class AdamTwin(_UpdateTwin):
+    """`step` of Adam and AdamW, all parameters in one call.
+
+    Equation:
+        as optimizer/adam and optimizer/adamw
+
+    Source: its parts', optimizer/adam and optimizer/adamw.
+
+    When to use: chosen by `engine: auto`. A small model has few numbers in two dozen tensors, and torch's time goes
+    into the tensors. The first step, which makes the state, is torch's; so is one that hooks watch.
+    """
+
+    method = "step"
+
+    def serves(self, module: Any) -> str | None:
+        """See `Twin.serves`."""
+        asked = [name for name in UNKNOWN if any(group[name] for group in module.param_groups)]
+        return f"it knows no {' and no '.join(asked)}" if asked else None
+
+    def __call__(self, module: Any, closure: Callable[[], Any] | None = None) -> Any:
+        """See `torch.optim.Optimizer.step`."""
+        if _watched(module):
+            return self.reference(module, closure)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        groups = [(group, _columns(module, group["params"])) for group in module.param_groups]
+        if not all(isinstance(group["lr"], float) and all(map(_plain, columns)) for group, columns in groups):
+            self.reference(module)
+            return loss
+        for group, columns in groups:
+            lr, eps, decay, decoupled = (group[name] for name in RULE)
+            rule = (ctypes.c_double * 6)(lr, *group["betas"], eps, decay, decoupled)
+            call("seqtool_adam", len(columns[0]), _sizes(columns[0]), *map(pointers, columns), rule)
+            increment_version(columns[0])
+        return loss
+
+
+class ClipTwin(_UpdateTwin):
+    """`clip` of Adam and AdamW: the length of all gradients in one call.
+
+    Equation:
+        g <- g min(1, limit / (|g| + 1e-6)), g being all gradients as one vector
+
+    Source: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1; as torch's `clip_grad_norm_`.
+
+    When to use: chosen by `engine: auto`; see twin/adam.
+    """
+
+    method = "clip"
+
+    def __call__(self, module: Any, limit: float) -> None:
+        """See `Clipping.clip`."""
+        gradients = [of for group in module.param_groups for _, of in _trained(group["params"])]
+        if not _plain(gradients):
+            self.reference(module, limit)
+            return
+        call("seqtool_clip", len(gradients), _sizes(gradients), pointers(gradients), ctypes.c_double(limit))
+        increment_version(gradients)
+
+
+class ZeroGradTwin(_UpdateTwin):
+    """`zero_grad` of Adam and AdamW, without what torch notes for its profiler and its compiler.
+
+    Equation:
+        g <- nothing
+
+    Source: its parts', optimizer/adam and optimizer/adamw.
+
+    When to use: chosen by `engine: auto`; see twin/adam.
+    """
+
+    method = "zero_grad"
+
+    def __call__(self, module: Any, set_to_none: bool = True) -> None:
+        """See `torch.optim.Optimizer.zero_grad`."""
+        if not set_to_none:
+            self.reference(module, set_to_none)
+            return
+        for group in module.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+
+def _watched(optimizer: Any) -> bool:
+    """Whether hooks run before or after a step."""
+    return bool(
+        optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        or torch_optimizer._global_optimizer_pre_hooks
+        or torch_optimizer._global_optimizer_post_hooks
+    )
+
+
+def _trained(parameters: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Parameters that have a gradient, each with it."""
+    return [(parameter, of) for parameter in parameters if (of := parameter.grad) is not None]
+
+
+def _columns(optimizer: Any, parameters: Iterable[Tensor]) -> list[list[Any]]:
+    """Parameters, their gradients, and each part of their state; a part that is not there yet is None."""
+    trained = _trained(parameters)
+    states = [optimizer.state.get(parameter, {}) for parameter, _ in trained]
+    return [
+        [parameter for parameter, _ in trained],
+        [of for _, of in trained],
+        *([state.get(name) for state in states] for name in STATE),
+    ]
+
+
+def _plain(tensors: Iterable[Any]) -> bool:
+    """Whether C may write to all of these."""
+    return not torch.compiler.is_compiling() and all(
+        type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 and x.is_cpu and x.is_contiguous()
+        for x in tensors
+    )
+
+
+def _sizes(tensors: Sequence[Tensor]) -> Any:
+    return (ctypes.c_int64 * len(tensors))(*(tensor.numel() for tensor in tensors))

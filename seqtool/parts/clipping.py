@@ -1,0 +1,12 @@
+"""Optimizers that clip the gradients of what they move."""
+
+import torch
+
+
+class Clipping(torch.optim.Optimizer):
+    """An optimizer whose `clip` a twin may take over; of others, the trainer clips the gradients."""
+
+    def clip(self, limit: float) -> None:
+        """Make all gradients together no longer than `limit`: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1."""
+        moved = [parameter for group in self.param_groups for parameter in group["params"]]
+        torch.nn.utils.clip_grad_norm_(moved, limit)

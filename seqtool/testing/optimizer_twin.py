@@ -1,0 +1,163 @@
+"""The rules of a twin that stands in for a method of an optimizer: the same numbers, the same state."""
+
+import copy
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqtool.build import make
+from seqtool.errors import PartError, SeqtoolError
+from seqtool.parts.clipping import Clipping
+from seqtool.parts.twin import Twin
+from seqtool.testing.compare import Outputs, difference
+from seqtool.testing.contract import Contract, rule
+from seqtool.testing.examples import variations
+from seqtool.testing.twinned import bound, watched
+
+SHAPES = ((1,), (23, 7), (300, 301), (5,), ())
+"""Of parameters: less than a vector holds, with a rest, more than one thread takes; the last gets no gradient."""
+OPTIMIZERS = "optimizer/"
+"""What examples of this kind begin with."""
+STEPS = 6
+LIMIT = 4.0
+Tried = tuple[str, torch.optim.Optimizer, bool]
+"""What an optimizer is, the optimizer of float32 parameters, whether it is an example itself."""
+
+
+class OptimizerTwinRules(Contract):
+    """What a twin keeps whose examples are optimizers; nothing is asked of others."""
+
+    @rule
+    def same_updates(self) -> None:
+        """It leaves parameters, gradients and state as the float64 reference does, and tells what was written to.
+
+        The first step, which makes a state, may be the reference's.
+        """
+        for twin, label, optimizer in self._served():
+            left: list[Any] = []
+            wanted, found = _double(optimizer), bound(watched(twin, left), copy.deepcopy(optimizer))
+            versions = [parameter._version for parameter in _parameters(found)]
+            ours, theirs = self._trained(found), self._trained(wanted)
+            for name, value in theirs.items():
+                error = float((ours[name].double() - value).abs().max() / value.abs().max().clamp(min=1e-30))
+                tolerance = twin.tolerance
+                self.expect(error <= tolerance, f"{label}: {name} is off by {error:.1e} of the largest number")
+            self.expect(len(left) <= 1, f"{label}: leaves {len(left)} of {STEPS} calls to the reference")
+            if twin.method == "step":
+                stale = [v for v, p in zip(versions, _parameters(found)[:-1], strict=False) if p._version == v]
+                self.expect(not stale, f"{label}: autograd is not told that parameters were written to")
+
+    @rule
+    def same_state(self) -> None:
+        """The reference goes on from its state, and it from the reference's; what a schedule changes counts."""
+        for twin, label, optimizer in self._served():
+            plain, taken = copy.deepcopy(optimizer), bound(twin, copy.deepcopy(optimizer))
+            for one in (plain, taken):
+                self._trained(one)
+            for source in (plain, taken):
+                found = []
+                for way in (False, True):
+                    other = _restored(source)
+                    found.append(self._trained(bound(twin, other) if way else other, lr=0.003))
+                for name, value in found[0].items():
+                    words = difference(value, found[1][name], tolerance=1e-5)
+                    self.expect(words is None, f"{label}, gone on with: {name} differs: {words}")
+
+    @rule
+    def leaves_other_updates(self) -> None:
+        """Parameters of another dtype, and gradients whose numbers do not stand in order, go to the reference."""
+        for twin, label, optimizer in self._served():
+            for what, other in (("float64", _double(optimizer)), ("turned gradients", optimizer)):
+                turned = other is optimizer
+                found = self._trained(bound(twin, copy.deepcopy(other)), turned=turned)
+                for name, value in self._trained(copy.deepcopy(other), turned=turned).items():
+                    words = difference(value, found[name], exact=True)
+                    self.expect(words is None, f"{label}, {what}: {name} is not the reference's: {words}")
+
+    @rule
+    def keeps_the_bargain(self) -> None:
+        """A step runs its closure with gradients and gives what that returns; hooks run."""
+        for twin, label, optimizer in self._served():
+            if twin.method != "step":
+                continue
+            taken = bound(twin, copy.deepcopy(optimizer))
+            self._trained(taken)
+            with torch.no_grad():
+                result = taken.step(torch.is_grad_enabled)
+            self.expect(result is True, f"{label}: a step gives {result!r}, not what its closure does with gradients")
+            seen: list[Any] = []
+            taken.register_step_post_hook(partial(_note, seen))
+            taken.step()
+            self.expect(len(seen) == 1, f"{label}: a hook ran {len(seen)} times at a step")
+
+    def _served(self) -> Iterator[tuple[Twin, str, torch.optim.Optimizer]]:
+        twin = self.part()
+        for label, optimizer, example in self.optimizers(twin):
+            why = twin.serves(optimizer)
+            self.expect(why is None or not example, f"refuses its own example {label}: {why}")
+            if why is None:
+                yield twin, label, optimizer
+
+    def optimizers(self, twin: Twin) -> Iterator[Tried]:
+        """The optimizers among its examples, and their variations."""
+        for spec, options in twin.examples:
+            if not spec.startswith(OPTIMIZERS):
+                continue
+            optimizer = make(spec, self._drawn(), **options)
+            yield f"{spec} {options}", optimizer, True
+            for change in variations(type(optimizer), lambda given: given):
+                given = {**options, **{name: value for name, value in change.items() if name != "params"}}
+                try:
+                    yield f"{spec} {given}", make(spec, self._drawn(), **given), False
+                except (PartError, SeqtoolError, ValueError):
+                    continue
+
+    def _drawn(self) -> list[nn.Parameter]:
+        self.generator.manual_seed(3)
+        return [nn.Parameter(self.randn(*shape, dtype=torch.float32)) for shape in SHAPES]
+
+    def _trained(self, optimizer: Any, *, lr: float | None = None, turned: bool = False) -> Outputs:
+        """Some steps, each with other gradients, of which some are clipped; all that is left behind."""
+        self.generator.manual_seed(4)
+        *moved, _ = _parameters(optimizer)
+        for k in range(STEPS):
+            optimizer.zero_grad()
+            for parameter in moved:
+                of = self.randn(*parameter.shape).to(parameter.dtype) * (0.001 if k % 2 else 1.0)
+                parameter.grad = of.t().contiguous().t() if turned and of.dim() == 2 else of
+            if isinstance(optimizer, Clipping):
+                optimizer.clip(LIMIT)
+            optimizer.step()
+            for group in optimizer.param_groups:
+                group["lr"] = lr or group["lr"] * 0.9
+        left = {f"parameter {i}": parameter.detach() for i, parameter in enumerate(_parameters(optimizer))}
+        left |= {f"gradient {i}": parameter.grad for i, parameter in enumerate(moved) if parameter.grad is not None}
+        for i, state in enumerate(optimizer.state_dict()["state"].values()):
+            left |= {f"{name} of parameter {i}": value for name, value in state.items() if torch.is_tensor(value)}
+        return left
+
+
+def _note(seen: list[Any], *given: Any) -> None:
+    seen.append(given)
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _double(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    other = copy.deepcopy(optimizer)
+    for parameter in _parameters(other):
+        parameter.data = parameter.data.double()
+    return other
+
+
+def _restored(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Another of its kind, with copies of its parameters, and its state by `state_dict`."""
+    other = copy.deepcopy(optimizer)
+    other.state.clear()
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    return other
