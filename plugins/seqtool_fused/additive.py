@@ -52,8 +52,8 @@ class AdditiveTwin(Twin):
         tanh(q + k) = 1 - 2 r,  r = 1 / (1 + e^2q e^2k)
         e_ij = sum_k v_k - 2 sum_k v_k r_ijk;  de / d(q + k) = 4 v_k r (1 - r)
 
-    The exponentials are of queries and keys alone, so that a pair costs a division. Where one is too large for that
-    (16 and above), r comes of tanh.
+    The exponentials are of queries and keys alone, so that a pair costs a reciprocal. Where a key is too large for that
+    (16 and above), r comes of tanh; up to four target steps, such as one of decoding, each pair has its exponential.
 
     Source: its part's, scorer/additive.
 

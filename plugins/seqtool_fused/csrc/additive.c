@@ -1,176 +1,155 @@
-/* Additive scores, v . tanh(q_i + k_j) for every pair of steps, and their gradients, without a tensor [B, T, S, H].
+/* Additive scores, v . tanh(q_i + k_j) for every pair of steps, and their gradients, without a tensor [B, T, S, H]: what
+   content.h compares a step at a time, for all steps.
 
-   tanh(q + k) = 1 - 2 r, r = 1 / (1 + e^2q e^2k): the exponentials belong to q and to k alone, so that a pair costs one
-   division. Where q or k is too large for that, r comes of tanh itself. Source positions stand along a vector.
-
-   B rows, T target steps, S source positions, H units. Every function returns 0, or 1 without memory. */
+   B rows of a batch, T target steps, S source positions, H units. Every function returns 0, or 1 without memory. */
 #include <stdlib.h>
 
+#include "content.h"
 #include "threads.h"
-#include "vector.h"
 
-#define LARGEST 16.0f
-#define WIDTH (4 * LANES)
+#define FEW 4 /* target steps for which it does not pay to prepare the keys, such as a single step of decoding */
 
-INLINE float remainder_of(const int direct, float query, float key) {
-    return direct ? 0.5f - 0.5f * fast_tanh(query + key) : 1.0f / (1.0f + query * key);
+typedef struct {
+    int targets, sources, size, width; /* width: size up to a multiple of 16 */
+} Sizes;
+
+/* r of tanh(q + k) = 1 - 2 r, of units that stand along a vector: an exponential for each pair, and nothing to prepare. */
+INLINE wide remainder_along(const float *query, const float *key, int k, int n) {
+    const wide x = load_some(query + k, n) + load_some(key + k, n);
+    return reciprocal(1.0f + exp_up_to(80.0f, 2.0f * x));
 }
 
-static int is_small(const float *x, long count) {
-    float largest = 0;
-#pragma omp simd reduction(max : largest)
-    for (long k = 0; k < count; k++) largest = __builtin_fabsf(x[k]) > largest ? __builtin_fabsf(x[k]) : largest;
-    return largest < LARGEST;
+static float compared(int size, const float *query, const float *key, const float *v, float all_v) {
+    wide total = {0};
+    for (int k = 0; k < size; k += LANES) {
+        const int n = size - k;
+        total += load_some(v + k, n) * remainder_along(query, key, k, n);
+    }
+    return all_v - 2.0f * sum(total);
 }
 
-/* to [H, stored] <- keys [S, H], what `remainder_of` wants of them; what lies beyond S is 0. */
-static void turn_keys(const int direct, const float *keys, int sources, int size, int stored, float *to) {
-    for (int k = 0; k < size; k++) {
-        float *restrict row = to + (long)k * stored;
-        for (int j = 0; j < sources; j++) row[j] = keys[(long)j * size + k];
-        memset(row + sources, 0, sizeof(float) * (size_t)(stored - sources));
-        if (direct) continue;
-#pragma omp simd
-        for (int j = 0; j < stored; j++) row[j] = fast_exp(2 * row[j]);
+/* Added to the gradients of the query and the key, but for the factor 4 v, and to that of v as in `additive_backward`. */
+static void compared_backward(
+    int size, const float *query, const float *key, float of, float *of_query, float *of_key, float *of_v) {
+    for (int k = 0; k < size; k += LANES) {
+        const int n = size - k;
+        const wide r = remainder_along(query, key, k, n), part = of * r, slope = part - part * r;
+        store_some(of_query + k, load_some(of_query + k, n) + slope, n);
+        store_some(of_key + k, load_some(of_key + k, n) + slope, n);
+        store_some(of_v + k, load_some(of_v + k, n) + part, n);
     }
 }
 
-static void prepare_query(const int direct, const float *query, int size, float *to) {
-#pragma omp simd
-    for (int k = 0; k < size; k++) to[k] = direct ? query[k] : fast_exp(2 * query[k]);
+/* scores [T, S] of one row, of query [T, H] and keys [S, H]; room for `room_of_scores` numbers. */
+static long room_of_scores(Sizes s) { return (s.size + 1L) * padded(s.sources) + s.width + LANES; }
+
+static void scores_of_row(
+    Sizes s, const float *query, const float *keys, const float *v, float all_v, float *room, float *scores) {
+    const long stride = padded(s.sources);
+    float *prepared = room + s.size * stride, *found = prepared + s.width;
+    turn(s.sources, s.size, stride, keys, room);
+    const int direct = is_direct(s.size * stride, room);
+    prepare(direct, s.size * stride, room, room);
+    for (int i = 0; i < s.targets; i++, query += s.size, scores += s.sources) {
+        widen(1, s.size, s.width, query, prepared);
+        prepare(direct, s.width, prepared, prepared);
+        additive_scores(direct, s.sources, s.size, stride, room, prepared, v, all_v, found);
+        memcpy(scores, found, sizeof(float) * (size_t)s.sources);
+    }
 }
 
-INLINE void scores_of_row(
-    const int direct, int targets, int sources, int size, int stored, const float *query, const float *turned,
-    const float *vector_v, float total, float *prepared, float *scores) {
-    for (int i = 0; i < targets; i++) {
-        prepare_query(direct, query + (long)i * size, size, prepared);
-        for (int first = 0; first < sources; first += WIDTH) {
-            float sum[WIDTH] = {0};
-            for (int k = 0; k < size; k++) {
-                const float *keys = turned + (long)k * stored + first;
-                const float q = prepared[k], v = vector_v[k];
-#pragma omp simd
-                for (int j = 0; j < WIDTH; j++) sum[j] += v * remainder_of(direct, q, keys[j]);
-            }
-            int count = sources - first < WIDTH ? sources - first : WIDTH;
-            float *restrict to = scores + (long)i * sources + first;
-            for (int j = 0; j < count; j++) to[j] = total - 2 * sum[j];
-        }
-    }
+static void few_scores_of_row(
+    Sizes s, const float *query, const float *keys, const float *v, float all_v, float *scores) {
+    for (int i = 0; i < s.targets; i++)
+        for (int j = 0; j < s.sources; j++)
+            *scores++ = compared(s.size, query + (long)i * s.size, keys + (long)j * s.size, v, all_v);
 }
 
 int seqtool_additive_forward(
     int64_t batch, int64_t targets, int64_t sources, int64_t size, const float *query, const float *keys, const float *vector_v,
     float *scores, int64_t threads) {
-    const int stored = (sources + WIDTH - 1) / WIDTH * WIDTH;
-    const long of_query = (long)targets * size, of_keys = (long)sources * size;
+    const Sizes s = {targets, sources, size, padded(size)};
+    const int few = targets <= FEW;
     int failed = 0;
-    float total = 0;
-    for (int k = 0; k < size; k++) total += vector_v[k];
+    float all_v = 0;
+    for (int k = 0; k < size; k++) all_v += vector_v[k];
 #pragma omp parallel num_threads(threads)
     {
-        float *turned = malloc(sizeof(float) * ((size_t)stored + 1) * (size_t)size);
-        if (!turned) {
+        float *room = malloc(sizeof(float) * (size_t)(few ? 1 : room_of_scores(s)));
+        if (!room) {
 #pragma omp atomic write
             failed = 1;
         }
-        float *prepared = turned + (long)stored * size;
-        for (int row = omp_get_thread_num(); turned && row < batch; row += omp_get_num_threads()) {
-            const float *q = query + row * of_query;
-            float *to = scores + (long)row * targets * sources;
-            const int direct = !is_small(q, of_query) || !is_small(keys + row * of_keys, of_keys);
-            turn_keys(direct, keys + row * of_keys, sources, size, stored, turned);
-            if (direct)
-                scores_of_row(1, targets, sources, size, stored, q, turned, vector_v, total, prepared, to);
+        for (int64_t row = omp_get_thread_num(); room && row < batch; row += omp_get_num_threads()) {
+            const float *q = query + row * targets * size, *k = keys + row * sources * size;
+            float *to = scores + row * targets * sources;
+            if (few)
+                few_scores_of_row(s, q, k, vector_v, all_v, to);
             else
-                scores_of_row(0, targets, sources, size, stored, q, turned, vector_v, total, prepared, to);
+                scores_of_row(s, q, k, vector_v, all_v, room, to);
         }
-        free(turned);
+        free(room);
     }
     return failed;
 }
 
-/* The gradients, but for what every number of a unit has in common: that of a query is 4 v_k of_query[i, k], of a key
-   4 v_k of_turned[k, j], and of v_k the sum of all that came, less 2 of_vector[k]. */
-INLINE void gradients_of_row(
-    const int direct, int targets, int size, int stored, const float *prepared, const float *turned, const float *came,
-    float *of_query, float *of_turned, float *of_vector) {
-    for (int k = 0; k < size; k++) {
-        for (int first = 0; first < stored; first += WIDTH) {
-            const float *restrict keys = turned + (long)k * stored + first;
-            float of_keys[WIDTH] = {0}, of_v[WIDTH] = {0};
-            for (int i = 0; i < targets; i++) {
-                const float q = prepared[(long)i * size + k];
-                const float *restrict given = came + (long)i * stored + first;
-                float sum[LANES] = {0};
-                for (int v = 0; v < WIDTH; v += LANES)
-#pragma omp simd
-                    for (int j = 0; j < LANES; j++) {
-                        float r = remainder_of(direct, q, keys[v + j]);
-                        float part = given[v + j] * r, slope = part - part * r;
-                        of_v[v + j] += part;
-                        of_keys[v + j] += slope;
-                        sum[j] += slope;
-                    }
-                float all = 0;
-#pragma omp simd reduction(+ : all)
-                for (int j = 0; j < LANES; j++) all += sum[j];
-                of_query[(long)i * size + k] += all;
-            }
-            float all = 0;
-#pragma omp simd reduction(+ : all)
-            for (int j = 0; j < WIDTH; j++) all += of_v[j];
-            of_vector[k] += all;
-            memcpy(of_turned + (long)k * stored + first, of_keys, sizeof(of_keys));
-        }
+/* Of one row: of_query [T, H] but for the factor 4 v, which is zero before; of_keys [S, width] and of_v [width] are added
+   to, as by `additive_backward`. There is room for S + 2 rows of width. */
+static void gradients_of_row(
+    Sizes s, const float *query, const float *keys, const float *of, float *room, float *of_query, float *of_keys,
+    float *of_v) {
+    float *prepared = room + (long)s.sources * s.width, *found = prepared + s.width;
+    widen(s.sources, s.size, s.width, keys, room);
+    const int direct = is_direct((long)s.sources * s.width, room);
+    prepare(direct, (long)s.sources * s.width, room, room);
+    for (int i = 0; i < s.targets; i++, query += s.size, of_query += s.size, of += s.sources) {
+        widen(1, s.size, s.width, query, prepared);
+        prepare(direct, s.width, prepared, prepared);
+        additive_backward(direct, s.sources, s.width, room, prepared, of, found, of_keys, of_v);
+        memcpy(of_query, found, sizeof(float) * (size_t)s.size);
     }
+}
+
+static void few_gradients_of_row(
+    Sizes s, const float *query, const float *keys, const float *of, float *of_query, float *of_keys, float *of_v) {
+    for (long i = 0; i < s.targets; i++)
+        for (long j = 0; j < s.sources; j++)
+            compared_backward(
+                s.size, query + i * s.size, keys + j * s.size, *of++, of_query + i * s.size, of_keys + j * s.width, of_v);
 }
 
 /* of_vectors [B, H]: a row's share of v's gradient each. */
 int seqtool_additive_backward(
     int64_t batch, int64_t targets, int64_t sources, int64_t size, const float *query, const float *keys, const float *vector_v,
     const float *of_scores, float *of_query, float *of_keys, float *of_vectors, int64_t threads) {
-    const int stored = (sources + WIDTH - 1) / WIDTH * WIDTH;
-    const long queries = (long)targets * size, pairs = (long)targets * stored, turned_size = (long)stored * size;
+    const Sizes s = {targets, sources, size, padded(size)};
+    const long places = sources * s.width, pairs = targets * sources;
     int failed = 0;
 #pragma omp parallel num_threads(threads)
     {
-        float *turned = malloc(sizeof(float) * (size_t)(2 * turned_size + queries + pairs) + 1);
-        if (!turned) {
+        float *room = malloc(sizeof(float) * (size_t)(2 * places + 3 * s.width) + 1);
+        if (!room) {
 #pragma omp atomic write
             failed = 1;
         }
-        float *of_turned = turned + turned_size, *prepared = of_turned + turned_size, *came = prepared + queries;
-        for (int row = omp_get_thread_num(); turned && row < batch; row += omp_get_num_threads()) {
-            const float *q = query + row * queries, *k_row = keys + (long)row * sources * size;
-            const float *given = of_scores + (long)row * targets * sources;
-            float *restrict to_query = of_query + row * queries, *restrict to_keys = of_keys + (long)row * sources * size;
-            float *restrict to_vector = of_vectors + (long)row * size;
-            const int direct = !is_small(q, queries) || !is_small(k_row, (long)sources * size);
-            turn_keys(direct, k_row, sources, size, stored, turned);
-            float total = 0;
-            for (int i = 0; i < targets; i++) {
-                prepare_query(direct, q + (long)i * size, size, prepared + (long)i * size);
-                memcpy(came + (long)i * stored, given + (long)i * sources, sizeof(float) * (size_t)sources);
-                memset(came + (long)i * stored + sources, 0, sizeof(float) * (size_t)(stored - sources));
-#pragma omp simd reduction(+ : total)
-                for (int j = 0; j < sources; j++) total += given[(long)i * sources + j];
-            }
-            memset(to_query, 0, sizeof(float) * (size_t)queries);
-            memset(to_vector, 0, sizeof(float) * (size_t)size);
-            if (direct)
-                gradients_of_row(1, targets, size, stored, prepared, turned, came, to_query, of_turned, to_vector);
+        float *of_all = room + places + 2 * s.width, *of_v = of_all + places;
+        for (int64_t row = omp_get_thread_num(); room && row < batch; row += omp_get_num_threads()) {
+            const float *q = query + row * targets * size, *k = keys + row * sources * size, *of = of_scores + row * pairs;
+            float *to_query = of_query + row * targets * size, *to_keys = of_keys + row * sources * size;
+            clear(to_query, 0, targets * size);
+            clear(of_all, 0, places + s.width); /* of_v too, which stands behind */
+            if (targets <= FEW)
+                few_gradients_of_row(s, q, k, of, to_query, of_all, of_v);
             else
-                gradients_of_row(0, targets, size, stored, prepared, turned, came, to_query, of_turned, to_vector);
-            for (int i = 0; i < targets; i++)
-                for (int k = 0; k < size; k++) to_query[(long)i * size + k] *= 4 * vector_v[k];
-            for (int j = 0; j < sources; j++)
-                for (int k = 0; k < size; k++)
-                    to_keys[(long)j * size + k] = 4 * vector_v[k] * of_turned[(long)k * stored + j];
-            for (int k = 0; k < size; k++) to_vector[k] = total - 2 * to_vector[k];
+                gradients_of_row(s, q, k, of, room, to_query, of_all, of_v);
+            for (long i = 0; i < targets; i++)
+                for (int n = 0; n < size; n++) to_query[i * size + n] *= 4 * vector_v[n];
+            for (long j = 0; j < sources; j++)
+                for (int n = 0; n < size; n++) to_keys[j * size + n] = 4 * vector_v[n] * of_all[j * s.width + n];
+            const float came = total((int)pairs, of);
+            for (int n = 0; n < size; n++) of_vectors[row * size + n] = came - 2 * of_v[n];
         }
-        free(turned);
+        free(room);
     }
     return failed;
 }

@@ -451,10 +451,7 @@ static float *packed(const Loop *l, Shelf *shelf, int out, int in, const float *
 
 static float *widened(Shelf *shelf, long rows, int width, int wide_row, const float *from) {
     float *to = take(shelf, rows * wide_row);
-    for (long j = 0; to && j < rows; j++) {
-        memcpy(to + j * wide_row, from + j * width, sizeof(float) * (size_t)width);
-        clear(to + j * wide_row, width, wide_row);
-    }
+    if (to) widen(rows, width, wide_row, from, to);
     return to;
 }
 
@@ -463,11 +460,7 @@ static float *turned(const Loop *l, Shelf *shelf, int width, const float *from) 
     const int stride = padded(l->S);
     float *to = take(shelf, l->B * width * stride);
     for (long b = 0; to && b < l->B; b++)
-        for (int i = 0; i < width; i++) {
-            float *row = to + (b * width + i) * stride;
-            for (int j = 0; j < l->S; j++) row[j] = from[(b * l->S + j) * width + i];
-            clear(row, l->S, stride);
-        }
+        turn(l->S, width, stride, from + b * l->S * width, to + b * width * stride);
     return to;
 }
 

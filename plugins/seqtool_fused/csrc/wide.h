@@ -102,7 +102,7 @@ INLINE wide parts_of_exp(wide x, wide *power) {
     return total * (rest * rest) + rest;
 }
 
-/* e^x, as `fast_exp`, x held within [-87, most], most being 88 or less. */
+/* e^x, to 2 units in the last place, x held within [-87, most], most being 88 or less. */
 INLINE wide exp_up_to(const float most, wide x) {
     wide power, part = parts_of_exp(at_least(at_most(x, most), -87.0f), &power);
     return scaled(part + 1.0f, power);
@@ -110,7 +110,7 @@ INLINE wide exp_up_to(const float most, wide x) {
 
 INLINE wide wide_exp(wide x) { return exp_up_to(88.0f, x); }
 
-/* tanh x, as `fast_tanh`: near 1 it stops 3e-7 short. */
+/* tanh x, to a few units in the last place; near 1 it stops 3e-7 short. The rational function that Eigen uses. */
 INLINE wide wide_tanh(wide x) {
     x = at_least(at_most(x, 7.90531110763549805f), -7.90531110763549805f);
     wide square = x * x;
@@ -153,6 +153,22 @@ INLINE int padded(int n) { return (n + 15) / 16 * 16; }
 
 static inline void clear(float *x, int from, int to) {
     if (to > from) memset(x + from, 0, sizeof(float) * (size_t)(to - from));
+}
+
+/* Rows of `width` numbers, each followed by zeros up to `wide_row`. */
+static inline void widen(long rows, int width, int wide_row, const float *from, float *to) {
+    for (; rows > 0; rows--, from += width, to += wide_row) {
+        memcpy(to, from, sizeof(float) * (size_t)width);
+        clear(to, width, wide_row);
+    }
+}
+
+/* [rows, width] -> [width, stride], each row followed by zeros. */
+static inline void turn(int rows, int width, int stride, const float *from, float *to) {
+    for (int i = 0; i < width; i++, to += stride) {
+        for (int j = 0; j < rows; j++) to[j] = from[(long)j * width + i];
+        clear(to, rows, stride);
+    }
 }
 
 static inline float total(int count, const float *x) {
