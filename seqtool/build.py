@@ -20,6 +20,7 @@ from seqtool.parts.search import Search
 from seqtool.parts.task import Task
 from seqtool.randomness import derive
 from seqtool.recipe import Reference, Variant, reference
+from seqtool.recipe.recipe import DEFAULT
 from seqtool.registry import Registry, default_registry
 
 
@@ -212,9 +213,11 @@ def count_parameters(model: torch.nn.Module) -> int:
 def problem_at(
     variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
 ) -> RecipeError:
-    """An error at a place of a variant's recipe."""
-    origin = variant.origins.get(path, Origin(f"variant {variant.name}"))
-    return RecipeError([Problem(message, path, origin, allowed, nearest)])
+    """An error at a place of a variant's recipe, which other variants may share."""
+    origin = variant.origins.get(path)
+    if origin and variant.name != DEFAULT:
+        message = f"{message} (variant {variant.name})"
+    return RecipeError([Problem(message, path, origin or Origin(f"variant {variant.name}"), allowed, nearest)])
 
 
 def _reference(slot: Any) -> Reference:

@@ -16,6 +16,7 @@ from seqtool.build import Tasks, assemble, count_parameters
 from seqtool.check import check
 from seqtool.checkpoint import read_checkpoint
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
+from seqtool.parts.task import changes
 from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
@@ -212,9 +213,10 @@ def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], se
 def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: Tasks) -> None:
     """Find data that are no longer those of the run: they would give its parameters and figures another meaning."""
     for name, variant in variants.items():
-        if directory.task(name).exists() and tasks.of(variant).state() != directory.read_task(name):
+        changed = changes(directory.read_task(name), tasks.of(variant).state()) if directory.task(name).exists() else []
+        if changed:
             raise SeqtoolError(
-                f"the data of {name}'s task have changed since {directory.path} was begun\n"
+                f"the data of {name}'s task have changed since {directory.path} was begun: other {', '.join(changed)}\n"
                 "    allowed: the data as they were, or a new run"
             )
 

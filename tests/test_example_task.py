@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from seqtool.api import Batch, Examples, ExampleTask, Ragged, SeqtoolError, Split, Vocabulary
+from seqtool.parts.task import changes
 from seqtool.registry import default_registry
 from seqtool.testing import check_task
 
@@ -23,6 +24,7 @@ class Numbered(ExampleTask):
         self.has_alignment = aligned
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
+        super().prepare(saved)
         letters = saved["letters"] if saved else list(LETTERS)
         extra = ("<unk>",) if self.unknown else ()
         self.source_vocabulary = Vocabulary((*letters, *extra), unknown=8 if self.unknown else None)
@@ -39,7 +41,7 @@ class Numbered(ExampleTask):
         return Examples(Ragged.of(rows), Ragged.of(row[::-1] for row in rows), gold)
 
     def state(self) -> dict[str, Any]:
-        return {"letters": list(self.source_vocabulary.symbols[:8])}
+        return super().state() | {"letters": list(self.source_vocabulary.symbols[:8])}
 
 
 def made(**options: Any) -> Numbered:
@@ -140,3 +142,24 @@ def test_a_synthetic_task_needs_nothing_and_has_a_test_split() -> None:
 def test_an_unknown_symbol_is_never_copied() -> None:
     source, target = Vocabulary(("a", "<unk>"), unknown=1), Vocabulary(("<unk>", "a", "<s>"), unknown=0, start=2)
     assert source.copied_as(target) == (1, -1)
+
+
+def test_a_state_tells_examples_from_others_and_is_kept_without_them() -> None:
+    state = made().state()
+    assert made().state() == state
+    assert set(state["examples"]) == {"train", "valid", "test"}
+    assert len(set(state["examples"].values())) == 3
+    for other in (made(size=49), made(aligned=False)):
+        assert changes(state, other.state()) == ["examples"]
+    restored = Numbered()
+    restored.prepare(state)
+    assert restored.state() == state
+    assert changes({"letters": state["letters"]}, made(size=49).state()) == [], "of a seqtool that kept no digests"
+
+
+def test_a_digest_is_of_the_rows_wherever_they_stand() -> None:
+    rows = Ragged.of([(9,), (1, 2), (3,)])
+    part = Ragged(rows.values, rows.starts[1:])
+    whole = Ragged.of([(1, 2), (3,)])
+    assert Examples(part, part).digest() == Examples(whole, whole).digest()
+    assert Examples(whole, whole).digest() != Examples(Ragged.of([(1,), (2, 3)]), whole).digest()

@@ -461,6 +461,22 @@ def test_data_that_changed_are_refused_at_a_resume(recipe: Path, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
+def test_the_same_pairs_in_another_order_are_refused_where_they_would_be_split_otherwise(
+    recipe: Path, tmp_path: Path
+) -> None:
+    assert call("run", recipe, "--out", tmp_path / "out").returncode == 0
+    before = call("evaluate", tmp_path / "out", "--split", "test")
+    assert before.returncode == 0, before.stderr
+    (tmp_path / "out/default/seed0/result.json").unlink()
+    lines = (tmp_path / "numbers.tsv").read_text().splitlines(keepends=True)
+    (tmp_path / "numbers.tsv").write_text("".join(reversed(lines)))
+    for command in (("run", "--resume", tmp_path / "out"), ("evaluate", tmp_path / "out", "--split", "test")):
+        done = call(*command)
+        assert done.returncode == 1
+        assert "other examples" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_paths_are_relative_to_the_recipe(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = discover(modules=["seqtool_text"])
 

@@ -47,7 +47,7 @@ def training(path: Path) -> Path:
 def test_states_are_told_apart(tmp_path: Path, silent: float, held: bool | None, state: str) -> None:
     found = look(training(tmp_path / "run"), WRITTEN + silent, lambda path: held)
     assert [seed.state for seed in found.seeds] == ["finished", state, "waiting"]
-    assert not found.over
+    assert found.over == (state == "stopped" and silent > 60)
 
 
 def test_a_long_validation_is_no_standstill(tmp_path: Path) -> None:
@@ -105,6 +105,15 @@ def test_once_prints_once(tmp_path: Path, call: Call) -> None:
 def test_it_ends_with_the_run(tmp_path: Path, call: Call) -> None:
     code, out, _ = call("watch", write_run(tmp_path / "run"))
     assert (code, out.count("variant")) == (0, 1)
+
+
+def test_it_ends_with_a_run_that_was_stopped(tmp_path: Path, call: Call) -> None:
+    run = training(tmp_path / "run")
+    if is_held(run / "run.json") is None:
+        pytest.skip("this system does not tell who holds a file")
+    code, out, _ = call("watch", run)
+    assert (code, out.count("variant")) == (0, 1)
+    assert out.splitlines()[-1] == f"go on with: seqtool run --resume {run}"
 
 
 def test_into_a_pipe_that_knows_no_blocks(tmp_path: Path) -> None:

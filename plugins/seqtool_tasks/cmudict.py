@@ -70,6 +70,7 @@ class CMUDict(ExampleTask):
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
+        super().prepare(saved)
         if saved is not None:
             return
         read = _read(self.stress, self.pronunciations, self.longest, self.split_seed)

@@ -78,6 +78,7 @@ class Scan(ExampleTask):
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
+        super().prepare(saved)
         self.examples = _examples(self.split, self.percent, self.valid, self.split_seed)
 
 

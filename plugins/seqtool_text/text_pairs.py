@@ -112,6 +112,7 @@ class TextPairs(ExampleTask):
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
+        super().prepare(saved)
         if saved is not None:
             try:
                 self.sides.restore(saved.get("subwords", {}))
@@ -127,7 +128,7 @@ class TextPairs(ExampleTask):
         """See `Task.state`."""
         (source, target), longest, learnt = self._symbols, self.max_target_length - 1, self.sides.state()
         plain = {"source": source, "target": target, "longest_target": longest, "read": self._counts}
-        return plain | ({"subwords": learnt} if learnt else {})
+        return super().state() | plain | ({"subwords": learnt} if learnt else {})
 
     def encode_source(self, text: str) -> tuple[int, ...]:
         """The ids of a source; its features follow it, one column after the other, each after a tab."""

@@ -64,8 +64,15 @@ class Look:
 
     @property
     def over(self) -> bool:
-        """Whether all is finished."""
-        return bool(self.seeds) and all(seed.state == "finished" for seed in self.seeds)
+        """Whether nothing is to come: all is finished, or what is not was stopped a while ago, or waits behind that.
+
+        A while, for who sees no lock of another machine may call stopped what only writes seldom.
+        """
+        states = {seed.state for seed in self.seeds}
+        stopped = [seed.silent or 0.0 for seed in self.seeds if seed.state == "stopped"]
+        return states == {"finished"} or (
+            states <= {"stopped", "finished", "waiting"} and min(stopped, default=0.0) > PATIENCE
+        )
 
     def plain(self) -> dict[str, Any]:
         """What `seqtool watch --json` prints."""

@@ -86,13 +86,14 @@ def command(
         sources = [(_name(file), stack.enter_context(click.open_file(file, "rb"))) for file in files or ("-",)]
         keep = stack.enter_context(weights_file(weights)) if weights else None
         put = stack.enter_context(_sink(out))
-        if form == "tsv":
-            put(tsv_heading())
+        heading = tsv_heading() if form == "tsv" else ""
         for batch in lines.predict(read_lines(sources)):
-            put("".join(write(number, prediction) for number, prediction in batch))
+            put(heading + "".join(write(number, prediction) for number, prediction in batch))
+            heading = ""
             if keep:
                 for number, prediction in batch:
                     keep(number, prediction)
+        put(heading)  # where there was no source at all
     bad.report()
 
 

@@ -31,8 +31,9 @@ TO_TOP = "\x1b[H\x1b[J"
 def command(run: Path, every: float, once: bool, as_json: bool) -> None:
     """Show what RUN does now: how far each seed is, its loss, its last validation, its pace, the time left.
 
-    From its files alone, until all is finished or Ctrl-C. A seed is `training`, `stalled` (a process holds the run, and
-    has long written nothing), `stopped` (killed or interrupted: go on by --resume), `waiting` or `finished`.
+    From its files alone, until all is finished or stopped, or Ctrl-C. A seed is `training`, `stalled` (a process holds
+    the run, and has long written nothing), `stopped` (killed or interrupted: go on by --resume), `waiting` or
+    `finished`.
     """
     from seqtool.analysis.watching import look
 

@@ -18,7 +18,7 @@ from seqtool.inference.searching import Wish, built_search
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.right_targets import padded
 from seqtool.parts.search import Search
-from seqtool.parts.task import Split, Task
+from seqtool.parts.task import Split, Task, changes
 from seqtool.recipe import Variant
 
 BATCH_SIZE = 64
@@ -169,15 +169,18 @@ class Predictor:
         return intervene(bench, split, (only,) if isinstance(only, str) else tuple(only), delay, shuffle_seed)
 
     def task_with_data(self) -> Task:
-        """The task with its data, which must give the vocabularies that the model was trained with.
+        """The task with its data, which must be those that the model was trained with.
 
         Raises:
             SeqtoolError: the data are not there, or others.
         """
         task = prepared_task(self.variant)
-        if any(getattr(task, side) != getattr(self.task, side) for side in ("source_vocabulary", "target_vocabulary")):
+        sides = ("source_vocabulary", "target_vocabulary")
+        others = ["vocabularies"] if any(getattr(task, side) != getattr(self.task, side) for side in sides) else []
+        others = others or changes(self.task.state(), task.state())
+        if others:
             raise SeqtoolError(
-                "the data of this run's task have changed since it was trained: other vocabularies\n"
+                f"the data of this run's task have changed since it was trained: other {', '.join(others)}\n"
                 "    allowed: the data as they were; predicting needs none"
             )
         return task

@@ -1,8 +1,10 @@
 """Tasks over a finite set of examples, held as flat arrays of ids."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +44,10 @@ class Ragged:
         """The length of the longest row, 0 where there is none."""
         return int(self.starts.diff().max()) if len(self) else 0
 
+    def parts(self) -> tuple[Tensor, Tensor]:
+        """The rows' numbers and their lengths: equal for equal rows, wherever they stand in `values`."""
+        return self.values[self.starts[0] : self.starts[-1]], self.starts.diff()
+
     def padded(self, rows: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
         """Those rows, `[B, L]` int64 with `padding` behind each, and which positions are real."""
         length = self.lengths(rows)
@@ -66,6 +72,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.source)
 
+    def digest(self) -> str:
+        """What tells them from others, or from the same in another order."""
+        found = hashlib.sha256()
+        for side in (self.source, self.target, *([self.alignment] if self.alignment else [])):
+            for part in side.parts():
+                found.update(part.contiguous().numpy().data)
+        return found.hexdigest()[:16]
+
     def batch(self, rows: Tensor, end: int | None) -> Batch:
         """The examples `rows [B]`, on the CPU; `end` closes each target where given."""
         source, source_mask = self.source.padded(rows)
@@ -84,6 +98,9 @@ class Examples:
 class ExampleTask(Task):
     """A task over examples that are there: a subclass sets `examples` in `prepare`, and the vocabularies.
 
+    A subclass calls `prepare` and `state` of this class in its own: a run keeps what tells its examples from others, so
+    that it is neither gone on with nor measured on others, such as another split of the same data.
+
     Training goes through all examples in an order of its own for each seed, rank and epoch; what is left at the end
     of an epoch shares a batch with the beginning of the next. Validation and test go through theirs in order, once.
 
@@ -95,6 +112,17 @@ class ExampleTask(Task):
 
     examples: dict[Split, Examples]
     bucket: int = 1
+    _kept: Mapping[str, str] | None = None
+
+    def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
+        """See `Task.prepare`."""
+        self._kept = saved.get("examples") if saved else None
+
+    def state(self) -> dict[str, Any]:
+        """See `Task.state`; of each split what tells it from others."""
+        if self._kept is not None:
+            return {"examples": dict(self._kept)}
+        return {"examples": {split: some.digest() for split, some in getattr(self, "examples", {}).items()}}
 
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:
         """See `Task.batch`."""

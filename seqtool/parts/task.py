@@ -14,6 +14,11 @@ from seqtool.randomness import derive
 Split = Literal["train", "valid", "test"]
 
 
+def changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What of a task's state differs from what was saved; what an earlier seqtool did not save is not asked for."""
+    return [name for name, value in saved.items() if now.get(name) != value]
+
+
 class Task:
     """Takes `(*, ...)`.
 

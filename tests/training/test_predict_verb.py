@@ -143,6 +143,12 @@ def test_nothing_typed_is_a_heading_alone(run: Run, moved: Path) -> None:
     assert run("predict", moved) == (0, HEADING, "")
 
 
+def test_where_nothing_can_be_predicted_nothing_is_written(run: Run, moved: Path) -> None:
+    code, out, err = run("predict", moved, typed=b"x\n")
+    assert (code, out) == (1, "")
+    assert "has no 'x'" in err
+
+
 def test_a_line_that_the_model_refuses_is_found_in_its_batch(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Predictor.write
 
