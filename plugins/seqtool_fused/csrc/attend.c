@@ -17,22 +17,24 @@
 /* Maps as `pack` leaves them (backward: turned), and what only backward writes for itself. */
 typedef struct {
     int gates, shift;  /* columns of the gates that h maps to; where those begin that the input maps to */
-    int seen, asks;    /* widths of what is fed beside x, and of what the query's parts map to */
+    int fed, with_x;   /* columns of z up to the context or the last h~, and up to x if it is not looked up */
+    int at_zero;       /* how many of them map to columns from 0 on, the others to those from `shift` on */
+    int asks;          /* width of what the query's parts map to */
     int z_row, query_row, key_width, value_width;
     int narrow;        /* whether values are [B, M, S up to a multiple of 16] */
     int *counts;       /* [B]: places up to the last real one; negative where not all of them are real */
     int *direct;       /* [B]: whether an additive row's keys are too large for exponentials */
     float all_v;       /* the sum of v */
     Gmm gmm;
-    float *hh, *seen_map, *x_map, *query_h, *query_c, *query_x, *window, *combine;
+    float *z_map, *shifted_map, *query_h, *query_c, *query_x, *window, *combine;
     float *bias, *vector, *keys, *values, *of_keys;
-    float *of_gates, *of_asked, *of_query, *of_scores, *of_context, *of_joined, *of_vector;
+    float *of_gates, *of_asked, *of_query, *of_scores, *of_context, *of_joined, *of_vector, *of_z_map;
 } Plan;
 
 /* A thread's own: rows first .. first + count of the batch that it is at, and room. */
 typedef struct {
     int thread, first, count;
-    float *scores, *window, *context, *joined, *prepared, *packed;
+    float *scores, *window, *context, *joined, *prepared, *packed, *of_z;
 } Work;
 
 typedef struct {
@@ -217,20 +219,16 @@ static void ask_backward(const Loop *l, const Plan *p, const Work *w, int t) {
 /* ---- the cell ---- */
 
 static void step(const Loop *l, const Plan *p, const Work *w, int t) {
-    const int H = l->H, fed = l->feed_seen >= 0 ? p->seen : 0;
+    const int H = l->H, rest = p->with_x - p->at_zero;
     float *z = place(l, l->z, p->z_row, t, w->first), *gates = place(l, l->gates, 4 * H, t, w->first);
     fill_rows(w->count, 4 * H, p->bias, gates, 4 * H);
     for (int r = 0; l->ids && r < w->count; r++)
         add_scaled(
             p->gates, 1, l->mapped + l->ids[(w->first + r) * l->T + t] * p->gates, gates + (long)r * 4 * H + p->shift);
-    product(w->count, H, p->gates, z, p->z_row, p->hh, gates, 4 * H, 1);
-    if (fed) product(w->count, fed, p->gates, z + H, p->z_row, p->seen_map, gates + p->shift, 4 * H, 1);
-    if (p->x_map) {
-        const float *x = l->x + w->first * l->x_row + t * l->x_step;
-        for (int r = 0; r < w->count; r++)
-            memcpy(z + (long)r * p->z_row + H + fed, x + r * l->x_row, sizeof(float) * (size_t)l->E);
-        product(w->count, l->E, p->gates, z + H + fed, p->z_row, p->x_map, gates + p->shift, 4 * H, 1);
-    }
+    for (int r = 0; p->with_x > p->fed && r < w->count; r++)
+        copy_scaled(l->E, 1, l->x + (w->first + r) * l->x_row + t * l->x_step, z + (long)r * p->z_row + p->fed);
+    product(w->count, p->at_zero, p->gates, z, p->z_row, p->z_map, gates, 4 * H, 1);
+    if (rest) product(w->count, rest, p->gates, z + p->at_zero, p->z_row, p->shifted_map, gates + p->shift, 4 * H, 1);
     for (int r = 0; r < w->count; r++, z += p->z_row, gates += 4 * H) {
         float *new_h = place(l, l->z, p->z_row, t + 1, w->first + r);
         if (l->gru)
@@ -240,6 +238,9 @@ static void step(const Loop *l, const Plan *p, const Work *w, int t) {
                 H, gates, place(l, l->c, H, t, w->first + r), new_h, place(l, l->c, H, t + 1, w->first + r));
     }
 }
+
+/* How many columns of z a gradient is wanted of: x stands last. */
+static int asked_of_z(const Loop *l, const Plan *p) { return l->of_x ? p->with_x : p->fed; }
 
 /* of_h and of_c of the new state in, of the old one out; what was fed goes to `of_seen`, `seen_row` apart. */
 static void step_backward(const Loop *l, const Plan *p, const Work *w, int t, float *of_seen, int seen_row) {
@@ -255,11 +256,18 @@ static void step_backward(const Loop *l, const Plan *p, const Work *w, int t, fl
                 H, gates, place(l, l->c, H, t, b), place(l, l->c, H, t + 1, b), of_h + r * H, l->of_c + (long)b * H,
                 of + (long)r * 4 * H);
     }
-    product(w->count, p->gates, H, of, 4 * H, p->hh, of_h, H, 1);
-    if (l->feed_seen >= 0) product(w->count, p->gates, p->seen, of + p->shift, 4 * H, p->seen_map, of_seen, seen_row, 0);
-    if (p->x_map && l->of_x) {
-        float *of_x = l->of_x + (w->first * l->T + t) * l->E;
-        product(w->count, p->gates, l->E, of + p->shift, 4 * H, p->x_map, of_x, l->T * l->E, 1);
+    const int wanted = asked_of_z(l, p), first = wanted < p->at_zero ? wanted : p->at_zero, rest = wanted - first;
+    const int second_at = rounded_up(first), row = second_at + rounded_up(rest);
+    product(w->count, p->gates, second_at, of, 4 * H, p->z_map, w->of_z, row, 0);
+    if (rest)
+        product(w->count, p->gates, row - second_at, of + p->shift, 4 * H, p->shifted_map, w->of_z + second_at, row, 0);
+    const int skipped = rest ? second_at - first : 0; /* what was padded between the two */
+    for (int r = 0; r < w->count; r++) {
+        const float *from = w->of_z + (long)r * row;
+        add_scaled(H, 1, from, of_h + r * H);
+        if (p->fed > H) copy_scaled(p->fed - H, 1, from + H + skipped, of_seen + (long)r * seen_row);
+        if (wanted > p->fed)
+            add_scaled(l->E, 1, from + p->fed + skipped, l->of_x + ((w->first + r) * l->T + t) * l->E);
     }
 }
 
@@ -351,12 +359,18 @@ static void add_outer(
     }
 }
 
+/* A thread's share of the rows of a gradient: where it begins; how many there are, 0 or less for none. */
+static int share_of(const Work *w, int threads, int rows, int *first) {
+    const int share = ((rows + threads - 1) / threads + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    *first = w->thread * share;
+    return rows - *first < share ? rows - *first : share;
+}
+
 /* A thread's share of the gradient of a map: out [rows, width] in a larger matrix, of outputs `of` and inputs. */
 static void of_map(
     const Loop *l, const Work *w, int threads, int rows, int width, const float *of, long of_row, const float *input,
     long input_row, long input_step, float *out, long out_row) {
-    int share = ((rows + threads - 1) / threads + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS, first = w->thread * share;
-    int count = rows - first < share ? rows - first : share;
+    int first, count = share_of(w, threads, rows, &first);
     if (count <= 0) return;
     of += first, out += first * out_row;
     fill_rows(count, width, NULL, out, out_row);
@@ -385,14 +399,30 @@ static void of_mapped(const Loop *l, const Plan *p) {
                 l->of_mapped + l->ids[b * l->T + t] * p->gates);
 }
 
+/* Of the maps from z, and from there into the weights that they were joined of. */
+static void of_z_maps(const Loop *l, const Plan *p, const Work *w, int threads) {
+    const int H = l->H, columns = p->with_x, rest = columns - p->at_zero;
+    const long z = p->z_row, row = 4 * H;
+    of_map(l, w, threads, p->gates, p->at_zero, p->of_gates, row, l->z, z, l->B * z, p->of_z_map, columns);
+    if (rest)
+        of_map(
+            l, w, threads, p->gates, rest, p->of_gates + p->shift, row, l->z + p->at_zero, z, l->B * z,
+            p->of_z_map + p->at_zero, columns);
+    int first;
+    for (long n = share_of(w, threads, p->gates, &first) - 1; n >= 0; n--) {
+        const float *from = p->of_z_map + (first + n) * columns;
+        float *of_fed = l->of_weight_ih + (first + n) * l->feed_size;
+        copy_scaled(H, 1, from, l->of_weight_hh + (first + n) * H);
+        if (p->fed > H) copy_scaled(p->fed - H, 1, from + H, of_fed + l->feed_seen);
+        if (columns > p->fed) copy_scaled(l->E, 1, from + p->fed, of_fed + l->feed_x);
+    }
+}
+
 static void of_maps(const Loop *l, const Plan *p, const Work *w, int threads) {
     const long B = l->B, H = l->H, z = p->z_row, row = 4 * H, width = l->M + H;
-    const int fed = l->feed_seen >= 0 ? p->seen : 0, Q = l->query_size;
+    const int Q = l->query_size;
 #define OF_MAP(...) of_map(l, w, threads, __VA_ARGS__)
-    OF_MAP(p->gates, H, p->of_gates, row, l->z, z, B * z, l->of_weight_hh, H);
-    const float *of = p->of_gates + p->shift, *seen = l->z + H, *x = seen + fed;
-    if (fed) OF_MAP(p->gates, fed, of, row, seen, z, B * z, l->of_weight_ih + l->feed_seen, l->feed_size);
-    if (p->x_map) OF_MAP(p->gates, l->E, of, row, x, z, B * z, l->of_weight_ih + l->feed_x, l->feed_size);
+    of_z_maps(l, p, w, threads);
     if (l->ids && w->thread == 0) of_mapped(l, p);
     if (l->D) OF_MAP(l->D, width, p->of_joined, l->D, l->joined, width, B * width, l->of_combine, width);
     if (w->thread == 0) of_bias(l, row, p->of_gates, row, l->of_gates);
@@ -477,17 +507,34 @@ static void prepare_keys(const Loop *l, Plan *p, Shelf *shelf) {
     for (int i = 0; i < l->K; i++) p->all_v += l->vector[i];
 }
 
+/* The maps from z to the gates: weight_hh and weight_ih side by side in z's order, for then an LSTM, whose columns are the
+   same for both, has one product a step. */
+static void map_z(const Loop *l, Plan *p, Shelf *shelf) {
+    const int H = l->H, seen = l->feed_seen < 0 ? 0 : l->D ? l->D : l->M, x = l->feed_x >= 0 && !l->ids ? l->E : 0;
+    p->fed = H + seen, p->with_x = H + seen + x, p->at_zero = l->gru ? H : p->with_x;
+    const int columns = p->with_x, wanted = l->backward ? asked_of_z(l, p) : columns;
+    float *all = take(shelf, (long)p->gates * columns);
+    for (long n = 0; all && n < p->gates; n++) {
+        const float *fed = l->weight_ih + n * l->feed_size;
+        copy_scaled(H, 1, l->weight_hh + n * H, all + n * columns);
+        if (seen) copy_scaled(seen, 1, fed + l->feed_seen, all + n * columns + H);
+        if (x) copy_scaled(x, 1, fed + l->feed_x, all + n * columns + H + seen);
+    }
+    const int first = wanted < p->at_zero ? wanted : p->at_zero;
+    p->z_map = packed(l, shelf, p->gates, first, all, columns);
+    if (wanted > first) p->shifted_map = packed(l, shelf, p->gates, wanted - first, all ? all + first : NULL, columns);
+    if (l->backward) p->of_z_map = take(shelf, (long)p->gates * columns);
+}
+
 /* Everything that threads share; with an empty shelf it only counts the room. */
 static Plan arrange(const Loop *l, Shelf *shelf) {
     const int H = l->H, Q = l->query_size, gates = (l->gru ? 3 : 4) * H;
     const long rows = l->T * l->B, places = l->B * l->S;
     Plan p = {
-        .gates = gates, .shift = l->gru ? H : 0, .seen = l->D ? l->D : l->M, .asks = l->hidden ? l->hidden : l->P,
+        .gates = gates, .shift = l->gru ? H : 0, .asks = l->hidden ? l->hidden : l->P,
         .z_row = H + l->feed_size, .query_row = padded(l->P), .key_width = padded(l->K), .value_width = padded(l->M),
         .gmm = {l->K, l->variant, l->softmax}};
-    p.hh = packed(l, shelf, gates, H, l->weight_hh, H);
-    if (l->feed_seen >= 0) p.seen_map = packed(l, shelf, gates, p.seen, l->weight_ih + l->feed_seen, l->feed_size);
-    if (l->feed_x >= 0 && !l->ids) p.x_map = packed(l, shelf, gates, l->E, l->weight_ih + l->feed_x, l->feed_size);
+    map_z(l, &p, shelf);
     if (l->scorer != PRODUCT) {
         if (l->query_h >= 0) p.query_h = packed(l, shelf, p.asks, H, l->query_map + l->query_h, Q);
         if (l->query_c >= 0) p.query_c = packed(l, shelf, p.asks, H, l->query_map + l->query_c, Q);
@@ -529,11 +576,12 @@ static Work furnish(const Loop *l, const Plan *p, int thread, int rows, Shelf *s
     Work w = {.thread = thread};
     int widest = l->M + l->H > l->E ? l->M + l->H : l->E;
     if (l->K > widest) widest = l->K;
-    if (p->seen > widest) widest = p->seen;
+    if (p->with_x > widest) widest = p->with_x;
     if (l->hidden > widest) widest = l->hidden;
     w.scores = take(shelf, l->S + LANES), w.window = take(shelf, padded(6 * l->K) + l->K * padded(l->S));
     w.context = take(shelf, (long)rows * p->value_width), w.joined = take(shelf, (long)rows * (l->M + l->H));
     w.packed = take(shelf, (long)DEPTH * rounded_up(widest)), w.prepared = take(shelf, p->key_width);
+    w.of_z = take(shelf, (long)rows * (rounded_up(p->with_x) + LANES));
     return w;
 }
 
