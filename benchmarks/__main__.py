@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import accuracy, growth, seeds, works
+from benchmarks import accuracy, calls, growth, seeds, works
 from benchmarks.racing import SHORTEST, Race, Result, run
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument(
         "works",
         nargs="*",
-        help="training families decoding seeds growth data commands accuracy; default: the first, "
+        help="training families decoding seeds growth data commands accuracy calls; default: the first, "
         "decoding, seeds, data and commands",
     )
     parser.add_argument("--rounds", type=int, default=5)
@@ -68,6 +68,7 @@ def catalogue(compiled: bool, quick: bool, rounds: int) -> dict[str, Callable[[]
         "growth": partial(growth.races, quick),
         "data": works.data,
         "commands": works.commands,
+        "calls": calls.races,
         "accuracy": partial(accuracy.results, 1 if quick else rounds, quick),
     }
 
