@@ -17,8 +17,8 @@ class Carrier:
         self.batch = batch
 
     def to(self, device: torch.device, **keys: object) -> "Carrier":
-        """The batch on that device; Lightning asks for it once a step."""
-        return Carrier(self.batch.to(device))
+        """The batch on that device, where it mostly is already."""
+        return self if self.batch.target.device == device else Carrier(self.batch.to(device))
 
 
 @dataclass

@@ -23,8 +23,8 @@ class SequenceModule(LeanModule):
     """Trains and validates an assembly. What it measures stays on the device until the recorder fetches it.
 
     Attributes:
-        step_sums: for each step since the recorder last looked, `[3]` float32 over all ranks:
-            the summed loss, the number of real tokens, how many of them were right (0 for values: no symbol is).
+        step_sums: for each step since the recorder last looked, over all ranks: the summed loss, the number of real
+            tokens, how many of them were right (0 for values: no symbol is).
         symbols: whether targets are symbols, and not values.
         valid_values: the last validation's figures by column name.
         glimpse: where the last validation looked in its first examples; None for a decoder without attention.
@@ -41,7 +41,7 @@ class SequenceModule(LeanModule):
         self.optimizer = build_optimizer(variant, self.model)
         self.feeding = build_feeding(variant)
         self.seed = seed
-        self.step_sums: list[Tensor] = []
+        self.step_sums: list[tuple[Tensor, ...]] = []
         self.valid_values: dict[str, float] = {}
         self.glimpse: Glimpse | None = None
         self._valid_sums: dict[str, Tensor] = {}
@@ -57,12 +57,14 @@ class SequenceModule(LeanModule):
             right = count.new_zeros(())
             if self.symbols:
                 right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
-            sums = torch.stack([total.detach().float(), count.float(), right.float()])
+        sums: tuple[Tensor, ...] = (total.detach(), count, right)
+        mean: Tensor = total / count.clamp(min=1)
         if trainer.world_size > 1:
-            sums = trainer.strategy.reduce(sums, reduce_op="sum")
+            joined = torch.stack([one.float() for one in sums])
+            sums = tuple(trainer.strategy.reduce(joined, reduce_op="sum"))
+            # DDP takes the mean of the ranks' gradients; ours is their sum over the common count
+            mean = total * (trainer.world_size / sums[1].clamp(min=1)).to(total.dtype)
         self.step_sums.append(sums)
-        # DDP takes the mean of the ranks' gradients; ours is their sum over the common count
-        mean: Tensor = total * (trainer.world_size / sums[1].clamp(min=1)).to(total.dtype)
         return mean
 
     def on_validation_epoch_start(self) -> None:

@@ -153,7 +153,8 @@ class Recorder(pl.callbacks.Checkpoint):
         if not module.step_sums:
             return
         self.step = step
-        sums = torch.stack(module.step_sums).tolist()
+        columns = [torch.stack(column).float() for column in zip(*module.step_sums, strict=True)]
+        sums = torch.stack(columns, 1).tolist()
         module.step_sums.clear()
         self.open_sums += sums
         self.last_losses.extend(step_loss(row) for row in sums)
