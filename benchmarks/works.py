@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmarks import floor, joey, plain, steps, whole
-from benchmarks.racing import Contestant, Race
+from benchmarks.racing import Contestant, Race, Result
 from benchmarks.shapes import Shape, variant
 from seqtool.build import assemble
 
@@ -86,7 +86,12 @@ def decoding(only: Shape | None) -> Iterator[Race]:
                 Contestant("Joey NMT", partial(joey.decoding, shape, beam)),
             ],
             [("seqtool auto", "Joey NMT", bound)] * (bound > 0),
+            partial(_symbols_a_second, shape.batch * shape.target),
         )
+
+
+def _symbols_a_second(count: int, result: Result) -> list[str]:
+    return [f"{name}: {1000 * count / result.median(name):,.0f} symbols a second" for name in result.times]
 
 
 def data() -> Iterator[Race]:

@@ -78,7 +78,7 @@ class OptimizerTwinRules(Contract):
                     self.expect(words is None, f"{label}, {what}: {name} is not the reference's: {words}")
 
     @rule
-    def keeps_the_bargain(self) -> None:
+    def closures_and_hooks(self) -> None:
         """A step runs its closure with gradients and gives what that returns; hooks run."""
         for twin, label, optimizer in self._served():
             if twin.method != "step":
