@@ -55,7 +55,7 @@ def install(
             has torch.compile take the decoder's loop, and is "auto" for the rest.
         device: where the model will compute.
         dtype: in what; None for mixed precision.
-        beside: what else may have twins, by name: the model's optimizer.
+        beside: what else may have twins, by name: the model's optimizer, of which no schedule is made yet.
 
     Raises:
         SeqtoolError: `engine` is "fused" and no twin serves, or "compiled" and torch cannot; it says why.

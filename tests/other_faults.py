@@ -15,7 +15,7 @@ from seqtool.api import (
     Vocabulary,
 )
 from seqtool_fused.lstm import LSTMTwin
-from seqtool_fused.update import AdamTwin, ClipTwin
+from seqtool_fused.update import AdamTwin, ClipTwin, ZeroGradTwin
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
 from seqtool_training.attention_metrics import AttentionCoverage, AttentionSharpness
@@ -256,3 +256,33 @@ class Unheard(AdamTwin):
         result = super().__call__(module, closure)
         module._optimizer_step_post_hooks = hooks
         return result
+
+
+class Forgetful(ZeroGradTwin):
+    """Leaves the gradients of the last step."""
+
+    def __call__(self, module: Any, set_to_none: bool = True) -> None:
+        pass
+
+
+class OneRule(AdamTwin):
+    """Moves every group at the rate of the first."""
+
+    def __call__(self, module: Any, closure: Any = None) -> Any:
+        rates = [group["lr"] for group in module.param_groups]
+        for group in module.param_groups:
+            group["lr"] = rates[0]
+        result = super().__call__(module, closure)
+        for group, rate in zip(module.param_groups, rates, strict=True):
+            group["lr"] = rate
+        return result
+
+
+class Secretive(ClipTwin):
+    """Writes to gradients behind autograd's back."""
+
+    def __call__(self, module: Any, limit: float) -> None:
+        gradients = [p.grad for group in module.param_groups for p in group["params"] if p.grad is not None]
+        length = float(torch.cat([of.flatten() for of in gradients]).double().norm())
+        for of in gradients:
+            of.data.mul_(min(1.0, limit / (length + 1e-6)))

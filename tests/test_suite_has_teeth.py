@@ -207,7 +207,10 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a twin that does nothing": ("twin", other_faults.Lazy, r"leaves the call to the reference"),
     "a twin that decays otherwise": ("twin", other_faults.Decaying, r"weight_decay.*parameter \d is off by"),
     "a twin that always clips": ("twin", other_faults.Shortened, r"parameter \d is off by"),
-    "a twin that runs no hooks": ("twin", other_faults.Unheard, r"a hook ran 0 times"),
+    "a twin that leaves gradients": ("twin", other_faults.Forgetful, r"zero_grad leaves the gradients"),
+    "a twin with one rule for all groups": ("twin", other_faults.OneRule, r"parameter 3 is off by"),
+    "a twin that writes in secret": ("twin", other_faults.Secretive, r"autograd is not told that gradient 0"),
+    "a twin that runs no hooks": ("twin", other_faults.Unheard, r"a hook of register_step_post_hook ran 0 times"),
     "uphill": ("optimizer", partial(other_faults.Uphill, lr=0.01), r"five steps do not lower the loss"),
 }
 

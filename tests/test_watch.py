@@ -50,6 +50,16 @@ def test_states_are_told_apart(tmp_path: Path, silent: float, held: bool | None,
     assert found.over == (state == "stopped" and silent > 60)
 
 
+def test_a_run_of_another_machine_that_writes_seldom_is_not_given_up(tmp_path: Path) -> None:
+    run = training(tmp_path / "run")
+    rows = "".join(f"{step},1,0.5,0.1,,,,{second}\n" for step, second in ((10, 1), (20, 101), (30, 201)))
+    (run / "two/seed0/metrics.csv").write_text(f"{COLUMNS}\n{rows}")
+    os.utime(run / "two/seed0/metrics.csv", (WRITTEN, WRITTEN))
+    looks = [look(run, WRITTEN + after, lambda path: False) for after in (999, 1001)]
+    assert [found.seeds[1].state for found in looks] == ["stopped", "stopped"]
+    assert [found.over for found in looks] == [False, True]
+
+
 def test_a_long_validation_is_no_standstill(tmp_path: Path) -> None:
     run = training(tmp_path / "run")
     rows = "".join(f"{step},1,0.5,0.1,,,,{second}\n" for step, second in ((10, 1), (20, 101), (30, 102)))

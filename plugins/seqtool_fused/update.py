@@ -56,7 +56,7 @@ class AdamTwin(_UpdateTwin):
             with torch.enable_grad():
                 loss = closure()
         groups = [(group, _columns(module, group["params"])) for group in module.param_groups]
-        if not all(isinstance(group["lr"], float) and all(map(_plain, columns)) for group, columns in groups):
+        if not all(_known(group, columns) for group, columns in groups):
             self.reference(module)
             return loss
         for group, columns in groups:
@@ -83,7 +83,7 @@ class ClipTwin(_UpdateTwin):
     def __call__(self, module: Any, limit: float) -> None:
         """See `Clipping.clip`."""
         gradients = [of for group in module.param_groups for _, of in _trained(group["params"])]
-        if not _plain(gradients):
+        if not _writable(gradients):
             self.reference(module, limit)
             return
         call("seqtool_clip", len(gradients), _sizes(gradients), pointers(gradients), ctypes.c_double(limit))
@@ -139,7 +139,17 @@ def _columns(optimizer: Any, parameters: Iterable[Tensor]) -> list[list[Any]]:
     ]
 
 
-def _plain(tensors: Iterable[Any]) -> bool:
+def _known(group: dict[str, Any], columns: list[list[Any]]) -> bool:
+    """Whether C knows a group's options, which a loaded state may have changed, and its state is of its parameters."""
+    if not isinstance(group["lr"], float) or any(group[name] for name in UNKNOWN):
+        return False
+    if not all(map(_writable, columns)):
+        return False
+    parameters, _, *moments, steps = ([tensor.numel() for tensor in column] for column in columns)
+    return all(sizes == parameters for sizes in moments) and all(size == 1 for size in steps)
+
+
+def _writable(tensors: Iterable[Any]) -> bool:
     """Whether C may write to all of these."""
     return not torch.compiler.is_compiling() and all(
         type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 and x.is_cpu and x.is_contiguous()

@@ -39,6 +39,8 @@ class Now:
         silent: seconds since the last write, None where there is none.
         step, steps: how far of how far. pace: steps a second. left: seconds to go.
         valid: the last validation's figures, `step` among them.
+        over: finished; or stopped, and for longer than it ever waited between two rows: who does not see the locks of
+            another machine may call stopped what only writes seldom.
     """
 
     variant: str
@@ -53,6 +55,7 @@ class Now:
     valid: dict[str, float] = field(default_factory=dict)
     pace: float | None = None
     left: float | None = None
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,10 @@ class Look:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is to come: all is finished, or what is not was stopped a while ago, or waits behind that.
-
-        A while, for who sees no lock of another machine may call stopped what only writes seldom.
-        """
-        states = {seed.state for seed in self.seeds}
-        stopped = [seed.silent or 0.0 for seed in self.seeds if seed.state == "stopped"]
-        return states == {"finished"} or (
-            states <= {"stopped", "finished", "waiting"} and min(stopped, default=0.0) > PATIENCE
-        )
+        """Whether nothing is to come: every seed is over, or waits behind one that was stopped."""
+        states = {seed.state for seed in self.seeds if seed.over}
+        behind = all(seed.over or seed.state == "waiting" for seed in self.seeds)
+        return bool(states) and behind and ("stopped" in states or all(seed.over for seed in self.seeds))
 
     def plain(self) -> dict[str, Any]:
         """What `seqtool watch --json` prints."""
@@ -136,7 +134,8 @@ def _now(place: SeedDirectory, seed: Seed, steps: int | None, moment: float, hel
     losses, seconds = seed.rows.get("train_loss", {}), seed.rows.get("seconds", {})
     accuracies, step = seed.rows.get("train_token_accuracy", {}), max(seconds, default=0)
     pace = _pace(seconds)
-    state = "finished" if seed.finished else "waiting" if silent is None else _state(seconds, silent, held)
+    waits = _patience(seconds)
+    state = "finished" if seed.finished else "waiting" if silent is None else _state(waits, silent, held)
     left = (steps - step) / pace if steps and pace and state in ("training", "stalled", "silent") else None
     return Now(
         variant=seed.variant,
@@ -151,14 +150,18 @@ def _now(place: SeedDirectory, seed: Seed, steps: int | None, moment: float, hel
         valid=_validated(seed.rows),
         pace=pace,
         left=left,
+        over=state == "finished" or (state == "stopped" and silent is not None and silent > waits),
     )
 
 
-def _state(seconds: Mapping[int, float], silent: float, held: bool | None) -> str:
+def _patience(seconds: Mapping[int, float]) -> float:
+    """For how many seconds no row is no standstill, by how often rows came."""
+    gaps = [after - before for before, after in pairwise(seconds.values())]
+    return max(PATIENCE, 10 * median(gaps), 3 * max(gaps)) if gaps else 5 * PATIENCE
+
+
+def _state(waits: float, silent: float, held: bool | None) -> str:
     """Of a seed that is begun and not finished: whether rows still come, and whether anyone could write them."""
-    times = list(seconds.values())
-    gaps = [after - before for before, after in pairwise(times)]
-    waits = max(PATIENCE, 10 * median(gaps), 3 * max(gaps)) if gaps else 5 * PATIENCE
     if held is False and silent > FRESH:
         return "stopped"
     if silent <= waits:

@@ -93,7 +93,7 @@ def command(
             if keep:
                 for number, prediction in batch:
                     keep(number, prediction)
-        put(heading)  # where there was no source at all
+        put(heading)  # where nothing was predicted
     bad.report()
 
 

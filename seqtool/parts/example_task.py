@@ -116,13 +116,13 @@ class ExampleTask(Task):
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
-        self._kept = saved.get("examples") if saved else None
+        self._kept = None if saved is None else saved.get("examples", {})
 
     def state(self) -> dict[str, Any]:
-        """See `Task.state`; of each split what tells it from others."""
-        if self._kept is not None:
-            return {"examples": dict(self._kept)}
-        return {"examples": {split: some.digest() for split, some in getattr(self, "examples", {}).items()}}
+        """See `Task.state`; of each split what tells it from others, where that is known."""
+        there: dict[Split, Examples] = getattr(self, "examples", {})
+        known = {split: some.digest() for split, some in there.items()} if self._kept is None else dict(self._kept)
+        return {"examples": known} if known else {}
 
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:
         """See `Task.batch`."""

@@ -1,10 +1,9 @@
-"""The contract of a twin: a faster form of one method of a part, with the part's own parameters."""
+"""The contract of a twin: a faster form of one method of a part, with the part's own parameters and state."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 
 class Twin:
@@ -19,7 +18,8 @@ class Twin:
         method: which method it stands in for.
         devices: the types of device that it works on.
         dtypes: the types of parameters that it works with.
-        examples: parts that it serves, "kind/name" and options as a recipe gives them: what the contract suite tries.
+        examples: parts that it serves, modules or optimizers, "kind/name" and options as a recipe gives them: what the
+            contract suite tries.
         tolerance: how far outputs and gradients may be from the float64 reference, as a share of the largest number.
     """
 
@@ -35,7 +35,7 @@ class Twin:
         """Why it can serve nothing on this machine; None where it can."""
         return None
 
-    def serves(self, module: nn.Module) -> str | None:
+    def serves(self, module: Any) -> str | None:
         """Why it cannot serve this part, one of `of`: an option, a size; None where it can."""
         return None
 

@@ -2,14 +2,24 @@
 
 import copy
 import functools
+from types import MethodType
 from typing import Any
+
+from torch import nn
 
 from seqtool.parts.twin import Twin
 
 
 def bound(twin: Twin, part: Any) -> Any:
-    """The part, whose method is the twin's from now on."""
-    setattr(part, twin.method, functools.partial(twin, part))
+    """The part, whose method is the twin's from now on, in the form that an engine gives it."""
+    if isinstance(part, nn.Module):
+        setattr(part, twin.method, functools.partial(twin, part))
+        return part
+
+    def moved(self: Any, *arguments: Any, **named: Any) -> Any:
+        return twin(self, *arguments, **named)
+
+    setattr(part, twin.method, MethodType(moved, part))
     return part
 
 

@@ -1,5 +1,5 @@
-/* What is done to all parameters of a model between two steps: their gradients are clipped, and Adam moves them. A small
-   model has few numbers in dozens of tensors, and a general library spends its time on the tensors.
+/* What is done to all parameters of a model between two steps: their gradients are clipped, and Adam moves them. A
+   small model has few numbers in dozens of tensors, and a general library spends its time on the tensors.
 
    `count` tensors of sizes[i] numbers each. Every function returns 0, or 1 without memory. */
 #include <math.h>
@@ -41,7 +41,7 @@ static double squares(const float *x, int64_t size) {
 /* Multiply all gradients by limit / (the length of all of them together + 1e-6), where that is less than 1. */
 int seqtool_clip(int64_t count, const int64_t *sizes, float *const *gradients, const double *limit, int64_t threads) {
     const int64_t blocks = blocks_of(count, sizes);
-    double *sums = malloc(sizeof(double) * (size_t)blocks + 1), sum = 0;
+    double *sums = malloc(sizeof(double) * (size_t)(blocks + 1)), sum = 0;
     if (!sums) return 1;
 #pragma omp parallel num_threads(threads) if (blocks > FEW)
     {
@@ -62,8 +62,8 @@ int seqtool_clip(int64_t count, const int64_t *sizes, float *const *gradients, c
 }
 
 typedef struct {
-    double lr, first, second, eps, decay; /* the betas are those of the mean and of the squares */
-    double decoupled;                     /* not 0: the decay is apart from the gradient */
+    double lr, beta1, beta2, eps, decay;
+    double decoupled; /* not 0: the decay is apart from the gradient */
 } Rule;
 
 /* Adam, as torch computes it: Kingma & Ba 2015, algorithm 1; decoupled: Loshchilov & Hutter 2019, algorithm 2.
@@ -77,14 +77,15 @@ int seqtool_adam(
         EACH_BLOCK {
             float *p = parameters[i] + first, *m = means[i] + first, *v = spreads[i] + first;
             const float *g = gradients[i] + first;
-            const float move = (float)(rule->lr / (1 - pow(rule->first, *steps[i])));
-            const float scale = (float)(1 / sqrt(1 - pow(rule->second, *steps[i])));
+            const float move = (float)(rule->lr / (1 - pow(rule->beta1, *steps[i])));
+            const float scale = (float)(1 / sqrt(1 - pow(rule->beta2, *steps[i])));
             const float keep = rule->decoupled ? (float)(1 - rule->lr * rule->decay) : 1.0f;
             const float added = rule->decoupled ? 0.0f : (float)rule->decay, eps = (float)rule->eps;
-            const float new_mean = (float)(1 - rule->first), old = (float)rule->second, new = (float)(1 - rule->second);
+            const float old_mean = (float)rule->beta1, new_mean = (float)(1 - rule->beta1);
+            const float old = (float)rule->beta2, new = (float)(1 - rule->beta2);
             for (int64_t k = 0; k < size; k++) {
                 const float of = g[k] + added * p[k];
-                m[k] += new_mean * (of - m[k]);
+                m[k] = old_mean * m[k] + new_mean * of;
                 v[k] = old * v[k] + new * of * of;
                 p[k] = keep * p[k] - move * m[k] / (__builtin_sqrtf(v[k]) * scale + eps);
             }
