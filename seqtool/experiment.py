@@ -157,7 +157,7 @@ def run(
     except Interrupted as error:
         where = directory.path if directory else "RUN"
         line = f"seqtool run --resume {shlex.quote(str(where))}{plugin_flags(planned.registry)}"
-        raise SeqtoolError(f"stopped; what the last checkpoints hold is kept\n    go on with: {line}") from error
+        raise SeqtoolError(f"stopped; every step that was done is saved\n    go on with: {line}") from error
     if not writes or not directory:
         return {"format": FORMAT, "run": "", "variants": {}}
     result = directory.write_result()

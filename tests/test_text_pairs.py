@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from seqtool.api import Batch, PartError, SeqtoolError, Split
+from seqtool.api import Batch, Examples, PartError, Ragged, SeqtoolError, Split
 from seqtool.build import assemble
 from seqtool.recipe import load_recipe
 from seqtool.registry import discover
@@ -459,6 +459,17 @@ def test_data_that_changed_are_refused_at_a_resume(recipe: Path, tmp_path: Path)
     assert done.returncode == 1
     assert "have changed since" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_splits_have_digests_of_their_own_and_those_of_their_rows() -> None:
+    task, read = made(EXAMPLE), made(EXAMPLE)
+    digests = task.state()["examples"]
+    assert len(set(digests.values())) == 3
+    assert digests == read.state()["examples"]
+    for split, some in task.examples.items():
+        sides = (some.source, some.target)
+        rows = [[side.padded(torch.tensor([i]))[0][0].tolist() for i in range(len(side))] for side in sides]
+        assert Examples(*map(Ragged.of, rows)).digest() == digests[split]
 
 
 def test_the_same_pairs_in_another_order_are_refused_where_they_would_be_split_otherwise(

@@ -84,7 +84,8 @@ class Attend(Kernel):
         strides = {"of_features_row": of_features.stride(0), "of_features_step": of_features.stride(1)}
         self._run(given | kept | found, backward=1, **strides)
         shift, count = (size["H"] if self.gru else 0), len(named["bias_hh"])
-        of |= {"bias_hh": of["gates"][:count], "bias_ih": of["gates"][shift : shift + count]}
+        # not two views of the same numbers: whoever clips gradients writes to each
+        of |= {"bias_hh": of["gates"][:count].clone(), "bias_ih": of["gates"][shift : shift + count]}
         for name in ("weight_hh", "bias_hh"):
             of[name] = of[name].roll(-shift, 0) if shift else of[name]
         if self.found:

@@ -37,7 +37,12 @@ class LSTMSteps(Steps):
         results = (*of.last, of.x, of_mapped, of_weights, of_bias)
         call("seqtool_lstm_backward", *shape, size, way.reversed, row, add, symbols, *reads, *results)
         of_weight_ih, of_weight_hh = of_weights.t().split([shape[2], size], 1)
-        return tuple(of.last), (of_weight_ih if of_mapped is None else of_mapped, of_weight_hh, of_bias, of_bias)
+        return tuple(of.last), (
+            of_weight_ih if of_mapped is None else of_mapped,
+            of_weight_hh,
+            of_bias,
+            of_bias.clone(),
+        )
 
 
 class LSTMTwin(RecurrentTwin):

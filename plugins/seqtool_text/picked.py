@@ -40,7 +40,7 @@ class Picked(Ragged):
         return self.table[found].long().masked_fill(~real, padding), real
 
     def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Some rows at a time: their ids one after the other, and the length of each."""
+        """See `Ragged.pieces`."""
         for places in self.places.split(PIECE) if len(self) else ():
             length = self.starts[places + 1] - self.starts[places]
             starts = torch.nn.functional.pad(length.cumsum(0), (1, 0))

@@ -105,7 +105,7 @@ def _seed(directory: RunDirectory, seeds: list[int], wanted: int | None) -> int:
 def _checkpoint(place: SeedDirectory, checkpoint: str) -> Path:
     paths = {"best": place.best, "last": place.last}
     if not paths[checkpoint].exists():
-        others = [f"the checkpoint {other!r}" for other in CHECKPOINTS if paths[other].exists()]
+        others = [f"the checkpoint {other!r} (--checkpoint {other})" for other in CHECKPOINTS if paths[other].exists()]
         allowed = f"\n    allowed: {', '.join(others)}" if others else ""
         raise SeqtoolError(f"{place.path} has no {checkpoint} checkpoint yet: {paths[checkpoint].name}{allowed}")
     return paths[checkpoint]

@@ -1,7 +1,7 @@
 """Tasks over a finite set of examples, held as flat arrays of ids."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -44,9 +44,9 @@ class Ragged:
         """The length of the longest row, 0 where there is none."""
         return int(self.starts.diff().max()) if len(self) else 0
 
-    def parts(self) -> tuple[Tensor, Tensor]:
-        """The rows' numbers and their lengths: equal for equal rows, wherever they stand in `values`."""
-        return self.values[self.starts[0] : self.starts[-1]], self.starts.diff()
+    def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Some rows at a time: their ids one after the other, and the length of each."""
+        yield self.values[self.starts[0] : self.starts[-1]], self.starts.diff()
 
     def padded(self, rows: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
         """Those rows, `[B, L]` int64 with `padding` behind each, and which positions are real."""
@@ -76,8 +76,11 @@ class Examples:
         """What tells them from others, or from the same in another order."""
         found = hashlib.sha256()
         for side in (self.source, self.target, *([self.alignment] if self.alignment else [])):
-            for part in side.parts():
-                found.update(part.contiguous().numpy().data)
+            numbers, ends = hashlib.sha256(), hashlib.sha256()
+            for ids, lengths in side.pieces():
+                numbers.update(ids.int().contiguous().numpy().data)
+                ends.update(lengths.long().contiguous().numpy().data)
+            found.update(numbers.digest() + ends.digest())
         return found.hexdigest()[:16]
 
     def batch(self, rows: Tensor, end: int | None) -> Batch:

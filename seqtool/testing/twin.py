@@ -111,6 +111,24 @@ class TwinContract(OptimizerTwinRules):
                     self._expect_same(twin, contract, module, given, where, allowed)
 
     @rule
+    def gradients_of_their_own(self) -> None:
+        """No two parameters' gradients stand in the same memory: clipping writes to each of them."""
+        twin = self.part()
+        for label, contract, module in self._modules(twin):
+            total = contract.weighted_sum(
+                self._run(contract)(bound(twin, module), contract.draw(module, dtype=torch.float32))
+            )
+            if not total.requires_grad:
+                continue
+            total.backward()
+            gradients = {name: x.grad for name, x in module.named_parameters() if x.grad is not None}
+            wanted = {name: of / 2 for name, of in gradients.items()}
+            for of in gradients.values():
+                of.mul_(0.5)
+            shared = [name for name, of in gradients.items() if not torch.equal(of, wanted[name])]
+            self.expect(not shared, f"{label}: the gradients of {', '.join(shared)} share memory")
+
+    @rule
     def same_without_gradients(self) -> None:
         """Without a gradient the numbers are the same."""
         twin = self.part()
