@@ -124,7 +124,7 @@ def assemble(
     ):
         asking = [part for part in loss.modules() if isinstance(part, Loss) and getattr(part, need)]
         if asking and not there:
-            raise problem_at(variant, ("train", "loss"), f"{type(asking[-1]).__name__} {why}")
+            raise problem_at(variant, ("train", "loss"), f"{variant.registry.name_of(asking[-1])} {why}")
     metrics = build_metrics(variant, task, model.decoder.num_heads)
     looking = next((name for name, metric in metrics.items() if metric.needs_weights), None)
     if looking and not model.decoder.num_heads:

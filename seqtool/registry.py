@@ -57,6 +57,12 @@ class Registry:
         """The shortest name that means this part: its short one, or the canonical one where names clash."""
         return part.name if self._uses[part.kind, part.name] == 1 else part.canonical
 
+    def name_of(self, part: object) -> str:
+        """What a recipe calls a part of this class; the class's name where nobody registered it."""
+        target = f"{type(part).__module__}:{type(part).__qualname__}"
+        found = next((one for one in self._parts if one.target == target), None)
+        return self.label(found) if found else type(part).__name__
+
     def find(self, kind: str, name: str) -> Registered:
         """The part of that kind with that name, short or canonical.
 

@@ -242,7 +242,8 @@ class RunDirectory:
             SeqtoolError: no run is there, or it is of a later format.
         """
         if not (path / "run.json").is_file():
-            raise SeqtoolError(f"{path} is not a run: it has no run.json")
+            why = "it has no run.json" if path.is_dir() else "there is no such folder"
+            raise SeqtoolError(f"{path} is not a run: {why}")
         found = read_json(path / "run.json").get("format")
         if found != FORMAT:
             raise SeqtoolError(f"{path} is a run of format {found!r}; this seqtool reads format {FORMAT}")

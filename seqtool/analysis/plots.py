@@ -64,7 +64,9 @@ def plot(
     Raises:
         MisuseError: no such variant or figure. SeqtoolError: nothing of a run is there, or `out` cannot be written.
     """
-    found = Reader(run).read() if run.is_dir() else Run(run)
+    if not run.is_dir():
+        raise SeqtoolError(f"{run} is not a run: there is no such folder")
+    found = Reader(run).read()
     if not found.seeds:
         raise SeqtoolError(f"{run} is not a run: it has no seeds in <variant>/seed<k>")
     for wanted, known in [*((v, list(found.variants)) for v in variants), *((n, list(FIGURES)) for n in names)]:

@@ -13,7 +13,7 @@ _WORDS = (
     ("expected ',' or ']'", "this '[' is not closed, or a ',' is missing inside"),
     ("found unexpected end of stream", "this quote is not closed"),
     ("found unknown escape character", "a backslash in double quotes that starts no known escape"),
-    ("cannot start any token", "a character that cannot start a value; quote the value, and indent by spaces only"),
+    ("cannot start any token", "a character that cannot start a value, or a tab; quote it, and indent by spaces"),
     ("found undefined alias", "an alias (*name) whose anchor (&name) does not stand before it"),
     ("found duplicate anchor", "an anchor (&name) that stands twice"),
     ("but found another document", "a second document (---): a recipe is one"),

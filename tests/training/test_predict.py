@@ -154,7 +154,7 @@ def test_what_load_refuses(moved: Path, arguments: dict[str, object], error: typ
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(SeqtoolError, match=r"is not a run: it has no run\.json"):
         seqtool.load(tmp_path)
-    with pytest.raises(SeqtoolError, match="is not a run"):
+    with pytest.raises(SeqtoolError, match="is not a run: there is no such folder"):
         seqtool.load(tmp_path / "nowhere")
 
 
