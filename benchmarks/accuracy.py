@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.racing import Result
 from seqtool.recipe import load_recipe
-from seqtool.rundir import SeedDirectory
+from seqtool.runs import SeedDirectory
 from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import StopSignal
 

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import steps as steps_of
 from seqtool.recipe import Variant, load_recipe
-from seqtool.rundir import SeedDirectory
+from seqtool.runs import SeedDirectory
 from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import StopSignal
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmarks import plain, steps
 from benchmarks.racing import Contestant, Race
 from benchmarks.shapes import Shape, variant
-from seqtool.build import assemble
+from seqtool.build.assembly import assemble
 
 COUNT = 16
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.shapes import Shape, variant
-from seqtool.build import Assembly, assemble, build_optimizer, make
-from seqtool.engine import install
+from seqtool.build.assembly import Assembly, assemble, build_optimizer, make
+from seqtool.build.kernels import install
 from seqtool.parts.batch import Batch
 from seqtool.parts.clipping import Clipping
 from seqtool.recipe import Variant

@@ -10,7 +10,7 @@ import torch
 from benchmarks import floor, joey, plain, steps, whole
 from benchmarks.racing import Contestant, Race, Result
 from benchmarks.shapes import Shape, variant
-from seqtool.build import assemble
+from seqtool.build.assembly import assemble
 
 CELLS = ("lstm", "gru")
 SCORERS = ("additive", "dot", "scaled_dot", "general")

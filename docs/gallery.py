@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import seqtool
-from seqtool.analysis.weights import Look, draw_gate, draw_look, read_look
-from seqtool.files import write_atomic
-from seqtool.rundir import RunDirectory, SeedDirectory
+from seqtool.analysis.alignments import Look, draw_gate, draw_look, read_look
+from seqtool.runs import RunDirectory, SeedDirectory
+from seqtool.runs.files import write_atomic
 
 ROOT = Path(__file__).parent.parent
 RECIPES = ROOT / "recipes" / "comparisons"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from seqtool.explain import Explanation, example_lines, explain
-from seqtool.kinds import KINDS
 from seqtool.registry import Registered, discover
+from seqtool.registry.kinds import KINDS
 from seqtool.testing import CONTRACTS
 from seqtool.verification.claim import bundled_claims
 

@@ -9,14 +9,14 @@ _LAZY = {
     "Attention": "seqtool.nn.attention",
     "load": "seqtool.inference.loading",
     "load_recipe": "seqtool.recipe",
-    "make": "seqtool.build",
+    "make": "seqtool.build.assembly",
     "run": "seqtool.experiment",
     "verify": "seqtool.verification.verify",
 }
 __all__ = ["Attention", "__version__", "load", "load_recipe", "make", "run", "verify"]
 
 if TYPE_CHECKING:
-    from seqtool.build import make
+    from seqtool.build.assembly import make
     from seqtool.experiment import run
     from seqtool.inference.loading import load
     from seqtool.nn.attention import Attention

@@ -4,25 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqtool.component import Component
     from seqtool.errors import PartError, SeqtoolError
-    from seqtool.hookspecs import API_VERSION, hookimpl
     from seqtool.nn.attention import Attention
-    from seqtool.options import (
-        Count,
-        DataPath,
-        Depth,
-        Example,
-        Factory,
-        MinLen,
-        NonNegative,
-        Positive,
-        Probability,
-        Size,
-        named,
-    )
+    from seqtool.nn.bridge import Bridge, BridgeType
     from seqtool.parts.batch import Batch
-    from seqtool.parts.bridge import Bridge, BridgeType
     from seqtool.parts.cell import Cell, stack_steps
     from seqtool.parts.clipping import Clipping
     from seqtool.parts.decoder import Decoder
@@ -41,18 +26,33 @@ if TYPE_CHECKING:
     from seqtool.parts.twin import Twin, class_name
     from seqtool.parts.types import Encoded, Tensors
     from seqtool.parts.vocabulary import Form, Values, Vocabulary
+    from seqtool.registry.component import Component
+    from seqtool.registry.hookspecs import API_VERSION, hookimpl
+    from seqtool.registry.options import (
+        Count,
+        DataPath,
+        Depth,
+        Example,
+        Factory,
+        MinLen,
+        NonNegative,
+        Positive,
+        Probability,
+        Size,
+        named,
+    )
 
 _HOME = {
-    "seqtool.component": ("Component",),
+    "seqtool.registry.component": ("Component",),
     "seqtool.errors": ("PartError", "SeqtoolError"),
-    "seqtool.hookspecs": ("API_VERSION", "hookimpl"),
+    "seqtool.registry.hookspecs": ("API_VERSION", "hookimpl"),
     "seqtool.nn.attention": ("Attention",),
-    "seqtool.options": (
+    "seqtool.registry.options": (
         "Count", "DataPath", "Depth", "Example", "Factory", "MinLen", "NonNegative", "Positive", "Probability", "Size",
         "named",
     ),
     "seqtool.parts.batch": ("Batch",),
-    "seqtool.parts.bridge": ("Bridge", "BridgeType"),
+    "seqtool.nn.bridge": ("Bridge", "BridgeType"),
     "seqtool.parts.cell": ("Cell", "stack_steps"),
     "seqtool.parts.clipping": ("Clipping",),
     "seqtool.parts.decoder": ("Decoder",),

@@ -9,21 +9,22 @@ from typing import Any
 
 import torch
 
-from seqtool.analysis.losses import draw_losses
+from seqtool.analysis.alignments import draw_weights
+from seqtool.analysis.loss_curves import draw_losses
 from seqtool.analysis.report import write_report
-from seqtool.analysis.weights import draw_weights
-from seqtool.build import Tasks, assemble, count_parameters
-from seqtool.check import check
-from seqtool.checkpoint import read_checkpoint
-from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
+from seqtool.build.assembly import Tasks, assemble, count_parameters
+from seqtool.build.check import check
+from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.launch.job import Job
+from seqtool.launch.local import LocalLauncher
 from seqtool.parts.task import changes
-from seqtool.provenance import plugin_flags, provenance
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, default_registry
-from seqtool.rundir import FORMAT, RunDirectory
+from seqtool.runs import FORMAT, RunDirectory
+from seqtool.runs.checkpoint import read_checkpoint
+from seqtool.runs.provenance import plugin_flags, provenance
 from seqtool.training.devices import check_devices, is_rank_zero, trainer_options
-from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import Interrupted, StopSignal
 
 
@@ -153,7 +154,7 @@ def run(
         directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved, states)
     try:
         with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
-            _train_all(planned, directory, stop, show_bar)
+            LocalLauncher().run(_jobs(planned, directory), stop, show_bar=show_bar)
     except Interrupted as error:
         where = directory.path if directory else "RUN"
         line = f"seqtool run --resume {shlex.quote(str(where))}{plugin_flags(planned.registry)}"
@@ -221,29 +222,19 @@ def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: T
             )
 
 
-def _train_all(planned: Plan, directory: RunDirectory | None, stop: StopSignal, show_bar: bool) -> None:
-    """Train what is not finished, one after the other; ranks other than 0 help, and write nothing."""
-    writes = is_rank_zero()
-    resuming = planned.recipe is None
-    for name, variant in planned.variants.items():
-        for seed in planned.seeds:
-            place = directory.seed(name, seed) if directory else None
-            if resuming and place and place.finished:
-                continue
-            try:
-                fit_seed(
-                    variant,
-                    seed,
-                    place if writes else None,
-                    stop,
-                    task=planned.tasks.of(variant),
-                    resume=place.last if resuming and place and place.last.exists() else None,
-                    device=planned.device,
-                    show_bar=show_bar and writes,
-                )
-            except PartError as error:
-                allowed = f"\n    allowed: {error.allowed}" if error.allowed else ""
-                raise SeqtoolError(f"{name}, seed {seed}: {error}{allowed}") from error
+def _jobs(planned: Plan, directory: RunDirectory | None) -> list[Job]:
+    """One job for each seed of each variant; without a directory on ranks other than 0 of a new run."""
+    return [
+        Job(
+            variant,
+            seed,
+            task=planned.tasks.of(variant),
+            directory=directory.seed(name, seed) if directory else None,
+            device=planned.device,
+        )
+        for name, variant in planned.variants.items()
+        for seed in planned.seeds
+    ]
 
 
 def _chosen(wanted: Sequence[Any], there: Iterable[Any], what: str) -> list[Any]:

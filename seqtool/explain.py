@@ -3,10 +3,10 @@
 import inspect
 from dataclasses import dataclass
 
-from seqtool.describe import Description, describe
 from seqtool.equations.example import Example, render
 from seqtool.equations.examples import find_example, find_formulation
 from seqtool.registry import Registered
+from seqtool.registry.describe import Description, describe
 
 
 @dataclass(frozen=True)

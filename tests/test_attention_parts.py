@@ -11,7 +11,7 @@ from torch import Tensor
 
 import seqtool
 from seqtool.errors import PartError, SeqtoolError
-from seqtool_attention import compare as module
+from seqtool_attention import additive_scores as module
 
 MEASURE = """
 import resource, sys

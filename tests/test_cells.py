@@ -12,7 +12,7 @@ from seqtool.api import PartError
 from seqtool.equations.vectors import sigmoid
 from seqtool.registry import Registered, default_registry
 from seqtool.testing import example_options
-from seqtool_cells.scan import linear_scan
+from seqtool_cells.linear_scan import linear_scan
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 63, 64])

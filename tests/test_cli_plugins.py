@@ -13,8 +13,8 @@ import pytest
 from fakes import BUILT_IN, HEADER, Fakes, parts
 
 from seqtool.cli import VERBS, main
-from seqtool.cli.options import PluginFlags
 from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.verb_options import PluginFlags
 from seqtool.errors import MisuseError
 
 HEAVY = ("torch", "pydantic", "numpy", "matplotlib", "pytorch_lightning", "packaging")
@@ -150,7 +150,7 @@ def test_help_plugins_and_list_import_nothing_heavy(arguments: tuple[str, ...]) 
     code, heavy, verbs = json.loads(done.stderr.splitlines()[-1])
     assert (code, heavy) == (0, []), done.stderr
     if arguments == ("--help",):
-        assert verbs == ["seqtool.cli.options"]
+        assert verbs == ["seqtool.cli.verb_options"]
     else:
         assert "attention" in done.stdout
 

@@ -11,7 +11,7 @@ import pytest
 from fake_runs import EXAMPLES, Call, write_run
 
 from seqtool.analysis.compare import compare
-from seqtool.analysis.compare.tables import over_seeds
+from seqtool.analysis.compare.comparison_tables import over_seeds
 from seqtool.errors import MisuseError, SeqtoolError
 
 

@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from seqtool.kinds import KINDS
 from seqtool.nn.attention import Attention
 from seqtool.registry import Registered, default_registry
+from seqtool.registry.kinds import KINDS
 from seqtool.testing import CONTRACTS, STAND_INS, check, example_options, variations
 from seqtool.testing.contract import Contract
 

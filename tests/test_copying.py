@@ -9,8 +9,8 @@ from torch import Tensor
 
 import seqtool
 from seqtool.api import Vocabulary
-from seqtool.build import assemble
-from seqtool.check import check
+from seqtool.build.assembly import assemble
+from seqtool.build.check import check
 from seqtool.errors import PartError, RecipeError
 from seqtool.recipe import Recipe
 from seqtool.testing import STAND_INS, ContractViolation, check_decoder, check_loss, example_options

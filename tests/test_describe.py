@@ -7,11 +7,11 @@ import pytest
 from annotated_types import Gt, Lt
 from fakes import BUILT_IN
 
-from seqtool.describe import describe, read_entries, read_sections, render_type, render_value
 from seqtool.errors import PartError
-from seqtool.options import Count, Factory, MinLen, NonNegative, Probability, SlotKind, named
 from seqtool.registry import Registered, discover
-from seqtool.signature import read_constructor
+from seqtool.registry.describe import describe, read_entries, read_sections, render_type, render_value
+from seqtool.registry.options import Count, Factory, MinLen, NonNegative, Probability, SlotKind, named
+from seqtool.registry.signature import read_constructor
 
 PARTS = [part for part in discover(modules=BUILT_IN).parts() if part.plugin.module in BUILT_IN]
 

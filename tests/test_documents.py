@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import seqtool
-from seqtool.check import check
+from seqtool.build.check import check
 from seqtool.cli import main
-from seqtool.kinds import KINDS
 from seqtool.recipe.train_options import TrainOptions
 from seqtool.registry import default_registry
-from seqtool.signature import read_constructor
+from seqtool.registry.kinds import KINDS
+from seqtool.registry.signature import read_constructor
 from seqtool.verification.claim import load_claim
 
 ROOT = Path(__file__).parent.parent

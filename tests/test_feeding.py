@@ -8,7 +8,7 @@ import torch
 
 import seqtool
 from seqtool.api import Batch
-from seqtool.build import Assembly, assemble, build_feeding
+from seqtool.build.assembly import Assembly, assemble, build_feeding
 from seqtool.nn.feeding import Feeding, draw_taught, gold_inputs, write_fed
 from seqtool.recipe import Variant
 

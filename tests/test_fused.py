@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqtool.engine import install
+from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool_attention.additive import Additive
 from seqtool_cells.gru import GRU

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import seqtool_fused
 from seqtool.api import Decoder, Encoded
-from seqtool.build import make
+from seqtool.build.assembly import make
 from seqtool_fused.attend import AttendAfterTwin, AttendBeforeTwin
 from seqtool_fused.layout import Layout
 

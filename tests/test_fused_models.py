@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import seqtool
-from seqtool.build import Assembly, assemble
-from seqtool.engine import by_reference, install
-from seqtool.nn.gates import watched_gates
+from seqtool.build.assembly import Assembly, assemble
+from seqtool.build.kernels import by_reference, install
+from seqtool.nn.watched_gates import watched_gates
 from seqtool.registry import default_registry
 from seqtool_fused import attend, encoder, recurrent
 from seqtool_fused.embedding import looked_up

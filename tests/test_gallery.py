@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seqtool.errors import SeqtoolError
-from seqtool.rundir import SeedDirectory
+from seqtool.runs import SeedDirectory
 
 SPEC = importlib.util.spec_from_file_location("gallery", Path(__file__).parent.parent / "docs" / "gallery.py")
 assert SPEC is not None

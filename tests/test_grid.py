@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seqtool.inference.grid import PLAIN_SHADES, grid, shade
+from seqtool.inference.weights_grid import PLAIN_SHADES, grid, shade
 
 
 def test_a_grid_by_hand() -> None:

@@ -14,13 +14,13 @@ from torch import Tensor
 import seqtool
 from seqtool import equations as eq
 from seqtool.api import Batch
-from seqtool.build import assemble
-from seqtool.engine import install
+from seqtool.build.assembly import assemble
+from seqtool.build.kernels import install
 from seqtool.errors import PartError
 from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, TopOne, Uniform
 from seqtool.nn.attention import Attention, intervened
-from seqtool.nn.intervention import Intervention
 from seqtool.nn.model import Seq2Seq
+from seqtool.parts.intervention import Intervention
 from seqtool.parts.types import Tensors
 from seqtool.registry import default_registry
 from seqtool.testing import STAND_INS

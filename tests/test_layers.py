@@ -1,6 +1,8 @@
 """Imports run one way. Both rules of the design, read from the source."""
 
 import ast
+import functools
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,49 +10,53 @@ from pathlib import Path
 
 import pytest
 
+from seqtool.registry import default_registry
+from seqtool.registry.kinds import KINDS
+
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "seqtool").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 THIRD_PARTY = sorted((Path(__file__).parent / "third_party").rglob("*.py"))
 
-BASE = {
-    "admission",
-    "component",
-    "describe",
-    "discovery",
-    "errors",
-    "files",
-    "hookspecs",
-    "kinds",
-    "options",
-    "plugin",
-    "randomness",
-    "registry",
-    "signature",
-}
-"""Modules that every other may import; among themselves they import nothing else."""
+BASE = {"errors", "randomness", "registry"}
+"""What every room may import; among themselves they import nothing else."""
+
+MODELS = BASE | {"recipe", "nn", "parts", "build"}
 
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
     "parts": BASE,
-    "engine": BASE | {"nn", "parts", "recipe"},
     "equations": set(),
     "explain": BASE | {"equations"},
     "nn": BASE | {"parts"},
     "recipe": BASE,
-    "rundir": BASE,
-    "provenance": BASE | {"recipe"},
-    "build": BASE | {"recipe", "nn", "parts"},
-    "check": BASE | {"recipe", "nn", "parts", "build"},
-    "checkpoint": BASE | {"recipe"},
-    "training": BASE | {"recipe", "nn", "parts", "build", "engine", "rundir", "checkpoint"},
-    "inference": BASE | {"recipe", "nn", "parts", "build", "engine", "rundir", "checkpoint"},
-    "analysis": BASE | {"rundir"},
+    "runs": BASE | {"recipe"},
+    "build": MODELS,
+    "training": MODELS | {"runs"},
+    "inference": MODELS | {"runs"},
+    "launch": MODELS | {"runs", "training"},
+    "analysis": BASE | {"runs"},
+    "experiment": MODELS | {"runs", "training", "launch", "analysis"},
     "api": BASE | {"nn", "parts"},
 }
-"""Each module or package of seqtool: what of seqtool it may import. Those that are not here stand on top."""
+"""Each room or module of seqtool: what of seqtool it may import. Those that are not here stand on top."""
 
-LOW = set(MAY_IMPORT)
+TORCH_FREE = BASE | {"analysis", "recipe", "runs"}
+NEEDS_TORCH = {"seqtool/runs/checkpoint.py"}
+"""The one module of the rooms without torch that imports it."""
+
+SAME_JOB = (
+    {
+        "seqtool/parts",
+        "seqtool/nn",
+        "seqtool/equations",
+        "seqtool/equations/examples",
+        "seqtool/testing",
+        "plugins/seqtool_fused",
+    },
+    {"seqtool/analysis/compare", "seqtool/analysis/report"},
+)
+"""Parallel folders: a contract, what composes it, its equation, its worked example, its suite and its kernels."""
 
 OWN = {
     "seqtool_attention": {"entmax"},
@@ -116,7 +122,7 @@ def test_the_core_never_imports_a_plugin_and_its_imports_run_one_way(path: Path)
 @pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_needs_no_torch_imports_none(path: Path) -> None:
     here = path.relative_to(ROOT / "seqtool").with_suffix("").parts[0]
-    if here in BASE | {"analysis", "recipe", "rundir"}:
+    if here in TORCH_FREE and str(path.relative_to(ROOT)) not in NEEDS_TORCH:
         assert not {name for name in imported(path, ROOT) if top(name) == "torch"}
 
 
@@ -139,14 +145,47 @@ def check_plugin(names: set[str], folder: str) -> None:
 
 
 def test_a_new_file_of_the_core_has_its_place_among_the_layers() -> None:
-    above = {"__init__", "__main__", "cli", "experiment", "testing", "verification"}
+    above = {"__init__", "__main__", "cli", "testing", "verification"}
     known = set(MAY_IMPORT) | above
     found = {path.relative_to(ROOT / "seqtool").with_suffix("").parts[0] for path in CORE}
     assert found <= known, f"say in MAY_IMPORT what these may import: {sorted(found - known)}"
 
 
+def parallel(one: Path, other: Path) -> bool:
+    """Whether modules of the same name in these folders do the same job.
+
+    A verb is named as what it calls, and a module of a plugin as its part.
+    """
+    folders = {str(path.parent.relative_to(ROOT)) for path in (one, other)}
+    if "seqtool/cli" in folders or any(folders <= same for same in SAME_JOB):
+        return True
+    return all(folder.startswith("plugins/") for folder in folders) and one.stem in part_names()
+
+
+@functools.cache
+def part_names() -> frozenset[str]:
+    registry = default_registry()
+    return frozenset(part.name for kind in KINDS for part in registry.parts(kind))
+
+
+def test_two_modules_share_a_name_only_if_they_do_the_same_job_in_parallel_folders() -> None:
+    modules = [path for path in (*CORE, *PLUGINS) if path.stem != "__init__"]
+    same = [
+        f"{one.relative_to(ROOT)} and {other.relative_to(ROOT)}"
+        for one, other in itertools.combinations(modules, 2)
+        if one.stem == other.stem and not parallel(one, other)
+    ]
+    assert not same
+
+
+def test_the_top_of_the_core_holds_few_modules() -> None:
+    top_level = {path.stem for path in (ROOT / "seqtool").glob("*.py")}
+    assert top_level == {"__init__", "__main__", "api", "errors", "experiment", "explain", "randomness"}
+
+
 @pytest.mark.parametrize(
-    "module", ["seqtool", "seqtool.registry", "seqtool.recipe", "seqtool.analysis", "seqtool.analysis.report"]
+    "module",
+    ["seqtool", "seqtool.registry", "seqtool.recipe", "seqtool.runs", "seqtool.analysis", "seqtool.analysis.report"],
 )
 def test_neither_torch_nor_pydantic_comes_along_when_imported(module: str) -> None:
     code = f"import sys, {module}; print([n for n in ('torch', 'pydantic', 'matplotlib') if n in sys.modules])"

@@ -18,7 +18,7 @@ from seqtool.nn.attention import Attention
 from seqtool.nn.feeding import Feeding
 from seqtool.nn.model import Seq2Seq
 from seqtool.registry import Registered, default_registry
-from seqtool.signature import read_constructor
+from seqtool.registry.signature import read_constructor
 from seqtool.testing import STAND_INS, example_options
 
 CPU = torch.device("cpu")

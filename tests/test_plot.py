@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from seqtool.analysis.figures import COLOURS, averaged, picture
 from seqtool.analysis.plots import FIGURES, Wishes, plot
-from seqtool.analysis.report.reading import Reader
 from seqtool.errors import MisuseError, SeqtoolError
+from seqtool.runs.read import Reader
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 

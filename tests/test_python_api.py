@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import seqtool
-from seqtool.build import assemble
+from seqtool.build.assembly import assemble
 from seqtool.errors import MisuseError, PluginError, RecipeError, SeqtoolError
 
 

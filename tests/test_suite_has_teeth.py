@@ -9,7 +9,7 @@ import faults
 import other_faults
 import pytest
 
-from seqtool.kinds import KINDS
+from seqtool.registry.kinds import KINDS
 from seqtool.testing import STAND_INS, ContractViolation, check, check_scorer
 from seqtool_attention.dot import Dot
 

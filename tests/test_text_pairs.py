@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from seqtool.api import Batch, Examples, PartError, Ragged, SeqtoolError, Split
-from seqtool.build import assemble
+from seqtool.build.assembly import assemble
 from seqtool.recipe import load_recipe
 from seqtool.registry import discover
-from seqtool.rundir import RunDirectory
+from seqtool.runs import RunDirectory
 from seqtool.testing import CONTRACTS, check_task, example_options, variations
 from seqtool_text.lines import LONGEST
 from seqtool_text.text_pairs import EXAMPLE, TextPairs

@@ -14,7 +14,7 @@ import torch
 
 from seqtool.api import PartError, SeqtoolError
 from seqtool.recipe import load_recipe
-from seqtool_text import reading
+from seqtool_text import pair_files
 from seqtool_text.arrow import read_arrow
 from seqtool_text.subwords import SPACE, Subwords
 from seqtool_text.text_pairs import TextPairs
@@ -274,7 +274,7 @@ def test_an_address_in_a_recipe_is_no_path(tmp_path: Path) -> None:
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every file is large, and the Arrow files lie in the folder `cache`."""
     pytest.importorskip("pyarrow")
-    monkeypatch.setattr(reading, "LARGE", 0)
+    monkeypatch.setattr(pair_files, "LARGE", 0)
     monkeypatch.setattr("seqtool_text.corpus.PIECE", 7)
     monkeypatch.setenv("SEQTOOL_CACHE", str(tmp_path / "cache"))
     return table(tmp_path / "a.tsv", [(text, text[::-1]) for text in TEXTS])
@@ -288,7 +288,7 @@ def test_an_arrow_file_changes_nothing(large: Path, monkeypatch: pytest.MonkeyPa
     extra = table(large.parent / "b.tsv", [("한 new z", "b"), ("a", "c")])
     options = {"valid": str(extra), "min_count": 3, "test": str(large)}
     through = [made(large, **options) for _ in range(2)]
-    monkeypatch.setattr(reading, "LARGE", 1 << 30)
+    monkeypatch.setattr(pair_files, "LARGE", 1 << 30)
     plain = made(large, **options)
     for task in through:
         assert task.state() == plain.state()
@@ -303,7 +303,7 @@ def test_an_arrow_file_is_read_again(large: Path, monkeypatch: pytest.MonkeyPatc
     first = made(large)
     (path,) = kept(large)
     assert path.suffix == ".arrow"
-    monkeypatch.setattr(reading, "read_columns", lambda *given: pytest.fail("read the rows again"))
+    monkeypatch.setattr(pair_files, "read_columns", lambda *given: pytest.fail("read the rows again"))
     assert texts(made(large)) == texts(first)
 
 
@@ -338,7 +338,7 @@ def test_other_options_are_another_file(large: Path, change: dict[str, Any], mon
     made(large)
     other = made(large, **change)
     assert len(kept(large)) == 2
-    monkeypatch.setattr(reading, "LARGE", 1 << 30)
+    monkeypatch.setattr(pair_files, "LARGE", 1 << 30)
     assert texts(made(large, **change)) == texts(other)
 
 

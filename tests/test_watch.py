@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from fake_runs import COLUMNS, Call, write_run
 
-from seqtool.analysis.watching import PLAIN_BARS, duration, is_held, look, spark, table
+from seqtool.analysis.watch import PLAIN_BARS, duration, is_held, look, spark, table
 from seqtool.errors import SeqtoolError
-from seqtool.rundir import RunDirectory
+from seqtool.runs import RunDirectory
 
 WRITTEN = 1_000_000.0
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from seqtool.api import Scorer, Size, Tensors
-from seqtool_attention.compare import compare
+from seqtool_attention.additive_scores import compare
 
 
 class Additive(Scorer):

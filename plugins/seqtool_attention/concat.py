@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtool.api import Scorer, Size, Tensors
-from seqtool_attention.compare import compare
+from seqtool_attention.additive_scores import compare
 
 
 class Concat(Scorer):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtool.api import Count, Positive, Scorer, Size, Tensors
-from seqtool_attention.compare import compare
+from seqtool_attention.additive_scores import compare
 from seqtool_attention.positions import one_hot_start
 
 SMALLEST_PRIOR = 1e-6

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors
 from seqtool_cells.initialization import Initialization, add_input_parameters
+from seqtool_cells.linear_scan import linear_scan
 from seqtool_cells.mixing import mixed
-from seqtool_cells.scan import linear_scan
 
 Candidate = Literal["positive", "linear"]
 """positive: g(v) = v + 1/2 where v >= 0, sigma(v) where not (appendix B). linear: v itself (section 3)."""

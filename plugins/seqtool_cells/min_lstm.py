@@ -5,9 +5,9 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors
 from seqtool_cells.initialization import Initialization, add_input_parameters
+from seqtool_cells.linear_scan import linear_scan
 from seqtool_cells.min_gru import Candidate, new_value
 from seqtool_cells.mixing import mixed
-from seqtool_cells.scan import linear_scan
 
 
 class MinLSTM(Cell):

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtool.api import Depth, Encoded, Encoder, PartError, Probability, Size
-from seqtool_encoders.positions import sinusoids
+from seqtool_encoders.sinusoids import sinusoids
 
 
 class Conv(Encoder):

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from seqtool.api import Depth, Encoded, Encoder, PartError, Probability, Size
-from seqtool_encoders.positions import sinusoids
+from seqtool_encoders.sinusoids import sinusoids
 
 
 class Transformer(Encoder):

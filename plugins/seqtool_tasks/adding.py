@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from seqtool.api import Size
-from seqtool_tasks.marked import MarkedTask
+from seqtool_tasks.marked_values import MarkedTask
 
 
 class Adding(MarkedTask):

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from seqtool.api import Size
-from seqtool_tasks.reading import ReadingTask
+from seqtool_tasks.reordering import ReadingTask
 from seqtool_tasks.symbols import Ending
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from seqtool.api import Examples, PartError, Ragged, Split, Vocabulary
 from seqtool_text.corpus import Corpus
-from seqtool_text.picked import Picked
-from seqtool_text.symbols import renumbering
+from seqtool_text.frequent_symbols import renumbering
+from seqtool_text.row_selection import Picked
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from seqtool.api import Count, DataPath, Example, ExampleTask, MinLen, Probability, SeqtoolError, Size, Split
-from seqtool_text.reading import Reading
+from seqtool_text.frequent_symbols import vocabularies
+from seqtool_text.pair_data import Unknown, read_all
+from seqtool_text.pair_files import Reading
 from seqtool_text.sides import Sides
 from seqtool_text.splits import Shares
 from seqtool_text.subwords import Model
-from seqtool_text.symbols import vocabularies
 from seqtool_text.tables import Layout
 from seqtool_text.tokens import Form, Unit
 from seqtool_text.units import tokens
-from seqtool_text.whole import Unknown, read_all
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 EXAMPLE = str(Path(__file__).parent / "example.tsv")

@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from seqtool.analysis.alignments import LABELLED, NEEDED, draw_look, has_looks, look_at
 from seqtool.analysis.figures import Format, colour, draw_curves, picture, shortened, styled
 from seqtool.analysis.report.cost import costs
-from seqtool.analysis.report.found import Example, Run, Seed
-from seqtool.analysis.report.reading import Reader
 from seqtool.analysis.report.results import title
-from seqtool.analysis.weights import LABELLED, NEEDED, draw_look, has_looks, look_at
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
-from seqtool.files import telling, write_atomic
+from seqtool.runs.contents import Example, Run, Seed
+from seqtool.runs.files import telling, write_atomic
+from seqtool.runs.read import Reader
 
 GROUPS = 10
 """Up to so many lengths are told apart; of more, neighbours share a point."""

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from seqtool import __version__
-from seqtool.cli.options import Settings, debug_option
+from seqtool.cli.verb_options import Settings, debug_option
 from seqtool.errors import SeqtoolError, nearest_name
 
 VERBS = {
@@ -109,7 +109,7 @@ def _report(error: Exception, settings: Settings) -> int:
     if isinstance(error, OSError):  # no space left, not allowed, no such folder: the user can mend it
         click.echo(f"error: {error}", err=True)
         return 1
-    from seqtool.plugin import one_line
+    from seqtool.registry.records import one_line
 
     again = "" if settings.debug else "; run again with --debug to see where"
     click.echo(f"internal error: {one_line(error)}{again}", err=True)

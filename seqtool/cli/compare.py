@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.verb_options import json_option, verb
 
 EXAMPLE = """\
 seqtool compare runs/align_60_20/20261121-101500-ab12

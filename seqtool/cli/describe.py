@@ -8,11 +8,11 @@ from dataclasses import asdict
 import click
 
 from seqtool.cli.list_ import part_json
-from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
 from seqtool.cli.output import emit_json
-from seqtool.describe import Description, Option, describe
+from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 from seqtool.errors import MisuseError
 from seqtool.registry import Registered, Registry
+from seqtool.registry.describe import Description, Option, describe
 
 
 @verb("describe", example="seqtool describe scorer/additive\nseqtool describe decoder/attend_before --json")

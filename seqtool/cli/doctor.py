@@ -11,11 +11,11 @@ from importlib import metadata
 from typing import Any, Literal
 
 from seqtool import __version__
-from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
 from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 from seqtool.errors import PluginError
-from seqtool.plugin import one_line
 from seqtool.registry import Registry
+from seqtool.registry.records import one_line
 
 _MODULES = {"pyyaml": "yaml"}
 """Distributions whose module has another name than they."""
@@ -131,7 +131,7 @@ def _plugins(registry: Registry) -> Iterator[Check]:
 def _twins(registry: Registry) -> Iterator[Check]:
     """Which twins can serve on this machine; without them the reference computes, and slower."""
     try:
-        from seqtool.engine import available_twins
+        from seqtool.build.kernels import available_twins
     except ImportError:  # told among the dependencies
         return
     reasons = {name: twin.unavailable() for name, twin in available_twins(registry)}

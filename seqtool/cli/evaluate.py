@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.trained import BadLines, Trained, bad_lines_option, measuring_options, trained_options
+from seqtool.cli.trained_options import BadLines, Trained, bad_lines_option, measuring_options, trained_options
+from seqtool.cli.verb_options import json_option, verb
 from seqtool.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def command(
 
 def _pairs(predictor: "Predictor", file: str, bad: BadLines) -> "list[Pair]":
     from seqtool.inference.pairs import read_pairs
-    from seqtool.inference.reading import read_lines
+    from seqtool.inference.text_lines import read_lines
 
     with click.open_file(file, "rb") as lines:
         name = "standard input" if file == "-" else file

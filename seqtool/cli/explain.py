@@ -6,8 +6,8 @@ import click
 
 from seqtool.cli.describe import find_part
 from seqtool.cli.list_ import part_json
-from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
 from seqtool.cli.output import emit_json
+from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 from seqtool.explain import Explanation, example_lines, explain
 from seqtool.registry import Registered, Registry
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json, emit_table, finite
-from seqtool.cli.trained import Trained, measuring_options, trained_options
+from seqtool.cli.trained_options import Trained, measuring_options, trained_options
+from seqtool.cli.verb_options import json_option, verb
 
 if TYPE_CHECKING:
-    from seqtool.inference.intervening import Effect
+    from seqtool.inference.intervene import Effect
 
 EXAMPLE = """\
 seqtool intervene runs/align_60_20_additive/20261121-101500-ab12
@@ -72,7 +72,7 @@ def command(
     about = trained.about(predictor, search)
     content = about | found.plain()
     if save:
-        from seqtool.rundir import RunDirectory
+        from seqtool.runs import RunDirectory
 
         place = RunDirectory.open(trained.run).seed(predictor.name, predictor.seed)
         place.write_interventions(finite(content))

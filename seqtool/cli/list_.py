@@ -2,8 +2,8 @@
 
 import click
 
-from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
 from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 from seqtool.registry import Registered, Registry
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json
+from seqtool.cli.verb_options import json_option, verb
 
 EXAMPLE = """\
 seqtool plot runs/align_60_20/20261121-101500-ab12

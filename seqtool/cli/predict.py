@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from seqtool.cli.options import verb
-from seqtool.cli.trained import BadLines, Trained, bad_lines_option, trained_options
+from seqtool.cli.trained_options import BadLines, Trained, bad_lines_option, trained_options
+from seqtool.cli.verb_options import verb
 from seqtool.errors import MisuseError, SeqtoolError
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def command(
     if weights and not predictor.model.decoder.num_heads:
         raise SeqtoolError(f"variant {predictor.name!r} has no attention, so there are no weights to write")
 
-    from seqtool.inference.lines import Lines
-    from seqtool.inference.reading import read_lines
+    from seqtool.inference.source_lines import Lines
+    from seqtool.inference.text_lines import read_lines
     from seqtool.inference.writers import jsonl, tsv, tsv_heading, weights_file
 
     form = form or ("jsonl" if out and out.suffix == ".jsonl" else "tsv")
@@ -104,7 +104,7 @@ def _name(file: str) -> str:
 @contextmanager
 def _sink(out: Path | None) -> Iterator[Callable[[str], None]]:
     """Where text goes as UTF-8: to standard output at once, or to a file that appears whole."""
-    from seqtool.files import written_whole
+    from seqtool.runs.files import written_whole
 
     if out is None:
         yield lambda text: click.echo(text.encode(), nl=False)
@@ -144,7 +144,7 @@ def _converse(predictor: "Predictor", search: "Search", max_length: int | None) 
 
 def _grid(found: "Prediction") -> str:
     """The best hypothesis's weights, the mean over heads; a memory that was shortened has numbers for symbols."""
-    from seqtool.inference.grid import PLAIN_SHADES, SHADES, grid
+    from seqtool.inference.weights_grid import PLAIN_SHADES, SHADES, grid
 
     columns: tuple[str, ...] = found.source_symbols
     if found.weights.shape[2] != len(columns):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json
+from seqtool.cli.verb_options import json_option, verb
 
 EXAMPLE = """\
 seqtool report runs/align_60_20/20261121-101500-ab12

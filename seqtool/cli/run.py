@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
 from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 
 EXAMPLE = """\
 seqtool run align_60_20

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
 from seqtool.cli.output import emit_json
+from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 from seqtool.errors import Origin, Problem, RecipeError, SeqtoolError, dotted
 
 
@@ -20,7 +20,7 @@ def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool,
 
     The models of all variants are built too, without memory, so that sizes which do not fit are found.
     """
-    from seqtool.check import check
+    from seqtool.build.check import check
     from seqtool.recipe import load_recipe
 
     registry = plugins.registry()

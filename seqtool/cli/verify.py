@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seqtool.cli.options import PluginFlags, json_option, plugin_options, verb
 from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 from seqtool.errors import MisuseError
 
 if TYPE_CHECKING:

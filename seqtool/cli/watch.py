@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seqtool.cli.options import json_option, verb
 from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.verb_options import json_option, verb
 
 if TYPE_CHECKING:
-    from seqtool.analysis.watching import Look
+    from seqtool.analysis.watch import Look
 
 EXAMPLE = """\
 seqtool watch runs/align_60_20/20261121-101500-ab12
@@ -35,7 +35,7 @@ def command(run: Path, every: float, once: bool, as_json: bool) -> None:
     the run, and has long written nothing), `stopped` (killed or interrupted: go on by --resume), `waiting` or
     `finished`.
     """
-    from seqtool.analysis.watching import look
+    from seqtool.analysis.watch import look
 
     while True:
         found = look(run)
@@ -57,7 +57,7 @@ def command(run: Path, every: float, once: bool, as_json: bool) -> None:
 
 
 def _show(run: Path, found: "Look") -> None:
-    from seqtool.analysis.watching import BARS, HEADING, PLAIN_BARS, table
+    from seqtool.analysis.watch import BARS, HEADING, PLAIN_BARS, table
 
     emit_table(HEADING, table(found, BARS if _has_bars() else PLAIN_BARS))
     for problem in found.problems:
@@ -67,7 +67,7 @@ def _show(run: Path, found: "Look") -> None:
 
 
 def _has_bars() -> bool:
-    from seqtool.analysis.watching import BARS
+    from seqtool.analysis.watch import BARS
 
     try:
         BARS.encode(sys.stdout.encoding or "ascii")

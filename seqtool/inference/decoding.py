@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqtool.nn.memory import watched_memory
 from seqtool.nn.model import Seq2Seq
+from seqtool.nn.watched_memory import watched_memory
 from seqtool.parts.search import Hypotheses, Search
 
 

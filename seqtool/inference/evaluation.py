@@ -23,11 +23,11 @@ from seqtool.inference.measures import (
     ratios,
 )
 from seqtool.inference.pairs import Pair
-from seqtool.nn.memory import watched_memory
 from seqtool.nn.model import Seq2Seq
+from seqtool.nn.right_targets import Targets, closed, edit_distances, nearest, padded, right_targets
+from seqtool.nn.watched_memory import watched_memory
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
-from seqtool.parts.right_targets import Targets, closed, edit_distances, nearest, padded, right_targets
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
 from seqtool.parts.vocabulary import Vocabulary

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from seqtool.errors import PartError
-from seqtool.nn.intervention import Intervention
+from seqtool.parts.intervention import Intervention
 from seqtool.parts.types import Tensors
 
 

@@ -5,15 +5,15 @@ from typing import Literal
 
 import torch
 
-from seqtool.build import assemble
-from seqtool.checkpoint import read_checkpoint
-from seqtool.engine import install
+from seqtool.build.assembly import assemble
+from seqtool.build.kernels import install
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.predictor import Predictor
 from seqtool.recipe import load_recipe
 from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry, default_registry
-from seqtool.rundir import RunDirectory, SeedDirectory
+from seqtool.runs import RunDirectory, SeedDirectory
+from seqtool.runs.checkpoint import read_checkpoint
 
 CHECKPOINTS = ("best", "last")
 DEVICES = ("cpu", "cuda", "cuda:0", "mps", "auto")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqtool.errors import MisuseError, SeqtoolError
-from seqtool.inference.reading import Line, decode
+from seqtool.inference.text_lines import Line, decode
 
 Ids = tuple[Any, ...]
 """Ids, or the vectors of a source of values."""

@@ -6,17 +6,17 @@ from typing import Any
 
 import torch
 
-from seqtool.build import build_metrics, prepared_task
+from seqtool.build.assembly import build_metrics, prepared_task
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.bleu import Bleu
+from seqtool.inference.chosen_search import Wish, built_search
 from seqtool.inference.decoding import Written, decoded
 from seqtool.inference.evaluation import Evaluation, Evaluator, batches_asked, drawn_batches
-from seqtool.inference.intervening import DELAY, Bench, Interventions, first_examples, intervene
+from seqtool.inference.intervene import DELAY, Bench, Interventions, first_examples, intervene
 from seqtool.inference.pairs import Pair, joined, pair_of
 from seqtool.inference.prediction import Hypothesis, Prediction
-from seqtool.inference.searching import Wish, built_search
 from seqtool.nn.model import Seq2Seq
-from seqtool.parts.right_targets import padded
+from seqtool.nn.right_targets import padded
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task, changes
 from seqtool.recipe import Variant

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from seqtool.files import written_whole
 from seqtool.inference.prediction import Hypothesis, Prediction
+from seqtool.runs.files import written_whole
 
 COLUMNS = ("line", "rank", "score", "source", "prediction")
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PartError
-from seqtool.nn.intervention import Intervention
-from seqtool.options import Factory, Size, named
+from seqtool.parts.intervention import Intervention
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.scorer import Scorer
 from seqtool.parts.types import Tensors
+from seqtool.registry.options import Factory, Size, named
 
 
 class Attention(nn.Module):

@@ -10,7 +10,7 @@ class Twin:
     """Takes over `method` of parts of the classes `of`, one at a time, where `serves` finds no reason against it.
 
     A twin holds nothing: parameters stay the part's, so checkpoints interchange. What only a call knows (another
-    dtype, autocast, a gradient of a gradient) it leaves to `reference`, the part's own method. `seqtool.engine`
+    dtype, autocast, a gradient of a gradient) it leaves to `reference`, the part's own method. `seqtool.build.kernels`
     chooses among twins; the part knows nothing of them.
 
     Attributes:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval, MinLen
 from annotated_types import Len as Length
 
-from seqtool.options import Factory, SlotKind, named
 from seqtool.recipe.train_options import TrainOptions
+from seqtool.registry.options import Factory, SlotKind, named
 
 MAX_SEED = 2**63 - 1
 

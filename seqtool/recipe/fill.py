@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from seqtool.describe import render_type
 from seqtool.errors import Origin, PartError, PluginError, Problem, RecipeError, nearest_name
-from seqtool.options import Named
 from seqtool.recipe.loader import MAX_DEPTH
 from seqtool.recipe.nodes import Node, Path, found
+from seqtool.recipe.option_values import Checked, check_default, check_value
 from seqtool.recipe.reference import Reference
 from seqtool.recipe.schema import Option, Schema, Slot, schema_of
-from seqtool.recipe.values import Checked, check_default, check_value
+from seqtool.registry.describe import render_type
+from seqtool.registry.options import Named
 
 if TYPE_CHECKING:
     from seqtool.registry import Registered, Registry

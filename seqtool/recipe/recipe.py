@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from seqtool.errors import Origin, Problem, RecipeError
 from seqtool.recipe.document import Document, ModelOptions
-from seqtool.recipe.files import find_recipe, read_text, read_tree
 from seqtool.recipe.fill import Filler
 from seqtool.recipe.interpolation import interpolate
 from seqtool.recipe.merge import merge
 from seqtool.recipe.nodes import Node, Path, from_plain
 from seqtool.recipe.overrides import Override, apply_override, check_variants, parse_override
+from seqtool.recipe.recipe_files import find_recipe, read_text, read_tree
 from seqtool.recipe.reference import Reference
 from seqtool.recipe.structure import SECTIONS, Structure, read_structure
 from seqtool.recipe.train_options import TrainOptions

@@ -6,8 +6,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from seqtool.errors import PartError
-from seqtool.options import Factory, Named, SlotKind
-from seqtool.signature import read_constructor
+from seqtool.registry.options import Factory, Named, SlotKind
+from seqtool.registry.signature import read_constructor
 
 
 class _Missing:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 
-from seqtool.options import Count, Factory, NonNegative, Positive, Size, SlotKind, named
+from seqtool.registry.options import Count, Factory, NonNegative, Positive, Size, SlotKind, named
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
 Engine = Literal["auto", "reference", "fused", "compiled"]

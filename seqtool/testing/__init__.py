@@ -18,7 +18,7 @@ from seqtool.testing.contract import Contract, ContractViolation
 from seqtool.testing.decoder import DecoderContract, check_decoder
 from seqtool.testing.embedding import EmbeddingContract, check_embedding
 from seqtool.testing.encoder import EncoderContract, check_encoder
-from seqtool.testing.examples import EXAMPLE_SIZES, example_options, variations
+from seqtool.testing.example_options import EXAMPLE_SIZES, example_options, variations
 from seqtool.testing.loss import LossContract, check_loss
 from seqtool.testing.metric import MetricContract, check_metric
 from seqtool.testing.normalizer import NormalizerContract, check_normalizer

@@ -6,10 +6,10 @@ from typing import ClassVar
 import torch
 
 from seqtool.nn.attention import Attention
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
+from seqtool.testing.differences import Outputs
 from seqtool.testing.gradients import GradientContract
-from seqtool.testing.module import BATCH, STEPS
+from seqtool.testing.module_contract import BATCH, STEPS
 
 QUERY, MEMORY = 11, 13
 

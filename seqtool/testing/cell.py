@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import torch
 
 from seqtool.parts.cell import Cell
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
+from seqtool.testing.differences import Outputs
 from seqtool.testing.gradients import GradientContract, Run
-from seqtool.testing.module import BATCH, SOURCE, STEPS
+from seqtool.testing.module_contract import BATCH, SOURCE, STEPS
 
 INPUT = 11
 

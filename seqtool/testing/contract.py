@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PartError
-from seqtool.kinds import KINDS
 from seqtool.parts.vocabulary import Form
-from seqtool.signature import read_constructor
-from seqtool.testing.compare import Outputs, difference, snapshot
+from seqtool.registry.kinds import KINDS
+from seqtool.registry.signature import read_constructor
+from seqtool.testing.differences import Outputs, difference, snapshot
 
 Method = TypeVar("Method", bound=Callable[..., None])
 
@@ -37,7 +37,7 @@ class Contract:
         sizes: what to call `build` with, in the place of the suite's own choices.
 
     Attributes:
-        kind: the kind, as `seqtool.kinds` names it.
+        kind: the kind, as `seqtool.registry.kinds` names it.
         all_sizes: sizes to try, all primes that differ; a part may refuse some by a `PartError`.
     """
 

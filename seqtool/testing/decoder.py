@@ -8,11 +8,11 @@ import torch
 
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.types import Encoded, Tensors
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
-from seqtool.testing.examples import EXAMPLE_SIZES
+from seqtool.testing.differences import Outputs
+from seqtool.testing.example_options import EXAMPLE_SIZES
 from seqtool.testing.gradients import GradientContract, Run
-from seqtool.testing.module import BATCH, STEPS
+from seqtool.testing.module_contract import BATCH, STEPS
 from seqtool.testing.stand_ins import StandInCell
 
 INPUT, MEMORY, OUTPUT = 11, 13, 17

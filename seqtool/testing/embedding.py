@@ -6,8 +6,8 @@ import torch
 
 from seqtool.parts.embedding import Embedding
 from seqtool.parts.vocabulary import Values, Vocabulary
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import FORMS, rule
+from seqtool.testing.differences import Outputs
 from seqtool.testing.gradients import GradientContract
 
 VOCABULARY = Vocabulary(("_", "a", "b", "c", "d", "</s>", "<s>"), blank=0, start=6, end=5)

@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 
 from seqtool.parts.encoder import Encoder
-from seqtool.testing.compare import Outputs, is_prefix
 from seqtool.testing.contract import rule
+from seqtool.testing.differences import Outputs, is_prefix
 from seqtool.testing.gradients import GradientContract
 
 INPUT = 11

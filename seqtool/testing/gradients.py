@@ -10,9 +10,9 @@ from torch.autograd.gradcheck import GradcheckError, gradcheck
 from torch.func import functional_call
 
 from seqtool.errors import SeqtoolError
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
-from seqtool.testing.module import ModuleContract
+from seqtool.testing.differences import Outputs
+from seqtool.testing.module_contract import ModuleContract
 
 LONG_SOURCE, LONG_TARGET = 200, 30
 Run = Callable[[Any, Outputs], Outputs]

@@ -11,8 +11,8 @@ from seqtool.errors import SeqtoolError
 from seqtool.parts.batch import Batch
 from seqtool.parts.loss import Loss
 from seqtool.testing.batches import example_batch, fill, join
-from seqtool.testing.compare import Outputs, difference
 from seqtool.testing.contract import FormContract, rule
+from seqtool.testing.differences import Outputs, difference
 
 OUTPUT, HEADS = 11, 2
 

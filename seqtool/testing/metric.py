@@ -11,8 +11,8 @@ from torch.nn.functional import pad
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
 from seqtool.testing.batches import example_batch, fill, join
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import FormContract, rule
+from seqtool.testing.differences import Outputs
 
 SYMBOLS = 3
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from seqtool.build import make
+from seqtool.build.assembly import make
 from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.clipping import Clipping
 from seqtool.parts.twin import Twin
-from seqtool.testing.compare import Outputs, difference
 from seqtool.testing.contract import Contract, rule
-from seqtool.testing.examples import variations
+from seqtool.testing.differences import Outputs, difference
+from seqtool.testing.example_options import variations
 from seqtool.testing.twinned import bound, watched
 
 SHAPES = ((3,), (23, 7), (300, 301), (5,), ())

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 
 from seqtool.parts.readout import Readout
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
+from seqtool.testing.differences import Outputs
 from seqtool.testing.gradients import GradientContract
 
 FEATURE, OUTPUT = 11, 17

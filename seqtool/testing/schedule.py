@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from seqtool.parts.schedule import Schedule
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import Contract, rule
+from seqtool.testing.differences import Outputs
 
 STEPS = 37
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from seqtool.parts.scorer import Scorer
 from seqtool.parts.types import Tensors
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import rule
+from seqtool.testing.differences import Outputs
 from seqtool.testing.gradients import GradientContract
-from seqtool.testing.module import BATCH, STEPS
+from seqtool.testing.module_contract import BATCH, STEPS
 
 QUERY, MEMORY = 11, 13
 

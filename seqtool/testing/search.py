@@ -9,8 +9,8 @@ from torch import Tensor
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Hypotheses, Search
 from seqtool.parts.vocabulary import Values, Vocabulary
-from seqtool.testing.compare import Outputs, difference, is_prefix
 from seqtool.testing.contract import FORMS, Contract, rule
+from seqtool.testing.differences import Outputs, difference, is_prefix
 from seqtool.testing.stand_ins import StandInDecoder, StandInEmbedding, StandInEncoder, StandInValueEmbedding
 
 BATCH, SOURCE, LENGTH = 11, 7, 5

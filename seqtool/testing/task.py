@@ -10,8 +10,8 @@ import torch
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Split, Task
 from seqtool.parts.vocabulary import Values
-from seqtool.testing.compare import Outputs, is_prefix
 from seqtool.testing.contract import Contract, rule
+from seqtool.testing.differences import Outputs, is_prefix
 
 BATCH = 13
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")

@@ -7,18 +7,18 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from seqtool.build import make
+from seqtool.build.assembly import make
 from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.cell import Cell
 from seqtool.parts.twin import Twin, class_name
-from seqtool.plugin import resolve
+from seqtool.registry.records import resolve
 from seqtool.testing.cell import CellContract
-from seqtool.testing.compare import Outputs, difference
 from seqtool.testing.contract import rule
 from seqtool.testing.decoder import DecoderContract
+from seqtool.testing.differences import Outputs, difference
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
-from seqtool.testing.examples import variations
+from seqtool.testing.example_options import variations
 from seqtool.testing.gradients import GradientContract, Run
 from seqtool.testing.optimizer_twin import OPTIMIZERS, OptimizerTwinRules
 from seqtool.testing.scorer import ScorerContract

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from seqtool.files import write_atomic
 from seqtool.parts.vocabulary import Vocabulary
+from seqtool.runs.files import write_atomic
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
-from seqtool.files import write_atomic_with
+from seqtool.runs.files import write_atomic_with
 
 
 class AtomicCheckpoints(CheckpointIO):

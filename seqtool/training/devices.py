@@ -12,7 +12,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only  # type: ignore
 
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.recipe.train_options import TrainOptions
-from seqtool.training.quiet import quiet_lightning
+from seqtool.training.lightning_messages import quiet_lightning
 
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "gpu": "cuda", "mps": "mps"}
 

@@ -9,25 +9,25 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from seqtool.build import assemble, count_parameters
-from seqtool.checkpoint import fingerprint, read_checkpoint
-from seqtool.engine import Choice, install, record
+from seqtool.build.assembly import assemble, count_parameters
+from seqtool.build.kernels import Choice, install, record
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.recipe.train_options import EarlyStopping
-from seqtool.rundir import SeedDirectory
-from seqtool.training.bar import Bar
+from seqtool.runs import SeedDirectory
+from seqtool.runs.checkpoint import fingerprint, read_checkpoint
+from seqtool.training.alignment_pictures import alignment_pictures
 from seqtool.training.checkpoints import AtomicCheckpoints
 from seqtool.training.data import DataModule
 from seqtool.training.devices import cluster_plugins, trainer_options
-from seqtool.training.lean import NoProfiler
-from seqtool.training.module import SequenceModule
-from seqtool.training.pictures import alignment_pictures
-from seqtool.training.quiet import quiet_lightning
+from seqtool.training.lightning_messages import quiet_lightning
+from seqtool.training.lightning_module import SequenceModule
+from seqtool.training.lightning_overhead import NoProfiler
+from seqtool.training.progress_bar import Bar
 from seqtool.training.recorder import Recorder
-from seqtool.training.sample import write_sample
 from seqtool.training.snapshots import Glimpse
 from seqtool.training.stopping import StopSignal
+from seqtool.training.validation_sample import write_sample
 
 TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
 DTYPES = {"32-true": torch.float32, "64-true": torch.float64, "bf16-true": torch.bfloat16}

@@ -12,8 +12,8 @@ import pytorch_lightning as pl
 import torch
 
 from seqtool.errors import SeqtoolError
-from seqtool.rundir import FORMAT, SeedDirectory
-from seqtool.training.module import SequenceModule
+from seqtool.runs import FORMAT, SeedDirectory
+from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.snapshots import Glimpse, snapshot_steps, write_snapshot
 from seqtool.training.stopping import Interrupted, StopSignal
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqtool.files import telling, write_atomic
 from seqtool.nn.feeding import best_guess
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
-from seqtool.rundir import SeedDirectory
+from seqtool.runs import SeedDirectory
+from seqtool.runs.files import telling, write_atomic
 from seqtool.training.arrays import symbols, write_arrays
 
 EXAMPLES = 8

@@ -9,12 +9,12 @@ from annotated_types import Interval, MinLen
 
 import seqtool
 from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError, nearest_name
-from seqtool.options import Factory, Size, SlotKind
 from seqtool.recipe import Recipe, Reference, load_recipe
 from seqtool.recipe.document import MAX_SEED
-from seqtool.recipe.files import bundled_recipes, read_text, read_tree
 from seqtool.recipe.fill import Filler
+from seqtool.recipe.recipe_files import bundled_recipes, read_text, read_tree
 from seqtool.registry import Registry
+from seqtool.registry.options import Factory, Size, SlotKind
 
 Text = Annotated[str, MinLen(1)]
 

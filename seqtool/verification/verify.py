@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtool.build import Tasks, build_metrics
-from seqtool.check import check
+from seqtool.build.assembly import Tasks, build_metrics
+from seqtool.build.check import check
 from seqtool.errors import MisuseError, SeqtoolError
-from seqtool.files import read_json, telling, write_json
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.evaluation import Evaluation, measure_names
 from seqtool.inference.loading import load
-from seqtool.provenance import revision
 from seqtool.recipe import Recipe, Reference
 from seqtool.registry import Registry, default_registry
+from seqtool.runs.files import read_json, telling, write_json
+from seqtool.runs.provenance import revision
 from seqtool.verification.claim import Claim, Measure, load_claim
-from seqtool.verification.runs import Key, Runs
+from seqtool.verification.claim_runs import Key, Runs
 from seqtool.verification.verdict import Finding, Verdict
 
 VERDICT = "verdict.json"

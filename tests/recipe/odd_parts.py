@@ -12,9 +12,9 @@ from annotated_types import MinLen
 
 from seqtool.api import Attention as RealAttention
 from seqtool.api import Component, Factory, PartError, Positive, Probability, Size, hookimpl, named
-from seqtool.options import SlotKind
 from seqtool.parts.scorer import Scorer
 from seqtool.parts.task import Task
+from seqtool.registry.options import SlotKind
 
 
 class Plain(Task):

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from conftest import WHOLE
 
-from seqtool.check import check
+from seqtool.build.check import check
 from seqtool.errors import Origin, Problem, RecipeError
 from seqtool.parts.cell import Cell
 from seqtool.recipe import Recipe, Reference, load_recipe
 from seqtool.recipe.dump import dump
-from seqtool.recipe.files import bundled_recipes
+from seqtool.recipe.recipe_files import bundled_recipes
 from seqtool.registry import Registry
 
 Load = Callable[..., Recipe]

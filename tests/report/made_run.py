@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from seqtool.files import write_atomic
-from seqtool.rundir import RunDirectory, SeedDirectory
+from seqtool.runs import RunDirectory, SeedDirectory
+from seqtool.runs.files import write_atomic
 
 RESOLVED = """\
 seqtool: 1

@@ -11,7 +11,7 @@ import pytest
 from made_run import made_run, write_arrays
 
 from seqtool.analysis.report import Report, write_report
-from seqtool.analysis.report.reading import Reader
+from seqtool.runs.read import Reader
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ from made_run import made_run, write_arrays, write_lines
 from seqtool.analysis.report import write_report
 from seqtool.analysis.report.curves import POINTS, curves
 from seqtool.analysis.report.examples import aim, by_length, mistakes
-from seqtool.analysis.report.found import Example, Looks, Seed
 from seqtool.analysis.report.packing import FINAL, pack_seed, right_symbols
-from seqtool.analysis.report.reading import Reader
-from seqtool.analysis.report.recipes import differences
-from seqtool.analysis.report.text import visible
+from seqtool.analysis.report.recipe_differences import differences
+from seqtool.analysis.report.visible_symbols import visible
 from seqtool.cli import main
 from seqtool.errors import SeqtoolError
+from seqtool.runs.contents import Example, Looks, Seed
+from seqtool.runs.read import Reader
 
 
 def unpacked(text: str) -> tuple[dict, bytes]:

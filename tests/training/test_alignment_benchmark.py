@@ -7,7 +7,7 @@ import pytest
 
 import seqtool
 from seqtool.analysis.report.examples import aim
-from seqtool.analysis.report.reading import Reader
+from seqtool.runs.read import Reader
 
 
 def losses(variant: dict[str, Any]) -> list[float]:

@@ -11,7 +11,7 @@ import torch
 
 import seqtool
 from seqtool.errors import RecipeError, SeqtoolError
-from seqtool.rundir import SeedDirectory
+from seqtool.runs import SeedDirectory
 
 GOLD = ["alignment_error_rate", "alignment_f1", "alignment_exact", "alignment_near", "alignment_nearest"]
 LOOKS = [f"attention_{name}" for name in ("entropy", "normalized_entropy", "sharpness", "monotonicity", "coverage")]

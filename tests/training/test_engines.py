@@ -10,7 +10,7 @@ import torch
 from small_run import rows
 
 import seqtool
-from seqtool.engine import install
+from seqtool.build.kernels import install
 from seqtool.errors import SeqtoolError
 from seqtool.registry import default_registry, discover
 

@@ -13,7 +13,7 @@ import pytest
 
 import seqtool
 from seqtool.errors import MisuseError, SeqtoolError
-from seqtool.inference.intervening import INTERVENTIONS, Interventions
+from seqtool.inference.intervene import INTERVENTIONS, Interventions
 from seqtool.inference.measures import RESAMPLES, Scores, changes, estimates
 from seqtool.parts.batch import Batch
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import seqtool
-from seqtool.analysis.weights import read_look
-from seqtool.nn.gates import watched_gates
+from seqtool.analysis.alignments import read_look
+from seqtool.nn.watched_gates import watched_gates
 from seqtool.parts.cell import Cell
-from seqtool.rundir import RunDirectory
+from seqtool.runs import RunDirectory
 
 SHORT = ("train.steps=2", "train.validation_batches=1")
 

@@ -15,9 +15,9 @@ import pytest
 import seqtool
 from seqtool.cli import main
 from seqtool.errors import SeqtoolError
-from seqtool.inference.lines import Lines
 from seqtool.inference.predictor import Predictor
-from seqtool.inference.reading import read_lines
+from seqtool.inference.source_lines import Lines
+from seqtool.inference.text_lines import read_lines
 
 HEADING = "line\trank\tscore\tsource\tprediction\n"
 Run = Callable[..., tuple[int, str, str]]

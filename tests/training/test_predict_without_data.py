@@ -9,10 +9,10 @@ import torch
 from small_run import REVERSES
 
 import seqtool
-from seqtool.checkpoint import _digest
 from seqtool.errors import SeqtoolError
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, discover
+from seqtool.runs.checkpoint import _digest
 
 PLUGIN = '''
 from pathlib import Path

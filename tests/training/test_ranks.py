@@ -15,7 +15,7 @@ import torch
 from small_run import figures, rows
 
 import seqtool
-from seqtool.build import assemble, build_optimizer, build_schedule
+from seqtool.build.assembly import assemble, build_optimizer, build_schedule
 from seqtool.parts.batch import Batch
 
 STEPS = 20

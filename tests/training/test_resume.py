@@ -19,8 +19,8 @@ from small_run import figures, rows
 import seqtool
 from seqtool.api import SyntheticTask
 from seqtool.errors import SeqtoolError
-from seqtool.files import TEMPORARY, read_json
-from seqtool.rundir import RunDirectory
+from seqtool.runs import RunDirectory
+from seqtool.runs.files import TEMPORARY, read_json
 
 
 def same_run(one: Path, other: Path) -> None:
@@ -183,7 +183,7 @@ def whole_files(run: Path) -> None:
 
 INSIDE = """
 import os, signal, sys
-import seqtool.training.module, seqtool.files
+import seqtool.training.lightning_module, seqtool.runs.files
 from seqtool.cli import main
 where, count = sys.argv[1], int(sys.argv[2])
 def die_at(owner, name):
@@ -195,11 +195,11 @@ def die_at(owner, name):
         return inner(*arguments, **keys)
     setattr(owner, name, outer)
 if where == "write":
-    die_at(seqtool.files.os, "fsync")
+    die_at(seqtool.runs.files.os, "fsync")
 elif where == "replace":
-    die_at(seqtool.files.os, "replace")
+    die_at(seqtool.runs.files.os, "replace")
 else:
-    die_at(seqtool.training.module.SequenceModule, "validation_step")
+    die_at(seqtool.training.lightning_module.SequenceModule, "validation_step")
 main(sys.argv[3:])
 """
 

@@ -10,14 +10,14 @@ import torch
 from small_run import REVERSES
 
 import seqtool
-from seqtool.build import assemble
+from seqtool.build.assembly import assemble
 from seqtool.experiment import plan
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
 from seqtool.parts.vocabulary import Vocabulary
-from seqtool.rundir import RunDirectory, SeedDirectory
-from seqtool.training.sample import is_exact
+from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.training.snapshots import SNAPSHOTS, snapshot_steps
+from seqtool.training.validation_sample import is_exact
 
 
 @pytest.mark.parametrize(

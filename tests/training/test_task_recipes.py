@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import seqtool
-from seqtool.check import check
+from seqtool.build.check import check
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "tasks"
 RECIPES = sorted(FOLDER.glob("*.yaml"))

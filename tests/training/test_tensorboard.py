@@ -9,7 +9,7 @@ from PIL import Image
 from small_run import rows
 
 import seqtool
-from seqtool.training.pictures import picture
+from seqtool.training.alignment_pictures import picture
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")

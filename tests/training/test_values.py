@@ -16,7 +16,7 @@ from small_run import figures, rows
 from value_tasks import Halves, Signs
 
 import seqtool
-from seqtool.check import check
+from seqtool.build.check import check
 from seqtool.errors import MisuseError, RecipeError, SeqtoolError
 from seqtool.nn.feeding import Feeding
 from seqtool.registry import Registry, discover

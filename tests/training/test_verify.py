@@ -10,10 +10,10 @@ import pytest
 from small_run import REVERSES
 
 import seqtool
-from seqtool.check import check
+from seqtool.build.check import check
 from seqtool.errors import MisuseError, RecipeError, SeqtoolError
 from seqtool.registry import default_registry
-from seqtool.verification import runs as runs_module
+from seqtool.verification import claim_runs
 from seqtool.verification.claim import bundled_claims, load_claim
 
 Command = Callable[..., CompletedProcess[str]]
@@ -45,13 +45,13 @@ def claim(tmp_path: Path) -> Path:
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was trained, in order."""
     calls: list[dict[str, Any]] = []
-    run = runs_module.run
+    run = claim_runs.run
 
     def noted(**arguments: Any) -> Any:
         calls.append(arguments)
         return run(**arguments)
 
-    monkeypatch.setattr(runs_module, "run", noted)
+    monkeypatch.setattr(claim_runs, "run", noted)
     return calls
 
 

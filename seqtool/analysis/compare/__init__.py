@@ -1,6 +1,6 @@
 """`seqtool compare`: what separates variants and runs, from their files alone. No torch, no model.
 
-`arms` reads them; `tables` measures, with intervals; `drawing` draws; `page` joins it to one file.
+`variants` reads them; `comparison_tables` measures, with intervals; `comparison_figures` draws; `page` renders it.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtool.analysis.figures import Format
-from seqtool.files import telling, write_atomic
+from seqtool.runs.files import telling, write_atomic
 
 
 def compare(
@@ -32,10 +32,10 @@ def compare(
     Raises:
         SeqtoolError: fewer than two variants can be read, no such variant, or `out` cannot be written.
     """
-    from seqtool.analysis.compare.arms import gather
-    from seqtool.analysis.compare.drawing import figures
+    from seqtool.analysis.compare.comparison_figures import figures
+    from seqtool.analysis.compare.comparison_tables import comparison
     from seqtool.analysis.compare.page import render
-    from seqtool.analysis.compare.tables import comparison
+    from seqtool.analysis.compare.variants import gather
     from seqtool.analysis.figures import picture
 
     gathered = gather(runs, variants)

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from seqtool.analysis.report.results import figures, title
-from seqtool.analysis.report.text import visible
+from seqtool.analysis.report.visible_symbols import visible
 
 
 def render(found: Mapping[str, Any], drawings: Mapping[str, str]) -> str:

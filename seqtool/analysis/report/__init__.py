@@ -1,15 +1,15 @@
 """report.html: a run that explains itself, in one file that needs no network. No torch, no model.
 
-`reading` makes a `found.Run` of a run directory, whole or not; `results`, `curves`, `examples`, `cost`, `recipes` and
-`packing` make of it what the page shows; `page` renders it.
+`seqtool.runs.read` reads a run directory, whole or damaged; `results`, `curves`, `examples`, `cost`,
+`recipe_differences`, `intervention_effects` and `packing` prepare what the page shows; `page` renders it.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from seqtool.errors import SeqtoolError
-from seqtool.files import write_atomic
-from seqtool.rundir import RunDirectory
+from seqtool.runs import RunDirectory
+from seqtool.runs.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
         SeqtoolError: nothing of a run is there, or the file cannot be written.
     """
     from seqtool.analysis.report.page import render
-    from seqtool.analysis.report.reading import Reader
+    from seqtool.runs.read import Reader
 
     if not run.is_dir():
         raise SeqtoolError(f"{run} is not a run: there is no such folder")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqtool.analysis.report.found import Run, Seed, is_number
+from seqtool.runs.contents import Run, Seed, is_number
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqtool.analysis.report.found import Seed
+from seqtool.runs.contents import Seed
 
 POINTS = 400
 """A curve has at most so many points; of a longer one neighbours are averaged."""

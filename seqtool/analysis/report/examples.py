@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from seqtool.analysis.report.found import Example, Seed
 from seqtool.analysis.report.packing import cut, right_symbols
+from seqtool.runs.contents import Example, Seed
 
 GROUPS = 10
 """Up to so many groups of lengths are told apart."""

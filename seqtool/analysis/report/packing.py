@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqtool.analysis.report.found import Example, Looks, Seed
+from seqtool.runs.contents import Example, Looks, Seed
 
 LONGEST = 400
 """So many symbols of a source and of a target are shown."""

@@ -15,12 +15,12 @@ from markupsafe import Markup
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.curves import curves
 from seqtool.analysis.report.examples import NEAR, aim, by_length, mistakes
-from seqtool.analysis.report.forced import forced
-from seqtool.analysis.report.found import Run, Seed
+from seqtool.analysis.report.intervention_effects import forced
 from seqtool.analysis.report.packing import pack_seed
-from seqtool.analysis.report.recipes import differences
+from seqtool.analysis.report.recipe_differences import differences
 from seqtool.analysis.report.results import figures, moment, results, title, within
-from seqtool.analysis.report.text import visible
+from seqtool.analysis.report.visible_symbols import visible
+from seqtool.runs.contents import Run, Seed
 
 BUDGET = 6_000_000
 """About how many bytes of the page may be weights."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from seqtool.analysis.report.found import Run, Seed, is_number
+from seqtool.runs.contents import Run, Seed, is_number
 
 NO_MEASURES = ("format", "steps", "seconds", "steps_per_second", "parameters")
 TITLES = {

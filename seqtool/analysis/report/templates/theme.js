@@ -48,7 +48,7 @@ const report = (() => {
   addEventListener("afterprint", () => { if (chosen) root.dataset.theme = chosen; else delete root.dataset.theme; paint(); });
 
   const JOINERS = /^[\u200c\u200d]+$/, NAMED = { "": "∅", " ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍", "\0": "␀" };
-  // a symbol with what cannot be seen by itself named, as seqtool.analysis.report.text does
+  // a symbol with what cannot be seen by itself named, as seqtool.analysis.report.visible_symbols does
   function visible(symbol) {
     if (symbol in NAMED) return NAMED[symbol];
     const bare = JOINERS.test(symbol);

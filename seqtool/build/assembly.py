@@ -1,0 +1,236 @@
+"""Recipe and registry -> task and model. Wires every size; nothing else knows how parts join."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError
+from seqtool.nn.attention import Attention
+from seqtool.nn.feeding import TEACHER_FORCING, Feeding
+from seqtool.nn.model import Seq2Seq
+from seqtool.parts.loss import Loss
+from seqtool.parts.metric import Metric
+from seqtool.parts.schedule import Schedule
+from seqtool.parts.search import Search
+from seqtool.parts.task import Task
+from seqtool.randomness import derive
+from seqtool.recipe import Reference, Variant, reference
+from seqtool.recipe.recipe import DEFAULT
+from seqtool.registry import Registry, default_registry
+from seqtool.registry.kinds import KINDS
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """All the parts of one variant, built and wired."""
+
+    task: Task
+    model: Seq2Seq
+    loss: Loss
+    metrics: dict[str, Metric]
+    search: Search
+
+
+def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: Any) -> Any:
+    """Build one part for a torch loop of your own.
+
+    `make("scorer/additive", query_size, memory_size, hidden_size=32)`; slots take what a recipe gives or a callable:
+    `make("attention", 32, 64, scorer="additive", normalizer={"type": "softmax"}, heads=4)`.
+
+    Args:
+        spec: "kind/name", or "attention".
+        sizes: what the kind's contract takes, in order (see `seqtool describe`).
+        options: the part's own options, checked as a recipe's are.
+
+    Raises:
+        MisuseError: a spec of another form, or sizes that are none. PluginError: no such part.
+        RecipeError: options or sizes do not fit.
+    """
+    registry = registry or default_registry()
+    kind, slash, name = spec.partition("/")
+    if kind == "attention" and not slash:
+        _check_sizes(spec, ("query_size", "memory_size"), sizes)
+        return reference(Attention, options, registry)(*sizes)
+    if not name:
+        raise MisuseError(f"make() takes 'kind/name', such as 'scorer/additive', or 'attention'; got {spec!r}")
+    part = reference(kind, {"type": name, **options}, registry)
+    _check_sizes(spec, KINDS[kind].sizes, sizes)
+    return part(*sizes)
+
+
+def _check_sizes(spec: str, names: tuple[str, ...], sizes: tuple[Any, ...]) -> None:
+    """A recipe's sizes are always right; those that somebody types may not be."""
+    if len(sizes) != len(names):
+        raise MisuseError(f"{spec} takes {len(names)} sizes, {', '.join(names) or 'none'}; got {len(sizes)}")
+    for name, size in zip(names, sizes, strict=True):
+        if name.endswith("_size") and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+            raise MisuseError(f"{spec} takes a whole number from 1 on as {name}; got {size!r}")
+
+
+class Tasks:
+    """The tasks of a recipe's variants, each prepared once; variants with the same task share it."""
+
+    def __init__(self) -> None:
+        self._prepared: dict[str, Task] = {}
+
+    def of(self, variant: Variant) -> Task:
+        """The task of a variant, prepared. Raises: see `prepared_task`."""
+        key = json.dumps(variant.data["task"], sort_keys=True)
+        if key not in self._prepared:
+            self._prepared[key] = prepared_task(variant)
+        return self._prepared[key]
+
+
+def prepared_task(variant: Variant, saved: Mapping[str, Any] | None = None) -> Task:
+    """The task of a variant, its data read; with `saved`, from what a run kept of them.
+
+    Raises:
+        RecipeError: an option names data that are not there, with its place in the recipe.
+        SeqtoolError: the data cannot be read.
+    """
+    task: Task = variant.task()
+    try:
+        task.prepare(saved)
+    except PartError as error:
+        path = ("task", error.option) if error.option else ("task",)
+        raise problem_at(variant, path, str(error), error.allowed) from error
+    return task
+
+
+def assemble(
+    variant: Variant, seed: int, saved: Mapping[str, Any] | None = None, *, task: Task | None = None
+) -> Assembly:
+    """Build a variant; its parameters start as a function of `seed` alone, the global generator left as it was.
+
+    Args:
+        saved: what the task of a run kept (`Task.state`), to build it without its data.
+        task: the variant's task where it is prepared already.
+
+    Raises:
+        RecipeError: sizes or options that cannot go together, with their place in the recipe.
+        SeqtoolError: the task's data cannot be read.
+    """
+    task = task or prepared_task(variant, saved)
+    train = variant.train
+    loss: Loss = loss_of(variant, task)()
+    model = build_model(variant, task, seed)
+    for need, there, why in (
+        ("needs_weights", model.decoder.num_heads, "looks at the weights of an attention, and this decoder has none"),
+        ("needs_alignment", task.has_alignment, "learns from gold alignments, and this task has none"),
+    ):
+        asking = [part for part in loss.modules() if isinstance(part, Loss) and getattr(part, need)]
+        if asking and not there:
+            raise problem_at(variant, ("train", "loss"), f"{variant.registry.name_of(asking[-1])} {why}")
+    metrics = build_metrics(variant, task, model.decoder.num_heads)
+    looking = next((name for name, metric in metrics.items() if metric.needs_weights), None)
+    if looking and not model.decoder.num_heads:
+        message = f"{looking} looks at the weights of an attention, and this decoder has none"
+        raise problem_at(variant, ("train", "metrics"), message)
+    return Assembly(task=task, model=model, loss=loss, metrics=metrics, search=train.search())
+
+
+def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
+    """The model of a variant for a task."""
+    with _own_stream(derive(seed, "parameters")):
+        source_embedding = variant.embedding(task.source_vocabulary)
+        target_embedding = (variant.target_embedding or variant.embedding)(task.target_vocabulary)
+        encoder = variant.encoder(source_embedding.output_size)
+        decoder = variant.decoder(
+            target_embedding.output_size,
+            encoder.memory_size,
+            encoder.final_sizes,
+            task.target_vocabulary.num_outputs,
+        )
+        _check_copy_map(variant, task)
+        try:
+            return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary, task.copy_map)
+        except PartError as error:
+            raise problem_at(variant, ("model", "decoder"), str(error), error.allowed) from error
+
+
+def _check_copy_map(variant: Variant, task: Task) -> None:
+    copied, wanted = task.copy_map, len(task.source_vocabulary)
+    if copied is None:
+        return
+    if len(copied) != wanted:
+        message = f"the task's copy_map has {len(copied)} entries, and its source has {wanted} symbols"
+        raise problem_at(variant, ("task",), message)
+    strange = [i for i in copied if not -1 <= i < task.target_vocabulary.num_outputs]
+    if strange:
+        message = f"the task's copy_map leads to {strange[0]}, which no target symbol has that may be predicted"
+        raise problem_at(variant, ("task",), message)
+
+
+def loss_of(variant: Variant, task: Task) -> Reference:
+    """The loss of a variant, the task's own where it names none."""
+    return _reference(variant.train.loss or reference("loss", task.loss, variant.registry))
+
+
+def metrics_of(variant: Variant, task: Task, num_heads: int = 0) -> list[Reference]:
+    """The metrics of a variant, the task's own where it names none, those on weights where there are any heads."""
+    names = task.metrics
+    if num_heads:
+        names = (*names, *(task.alignment_metrics if task.has_alignment else ()), *task.attention_metrics)
+    metrics = variant.train.metrics or [reference("metric", name, variant.registry) for name in names]
+    return [_reference(metric) for metric in metrics]
+
+
+def build_metrics(variant: Variant, task: Task, num_heads: int = 0) -> dict[str, Metric]:
+    """The metrics of a variant by name, what their columns are called; see `metrics_of`."""
+    return {metric.name.rpartition(":")[2]: metric() for metric in metrics_of(variant, task, num_heads)}
+
+
+def build_schedule(variant: Variant) -> Schedule | None:
+    """The learning-rate schedule of a variant, None for a constant rate."""
+    schedule = variant.train.schedule
+    return None if schedule is None else schedule(variant.train.steps)
+
+
+def build_feeding(variant: Variant) -> Callable[[int], Feeding]:
+    """How probable teacher forcing is at each step of a variant's training, which counts from 0."""
+    if variant.train.scheduled_sampling is None:
+        return lambda step: TEACHER_FORCING
+    options = variant.train.scheduled_sampling()
+    schedule: Schedule = options.schedule(variant.train.steps)
+    return lambda step: Feeding(min(1.0, max(0.0, schedule.factor(step))), options.per)
+
+
+def build_optimizer(variant: Variant, model: torch.nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of a variant over all parameters of `model`."""
+    optimizer: torch.optim.Optimizer = variant.train.optimizer(model.parameters())
+    return optimizer
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def problem_at(
+    variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
+) -> RecipeError:
+    """An error at a place of a variant's recipe, which other variants may share."""
+    origin = variant.origins.get(path)
+    if origin and variant.name != DEFAULT:
+        message = f"{message} (variant {variant.name})"
+    return RecipeError([Problem(message, path, origin or Origin(f"variant {variant.name}"), allowed, nearest)])
+
+
+def _reference(slot: Any) -> Reference:
+    assert isinstance(slot, Reference), "slots of a recipe hold references"
+    return slot
+
+
+@contextlib.contextmanager
+def _own_stream(seed: int) -> Iterator[None]:
+    """Run torch's CPU generator from `seed`, and put it back."""
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)

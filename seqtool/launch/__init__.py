@@ -1,0 +1,1 @@
+"""Jobs, each one seed of one variant, and where they run."""

@@ -1,0 +1,6 @@
+"""Which parts exist, and under which names. No torch until a part is loaded."""
+
+from seqtool.registry.records import Plugin, Registered
+from seqtool.registry.registry import Registry, UnknownPartError, default_registry, discover
+
+__all__ = ["Plugin", "Registered", "Registry", "UnknownPartError", "default_registry", "discover"]

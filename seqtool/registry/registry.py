@@ -1,0 +1,165 @@
+"""Which parts there are, by which names, and whose they are."""
+
+import functools
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqtool.errors import PluginError, Problem, nearest_name
+from seqtool.registry.discovery import find_plugins
+from seqtool.registry.kinds import KINDS
+from seqtool.registry.records import Plugin, Registered
+
+
+class UnknownPartError(PluginError):
+    """A name that means no part, or more than one."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, allowed: str = "", nearest: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.allowed = allowed
+        self.nearest = nearest
+
+    def __str__(self) -> str:
+        return str(Problem(self.message, allowed=self.allowed, nearest=self.nearest))
+
+
+class Registry:
+    """The plugins that were found, and the parts of those that work."""
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self.plugins = list(plugins)
+        order = {kind: index for index, kind in enumerate(KINDS)}
+        working = (plugin for plugin in self.plugins if plugin.status == "ok")
+        self._parts = sorted(
+            (part for plugin in working for part in plugin.components),
+            key=lambda part: (order[part.kind], part.name, part.plugin.name),
+        )
+        self._uses = Counter((part.kind, part.name) for part in self._parts)
+
+    def parts(self, kind: str | None = None) -> list[Registered]:
+        """All parts, or those of one kind, sorted by kind and name.
+
+        Raises:
+            UnknownPartError: there is no such kind.
+        """
+        if kind is None:
+            return list(self._parts)
+        _check_kind(kind)
+        return [part for part in self._parts if part.kind == kind]
+
+    def label(self, part: Registered) -> str:
+        """The shortest name that means this part: its short one, or the canonical one where names clash."""
+        return part.name if self._uses[part.kind, part.name] == 1 else part.canonical
+
+    def name_of(self, part: object) -> str:
+        """What a recipe calls a part of this class; the class's name where nobody registered it."""
+        target = f"{type(part).__module__}:{type(part).__qualname__}"
+        found = next((one for one in self._parts if one.target == target), None)
+        return self.label(found) if found else type(part).__name__
+
+    def find(self, kind: str, name: str) -> Registered:
+        """The part of that kind with that name, short or canonical.
+
+        Raises:
+            UnknownPartError: no part has the name, or several have.
+            PluginError: it belongs to a plugin that is broken or disabled.
+        """
+        _check_kind(kind)
+        if ":" in name:
+            self._check_plugin(kind, name)
+        found = [part for part in self.parts(kind) if name in (part.name, part.canonical)]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise self._unknown(kind, name)
+        raise UnknownPartError(
+            f"{kind} {name!r} could be any of {len(found)}: "
+            + " and ".join(f"{part.canonical} ({part.plugin.source})" for part in found),
+            allowed=", ".join(part.canonical for part in found),
+        )
+
+    def broken(self) -> list[Plugin]:
+        """The plugins that could not be used."""
+        return [plugin for plugin in self.plugins if plugin.status == "broken"]
+
+    def _check_plugin(self, kind: str, name: str) -> None:
+        """Refuse a canonical name whose plugin cannot serve it."""
+        wanted = name.partition(":")[0]
+        found = [plugin for plugin in self.plugins if plugin.name == wanted]
+        if not found:
+            known = sorted({plugin.name for plugin in self.plugins})
+            raise UnknownPartError(
+                f"{kind} {name!r} needs plugin {wanted}, which is not installed",
+                allowed=", ".join(self.label(part) for part in self.parts(kind)),
+                nearest=nearest_name(name, (part.canonical for part in self.parts(kind)))
+                or nearest_name(wanted, known),
+            )
+        if all(plugin.status != "ok" for plugin in found):
+            plugin = next((plugin for plugin in found if plugin.error), found[0])
+            why = plugin.error or "is disabled (by --no-plugin or SEQTOOL_NO_PLUGINS)"
+            raise PluginError(f"{kind} {name!r} needs plugin {plugin}, which {why}")
+
+    def _unknown(self, kind: str, name: str) -> UnknownPartError:
+        parts = self.parts(kind)
+        message = f"no {kind} is named {name!r}"
+        others = sorted({part.kind for part in self._parts if name in (part.name, part.canonical)})
+        if others:
+            message += f" (there is such {_join(others)})"
+        message += "".join(f"; not searched: plugin {plugin}, which {plugin.error}" for plugin in self.broken())
+        disabled = [plugin.name for plugin in self.plugins if plugin.disabled]
+        if disabled:
+            message += f"; disabled, so not searched: {', '.join(disabled)}"
+        labels = [self.label(part) for part in parts]
+        return UnknownPartError(
+            message,
+            allowed=", ".join(labels) or f"nothing: no working plugin brings a {kind}",
+            nearest=nearest_name(name, [*labels, *(part.canonical for part in parts)]),
+        )
+
+
+def discover(
+    *,
+    modules: Sequence[str] = (),
+    plugins_dirs: Sequence[str | Path] = (),
+    disabled: Sequence[str] = (),
+    strict: bool = False,
+) -> Registry:
+    """Find and load plugins: `modules` first, then entry points, then the files of `plugins_dirs`.
+
+    `disabled` names plugins, or whole distributions, that are not loaded. `SEQTOOL_NO_PLUGINS=1` in the
+    environment disables all that are installed; what is named by hand is still loaded.
+
+    Raises:
+        MisuseError: a folder that is none, a file given as a module, a disabled plugin that does not exist.
+        PluginError: with `strict`, some plugin is broken.
+    """
+    registry = Registry(find_plugins(modules, plugins_dirs, disabled))
+    broken = registry.broken()
+    if strict and broken:
+        raise PluginError("\n".join(f"plugin {plugin} {plugin.error}" for plugin in broken))
+    return registry
+
+
+@functools.cache
+def default_registry() -> Registry:
+    """What is installed, found once for this process."""
+    registry = discover()
+    for plugin in registry.plugins:
+        for warning in plugin.warnings:
+            warnings.warn(f"plugin {plugin} {warning}", stacklevel=2)
+    return registry
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise UnknownPartError(
+            f"no kind of part is named {kind!r}", allowed=", ".join(KINDS), nearest=nearest_name(kind, KINDS)
+        )
+
+
+def _join(kinds: list[str]) -> str:
+    return " and ".join(f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in kinds)

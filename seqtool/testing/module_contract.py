@@ -1,0 +1,171 @@
+"""The rules of parts that turn tensors into tensors: shapes, dtypes, rows, padding, saving."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from seqtool.testing.contract import Contract, rule
+from seqtool.testing.differences import Outputs, common_part, difference, differing_row, not_finite
+
+BATCH, SOURCE, STEPS = 5, 7, 3
+Message = Callable[[str, int, str], str]
+"""What to say of an output's name, the row that is wrong, and the two values."""
+
+
+class ModuleContract(Contract):
+    """A kind says what goes in (`inputs`), how it is used (`run`), and which shapes come out (`shapes_of`).
+
+    Inputs and outputs are `[B, ...]` by name. Outputs at padding that mean nothing are zero.
+
+    Attributes:
+        source_axes: which inputs have source positions, and on which axis.
+        hostile_padding: whether inputs hold huge numbers at padding; else zeros, as an encoder's memory does.
+    """
+
+    source_axes: ClassVar[dict[str, int]] = {}
+    hostile_padding: ClassVar[bool] = False
+
+    def inputs(self, part: Any, batch_size: int, source_length: int, steps: int) -> Outputs:
+        """What the part is used with, drawn in float64 from `self.generator`."""
+        raise NotImplementedError
+
+    def run(self, part: Any, inputs: Outputs) -> Outputs:
+        """Use the part as a model does."""
+        raise NotImplementedError
+
+    def shapes_of(self, part: Any, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
+        """The shape of each output that the contract fixes."""
+        raise NotImplementedError
+
+    def draw(
+        self,
+        part: Any,
+        *,
+        source_length: int = SOURCE,
+        steps: int = STEPS,
+        dtype: torch.dtype = torch.float64,
+    ) -> Outputs:
+        """The inputs of a batch, one row of which has no real position."""
+        self.generator.manual_seed(1)
+        inputs = self.inputs(part, BATCH, source_length, steps)
+        if "mask" in inputs:
+            self._fill_padding(inputs)
+        return {name: x.to(dtype) if x.is_floating_point() else x for name, x in inputs.items()}
+
+    @staticmethod
+    def mask(batch_size: int, source_length: int) -> Tensor:
+        """`[B, S]`; lengths S, S - 3, 0, 1, S - 1, and so on."""
+        some = [source_length, max(1, source_length - 3), 0, 1, max(1, source_length - 1)]
+        length = torch.tensor([some[row % len(some)] for row in range(batch_size)])
+        return torch.arange(source_length) < length[:, None]
+
+    def exercise(self, part: Any) -> Outputs:
+        """See `Contract.exercise`."""
+        return self.run(part, self.draw(part))
+
+    def _fill_padding(self, inputs: Outputs) -> None:
+        padding = ~inputs["mask"]
+        for name, axis in self.source_axes.items():
+            x = inputs[name]
+            if x.is_floating_point():
+                after = x.dim() - axis % x.dim() - 1
+                where = padding.reshape(len(padding), *[1] * (x.dim() - after - 2), -1, *[1] * after)
+                inputs[name] = x.masked_fill(where, 1e5 if self.hostile_padding else 0)
+
+    def expect_equal(self, first: Outputs, second: Outputs, message: Message, *, tolerance: float = 1e-8) -> None:
+        """Fail with `message` where two runs differ."""
+        for name, value in first.items():
+            found = difference(value, second[name], tolerance=tolerance)
+            if found is not None:
+                same_shape = value.shape == second[name].shape
+                row = differing_row(value, second[name], tolerance=tolerance) if same_shape else 0
+                self.fail(message(name, row or 0, found.partition(" in row")[0]))
+
+    def expect_finite(self, outputs: Outputs, when: str) -> None:
+        """Fail where an output or a gradient is NaN or infinite."""
+        for name, value in outputs.items():
+            row = not_finite(value)
+            self.expect(row is None, f"row {row}'s {name} are not finite {when}")
+
+    @rule
+    def shapes(self) -> None:
+        """Every output has the shape of the contract, each size a different prime, and 1."""
+        part = self.part()
+        for source_length, steps in ((SOURCE, STEPS), (1, 1)):
+            outputs = self.run(part, self.draw(part, source_length=source_length, steps=steps))
+            for name, shape in self.shapes_of(part, BATCH, source_length, steps).items():
+                self.expect(name in outputs, f"returns no {name}")
+                found = tuple(outputs[name].shape)
+                self.expect(found == shape, f"{name} have the shape {list(found)}, not {list(shape)}")
+
+    @rule
+    def dtypes(self) -> None:
+        """float32 gives float32, and float64 gives float64."""
+        for dtype in (torch.float32, torch.float64):
+            part = self.part(dtype)
+            for name, value in self.run(part, self.draw(part, dtype=dtype)).items():
+                right = value.dtype == dtype or not value.is_floating_point()
+                self.expect(right, f"{name} are {value.dtype} where inputs and parameters are {dtype}")
+
+    @rule
+    def built_without_memory(self) -> None:
+        """The constructor works on the meta device, where every model of a recipe is checked."""
+        with torch.device("meta"):
+            self._build()
+
+    @rule
+    def rows(self) -> None:
+        """A batch of one equals the row of a batch."""
+        part = self.part()
+        inputs = self.draw(part)
+        together = self.run(part, inputs)
+        for row in range(BATCH):
+            alone = self.run(part, {name: x[row : row + 1] for name, x in inputs.items()})
+            self.expect_equal(
+                {name: x[row : row + 1] for name, x in together.items()},
+                alone,
+                lambda name, _, values, row=row: (  # type: ignore[misc]
+                    f"row {row}'s {name} change when the row stands alone: {values}"
+                ),
+            )
+
+    @rule
+    def padding(self) -> None:
+        """Padding changes nothing."""
+        if not self.source_axes:
+            return
+        part = self.part()
+        inputs = self.draw(part)
+        before = self.run(part, inputs)
+        for grown in (SOURCE + 1, SOURCE + 4):
+            wider = dict(inputs)
+            for name, axis in self.source_axes.items():
+                extra = list(inputs[name].shape)
+                extra[axis] = grown - SOURCE
+                wider[name] = torch.cat([inputs[name], inputs[name].new_zeros(extra)], axis)
+            self._fill_padding(wider)
+            after = self.run(part, wider)
+            pairs = {name: common_part(value, after[name]) for name, value in before.items()}
+
+            def message(name: str, row: int, values: str, grown: int = grown) -> str:
+                real = int(inputs["mask"][row].sum())
+                return f"row {row}'s {name} change when padding grows from {SOURCE - real} to {grown - real}: {values}"
+
+            first, second = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
+            self.expect_equal(first, second, message)
+
+    @rule
+    def saved_and_loaded(self) -> None:
+        """`state_dict` holds all that is learnt."""
+        first, second = self.part(seed=0), self.part(seed=1)
+        second.load_state_dict(first.state_dict())
+        inputs = self.draw(first)
+        self.expect_equal(
+            self.run(first, inputs),
+            self.run(second, inputs),
+            lambda name, row, values: (
+                f"row {row}'s {name} differ after its state_dict is loaded into another: {values}"
+            ),
+        )

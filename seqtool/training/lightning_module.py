@@ -1,0 +1,157 @@
+"""A variant as a Lightning module."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from seqtool.build.assembly import Assembly, build_feeding, build_optimizer, build_schedule
+from seqtool.nn.feeding import best_guess
+from seqtool.nn.right_targets import nearest, right_targets, with_targets
+from seqtool.nn.watched_memory import watched_memory
+from seqtool.parts.batch import Batch
+from seqtool.parts.clipping import Clipping
+from seqtool.randomness import derive
+from seqtool.recipe import Variant
+from seqtool.training.data import Carrier
+from seqtool.training.lightning_overhead import LeanModule, signature_kept
+from seqtool.training.snapshots import Glimpse, glimpse
+
+
+class SequenceModule(LeanModule):
+    """Trains and validates an assembly. What it measures stays on the device until the recorder fetches it.
+
+    Attributes:
+        step_sums: for each step since the recorder last looked, over all ranks: the summed loss, the number of real
+            tokens, how many of them were right (0 for values: no symbol is).
+        symbols: whether targets are symbols, and not values.
+        valid_values: the last validation's figures by column name.
+        glimpse: where the last validation looked in its first examples; None for a decoder without attention.
+    """
+
+    def __init__(self, assembly: Assembly, variant: Variant, seed: int) -> None:
+        super().__init__()
+        self.assembly = assembly
+        self.model = assembly.model
+        self.loss = assembly.loss
+        self.metrics = assembly.metrics
+        self.symbols = assembly.task.target_vocabulary.form == "symbols"
+        self.variant = variant
+        self.optimizer = build_optimizer(variant, self.model)
+        self.feeding = build_feeding(variant)
+        self.seed = seed
+        self.step_sums: list[tuple[Tensor, ...]] = []
+        self.valid_values: dict[str, float] = {}
+        self.glimpse: Glimpse | None = None
+        self._valid_sums: dict[str, Tensor] = {}
+
+    @signature_kept
+    def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
+        """The loss, summed over all ranks' tokens and divided by their number."""
+        trainer, batch = self.trainer, carrier.batch
+        seed_device(self.device, derive(self.seed, self.global_rank, trainer.global_step, "model"))
+        logits, weights = self.model(batch, self.feeding(trainer.global_step))
+        total, count = self.loss(logits, weights, batch)
+        with torch.no_grad():
+            right = count.new_zeros(())
+            if self.symbols:
+                right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
+        sums: tuple[Tensor, ...] = (total.detach(), count, right)
+        mean: Tensor = total / count.clamp(min=1)
+        if trainer.world_size > 1:
+            joined = torch.stack([one.float() for one in sums])
+            sums = tuple(trainer.strategy.reduce(joined, reduce_op="sum"))
+            # DDP takes the mean of the ranks' gradients; ours is their sum over the common count
+            mean = total * (trainer.world_size / sums[1].clamp(min=1)).to(total.dtype)
+        self.step_sums.append(sums)
+        return mean
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin new sums, on the CPU: not every device has float64."""
+        self._valid_sums = {name: torch.zeros(2, dtype=torch.float64) for name in ("loss", *self.metrics)}
+
+    def validation_step(self, carrier: Carrier, batch_idx: int) -> None:
+        """Teacher-forced loss, and the metrics of what each of them looks at."""
+        batch = carrier.batch
+        with watched_memory(self.model.encoder) as memory_masks:
+            logits, weights = self.model(batch)
+        total, count = self.loss(logits, weights, batch)
+        self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
+        if batch_idx == 0 and weights is not None:
+            self.glimpse = glimpse(self.model, batch, logits, weights)
+        compared = {"teacher_forced": (best_guess(logits, self.model.target_vocabulary).cpu(), batch.to("cpu"))}
+        if any(metric.predictions == "decoded" for metric in self.metrics.values()):
+            compared["decoded"] = self.decode(batch)
+        memory_mask, looked = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
+        for name, metric in self.metrics.items():
+            predicted, targets = compared[metric.predictions]
+            if metric.needs_weights:
+                assert looked is not None, "a decoder without attention is refused when it is built"
+                self._valid_sums[name] += metric.weight_sums(looked, memory_mask, targets).sum(0)
+            else:
+                self._valid_sums[name] += metric.sums(predicted, targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Sum over ranks, and hand the values to the recorder and to early stopping."""
+        names = list(self._valid_sums)
+        sums = torch.stack([self._valid_sums[name] for name in names])
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums.to(self.device), reduce_op="sum").cpu()
+        loss = sums[0, 0] / sums[0, 1].clamp(min=1)
+        values = [float(loss)] + [self.metrics[n].compute(s) for n, s in zip(names[1:], sums[1:], strict=True)]
+        self.valid_values = {f"valid_{name}": value for name, value in zip(names, values, strict=True)}
+        self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
+
+    def decode(self, batch: Batch) -> tuple[Tensor, Batch]:
+        """What free-running search writes, ids `[B, T]`, -1 where nothing, and the batch that it is compared with.
+
+        Both on the CPU. Where several targets are right, the nearest to what was written is the batch's. Values are
+        `[B, T, F]`; they have no end, so all of them are written.
+        """
+        here, task = batch.to("cpu"), self.assembly.task
+        right = right_targets(task, here) if self.symbols else []
+        steps = max([here.target.shape[1], *(len(target) for targets in right for target in targets)])
+        best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
+        ids, mask = best.ids[:, 0].cpu(), best.mask[:, 0].cpu()
+        if not self.symbols:
+            return ids, here
+        if any(len(targets) > 1 for targets in right):
+            here = with_targets(here, nearest(task, ids, mask, right), steps)
+        ids = ids.masked_fill(~mask, -1)
+        return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1), here
+
+    def higher_is_better(self, column: str) -> bool:
+        """Which way a validation's column improves."""
+        metric = self.metrics.get(column.removeprefix("valid_"))
+        return metric is not None and metric.higher_is_better
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimizer and schedule; the schedule moves at every step."""
+        schedule = build_schedule(self.variant)
+        if schedule is None:
+            return self.optimizer
+        scheduler = LambdaLR(self.optimizer, schedule.factor)
+        return {"optimizer": self.optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By the optimizer where it can, and by Lightning where it cannot, or where gradients are scaled."""
+        mixed = self.variant.train.precision.endswith("mixed")
+        if gradient_clip_val and isinstance(optimizer, Clipping) and not mixed:
+            optimizer.clip(gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Set torch's global generators of the CPU and of `device`; a hundredth of the time of `torch.manual_seed`."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
