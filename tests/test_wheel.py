@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 POINTS = PROJECT["project"]["entry-points"]["seqtool.plugins"]
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "runs", "build", "dist", "*.egg-info")
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+LEFT_OUT_OF_ROOT = {"runs", "build", "dist"}
 
 
 def call(*arguments: str, cwd: Path, path: str = "", no_plugins: bool = False) -> subprocess.CompletedProcess[str]:
@@ -28,11 +29,16 @@ def listed(done: subprocess.CompletedProcess[str]) -> set[tuple[str, str]]:
     return {(part["kind"], part["name"]) for part in parts if not part["distribution"].startswith("seqtool-")}
 
 
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """What of a folder no release contains."""
+    return LEFT_OUT(folder, names) | (LEFT_OUT_OF_ROOT if Path(folder) == ROOT else set())
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds nothing but the installed wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT, folder / "source", ignore=LEFT_OUT)
+    shutil.copytree(ROOT, folder / "source", ignore=left_out)
     built = call("-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=folder / "source")
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("seqtool-*-py3-none-any.whl")
