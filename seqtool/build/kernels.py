@@ -51,8 +51,8 @@ def install(
     A twin becomes an attribute of the one part; parameters, buffers and `state_dict` stay as they are.
 
     Args:
-        engine: "reference" takes no twin; "auto" all that serve; "fused" wants at least one in the model; "compiled"
-            has torch.compile take the decoder's loop, and is "auto" for the rest.
+        engine: "reference" takes no twin; "auto" and "graphed" all that serve; "fused" wants at least one in the model;
+            "compiled" has torch.compile take the decoder's loop, and is "auto" for the rest.
         device: where the model will compute.
         dtype: in what; None for mixed precision.
         beside: what else may have twins, by name: the model's optimizer, of which no schedule is made yet.

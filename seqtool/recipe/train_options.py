@@ -8,7 +8,7 @@ from annotated_types import Ge
 from seqtool.registry.options import Count, Factory, NonNegative, Positive, Size, SlotKind, named
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]
-Engine = Literal["auto", "reference", "fused", "compiled"]
+Engine = Literal["auto", "reference", "fused", "compiled", "graphed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,9 @@ class TrainOptions:
         checkpoint_every: steps between checkpoints, beside those after each validation; null for none beside.
         log_every: steps that one row of metrics.csv is the mean of.
         accelerator, devices, num_nodes, strategy, precision: Lightning's, "auto" picks what is there.
-        engine: which form of each part computes: "reference", its own code; "fused" or "compiled", twins of that sort;
-            "auto", the fused twins there are.
+        engine: which implementation of each part runs: "reference", its own code; "fused", fused kernels, at least one;
+            "compiled", torch.compile; "graphed", fused kernels in steps that are replayed as CUDA graphs; "auto", the
+            fused kernels there are, replayed on a CUDA device.
         deterministic: refuse operations that are not reproducible on the device.
         tensorboard: also write TensorBoard files; needs the extra `tensorboard`.
         gates: also write what the gates of each cell say on the validation sample (gates.npz).

@@ -7,19 +7,23 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import Strategy
 from torch import nn
 
 from seqtool.build.assembly import assemble, count_parameters
 from seqtool.build.kernels import Choice, install, record
+from seqtool.errors import SeqtoolError
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.recipe.train_options import EarlyStopping
 from seqtool.runs import SeedDirectory
 from seqtool.runs.checkpoint import fingerprint, read_checkpoint
 from seqtool.training.alignment_pictures import alignment_pictures
+from seqtool.training.buckets import lengths_vary
 from seqtool.training.checkpoints import AtomicCheckpoints
 from seqtool.training.data import DataModule
 from seqtool.training.devices import cluster_plugins, trainer_options
+from seqtool.training.graphs import GraphedStep, cannot_capture, step_record
 from seqtool.training.lightning_messages import quiet_lightning
 from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.lightning_overhead import NoProfiler
@@ -74,8 +78,14 @@ def fit_seed(
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
         trainer = _trainer(module, options, recorder, done)
         choices = _install_twins(module, trainer.strategy.root_device)
+        refused = _graph(module, trainer.strategy)
+        environment = _environment(trainer, module, choices) | {"step": step_record(refused)}
         if directory:
-            directory.write_environment(_environment(trainer, module, choices))
+            directory.write_environment(environment)
+        if directory and module.graphs:
+            module.graphs.on_fallback = lambda reason: directory.write_environment(
+                environment | {"step": step_record(reason)}
+            )
         state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
         if checkpoint and state["finished"]:
             recorder.load_state_dict(state)
@@ -164,6 +174,28 @@ def _install_twins(module: SequenceModule, device: torch.device) -> list[Choice]
     train, dtype = module.variant.train, DTYPES.get(module.variant.train.precision)
     beside = {"optimizer": module.optimizer}
     return install(module.model, train.engine, module.variant.registry, device, dtype, beside)
+
+
+def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
+    """Have the module's training steps captured as CUDA graphs; returns why not, None where they are.
+
+    Raises:
+        SeqtoolError: the recipe asks for engine "graphed", and this training cannot be captured.
+    """
+    train = module.variant.train
+    reason = cannot_capture(train, strategy)
+    if reason is None:
+        module.graphs = GraphedStep(
+            module.model,
+            module.objective,
+            module.optimizer,
+            module.clip,
+            autocast=torch.bfloat16 if train.precision == "bf16-mixed" else None,
+            buckets=lengths_vary(module.assembly.task, module.seed, train.batch_size),
+        )
+    elif train.engine == "graphed":
+        raise SeqtoolError(f"engine 'graphed': {reason}\n    allowed: train.engine: auto")
+    return reason
 
 
 def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:

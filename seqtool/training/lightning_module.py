@@ -1,5 +1,6 @@
 """A variant as a Lightning module."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqtool.build.assembly import Assembly, build_feeding, build_optimizer, build_schedule
-from seqtool.nn.feeding import best_guess
+from seqtool.nn.feeding import TEACHER_FORCING, Feeding, best_guess
 from seqtool.nn.right_targets import nearest, right_targets, with_targets
 from seqtool.nn.watched_memory import watched_memory
 from seqtool.parts.batch import Batch
@@ -15,6 +16,7 @@ from seqtool.parts.clipping import Clipping
 from seqtool.randomness import derive
 from seqtool.recipe import Variant
 from seqtool.training.data import Carrier
+from seqtool.training.graphs import GraphedStep
 from seqtool.training.lightning_overhead import LeanModule, signature_kept
 from seqtool.training.snapshots import Glimpse, glimpse
 
@@ -28,6 +30,7 @@ class SequenceModule(LeanModule):
         symbols: whether targets are symbols, and not values.
         valid_values: the last validation's figures by column name.
         glimpse: where the last validation looked in its first examples; None for a decoder without attention.
+        graphs: replays training steps; None where each kernel is launched.
     """
 
     def __init__(self, assembly: Assembly, variant: Variant, seed: int) -> None:
@@ -44,21 +47,24 @@ class SequenceModule(LeanModule):
         self.step_sums: list[tuple[Tensor, ...]] = []
         self.valid_values: dict[str, float] = {}
         self.glimpse: Glimpse | None = None
+        self.graphs: GraphedStep | None = None
         self._valid_sums: dict[str, Tensor] = {}
 
     @signature_kept
     def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
-        """The loss, summed over all ranks' tokens and divided by their number."""
+        """The loss, summed over all ranks' tokens and divided by their number.
+
+        A replayed step has done all that follows from it, and returns a loss without a gradient.
+        """
         trainer, batch = self.trainer, carrier.batch
         seed_device(self.device, derive(self.seed, self.global_rank, trainer.global_step, "model"))
-        logits, weights = self.model(batch, self.feeding(trainer.global_step))
-        total, count = self.loss(logits, weights, batch)
-        with torch.no_grad():
-            right = count.new_zeros(())
-            if self.symbols:
-                right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
-        sums: tuple[Tensor, ...] = (total.detach(), count, right)
-        mean: Tensor = total / count.clamp(min=1)
+        if self._replays():
+            assert self.graphs is not None
+            replayed = self.graphs(batch)
+            self.step_sums.append(replayed.unbind())
+            return replayed[0]
+        total, sums = self._sums(batch, self.feeding(trainer.global_step))
+        mean: Tensor = total / sums[1].clamp(min=1)
         if trainer.world_size > 1:
             joined = torch.stack([one.float() for one in sums])
             sums = tuple(trainer.strategy.reduce(joined, reduce_op="sum"))
@@ -66,6 +72,44 @@ class SequenceModule(LeanModule):
             mean = total * (trainer.world_size / sums[1].clamp(min=1)).to(total.dtype)
         self.step_sums.append(sums)
         return mean
+
+    def objective(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """`(mean loss, [summed loss, real tokens, right tokens])` of one process, by teacher forcing."""
+        total, sums = self._sums(batch, TEACHER_FORCING)
+        return total / sums[1].clamp(min=1), torch.stack([one.float() for one in sums])
+
+    def _sums(self, batch: Batch, feeding: Feeding) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The summed loss; the same without its gradient, the number of real tokens, how many of them are right."""
+        logits, weights = self.model(batch, feeding)
+        total, count = self.loss(logits, weights, batch)
+        with torch.no_grad():
+            right = count.new_zeros(())
+            if self.symbols:
+                right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
+        return total, (total.detach(), count, right)
+
+    def _replays(self) -> bool:
+        """Whether this step is replayed. The first of a training is not: it creates the optimizer's state."""
+        return self.graphs is not None and self.trainer.global_step > 0
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        """The optimizer's step, which a replayed step contains."""
+        if optimizer_closure is not None and self._replays():
+            optimizer_closure()
+        else:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Forget the gradients; those of a replayed step stay where the graph writes them."""
+        if not self._replays():
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def backward(self, loss: Tensor, *arguments: Any, **named: Any) -> None:
+        """Gradients of the loss, which a replayed step has made already."""
+        if not self._replays():
+            super().backward(loss, *arguments, **named)
 
     def on_validation_epoch_start(self) -> None:
         """Begin new sums, on the CPU: not every device has float64."""
@@ -146,6 +190,12 @@ class SequenceModule(LeanModule):
             optimizer.clip(gradient_clip_val)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def clip(self) -> None:
+        """Clip the gradients of a step that is captured."""
+        limit = self.variant.train.clip_norm
+        if limit is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
 
 
 def seed_device(device: torch.device, seed: int) -> None:

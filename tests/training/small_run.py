@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 SMALL = """\
 seqtool: 1
 name: small
@@ -65,3 +67,17 @@ def figures(folder: Path) -> dict[str, Any]:
     """A seed's result without the times."""
     result = json.loads((folder / "result.json").read_text())
     return {name: value for name, value in result.items() if name not in ("seconds", "steps_per_second")}
+
+
+def same_run(one: Path, other: Path) -> None:
+    """Equal rows, results, predictions, snapshots and weights, bit for bit."""
+    assert rows(one) == rows(other)
+    assert figures(one) == figures(other)
+    assert (one / "predictions.jsonl").read_bytes() == (other / "predictions.jsonl").read_bytes()
+    kept = [sorted(path.name for path in (folder / "snapshots").iterdir()) for folder in (one, other)]
+    assert kept[0] == kept[1]
+    for name in kept[0]:
+        assert (one / "snapshots" / name).read_bytes() == (other / "snapshots" / name).read_bytes()
+    for name in ("last.ckpt", "best.ckpt"):
+        a, b = (torch.load(folder / name, weights_only=True)["state_dict"] for folder in (one, other))
+        assert all(torch.equal(a[key], b[key]) for key in a)

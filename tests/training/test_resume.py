@@ -14,27 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_run import figures, rows
+from small_run import figures, rows, same_run
 
 import seqtool
 from seqtool.api import SyntheticTask
 from seqtool.errors import SeqtoolError
 from seqtool.runs import RunDirectory
 from seqtool.runs.files import TEMPORARY, read_json
-
-
-def same_run(one: Path, other: Path) -> None:
-    """Equal rows, results, predictions, snapshots and weights, bit for bit."""
-    assert rows(one) == rows(other)
-    assert figures(one) == figures(other)
-    assert (one / "predictions.jsonl").read_bytes() == (other / "predictions.jsonl").read_bytes()
-    kept = [sorted(path.name for path in (folder / "snapshots").iterdir()) for folder in (one, other)]
-    assert kept[0] == kept[1]
-    for name in kept[0]:
-        assert (one / "snapshots" / name).read_bytes() == (other / "snapshots" / name).read_bytes()
-    for name in ("last.ckpt", "best.ckpt"):
-        a, b = (torch.load(folder / name, weights_only=True)["state_dict"] for folder in (one, other))
-        assert all(torch.equal(a[key], b[key]) for key in a)
 
 
 def test_same_recipe_and_seed_twice_are_equal_bit_for_bit(small: Path, tmp_path: Path) -> None:
