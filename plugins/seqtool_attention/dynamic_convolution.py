@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,7 +66,8 @@ class DynamicConvolution(Scorer):
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
         """See `Scorer.start`; `fixed` is the prior `[B, n]`, last tap first, `state` the last weights `[B, S]`."""
-        prior = memory.new_tensor(self.prior[::-1]).expand(len(memory), -1)
+        # filled on the device: a list would be copied there, and waited for
+        prior = torch.cat([memory.new_full((len(memory), 1), chance) for chance in reversed(self.prior)], 1)
         return (prior,), (one_hot_start(memory, mask),)
 
     def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:

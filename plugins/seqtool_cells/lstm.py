@@ -65,8 +65,10 @@ class LSTM(Cell):
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         weight_ih, full = self.weight_ih, known_full(mask)
         if not full:
-            gates = weight_ih.new_tensor([-FROZEN, FROZEN, 0, 0]).repeat_interleave(self.output_size)
-            weight_ih = torch.cat([weight_ih, gates[:, None]], 1)
+            gate = (self.output_size, 1)  # filled on the device: a list would be copied there, and waited for
+            shut, open_ = weight_ih.new_full(gate, -FROZEN), weight_ih.new_full(gate, FROZEN)
+            others = weight_ih.new_zeros(2 * self.output_size, 1)
+            weight_ih = torch.cat([weight_ih, torch.cat([shut, open_, others])], 1)
             padding = ~mask[:, :, None]
             x = torch.cat([x.masked_fill(padding, 0), padding.to(x.dtype)], 2)
         weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Hypotheses, NonNegative, PartError, Search, Size, StepModel, Tensors
-from seqtool_search.ending import DROP, asks
+from seqtool_search.ending import DROP, asks, places
 
 
 class Beam(Search):
@@ -66,19 +66,21 @@ class Beam(Search):
             state = tuple(x[rows] for x in state)
             looked = None if weights is None else weights.unflatten(0, (len(going), size))
             trail.append(Step(parents, ids, looked).among(batch, going))
-            last = torch.tensor(length == max_length, device=ids.device)
-            ended = scores.isfinite() & (last if end is None else (ids == end) | last)
+            ended = scores.isfinite()
+            if length < max_length:
+                ended = torch.zeros_like(ended) if end is None else ended & (ids == end)
             done = done.joined_by(scores, self.rank(scores, torch.tensor(length)), ended, length - 1)
             scores = scores.masked_fill(ended, -torch.inf)
             hope = self.rank(scores.amax(1), torch.tensor(max_length))
             scores = scores.masked_fill((done.kth(self.best) >= hope)[:, None], -torch.inf)
-            if asks(length - 1, scores.device):
+            if end is not None and asks(length - 1, scores.device):
                 more = scores.isfinite().any(1)
                 count = int(more.sum())
                 if not count:
                     break
                 if count <= DROP * len(going):
-                    left, kept = left.with_rows(going, done), more.repeat_interleave(size)
+                    left, more = left.with_rows(going, done), places(more, count)
+                    kept = (more[:, None] * size + torch.arange(size, device=more.device)).flatten()
                     fixed, state = (tuple(x[kept] for x in tensors) for tensors in (fixed, state))
                     going, ids, scores, done = going[more], ids[more], scores[more], Finished(*(x[more] for x in done))
         return traced(trail, left.with_rows(going, done), self.best)

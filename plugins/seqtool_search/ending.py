@@ -14,6 +14,11 @@ def asks(step: int, device: torch.device) -> bool:
     return device.type == "cpu" or step % EVERY == EVERY - 1
 
 
+def places(mask: Tensor, count: int) -> Tensor:
+    """The indices where `mask [B]` is true, of which there are `count`; unlike `nonzero`, it waits for no device."""
+    return (~mask).long().argsort(stable=True)[:count]
+
+
 def steps_written(mask: Tensor) -> int:
     """How many steps any hypothesis of `mask [B, K, T]` is long; at least one. Some were taken for nothing."""
     return max(1, int(mask.sum(2).max())) if mask.numel() else mask.shape[2]

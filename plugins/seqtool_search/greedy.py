@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Hypotheses, Search, StepModel, Values
-from seqtool_search.ending import DROP, asks, steps_written
+from seqtool_search.ending import DROP, asks, places, steps_written
 
 
 class Greedy(Search):
@@ -50,8 +50,9 @@ class Greedy(Search):
                 if not left:
                     break
                 if left <= DROP * len(going):
-                    fixed, state = (tuple(x[going] for x in tensors) for tensors in (fixed, state))
-                    rows, ids, going = rows[going], ids[going], going[going]
+                    kept = places(going, left)
+                    fixed, state = (tuple(x[kept] for x in tensors) for tensors in (fixed, state))
+                    rows, ids, going = rows[kept], ids[kept], going[kept]
         written, mask = (torch.stack(side, 1).unsqueeze(1) for side in zip(*steps, strict=True))
         stacked = torch.stack(all_weights, 2).unsqueeze(1) if all_weights else None
         length = steps_written(mask)

@@ -59,7 +59,7 @@ class Sample(Search):
         for step in range(max_length):
             logits, weights, state = model.step(ids, fixed, state)
             log_p = logits.log_softmax(-1, torch.promote_types(logits.dtype, torch.float32))
-            ids = torch.multinomial(self.kept(log_p), 1, generator=generator).squeeze(1).masked_fill(~going, 0)
+            ids = drawn(self.kept(log_p), generator).masked_fill(~going, 0)
             score = score + log_p.gather(1, ids[:, None]).squeeze(1).masked_fill(~going, 0)
             steps.append((ids, going))
             if weights is not None:
@@ -85,3 +85,13 @@ class Sample(Search):
             out = out | (torch.arange(out.shape[1], device=out.device) >= self.top_k)
         out[:, 0] = False
         return probability.masked_fill(torch.zeros_like(out).scatter(1, order, out), 0)
+
+
+def drawn(probability: Tensor, generator: torch.Generator) -> Tensor:
+    """One symbol of each row of `probability [B, V]`: `[B]`, the symbols that `torch.multinomial` draws.
+
+    The first of independent exponential waiting times, whose rates are the probabilities. `multinomial` does the same,
+    but first reads the sums of the rows, which waits for the device.
+    """
+    waiting = torch.empty_like(probability).exponential_(1.0, generator=generator)
+    return (probability / waiting).argmax(1)

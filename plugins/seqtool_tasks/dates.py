@@ -1,7 +1,7 @@
 """Dates as people write them -> ISO 8601."""
 
 from string import Formatter
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,13 +51,12 @@ class Dates(CharacterTask):
                 raise PartError(f"{name} is {year}", option=name, allowed=f"{low} to {high}")
         self.min_year, self.max_year = min_year, max_year
         self.forms = [(language, form) for language in dict.fromkeys(languages) for form in CALENDARS[language].forms]
-        pieces, slots = self._lay_out()
+        pieces, slots, self.longest = self._lay_out()
         characters = tuple(sorted({character for piece in pieces for character in piece}))
         width = max(map(len, pieces))
-        self.pieces = torch.tensor(
-            [[characters.index(c) for c in piece] + [-1] * (width - len(piece)) for piece in pieces], device="cpu"
-        )
-        self.slots = torch.tensor(slots, device="cpu")  # [forms, slots, 2]
+        rows = [[characters.index(c) for c in piece] + [-1] * (width - len(piece)) for piece in pieces]
+        here = torch.device("cpu")
+        self._tables = {here: Tables(*(torch.tensor(one, device=here) for one in (LENGTHS, SHIFTS, rows, slots)))}
         self.source_vocabulary = Vocabulary(characters)
         symbols = (*"0123456789-", *(("</s>",) if ending == "eos" else ()), "<s>")
         end = 11 if ending == "eos" else None
@@ -74,8 +73,9 @@ class Dates(CharacterTask):
 
         year, month = uniform(self.min_year, self.max_year), uniform(1, 12)
         leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-        length = torch.tensor(LENGTHS, device=year.device)[month - 1] + (leap & (month == 2))
-        share = torch.rand(batch_size, generator=generator, device=generator.device, dtype=torch.float64)
+        length = self._tables_on(year.device).lengths[month - 1] + (leap & (month == 2))
+        exact = torch.float64 if year.device.type == "cpu" else torch.float32  # not every device has float64
+        share = torch.rand(batch_size, generator=generator, device=generator.device, dtype=exact)
         day = 1 + (share * length).long()
         source, source_mask = self.write(year, month, day, uniform(0, len(self.forms) - 1))
         target = self._iso(year, month, day)
@@ -83,15 +83,19 @@ class Dates(CharacterTask):
         return Batch(source, source_mask, target, real, torch.full_like(target, -1))
 
     def write(self, year: Tensor, month: Tensor, day: Tensor, form: Tensor) -> tuple[Tensor, Tensor]:
-        """Dates `[B]` in forms `[B]`, numbers in `self.forms` -> ids `[B, S]` and the mask of them."""
+        """Dates `[B]` in forms `[B]`, numbers in `self.forms` -> ids `[B, S]` and the mask of them.
+
+        S is the longest of these on the CPU, and elsewhere the longest that there can be: to look would wait.
+        """
+        tables = self._tables_on(year.device)
         begun = year - (month < 3).long()  # years that begin with March
-        shift = torch.tensor(SHIFTS, device=year.device)[month - 1]
-        weekday = (begun + begun // 4 - begun // 100 + begun // 400 + shift + day + 6) % 7  # 0 is Monday
+        leaps = begun // 4 - begun // 100 + begun // 400
+        weekday = (begun + leaps + tables.shifts[month - 1] + day + 6) % 7  # 0 is Monday
         values = torch.stack([torch.zeros_like(day), day - 1, month - 1, year - self.min_year, weekday], 1)
-        base, goes_by = self.slots.to(year.device)[form].unbind(2)
-        text = self.pieces.to(year.device)[base + values.gather(1, goes_by)].flatten(1)
+        base, goes_by = tables.slots[form].unbind(2)
+        text = tables.pieces[base + values.gather(1, goes_by)].flatten(1)
         ids, real = join((text.clamp(min=0), text >= 0))
-        longest = int(real.sum(1).max())
+        longest = int(real.sum(1).max()) if real.device.type == "cpu" else self.longest
         return ids[:, :longest], real[:, :longest]
 
     def _iso(self, year: Tensor, month: Tensor, day: Tensor) -> Tensor:
@@ -101,20 +105,45 @@ class Dates(CharacterTask):
         closing = [] if end is None else [torch.full_like(day, end)]
         return torch.stack([*figures, day // 10, day % 10, *closing], 1)
 
-    def _lay_out(self) -> tuple[list[str], list[list[tuple[int, int]]]]:
-        """All texts that forms are made of, and each form as slots: its first text, what is added to that number."""
+    def _tables_on(self, device: torch.device) -> "Tables":
+        """The tables on a device, moved there once."""
+        if device not in self._tables:
+            here = self._tables[torch.device("cpu")]
+            self._tables[device] = Tables(*(table.to(device) for table in here))
+        return self._tables[device]
+
+    def _lay_out(self) -> tuple[list[str], list[list[tuple[int, int]]], int]:
+        """All texts that forms are made of, each form as slots, and the number of characters of the longest date.
+
+        A slot is the number of its first text, and what is added to that number.
+        """
         pieces = [""]
         begins: dict[tuple[str, ...], int] = {}
-        forms = []
+        forms, longest = [], 0
         for language, form in self.forms:
             fields = written(language, self.min_year, self.max_year)
-            slots = []
+            slots, length = [], 0
             for literal, field, _, _ in Formatter().parse(form):
                 for goes_by, texts in (("nothing", (literal,)), fields[field] if field else ("nothing", ("",))):
                     if texts not in begins:
                         begins[texts] = len(pieces)
                         pieces += texts
                     slots.append((begins[texts], GOES_BY.index(goes_by)))
+                    length += max(map(len, texts))
             forms.append(slots)
+            longest = max(longest, length)
         most = max(map(len, forms))
-        return pieces, [slots + [(0, 0)] * (most - len(slots)) for slots in forms]
+        return pieces, [slots + [(0, 0)] * (most - len(slots)) for slots in forms], longest
+
+
+class Tables(NamedTuple):
+    """What `Dates` looks up.
+
+    `lengths`, `shifts` `[12]`: `LENGTHS` and `SHIFTS`. `pieces [P, W]`: the ids of each text, -1 behind it.
+    `slots [forms, slots, 2]`: see `Dates._lay_out`.
+    """
+
+    lengths: Tensor
+    shifts: Tensor
+    pieces: Tensor
+    slots: Tensor

@@ -26,7 +26,7 @@ def target_vocabulary(count: int, ending: Ending) -> Vocabulary:
 def draw_lengths(low: int, high: int | Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
     """`[B]` lengths, uniform over low .. high, both included; `high` may differ from row to row."""
     share = torch.rand(batch_size, generator=generator, device=generator.device)
-    return (low + (share * (high - low + 1)).floor()).long().clamp(max=torch.as_tensor(high, device=share.device))
+    return (low + (share * (high - low + 1)).floor()).long().clamp(max=high)
 
 
 def draw_distinct(population: int, count: int, batch_size: int, generator: torch.Generator) -> Tensor:

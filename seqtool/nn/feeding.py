@@ -37,9 +37,9 @@ def gold_inputs(target: Tensor, start: int) -> Tensor:
 
 
 def draw_taught(feeding: Feeding, gold: Tensor) -> Tensor:
-    """Where gold is fed, bool `[B, T]`, for `gold [B, T]` or `[B, T, F]`; from torch's CPU generator, on any device."""
-    draws = torch.rand(gold.shape[:2] if feeding.per == "token" else (gold.shape[0], 1), device="cpu")
-    return (draws < feeding.probability).expand(gold.shape[:2]).to(gold.device)
+    """Where gold is fed, bool `[B, T]`, for `gold [B, T]` or `[B, T, F]`: drawn by torch's generator of its device."""
+    draws = torch.rand(gold.shape[:2] if feeding.per == "token" else (gold.shape[0], 1), device=gold.device)
+    return (draws < feeding.probability).expand(gold.shape[:2])
 
 
 def best_guess(logits: Tensor, vocabulary: Vocabulary) -> Tensor:

@@ -1,0 +1,43 @@
+"""Searches ask a device whether hypotheses have ended every few steps, and find what they find on the CPU."""
+
+from typing import Any
+
+import pytest
+import torch
+from pretend_device import DEVICE, Elsewhere, PretendDevice, to_device
+
+import seqtool
+from seqtool.parts.search import Hypotheses
+from seqtool.registry import Registered, default_registry
+from seqtool.testing import example_options
+from seqtool.testing.search import CLOSED, OPEN, SearchContract
+
+STEPS = 40
+SEARCHES = [pytest.param(part, id=part.name) for part in default_registry().parts("search")]
+
+
+def found(part: Registered, vocabulary: Any, steps: int, *, elsewhere: bool) -> Hypotheses:
+    """What a search writes with a random model."""
+    contract = SearchContract(lambda: None)
+    model, sides = contract.model(vocabulary).float(), contract.source()
+    if elsewhere:
+        to_device(model)
+        sides = tuple(map(Elsewhere, sides))
+    search = seqtool.make(f"search/{part.canonical}", **example_options(part.load()))
+    result: Hypotheses = search.search(model, *sides, steps)
+    return result
+
+
+@pytest.mark.parametrize("part", SEARCHES)
+@pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
+def test_a_step_waits_for_nothing_but_every_eighth(part: Registered, vocabulary: Any) -> None:
+    with PretendDevice() as device:
+        there = found(part, vocabulary, STEPS, elsewhere=True)
+    questions = STEPS // 8 if vocabulary.end is not None else 0
+    assert len(device.waits) <= questions + 1, "and one for the length of what was written"
+    assert all(wait.startswith("a number is read") for wait in device.waits)
+    assert device.wide == []
+    here = found(part, vocabulary, STEPS, elsewhere=False)
+    for name in ("ids", "mask", "scores", "weights"):
+        one, other = getattr(there, name), getattr(here, name)
+        torch.testing.assert_close(one.inner, other, rtol=1e-5, atol=1e-6, msg=name)
