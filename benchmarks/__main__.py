@@ -4,6 +4,7 @@
     OMP_NUM_THREADS=2 python -m benchmarks training --json training.json
     python -m benchmarks families growth --rounds 3
     python -m benchmarks --quick                                  # tiny sizes, one round: that it runs
+    python -m benchmarks gpu                                      # on an accelerator: benchmarks/gpu/command.py
 
 Ratios are medians of the rounds' ratios, the least and the largest in brackets. Run it alone on the machine.
 """
@@ -22,11 +23,14 @@ from typing import Any
 import torch
 
 from benchmarks import accuracy, calls, growth, seeds, works
+from benchmarks.gpu import command
 from benchmarks.racing import SHORTEST, Race, Result, run
 
 
 def main() -> None:
     """Run the named works, print their tables, write the JSON."""
+    if sys.argv[1:2] == ["gpu"]:
+        command.main(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "works",

@@ -27,14 +27,22 @@ BOUND = 1.15, 0.8
 """At most this many times the bare loop's time, or this many milliseconds a step more, whichever is larger."""
 
 
-def bare(variant: Variant, steps: int) -> float:
-    """Milliseconds a step of the plainest loop, by the same engine: draw, forward, backward, clip, step."""
-    (assembly, optimizer), cpu, train = steps_of.trained(variant), torch.device("cpu"), variant.train
+def bare(variant: Variant, steps: int, device: torch.device = steps_of.CPU, *, graphs: bool = False) -> float:
+    """Milliseconds a step of the plainest loop, by the same engine: draw, forward, backward, clip, step.
+
+    `graphs`: from the second step on, a step is replayed as a CUDA graph.
+    """
+    (assembly, optimizer), train = steps_of.trained(variant, device), variant.train
+    replay = steps_of.replayed(assembly, optimizer) if graphs else None
     begun = 0.0
     for k in range(steps):
         if k == WARMUP:
+            _synchronize(device)
             begun = time.perf_counter()
-        batch = assembly.task.batch("train", k, seed=0, rank=0, batch_size=train.batch_size, device=cpu)
+        batch = assembly.task.batch("train", k, seed=0, rank=0, batch_size=train.batch_size, device=device)
+        if k and replay:
+            replay(batch)
+            continue
         logits, weights = assembly.model(batch)
         total, count = assembly.loss(logits, weights, batch)
         optimizer.zero_grad()
@@ -42,14 +50,20 @@ def bare(variant: Variant, steps: int) -> float:
         if train.clip_norm:
             steps_of.clip(assembly.model, optimizer, train.clip_norm)
         optimizer.step()
+    _synchronize(device)
     return 1000 * (time.perf_counter() - begun) / (steps - WARMUP)
 
 
-def seqtool_loop(variant: Variant, steps: int) -> float:
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seqtool_loop(variant: Variant, steps: int, device: str | None = None) -> float:
     """Milliseconds a step of `seqtool run` at default logging, between its first row of metrics and its last."""
     with tempfile.TemporaryDirectory() as folder, StopSignal() as stop:
         directory = SeedDirectory(Path(folder))
-        fit_seed(variant, 0, directory, stop)
+        fit_seed(variant, 0, directory, stop, device=device)
         rows = directory.read_metrics()
         first, last = rows[0], [row for row in rows if not row["valid_loss"]][-1]
         assert int(first["step"]) == WARMUP

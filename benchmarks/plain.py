@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from benchmarks.racing import AbsentError
 from benchmarks.shapes import Shape
-from benchmarks.steps import batch, updated
+from benchmarks.steps import CPU, batch, updated
 from seqtool.parts.batch import Batch
 
 
@@ -26,7 +26,7 @@ class Gmm(nn.Module):
         size, steps = source.shape[:2]
         h = c = source.new_zeros(size, self.hidden)
         kappa = source.new_zeros(size, 3)
-        place, logits = torch.arange(steps), []
+        place, logits = torch.arange(steps, device=source.device), []
         for given in gold.unbind(1):
             alpha, beta, delta = self.window(torch.cat([h, given], 1)).exp().chunk(3, 1)
             kappa = kappa + delta
@@ -64,6 +64,67 @@ class Additive(nn.Module):
         return torch.stack(logits, 1)
 
 
+class InputFeeding(nn.Module):
+    """A bidirectional LSTM, and an LSTM that is fed its last attentional vector (Luong et al. 2015, arXiv 1508.04025).
+
+    Additive attention and a linear bridge, as in Joey NMT (Kreutzer et al. 2019, arXiv 1907.12484).
+    """
+
+    def __init__(self, symbols: int, hidden: int) -> None:
+        super().__init__()
+        self.embedded, self.written = nn.Embedding(symbols + 1, hidden), nn.Embedding(symbols + 1, hidden)
+        self.encoder = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
+        self.bridge = nn.Linear(2 * hidden, hidden)
+        self.keys, self.ask = nn.Linear(2 * hidden, hidden, bias=False), nn.Linear(hidden, hidden)
+        self.energy = nn.Linear(hidden, 1, bias=False)
+        self.cell = nn.LSTMCell(2 * hidden, hidden)
+        self.combine = nn.Linear(3 * hidden, hidden)
+        self.out = nn.Linear(hidden, symbols)
+
+    def forward(self, source: Tensor, gold: Tensor) -> Tensor:
+        """`source [B, S]`, `gold [B, T]` -> logits `[B, T, V]`."""
+        memory, (last, _) = self.encoder(self.embedded(source))
+        keys = self.keys(memory)
+        h = c = self.bridge(torch.cat([last[0], last[1]], 1)).tanh()
+        vector = torch.zeros_like(h)
+        vectors = []
+        for given in self.written(gold).unbind(1):
+            h, c = self.cell(torch.cat([given, vector], 1), (h, c))
+            scores = self.energy((self.ask(h)[:, None] + keys).tanh()).squeeze(2)
+            context = (scores.softmax(1)[:, None] @ memory).squeeze(1)
+            vector = self.combine(torch.cat([h, context], 1)).tanh()
+            vectors.append(vector)
+        logits: Tensor = self.out(torch.stack(vectors, 1))
+        return logits
+
+
+class Transformer(nn.Module):
+    """torch's transformer encoder, an LSTM over all target steps, additive attention afterwards."""
+
+    def __init__(self, symbols: int, hidden: int) -> None:
+        super().__init__()
+        self.embedded, self.written = nn.Embedding(symbols + 1, hidden), nn.Embedding(symbols + 1, hidden)
+        layer = nn.TransformerEncoderLayer(hidden, 4, 4 * hidden, 0.0, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(hidden), enable_nested_tensor=False)
+        self.decoder = nn.LSTM(hidden, hidden, batch_first=True)
+        self.keys, self.ask = nn.Linear(hidden, hidden, bias=False), nn.Linear(hidden, hidden)
+        self.energy = nn.Linear(hidden, 1, bias=False)
+        self.combine = nn.Linear(2 * hidden, hidden, bias=False)
+        self.out = nn.Linear(hidden, symbols)
+
+    def forward(self, source: Tensor, gold: Tensor) -> Tensor:
+        """`source [B, S]`, `gold [B, T]` -> logits `[B, T, V]`."""
+        x = self.embedded(source)
+        frequency = torch.arange(x.shape[2], device=x.device) / x.shape[2]
+        angle = torch.arange(x.shape[1], device=x.device)[:, None] / 10000**frequency
+        memory = self.encoder(x + angle.sin())
+        outputs, _ = self.decoder(self.written(gold))
+        scores = self.energy((self.ask(outputs)[:, :, None] + self.keys(memory)[:, None]).tanh()).squeeze(3)
+        vectors = self.combine(torch.cat([scores.softmax(2) @ memory, outputs], 2)).tanh()
+        logits: Tensor = self.out(vectors)
+        return logits
+
+
 class EncoderDecoder(nn.Module):
     """Two calls of `nn.LSTM`; the second begins where the first ends (Sutskever et al. 2014, arXiv 1409.3215)."""
 
@@ -81,16 +142,26 @@ class EncoderDecoder(nn.Module):
         return logits
 
 
-MODELS: dict[str, type[nn.Module]] = {"gmm": Gmm, "attend_before": Additive, "plain": EncoderDecoder}
+MODELS: dict[str, type[nn.Module]] = {
+    "gmm": Gmm,
+    "attend_before": Additive,
+    "input_feeding": InputFeeding,
+    "plain": EncoderDecoder,
+    "transformer": Transformer,
+}
+ONE_HOT = ("gmm", "plain")
+"""The families that take one-hot vectors in place of ids."""
 
 
-def training(family: str, shape: Shape, *, compiled: bool = False) -> Callable[[], None]:
-    """A training step of the plain model on the batch that seqtool has."""
-    here = batch(shape)
+def training(
+    family: str, shape: Shape, *, compiled: bool = False, mode: str | None = None, device: torch.device = CPU
+) -> Callable[[], None]:
+    """A training step of the plain model on the batch that seqtool has; `mode` is torch.compile's."""
+    here = batch(shape, device)
     torch.manual_seed(0)
-    model: nn.Module = MODELS[family](shape.symbols, shape.hidden)
-    source, gold = inputs(here, shape.symbols, one_hot=family != "attend_before")
-    called = torch.compile(model) if compiled else model
+    model: nn.Module = MODELS[family](shape.symbols, shape.hidden).to(device)
+    source, gold = inputs(here, shape.symbols, one_hot=family in ONE_HOT)
+    called = torch.compile(model, mode=mode) if compiled else model
 
     def loss() -> Tensor:
         logits = called(source, gold)

@@ -65,8 +65,11 @@ class AbsentError(Exception):
     """This contestant cannot run here; the message says why."""
 
 
-def run(race: Race, rounds: int, shortest: float = SHORTEST) -> Result:
-    """Time each contestant once a round, in an order that moves on by one from round to round."""
+def run(race: Race, rounds: int, shortest: float = SHORTEST, synchronize: Callable[[], Any] = lambda: None) -> Result:
+    """Time each contestant once a round, in an order that moves on by one from round to round.
+
+    `synchronize` waits for a device; it is called before and after the repeats that are timed.
+    """
     result, steps, repeats = Result(race.name, bounds=list(race.bounds)), {}, {}
     for contestant in race.contestants:
         try:
@@ -76,20 +79,22 @@ def run(race: Race, rounds: int, shortest: float = SHORTEST) -> Result:
             continue
         for _ in range(WARMUP if shortest else 1):
             step()
-        once = max(_seconds(step, 1), 1e-6)
+        once = max(_seconds(step, 1, synchronize), 1e-6)
         steps[contestant.name], repeats[contestant.name] = step, max(1, round(shortest / once))
         result.times[contestant.name] = []
     names = list(steps)
     for k in range(rounds):
         for name in names[k % len(names) :] + names[: k % len(names)]:
-            result.times[name].append(1000 * _seconds(steps[name], repeats[name]) / repeats[name])
+            result.times[name].append(1000 * _seconds(steps[name], repeats[name], synchronize) / repeats[name])
     if race.note:
         result.notes = race.note(result)
     return result
 
 
-def _seconds(step: Callable[[], Any], repeats: int) -> float:
+def _seconds(step: Callable[[], Any], repeats: int, synchronize: Callable[[], Any]) -> float:
+    synchronize()
     begun = time.perf_counter()
     for _ in range(repeats):
         step()
+    synchronize()
     return time.perf_counter() - begun

@@ -45,6 +45,14 @@ MODELS = {
     attention: {{scorer: {scorer}, normalizer: softmax}}
     attentional_size: {hidden}
     bridge: linear""",
+    "transformer": """
+  embedding: {{type: learned, embedding_size: {hidden}}}
+  encoder: {{type: transformer, hidden_size: {hidden}, heads: 4}}
+  decoder:
+    type: attend_after
+    cell: {{type: {cell}, hidden_size: {hidden}}}
+    attention: {{scorer: {scorer}, normalizer: softmax}}
+    attentional_size: {hidden}""",
 }
 """Decoder families by name; `gmm` and `plain` are those of the recipe align_60_20."""
 
@@ -64,7 +72,7 @@ class Shape:
 
 
 def variant(
-    family: str, shape: Shape, *, cell: str = "lstm", scorer: str = "additive", engine: str = "auto"
+    family: str, shape: Shape, *, cell: str = "lstm", scorer: str = "additive", engine: str = "auto", steps: int = 1
 ) -> Variant:
     """The alignment task and that model, as a recipe's only variant."""
     model = MODELS[family].format(cell=cell, scorer=scorer, hidden=shape.hidden)
@@ -72,7 +80,8 @@ def variant(
         f"seqtool: 1\nname: benchmark\n"
         f"task: {{type: alignment, source_length: {shape.source}, target_length: {shape.target}, "
         f"symbols: {shape.symbols}}}\nmodel:{model}\n"
-        f"train: {{steps: 1, batch_size: {shape.batch}, optimizer: {{type: adam, lr: 1e-3}}, clip_norm: 1.0}}\n"
+        f"train: {{steps: {steps}, validate_every: {steps}, batch_size: {shape.batch}, clip_norm: 1.0, "
+        f"optimizer: {{type: adam, lr: 1e-3}}}}\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "benchmark.yaml"

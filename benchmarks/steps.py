@@ -1,10 +1,14 @@
 """seqtool's own work: a training step, and decoding."""
 
+import importlib
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.racing import AbsentError
 from benchmarks.shapes import Shape, variant
 from seqtool.build.assembly import Assembly, assemble, build_optimizer, make
 from seqtool.build.kernels import install
@@ -16,18 +20,20 @@ from seqtool.registry import default_registry
 CPU = torch.device("cpu")
 
 
-def trained(chosen: Variant) -> tuple[Assembly, torch.optim.Optimizer]:
+def trained(chosen: Variant, device: torch.device = CPU) -> tuple[Assembly, torch.optim.Optimizer]:
     """That model with its task, its loss, its optimizer, and the twins that its engine has for them."""
     made = assemble(chosen, seed=0)
+    made.model.to(device)
+    made.loss.to(device)
     optimizer = build_optimizer(chosen, made.model)
-    install(made.model, chosen.train.engine, default_registry(), CPU, torch.float32, {"optimizer": optimizer})
+    install(made.model, chosen.train.engine, default_registry(), device, torch.float32, {"optimizer": optimizer})
     return made, optimizer
 
 
-def batch(shape: Shape) -> Batch:
+def batch(shape: Shape, device: torch.device = CPU) -> Batch:
     """A batch of the alignment task, the same for everyone."""
     task = assemble(variant("plain", shape), seed=0).task
-    return task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=CPU)
+    return task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
 
 
 def updated(model: nn.Module, loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer) -> Callable[[], None]:
@@ -50,25 +56,59 @@ def clip(model: nn.Module, optimizer: torch.optim.Optimizer, limit: float) -> No
         nn.utils.clip_grad_norm_(model.parameters(), limit)
 
 
-def training(family: str, shape: Shape, **options: str) -> Callable[[], None]:
-    """A training step of seqtool's model on one batch."""
+def training(
+    family: str, shape: Shape, *, device: torch.device = CPU, graphs: bool = False, **options: str
+) -> Callable[[], None]:
+    """A training step of seqtool's model on one batch; with `graphs`, replayed as a CUDA graph."""
     chosen = variant(family, shape, **options)
-    made, optimizer = trained(chosen)
-    here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=CPU)
+    made, optimizer = trained(chosen, device)
+    here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
 
     def loss() -> Tensor:
         logits, weights = made.model(here)
         total, count = made.loss(logits, weights, here)
         return total / count
 
-    return updated(made.model, loss, optimizer)
+    step = updated(made.model, loss, optimizer)
+    if graphs:
+        step()  # which creates the optimizer's state
+        return partial(replayed(made, optimizer), here)
+    return step
 
 
-def decoding(family: str, shape: Shape, search: str, **options: str) -> Callable[[], None]:
+def replayed(made: Assembly, optimizer: torch.optim.Optimizer) -> Callable[[Batch], None]:
+    """A training step that is replayed as a CUDA graph; it raises where the step cannot be captured.
+
+    Raises:
+        AbsentError: this seqtool captures no steps.
+    """
+    try:
+        graphs: Any = importlib.import_module("seqtool.training.graphs")
+    except ModuleNotFoundError as error:
+        raise AbsentError("this seqtool captures no CUDA graphs") from error
+
+    def objective(here: Batch) -> tuple[Tensor, Tensor]:
+        logits, weights = made.model(here)
+        total, count = made.loss(logits, weights, here)
+        return total / count, torch.stack([total.detach(), count.float()])
+
+    capture = graphs.GraphedStep(made.model, objective, optimizer, lambda: clip(made.model, optimizer, 1.0))
+
+    def step(here: Batch) -> None:
+        capture(here)
+        if capture.reason is not None:
+            raise RuntimeError(f"the step is not captured: {capture.reason}")
+
+    return step
+
+
+def decoding(
+    family: str, shape: Shape, search: str, *, device: torch.device = CPU, **options: str
+) -> Callable[[], None]:
     """Free-running search for a batch of sources; every hypothesis goes to the full length."""
-    made, _ = trained(variant(family, shape, **options))
+    made, _ = trained(variant(family, shape, **options), device)
     found = make(f"search/{search}")
-    here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=CPU)
+    here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
     made.model.eval()
 
     def step() -> None:

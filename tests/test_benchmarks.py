@@ -1,14 +1,19 @@
 """The benchmarks run, and say what they measured; how fast anything is they leave to a quiet machine."""
 
+import itertools
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import growth, plain, racing, whole
 from benchmarks.__main__ import catalogue, table
+from benchmarks.gpu import command
+from benchmarks.gpu.report import Item, Setting, SkippedError, carried_out
 from benchmarks.racing import AbsentError, Contestant, Race, Result, run
 from benchmarks.shapes import Shape
 
@@ -91,7 +96,7 @@ def test_the_plain_models_write_logits_for_every_target_step():
     shape = Shape(hidden=16, source=8, target=2, batch=16)
     for family in plain.MODELS:
         model = plain.MODELS[family](shape.symbols, shape.hidden)
-        source, gold = plain.inputs(plain.batch(shape), shape.symbols, one_hot=family != "attend_before")
+        source, gold = plain.inputs(plain.batch(shape), shape.symbols, one_hot=family in plain.ONE_HOT)
         assert model(source, gold).shape == (16, 2, 4)
 
 
@@ -104,3 +109,45 @@ def test_the_command_writes_json(tmp_path):
     assert told["machine"]["torch"]
     (result,) = told["results"]
     assert set(result["medians"]) == set(result["times"])
+
+
+@pytest.mark.parametrize("section", ["training", "decoding", "loop", "seeds", "compiled"])
+def test_sections_for_a_device_run_at_a_tiny_size(section, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.main([section, "--quick", "--device", "cpu"])
+    printed = capsys.readouterr().out
+    assert ended.value.code == 0, printed
+    assert f"== {section}" in printed
+
+
+def test_correctness_on_a_device_writes_json(tmp_path, capsys):
+    path = tmp_path / "gpu.json"
+    with pytest.raises(SystemExit) as ended:
+        command.main(["correctness", "--quick", "--device", "cpu", "--json", str(path)])
+    assert ended.value.code == 0, capsys.readouterr().out
+    outcomes = {one["name"]: one for one in json.loads(path.read_text())["sections"]["correctness"]["outcomes"]}
+    assert outcomes["resumed bit for bit"]["status"] == "passed"
+    assert outcomes["cell: 2 parts"]["data"] == {"checks": 4}
+    assert outcomes["peak memory of gmm"]["lines"] == ["only CUDA reports it"]
+
+
+def test_a_failing_item_is_counted_and_the_others_go_on():
+    def fails():
+        raise ValueError("wrong\nsecond line")
+
+    def skips():
+        raise SkippedError("not here")
+
+    items = [Item("bad", fails), Item("absent", skips), Item("good", lambda: (["fine"], 1))]
+    found = list(carried_out(iter(items), Setting(torch.device("cpu"), True, time.monotonic() + 60)))
+    assert [outcome.status for outcome in found] == ["failed", "skipped", "passed"]
+    assert found[0].lines[:2] == ["ValueError: wrong", "second line"]
+    late = list(carried_out(iter(items), Setting(torch.device("cpu"), True, time.monotonic() - 1)))
+    assert [outcome.lines for outcome in late] == [["no time left"]] * 3
+
+
+def test_an_endless_item_is_stopped():
+    items = [Item("endless", lambda: sum(itertools.takewhile(lambda _: True, itertools.count())), most=0.1)]
+    (found,) = carried_out(iter(items), Setting(torch.device("cpu"), True, time.monotonic() + 60))
+    assert found.status == "skipped"
+    assert found.lines[0].startswith("stopped")

@@ -16,6 +16,7 @@ from seqtool.testing.attention import AttentionContract, check_attention
 from seqtool.testing.cell import CellContract, check_cell
 from seqtool.testing.contract import Contract, ContractViolation
 from seqtool.testing.decoder import DecoderContract, check_decoder
+from seqtool.testing.device import check_on_device
 from seqtool.testing.embedding import EmbeddingContract, check_embedding
 from seqtool.testing.encoder import EncoderContract, check_encoder
 from seqtool.testing.example_options import EXAMPLE_SIZES, example_options, variations
@@ -46,6 +47,7 @@ __all__ = [
     "check_loss",
     "check_metric",
     "check_normalizer",
+    "check_on_device",
     "check_optimizer",
     "check_readout",
     "check_schedule",

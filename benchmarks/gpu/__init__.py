@@ -1,0 +1,1 @@
+"""seqtool on an accelerator: correctness, then times. `python -m benchmarks gpu`."""

@@ -1,0 +1,42 @@
+"""`seqtool run` on a device against a bare torch loop over the same model, data and engine."""
+
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from statistics import median
+from typing import Any
+
+from benchmarks import loop
+from benchmarks.gpu.report import FailedError, Item, Setting
+from benchmarks.shapes import Shape, variant
+
+ENGINES = ("reference", "auto")
+RATIO, MORE = 1.15, 0.3
+"""At most so many times the bare loop's time, or so many milliseconds a step more."""
+
+
+def items(setting: Setting) -> Iterator[Item]:
+    """Each engine on gmm, the smallest model; then input feeding by `auto`."""
+    shape = Shape(8, 6, 3, 4) if setting.quick else Shape(32)
+    for engine in ENGINES:
+        yield Item(f"gmm, {shape}, {engine}", partial(_compared, "gmm", shape, engine, setting))
+    if not setting.quick:
+        shape = Shape(256)
+        yield Item(f"input_feeding, {shape}, auto", partial(_compared, "input_feeding", shape, "auto", setting))
+
+
+def _compared(family: str, shape: Shape, engine: str, setting: Setting) -> tuple[list[str], Any]:
+    count, rounds = (30, 1) if setting.quick else (120, 3)
+    chosen = variant(family, shape, engine=engine, steps=count)
+    graphs = engine == "auto" and setting.device.type == "cuda" and find_spec("seqtool.training.graphs") is not None
+    bare = partial(loop.bare, chosen, device=setting.device, graphs=graphs)
+    bare(15)
+    pairs = [(bare(count), loop.seqtool_loop(chosen, count, str(setting.device))) for _ in range(rounds)]
+    ratio, more = median(b / a for a, b in pairs), median(b - a for a, b in pairs)
+    alone, whole = (median(side) for side in zip(*pairs, strict=True))
+    held = ratio <= RATIO or more <= MORE
+    line = f"  bare {alone:.3f} ms a step, seqtool run {whole:.3f}; ratio {ratio:.3f}, {more:+.3f} ms"
+    words = f"  bound: at most {RATIO} times, or {MORE} ms more: {'holds' if held else 'MISSED'}"
+    if not whole > 0:
+        raise FailedError(f"{line}\nno time was measured")
+    return [line, words], {"bare_ms": alone, "seqtool_ms": whole, "ratio": ratio, "more_ms": more, "rounds": pairs}

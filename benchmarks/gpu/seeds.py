@@ -1,0 +1,61 @@
+"""Sixteen seeds of a small model on one device: one after the other, and by processes that share it."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.contestants import bound
+from benchmarks.gpu.report import FailedError, Item, Setting, SkippedError
+
+TIMES = 3.0
+"""How many times faster than one after the other the best number of processes is to be."""
+
+
+def items(setting: Setting) -> Iterator[Item]:
+    """One item, since its numbers are compared with each other."""
+    yield Item("seeds by processes", partial(_seeds, setting), most=600)
+
+
+def _seeds(setting: Setting) -> tuple[list[str], Any]:
+    help_text = _seqtool("run", "--help")
+    if "--workers" not in help_text:
+        raise SkippedError("`seqtool run` has no option --workers")
+    count, steps, numbers = (2, 5, (1, 2)) if setting.quick else (16, 400, (8, 16, 4, 1, 2))
+    seconds: dict[int, float] = {}
+    for workers in numbers:
+        if seconds and setting.left < 1.5 * max(seconds.values()):
+            continue
+        seconds[workers] = _trained(count, steps, workers, setting)
+    lines = [f"  {workers} workers: {taken:.1f} s" for workers, taken in sorted(seconds.items())]
+    fastest = min(seconds, key=seconds.__getitem__)
+    data: dict[str, Any] = {"seeds": count, "steps": steps, "seconds": seconds}
+    if 1 in seconds:
+        lines.append(bound(f"{fastest} workers against one:", seconds[1] / seconds[fastest], TIMES))
+    return lines, data
+
+
+def _trained(count: int, steps: int, workers: int, setting: Setting) -> float:
+    """Seconds of the whole command."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["run", "align_60_20", "--variant", "attentive", "--out", f"{folder}/run", "--quiet"]
+        words += ["--device", str(setting.device), "--workers", str(workers)]
+        words += [word for seed in range(count) for word in ("--seed", str(seed))]
+        words += ["--set", f"train.steps={steps}", "--set", f"train.validate_every={steps}"]
+        begun = time.perf_counter()
+        _seqtool(*words, most=setting.left)
+        return time.perf_counter() - begun
+
+
+def _seqtool(*words: str, most: float = 60) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "seqtool", *words],
+        capture_output=True, text=True, check=False, timeout=max(most, 1), cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    if done.returncode:
+        raise FailedError(f"seqtool {words[0]} exited {done.returncode}: {done.stderr.strip()[-1500:]}")
+    return done.stdout
