@@ -134,7 +134,7 @@ class _Operations(TorchDispatchMode):
         plain_args, plain_kwargs = tree_map(_plain, (args, kwargs))
         result = function(*plain_args, **plain_kwargs)
         leaves = target is not None and target != DEVICE
-        if leaves or function is aten.copy_.default and not isinstance(args[0], Elsewhere):
+        if leaves or (function is aten.copy_.default and not isinstance(args[0], Elsewhere)):
             return args[0] if function is aten.copy_.default else result
         if function is aten.lift_fresh.default:
             return args[0]

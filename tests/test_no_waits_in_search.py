@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from pretend_device import DEVICE, Elsewhere, PretendDevice, to_device
+from pretend_device import Elsewhere, PretendDevice, to_device
 
 import seqtool
 from seqtool.parts.search import Hypotheses

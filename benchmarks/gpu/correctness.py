@@ -21,7 +21,7 @@ from seqtool.cli import group
 from seqtool.errors import SeqtoolError
 from seqtool.experiment import run
 from seqtool.registry import Registered, default_registry
-from seqtool.rundir import RunDirectory
+from seqtool.runs import RunDirectory
 from seqtool.testing import ContractViolation, example_options, variations
 from seqtool.testing.device import CONTRACTS, check_on_device
 from seqtool.training.checkpoints import AtomicCheckpoints

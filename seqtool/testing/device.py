@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
-from seqtool.testing.compare import Outputs
 from seqtool.testing.contract import Contract, ContractViolation
 from seqtool.testing.decoder import DecoderContract
+from seqtool.testing.differences import Outputs
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
 from seqtool.testing.gradients import GradientContract, Run

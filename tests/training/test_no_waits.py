@@ -9,13 +9,13 @@ import torch
 from pretend_device import DEVICE, PretendDevice, to_device
 from pytorch_lightning.accelerators import Accelerator
 from pytorch_lightning.strategies import SingleDeviceStrategy
+from seqtool.training.module import SequenceModule
 
 import seqtool
-from seqtool.build import Assembly, assemble
+from seqtool.build.assembly import Assembly, assemble
 from seqtool.registry import Registered, default_registry
 from seqtool.testing import example_options
 from seqtool.training import fit
-from seqtool.training.module import SequenceModule
 from seqtool.training.recorder import Recorder
 from seqtool.training.stopping import StopSignal
 
@@ -114,7 +114,9 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendDevice]:
         yield pretended
 
 
-def trained(tmp_path: Path, device: PretendDevice, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def trained(
+    tmp_path: Path, device: PretendDevice, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
     """What waits from the beginning of the second step to the beginning of the last."""
     import yaml
 
