@@ -27,7 +27,8 @@ def tanh(x):
 
 @triton.jit
 def sigmoid(x):
-    return 1 / (1 + tl.exp(-x))
+    shrunk = tl.exp(-tl.abs(x))
+    return tl.where(x < 0, shrunk, 1.0) / (1 + shrunk)
 
 
 @triton.jit
@@ -47,7 +48,9 @@ def put(start, i, size, x):
 
 @triton.jit
 def matrix(start, stride, i, rows, j, columns):
-    return tl.load(start + i[:, None] * stride + j[None, :], mask=(i[:, None] < rows) & (j[None, :] < columns), other=0.0)
+    return tl.load(
+        start + i[:, None] * stride + j[None, :], mask=(i[:, None] < rows) & (j[None, :] < columns), other=0.0
+    )
 
 
 @triton.jit
@@ -79,8 +82,9 @@ def window(w, d, b, k, K: tl.constexpr, VARIANT: tl.constexpr):
             delta = softplus(d)
             sigma = softplus(b)
         bounded = tl.maximum(sigma, SMALLEST_SIGMA)
-        highest = tl.max(tl.where(real, w, LOWEST), 0)
-        total = tl.sum(tl.where(real, tl.exp(w - highest), 0.0), 0)
+        w = tl.where(real, w, LOWEST)
+        highest = tl.max(w, 0)
+        total = tl.sum(tl.exp(w - highest), 0)
         log_weight = w - highest - tl.log(total) - tl.log(bounded) - HALF_LOG_2_PI
         beta = 0.5 / (bounded * bounded)
     return tl.where(real, log_weight, LOWEST), tl.where(real, delta, 0.0), sigma, tl.where(real, beta, 0.0)
@@ -123,8 +127,8 @@ def mixture(log_weight, beta, mean, position):
 @triton.jit
 def normalized(scores, real, SOFTMAX: tl.constexpr):
     if SOFTMAX:
-        highest = tl.max(tl.where(real, scores, LOWEST), 0)
-        powers = tl.where(real, tl.exp(scores - highest), 0.0)
+        scores = tl.where(real, scores, LOWEST)
+        powers = tl.where(real, tl.exp(scores - tl.max(scores, 0)), 0.0)
         weights = powers / tl.maximum(tl.sum(powers, 0), 1e-30)
     else:
         weights = tl.where(real, tl.exp(tl.minimum(scores, LARGEST_SCORE)), 0.0)

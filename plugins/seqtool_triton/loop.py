@@ -13,8 +13,8 @@ from seqtool.api import Tensors
 
 Numbers = tuple[Tensor, ...]
 Slices = dict[str, slice]
-REGISTERS = 96
-"""How many registers of each thread may hold matrices; more threads take over what is above."""
+REGISTERS = 160
+"""How many registers of a thread may hold matrices."""
 
 
 @dataclass(frozen=True)
@@ -324,11 +324,13 @@ def padded(size: int) -> int:
 
 
 def _launch(kernel: Any, plan: Plan, positions: int, rows: int, **arguments: Any) -> None:
-    """One program per row; as many threads as keep a row's matrices in registers."""
+    """One program per row."""
     wide = {f"{name}_P": padded(plan.sizes[name]) for name in "HNMPK"} | {"S_P": padded(positions)}
-    side = wide["H_P"] + wide["N_P"]
-    numbers = 4 * wide["H_P"] * side + wide["S_P"] * (wide["M_P"] + 3 * wide["P_P"])
-    warps = 4
-    while warps < 16 and numbers > 32 * REGISTERS * warps:
-        warps *= 2
-    kernel[(rows,)](**arguments, **plan.sizes, **wide, num_warps=warps)
+    kernel[(rows,)](**arguments, **plan.sizes, **wide, num_warps=warps(wide))
+
+
+def warps(wide: dict[str, int]) -> int:
+    """How many warps of threads keep the matrices of a program in registers."""
+    size_h, side = wide["H_P"], wide["H_P"] + wide["N_P"]
+    numbers = 4 * size_h * side + wide["S_P"] * (wide["M_P"] + 3 * wide["P_P"])
+    return next((count for count in (1, 2, 4, 8) if numbers <= 32 * REGISTERS * count), 16)
