@@ -5,8 +5,8 @@
     python -m benchmarks.triton_check time       # times alone
 
 A line of `check` gives the largest difference of any output, state or gradient, as a fraction of the largest number of
-that tensor. A line of `time` gives the medians, in microseconds, of one forward and backward pass of the decoder's loop,
-each replayed as a CUDA graph: the reference, and the kernels with 1, 2, 4 and 8 warps a program and as chosen.
+that tensor. A line of `time` gives the medians, in microseconds, of one forward and backward pass of the loop, each
+replayed as a CUDA graph: the reference, and the kernels with 1, 2, 4 and 8 warps a program and as chosen.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -133,15 +133,28 @@ def device() -> str:
     return "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 
-def timed(variant: Variant, batch: int, memory_size: int, input_size: int) -> str:
-    """A line of times."""
-    from seqtool_triton import loop
+class Timed(NamedTuple):
+    """A loop of `benchmarks.shapes`, and how many warps to try."""
 
-    part = decoder(*variant, input_size=input_size, memory_size=memory_size).cuda()
-    chosen, found = loop.warps, {}
-    inputs = torch.randn(batch, STEPS, input_size, device="cuda")
-    learned = variant[2] != "gmm"  # gmm is timed over one-hot symbols, which need no gradient
-    memory = torch.randn(batch, SOURCES, memory_size, device="cuda", requires_grad=learned)
+    variant: Variant
+    memory_size: int
+    input_size: int
+    warps: tuple[int, ...]
+
+
+TIMED = (
+    Timed(("attend_before", "lstm", "gmm", 32), 4, 4, (1, 2, 4)),
+    Timed(("attend_after", "lstm", "additive", 32), 64, 32, (4, 8)),
+    Timed(("attend_after", "lstm", "additive", 64), 128, 64, (8, 16)),
+)
+
+
+def passes(case: Timed, batch: int) -> tuple[Decoder, Callable[[Callable[..., Any], bool], Callable[[], None]]]:
+    """The decoder, and what makes a forward pass, or that and a backward pass, of its loop."""
+    part = decoder(*case.variant, input_size=case.input_size, memory_size=case.memory_size).cuda()
+    learned = case.variant[2] != "gmm"  # gmm is timed over one-hot symbols, which need no gradient
+    inputs = torch.randn(batch, STEPS, case.input_size, device="cuda", requires_grad=learned)
+    memory = torch.randn(batch, SOURCES, case.memory_size, device="cuda", requires_grad=learned)
     mask = torch.ones(batch, SOURCES, dtype=torch.bool, device="cuda")
 
     def use(unroll: Callable[..., Any], train: bool) -> Callable[[], None]:
@@ -149,13 +162,31 @@ def timed(variant: Variant, batch: int, memory_size: int, input_size: int) -> st
             return unroll(inputs, *part.start(Encoded(memory, mask, ())))[0]
 
         def both() -> None:
-            leaves = [*part.parameters(), *([memory] if learned else [])]
+            leaves = [*part.parameters(), *([inputs, memory] if learned else [])]
             torch.autograd.grad(forward().square().sum(), leaves, allow_unused=True)
 
         return both if train else torch.no_grad()(forward)
 
-    found["reference"] = _graphed(use(part.unroll, True))
-    for count in (1, 2, 4, 8):
+    return part, use
+
+
+def compile_for(case: Timed, count: int) -> None:
+    """Fill Triton's cache with the kernels that are timed."""
+    from seqtool_triton import loop
+
+    loop.warps = lambda *_: count
+    part, use = passes(case, 64)
+    use(kernel(part), True)()
+
+
+def timed(case: Timed, batch: int) -> str:
+    """A line of times."""
+    from seqtool_triton import loop
+
+    part, use = passes(case, batch)
+    chosen, found = loop.warps, {"reference": _graphed(use(part.unroll, True))}
+    found["reference, no graph"] = _median(use(part.unroll, True), rounds=5, calls=2)
+    for count in case.warps:
         loop.warps = lambda *_, count=count: count
         found[f"{count} warps"] = _graphed(use(kernel(part), True))
         found[f"{count} warps, forward"] = _graphed(use(kernel(part), False))
@@ -163,7 +194,7 @@ def timed(variant: Variant, batch: int, memory_size: int, input_size: int) -> st
     found["chosen"] = _graphed(use(kernel(part), True))
     found["chosen, no graph"] = _median(use(kernel(part), True))
     values = ", ".join(f"{name} {value:.0f}" for name, value in found.items())
-    return f"{variant}, B {batch}, M {memory_size}: {values}"
+    return f"{' '.join(map(str, case.variant))}, B {batch}, M {case.memory_size}: {values}"
 
 
 def _graphed(run: Callable[[], Any]) -> float:
@@ -193,32 +224,23 @@ def _median(run: Callable[[], Any], rounds: int = 15, calls: int = 10) -> float:
     return statistics.median(times)
 
 
-def times() -> None:
-    """The decoder loops of `benchmarks.shapes`: gmm over one-hot symbols, additive with input feeding."""
-    print(torch.cuda.get_device_name(), torch.__version__)
-    for batch in (64, 1024):
-        for variant, memory_size, input_size in (
-            (("attend_before", "lstm", "gmm", 32), 4, 4),
-            (("attend_after", "lstm", "additive", 32), 64, 32),
-            (("attend_after", "lstm", "additive", 64), 128, 64),
-        ):
-            print(timed(variant, batch, memory_size, input_size), flush=True)
-
-
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("check", "time"))
     what = parser.parse_args().what
-    wrong = 0
-    if what != "time":
-        workers = max(1, (os.cpu_count() or 1) - 1)
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            for good, line in pool.map(check, variants()):
-                wrong += not good
-                print(line, flush=True)
+    workers, wrong = max(1, (os.cpu_count() or 1) - 1), 0
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        compiling = [] if what == "check" else [pool.submit(compile_for, case, n) for case in TIMED for n in case.warps]
+        for good, line in pool.map(check, () if what == "time" else variants()):
+            wrong += not good
+            print(line, flush=True)
+        for compiled in compiling:
+            compiled.result()
     if what != "check":
-        times()
+        print(torch.cuda.get_device_name(), torch.__version__)
+        for batch, case in itertools.product((64, 1024), TIMED):
+            print(timed(case, batch), flush=True)
     return int(wrong > 0)
 
 

@@ -1,10 +1,9 @@
 """The two kernels: one program per row of the batch, all target steps in a loop, the recurrent state in registers.
 
-Sizes padded to powers of two end in `_P`. Padded entries of weights, keys and values are loaded as zeros, so that padded
-entries of every vector stay zero. Products that do not depend on the recurrence are made outside (`loop.py`).
+Sizes padded to powers of two end in `_P`. Padded entries of weights, keys and values are loaded as zeros, so that those
+of every vector stay zero. Products that do not depend on the recurrence are made outside (`loop.py`). What a step reads
+is loaded at its beginning, where it waits for nothing.
 """
-
-# mypy: ignore-errors
 
 import triton
 import triton.language as tl
@@ -148,32 +147,62 @@ def gate_matrices(start, stride, h, H: tl.constexpr, j, columns, GRU: tl.constex
 
 
 @triton.jit
-def cell(x, at, h_at, H: tl.constexpr, u, w, seen, h, c, GRU: tl.constexpr):
+def four(start, at, i, size):
+    """The four vectors of a step of a cell: see `cell`."""
+    start += at * 4 * size
+    return (
+        vector(start, i, size),
+        vector(start + size, i, size),
+        vector(start + 2 * size, i, size),
+        vector(start + 3 * size, i, size),
+    )
+
+
+@triton.jit
+def put_four(start, at, i, size, x):
+    start += at * 4 * size
+    put(start, i, size, x[0])
+    put(start + size, i, size, x[1])
+    put(start + 2 * size, i, size, x[2])
+    put(start + 3 * size, i, size, x[3])
+
+
+@triton.jit
+def three(start, at, i, size):
+    """The three vectors of a window: see `window`."""
+    start += at * 3 * size
+    return vector(start, i, size), vector(start + size, i, size), vector(start + 2 * size, i, size)
+
+
+@triton.jit
+def put_three(start, at, i, size, x):
+    start += at * 3 * size
+    put(start, i, size, x[0])
+    put(start + size, i, size, x[1])
+    put(start + 2 * size, i, size, x[2])
+
+
+@triton.jit
+def cell(x, u, w, seen, h, c, GRU: tl.constexpr):
     """One step -> `(gates, h, c)`. LSTM: i, f, g, o. GRU: r, z, n, and what h adds to n before the reset gate."""
-    x += at * 4 * H
-    g0 = sigmoid(vector(x, h_at, H) + times(u[0], seen) + times(w[0], h))
-    g1 = sigmoid(vector(x + H, h_at, H) + times(u[1], seen) + times(w[1], h))
-    s2 = vector(x + 2 * H, h_at, H) + times(u[2], seen)
-    s3 = vector(x + 3 * H, h_at, H)
+    g0 = sigmoid(x[0] + times(u[0], seen) + times(w[0], h))
+    g1 = sigmoid(x[1] + times(u[1], seen) + times(w[1], h))
     if GRU:
-        g3 = s3 + times(w[2], h)
-        g2 = tanh(s2 + g0 * g3)
+        g3 = x[3] + times(w[2], h)
+        g2 = tanh(x[2] + times(u[2], seen) + g0 * g3)
         h = g2 + g1 * (h - g2)
     else:
-        g2 = tanh(s2 + times(w[2], h))
-        g3 = sigmoid(s3 + times(u[3], seen) + times(w[3], h))
+        g2 = tanh(x[2] + times(u[2], seen) + times(w[2], h))
+        g3 = sigmoid(x[3] + times(u[3], seen) + times(w[3], h))
         c = g1 * c + g0 * g2
         h = g3 * tanh(c)
     return (g0, g1, g2, g3), h, c
 
 
 @triton.jit
-def cell_backward(of_sums, gates, at, h_at, H: tl.constexpr, u, w, h, c, new_c, of_h, of_c, GRU: tl.constexpr):
-    """Store the gradients of a step's sums -> those of `(seen, h, c)` before the step."""
-    gates += at * 4 * H
-    of_sums += at * 4 * H
-    g0, g1 = vector(gates, h_at, H), vector(gates + H, h_at, H)
-    g2, g3 = vector(gates + 2 * H, h_at, H), vector(gates + 3 * H, h_at, H)
+def cell_backward(gates, u, w, h, c, new_c, of_h, of_c, GRU: tl.constexpr):
+    """Gradients of `(sums, seen, h, c)`, the last two before the step."""
+    g0, g1, g2, g3 = gates
     if GRU:
         of_2 = of_h * (1 - g1) * (1 - g2 * g2)
         of_0 = of_2 * g3 * g0 * (1 - g0)
@@ -194,11 +223,7 @@ def cell_backward(of_sums, gates, at, h_at, H: tl.constexpr, u, w, h, c, new_c, 
         of_seen += transposed_times(u[2], of_2) + transposed_times(u[3], of_3)
         of_h = transposed_times(w[0], of_0) + transposed_times(w[1], of_1)
         of_h += transposed_times(w[2], of_2) + transposed_times(w[3], of_3)
-    put(of_sums, h_at, H, of_0)
-    put(of_sums + H, h_at, H, of_1)
-    put(of_sums + 2 * H, h_at, H, of_2)
-    put(of_sums + 3 * H, h_at, H, of_3)
-    return of_seen, of_h, of_c
+    return (of_0, of_1, of_2, of_3), of_seen, of_h, of_c
 
 
 @triton.jit(do_not_specialize=["T", "S"])
@@ -240,16 +265,17 @@ def attend_forward(
     t = 0
     while t < T:
         at = row * T + t
-        if AFTER:
-            g, h, c = cell(x, at, h_at, H, u, w, seen, h, c, GRU)
+        fed = four(x, at, h_at, H)
         if GMM:
-            query_0 = vector(asked + at * 3 * K, k_at, K) + times(q0, h)
-            query_1 = vector(asked + (at * 3 + 1) * K, k_at, K) + times(q1, h)
-            query_2 = vector(asked + (at * 3 + 2) * K, k_at, K) + times(q2, h)
-            put(queries + at * 3 * K, k_at, K, query_0)
-            put(queries + (at * 3 + 1) * K, k_at, K, query_1)
-            put(queries + (at * 3 + 2) * K, k_at, K, query_2)
-            log_weight, delta, _, beta = window(query_0, query_1, query_2, k_at, K, VARIANT)
+            given = three(asked, at, k_at, K)
+        elif asked is not None:
+            given = vector(asked + at * P, p_at, P)
+        if AFTER:
+            g, h, c = cell(fed, u, w, seen, h, c, GRU)
+        if GMM:
+            query = (given[0] + times(q0, h), given[1] + times(q1, h), given[2] + times(q2, h))
+            put_three(queries, at, k_at, K, query)
+            log_weight, delta, _, beta = window(query[0], query[1], query[2], k_at, K, VARIANT)
             mean += delta.to(tl.float64)
             put(means + at * K, k_at, K, mean)
             _, _, scores = mixture(log_weight, beta, mean, position)
@@ -257,7 +283,7 @@ def attend_forward(
             if ADDITIVE:
                 query = times(q, h)
                 if asked is not None:
-                    query += vector(asked + at * P, p_at, P)
+                    query += given
                 scores = tl.sum(v[None, :] * tanh(query[None, :] + key), 1)
             else:
                 query = h * scale
@@ -271,12 +297,9 @@ def attend_forward(
             seen = tanh(times(combine_context, context) + times(combine_h, h))
             put(features + at * N, n_at, N, seen)
         else:
-            g, h, c = cell(x, at, h_at, H, u, w, context, h, c, GRU)
+            g, h, c = cell(fed, u, w, context, h, c, GRU)
         put(hs + at * H, h_at, H, h)
-        put(gates + at * 4 * H, h_at, H, g[0])
-        put(gates + (at * 4 + 1) * H, h_at, H, g[1])
-        put(gates + (at * 4 + 2) * H, h_at, H, g[2])
-        put(gates + (at * 4 + 3) * H, h_at, H, g[3])
+        put_four(gates, at, h_at, H, g)
         if not GRU:
             put(cs + at * H, h_at, H, c)
         t += 1
@@ -289,8 +312,8 @@ def attend_forward(
 
 @triton.jit(do_not_specialize=["T", "S"])
 def attend_backward(
-    values, keys, first_h, first_c, weight_hh, weight_seen, seen_stride, weight_query, query_stride, score_vector, combine,
-    scale, hs, cs, gates, queries, means, weights, features,
+    values, keys, first_h, first_c, weight_hh, weight_seen, seen_stride, weight_query, query_stride, score_vector,
+    combine, scale, hs, cs, gates, queries, means, weights, features,
     of_hs, of_contexts, of_weights, of_features, of_last_h, of_last_c, of_last_mean, of_last_fed,
     of_sums, of_queries, of_all_contexts, of_scores, of_keys, of_vectors, of_joined,
     of_first_h, of_first_c, of_first_mean, of_first_fed, T, S,
@@ -340,6 +363,13 @@ def attend_backward(
     while t > 0:
         t -= 1
         at = row * T + t
+        g = four(gates, at, h_at, H)
+        a = vector(weights + at * S, s_at, S)
+        if GMM:
+            query = three(queries, at, k_at, K)
+            mean = tl.load(means + at * K + k_at, mask=k_at < K, other=0.0)
+        elif ADDITIVE:
+            query = vector(queries + at * P, p_at, P)
         h = tl.where(t > 0, vector(hs + (at - 1) * H, h_at, H * (t > 0)), start_h)
         if not GRU:
             new_c = vector(cs + at * H, h_at, H)
@@ -355,11 +385,10 @@ def attend_backward(
             of_context = transposed_times(combine_context, of_seen)
             of_h += transposed_times(combine_h, of_seen)
         else:
-            of_context, of_h, of_c = cell_backward(of_sums, gates, at, h_at, H, u, w, h, c, new_c, of_h, of_c, GRU)
+            of_g, of_context, of_h, of_c = cell_backward(g, u, w, h, c, new_c, of_h, of_c, GRU)
             if of_contexts is not None:
                 of_context += vector(of_contexts + at * M, m_at, M)
         put(of_all_contexts + at * M, m_at, M, of_context)
-        a = vector(weights + at * S, s_at, S)
         of_a = tl.sum(value * of_context[None, :], 1)
         if of_weights is not None:
             of_a += vector(of_weights + at * S, s_at, S)
@@ -367,26 +396,21 @@ def attend_backward(
         if SOFTMAX:
             of_score -= a * tl.sum(of_score, 0)
         if GMM:
-            query_0 = vector(queries + at * 3 * K, k_at, K)
-            query_1 = vector(queries + (at * 3 + 1) * K, k_at, K)
-            query_2 = vector(queries + (at * 3 + 2) * K, k_at, K)
-            log_weight, _, _, beta = window(query_0, query_1, query_2, k_at, K, VARIANT)
-            mean = tl.load(means + at * K + k_at, mask=k_at < K, other=0.0)
+            log_weight, _, _, beta = window(query[0], query[1], query[2], k_at, K, VARIANT)
             distance, share, scores = mixture(log_weight, beta, mean, position)
             if not SOFTMAX:
                 of_score = tl.where(scores <= LARGEST_SCORE, of_score, 0.0)
             share = share * of_score[None, :]
             of_beta = -tl.sum(share * distance * distance, 1)
             of_mean += 2 * beta * tl.sum(share * distance, 1)
-            of_0, of_1, of_2 = window_backward(
-                query_0, query_1, query_2, tl.sum(share, 1), of_mean, of_beta, k_at, K, VARIANT
+            of_query = window_backward(
+                query[0], query[1], query[2], tl.sum(share, 1), of_mean, of_beta, k_at, K, VARIANT
             )
-            put(of_queries + at * 3 * K, k_at, K, of_0)
-            put(of_queries + (at * 3 + 1) * K, k_at, K, of_1)
-            put(of_queries + (at * 3 + 2) * K, k_at, K, of_2)
-            of_h += transposed_times(q0, of_0) + transposed_times(q1, of_1) + transposed_times(q2, of_2)
+            put_three(of_queries, at, k_at, K, of_query)
+            of_h += transposed_times(q0, of_query[0]) + transposed_times(q1, of_query[1])
+            of_h += transposed_times(q2, of_query[2])
         elif ADDITIVE:
-            compared = tanh(vector(queries + at * P, p_at, P)[None, :] + key)
+            compared = tanh(query[None, :] + key)
             of_vector += tl.sum(of_score[:, None] * compared, 0)
             of_compared = of_score[:, None] * v[None, :] * (1 - compared * compared)
             of_key += of_compared
@@ -397,7 +421,8 @@ def attend_backward(
             put(of_scores + at * S, s_at, S, of_score)
             of_h += scale * tl.sum(of_score[:, None] * key, 0)
         if AFTER:
-            of_seen, of_h, of_c = cell_backward(of_sums, gates, at, h_at, H, u, w, h, c, new_c, of_h, of_c, GRU)
+            of_g, of_seen, of_h, of_c = cell_backward(g, u, w, h, c, new_c, of_h, of_c, GRU)
+        put_four(of_sums, at, h_at, H, of_g)
     put(of_first_h + row * H, h_at, H, of_h)
     if not GRU:
         put(of_first_c + row * H, h_at, H, of_c)
