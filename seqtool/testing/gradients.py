@@ -35,7 +35,7 @@ class GradientContract(ModuleContract):
         """A scalar to which every number of every output counts, each by its own amount."""
         self.generator.manual_seed(2)
         floats = [x for x in outputs.values() if x.is_floating_point()]
-        return sum(((x * self.randn(*x.shape, dtype=x.dtype)).sum() for x in floats), torch.zeros(()))
+        return sum(((x * self.randn(*x.shape, dtype=x.dtype).to(x.device)).sum() for x in floats), torch.zeros(()))
 
     def with_gradients(self, part: nn.Module, inputs: Outputs, run: Run) -> Outputs:
         """The outputs, and the gradient of their weighted sum with respect to inputs and parameters."""
