@@ -46,7 +46,7 @@ class TwinContract(OptimizerTwinRules):
         """Every example once."""
         found: Outputs = {}
         for label, contract, module in self._modules(part):
-            outputs = self._run(contract)(bound(part, module), contract.draw(module, dtype=torch.float32))
+            outputs = self._run(contract)(bound(part, module), _drawn(contract, module))
             found |= {f"{name} of {label}": x for name, x in outputs.items()}
         return found
 
@@ -104,7 +104,7 @@ class TwinContract(OptimizerTwinRules):
         twin = self.part()
         for label, contract, module in modules:
             for source_length, steps in LENGTHS:
-                inputs = contract.draw(module, source_length=source_length, steps=steps, dtype=torch.float32)
+                inputs = _drawn(contract, module, source_length=source_length, steps=steps)
                 for full in (False, True) if "mask" in inputs else (True,):
                     given = inputs | {"mask": torch.ones_like(inputs["mask"])} if full and "mask" in inputs else inputs
                     where = f"{label}, {source_length} positions, {steps} steps, {'no' if full else 'with'} padding"
@@ -115,9 +115,7 @@ class TwinContract(OptimizerTwinRules):
         """No two parameters' gradients stand in the same memory: clipping writes to each of them."""
         twin = self.part()
         for label, contract, module in self._modules(twin):
-            total = contract.weighted_sum(
-                self._run(contract)(bound(twin, module), contract.draw(module, dtype=torch.float32))
-            )
+            total = contract.weighted_sum(self._run(contract)(bound(twin, module), _drawn(contract, module)))
             if not total.requires_grad:
                 continue
             total.backward()
@@ -133,7 +131,7 @@ class TwinContract(OptimizerTwinRules):
         """Without a gradient the numbers are the same."""
         twin = self.part()
         for label, contract, module in self._modules(twin):
-            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            inputs, run = _drawn(contract, module), self._run(contract)
             outputs = run(bound(twin, module), inputs)
             with torch.no_grad():
                 again = run(module, inputs)
@@ -146,7 +144,7 @@ class TwinContract(OptimizerTwinRules):
         """A gradient may be taken of a gradient."""
         twin = self.part()
         for label, contract, module in self._modules(twin):
-            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            inputs, run = _drawn(contract, module), self._run(contract)
             wanted = _second(contract, copy.deepcopy(module).double(), _double(inputs), run)
             found = _second(contract, bound(twin, module), inputs, run)
             self._expect_close(wanted, found, 1e-3, f"{label}, gradients of gradients")
@@ -156,11 +154,11 @@ class TwinContract(OptimizerTwinRules):
         """In another dtype, and under autocast, the reference computes."""
         twin = self.part()
         for label, contract, module in self._modules(twin):
-            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            inputs, run = _drawn(contract, module), self._run(contract)
             double = copy.deepcopy(module).double()
             wanted = run(double, _double(inputs))
             found = run(bound(twin, double), _double(inputs))
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.autocast(_device(twin), dtype=torch.bfloat16):
                 wanted |= {f"{name} under autocast": x for name, x in run(module, inputs).items()}
                 mixed = run(bound(twin, module), inputs)
                 found |= {f"{name} under autocast": x for name, x in mixed.items()}
@@ -173,7 +171,7 @@ class TwinContract(OptimizerTwinRules):
         """A part with a twin has the same `state_dict`; a copy of it computes with its own parameters."""
         twin = self.part()
         for label, contract, module in self._modules(twin):
-            inputs, run = contract.draw(module, dtype=torch.float32), self._run(contract)
+            inputs, run = _drawn(contract, module), self._run(contract)
             before = list(module.state_dict())
             plain = copy.deepcopy(module)
             other = copy.deepcopy(bound(twin, module))
@@ -219,12 +217,12 @@ class TwinContract(OptimizerTwinRules):
             if spec.startswith(OPTIMIZERS):
                 continue
             contract = self._contract(spec, options)
-            module = contract.part(torch.float32)
+            module = contract.part(torch.float32).to(_device(twin))
             yield f"{spec} {options}", contract, module, True
             for change in variations(type(module), lambda given: given):
                 other = self._contract(spec, {**options, **change})
                 try:
-                    yield f"{spec} {dict(options) | change}", other, other.part(torch.float32), False
+                    yield f"{spec} {dict(options) | change}", other, other.part(torch.float32).to(_device(twin)), False
                 except (PartError, SeqtoolError):
                     continue
 
@@ -235,6 +233,17 @@ class TwinContract(OptimizerTwinRules):
     @staticmethod
     def _run(contract: GradientContract) -> Run:
         return _continued if contract.kind == "cell" else contract.run
+
+
+def _device(twin: Twin) -> str:
+    """The type of device to try it on: the CPU if it works there, or if there is no other."""
+    return "cuda" if "cpu" not in twin.devices and torch.cuda.is_available() else "cpu"
+
+
+def _drawn(contract: GradientContract, module: nn.Module, **sizes: int) -> Outputs:
+    """Inputs in float32, on the module's device."""
+    device = next((x.device for x in module.parameters()), torch.device("cpu"))
+    return {name: x.to(device) for name, x in contract.draw(module, **sizes, dtype=torch.float32).items()}
 
 
 def _feeds_back(contract: GradientContract) -> bool:

@@ -1,0 +1,24 @@
+"""Kernels in Triton for CUDA: all target steps of an attentive decoder in one launch, forward and backward."""
+
+from collections.abc import Iterable
+
+from seqtool.api import Component, hookimpl
+
+SEQTOOL_API = (1, 0)
+
+
+@hookimpl
+def seqtool_components() -> Iterable[Component]:
+    """The kernels of this package."""
+    yield Component(
+        "twin",
+        "attend_before_cuda",
+        "seqtool_triton.attend:AttendBeforeTwin",
+        "all steps of a small attend_before in one CUDA kernel",
+    )
+    yield Component(
+        "twin",
+        "attend_after_cuda",
+        "seqtool_triton.attend:AttendAfterTwin",
+        "all steps of a small attend_after with input feeding in one CUDA kernel",
+    )

@@ -1,0 +1,255 @@
+"""All target steps of a small decoder with attention in one CUDA kernel, forward and backward."""
+
+import functools
+import importlib.util
+import os
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from seqtool.api import Tensors, Twin, class_name
+from seqtool_triton.loop import Loop, Plan, padded
+
+CELLS = {"seqtool_cells.lstm:LSTM": False, "seqtool_cells.gru:GRU": True}
+GMM, ADDITIVE, PRODUCT = range(3)
+SCORERS = {
+    "seqtool_attention.gmm:GMM": GMM,
+    "seqtool_attention.additive:Additive": ADDITIVE,
+    "seqtool_attention.dot:Dot": PRODUCT,
+    "seqtool_attention.scaled_dot:ScaledDot": PRODUCT,
+    "seqtool_attention.general:General": PRODUCT,
+}
+NORMALIZERS = {"seqtool_attention.softmax:Softmax": True, "seqtool_attention.exp:Exp": False}
+VARIANTS = {"v0": 0, "v1": 1, "v2": 2, "v2b": 2}
+LARGEST_HIDDEN, LARGEST_MEMORY, LARGEST_TILE = 64, 128, 2**14
+"""Largest units of a cell, attention or attentional vector; memory vector; numbers of a row's memory."""
+
+_PLANS: WeakKeyDictionary[nn.Module, dict[int, Plan]] = WeakKeyDictionary()
+
+
+def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> tuple[str, Mapping[str, Any]]:
+    """A decoder as a recipe gives it; weights of gmm by exp."""
+    normalizer = "exp" if scorer == "gmm" else "softmax"
+    attention = {"scorer": scorer, "normalizer": normalizer}
+    return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
+
+
+class _AttendTwin(Twin):
+    devices = ("cuda",)
+
+    def unavailable(self) -> str | None:
+        """See `Twin.unavailable`."""
+        return _unavailable()
+
+    def serves(self, module: Any) -> str | None:
+        """See `Twin.serves`."""
+        return _parts(module) or self.options(module) or _sizes(module)
+
+    def __call__(
+        self, module: Any, inputs: Tensor, fixed: Tensors, state: Tensors
+    ) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.unroll`."""
+        values, mask, keys = fixed
+        plans = _PLANS.setdefault(module, {})
+        plan = plans.get(inputs.shape[2]) or plans.setdefault(inputs.shape[2], self.plan(module, inputs.shape[2]))
+        parameters = [module.get_parameter(path) for path in plan.parameters.values()]
+        given = (inputs, values, keys, *state, *parameters)
+        if not _ready(*given) or not inputs.numel() or not values.numel() or _too_long(plan, values.shape[1]):
+            result: tuple[Tensor, Tensor | None, Tensors] = self.reference(module, inputs, fixed, state)
+            return result
+        features, weights, *after = Loop.apply(plan, module, self.reference, mask, *given)  # type: ignore[no-untyped-call]
+        return features, weights.unsqueeze(1), tuple(after)
+
+    def options(self, module: Any) -> str | None:
+        """Why the decoder's own options do not fit."""
+        raise NotImplementedError
+
+    def plan(self, module: Any, input_size: int) -> Plan:
+        """What the decoder is to the kernels."""
+        raise NotImplementedError
+
+
+class AttendBeforeTwin(_AttendTwin):
+    """`AttendBefore.unroll` of an LSTM or a GRU of at most 64 units with gmm, additive or a product, on CUDA.
+
+    Equation:
+        as decoder/attend_before, for all steps; backward, tanh and the window's terms are computed again
+
+    Source: its part's, decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+
+    When to use: chosen by `engine: auto` on a GPU with Triton; one program for each row of the batch.
+    """
+
+    of = ("seqtool_decoders.attend_before:AttendBefore",)
+    examples = (
+        example("attend_before", "lstm", 23, "gmm", query=("output", "input")),
+        example("attend_before", "gru", 23, "additive"),
+        example("attend_before", "lstm", 13, "scaled_dot"),
+    )
+
+    def options(self, module: Any) -> str | None:
+        """See `_AttendTwin.options`."""
+        for option, pieces in (("query", module.query), ("feed", module.feed), ("features", module.features)):
+            if len(set(pieces)) < len(pieces):
+                return f"its {option} holds the same twice"
+        if "context" not in module.feed:
+            return "its context is not fed to the cell"
+        if not {"output"} <= set(module.query) <= {"output", "input"}:
+            return f"its query is {', '.join(module.query)}; known are output, and output with input"
+        if _kind(module) == PRODUCT and module.query != ("output",):
+            return f"its query is {', '.join(module.query)}; known is output for a product"
+        return None
+
+    def plan(self, module: Any, input_size: int) -> Plan:
+        """See `_AttendTwin.plan`."""
+        cell, memory = module.cell.output_size, module.attention.memory_size
+        widths = {"input": input_size, "context": memory, "output": cell}
+        feed = _slices(module.feed, widths)
+        feed["seen"] = feed.pop("context")
+        ordered = dict(sorted(feed.items(), key=lambda item: item[1].start))
+        query, features = _slices(module.query, widths), _slices(module.features, widths)
+        return _plan(module, False, memory, ordered, query, features)
+
+
+class AttendAfterTwin(_AttendTwin):
+    """`AttendAfter.unroll` with input feeding of an LSTM or a GRU of at most 64 units, on CUDA.
+
+    Equation:
+        as decoder/attend_after, for all steps
+
+    Source: its part's, decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+
+    When to use: chosen by `engine: auto` on a GPU with Triton; one program for each row of the batch. Without input
+    feeding the decoder's own method computes all steps in parallel.
+    """
+
+    of = ("seqtool_decoders.attend_after:AttendAfter",)
+    examples = (
+        example("attend_after", "lstm", 23, "additive", attentional_size=19, input_feeding=True),
+        example("attend_after", "gru", 23, "general", attentional_size=19, input_feeding=True),
+    )
+
+    def options(self, module: Any) -> str | None:
+        """See `_AttendTwin.options`."""
+        if not module.input_feeding:
+            return "without input feeding its own method computes all steps in parallel"
+        if module.feature_size > LARGEST_HIDDEN:
+            return f"its attentional_size is {module.feature_size}; at most {LARGEST_HIDDEN}"
+        return None
+
+    def plan(self, module: Any, input_size: int) -> Plan:
+        """See `_AttendTwin.plan`."""
+        size = module.feature_size
+        feed = {"input": slice(0, input_size), "seen": slice(input_size, input_size + size)}
+        return _plan(module, True, size, feed, {"output": slice(0, module.cell.output_size)}, {})
+
+
+@functools.cache
+def _unavailable() -> str | None:
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    if not torch.cuda.is_available() and not interpreted():
+        return "there is no CUDA device"
+    return None
+
+
+def interpreted() -> bool:
+    """Whether Triton's interpreter runs kernels on the CPU."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def _ready(*tensors: Tensor) -> bool:
+    """Whether the kernels may compute with these: float32, on CUDA, not traced, transformed, or under autocast."""
+    device = "cpu" if interpreted() else "cuda"
+    return (
+        not torch.compiler.is_compiling()
+        and all(type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 for x in tensors)
+        and all(x.device.type == device for x in tensors)
+        and not torch.is_autocast_enabled(device)
+        and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
+    )
+
+
+def _kind(module: Any) -> int:
+    return SCORERS[class_name(module.attention.scorers[0])]
+
+
+def _parts(module: Any) -> str | None:
+    """Why the decoder's cell and attention do not fit."""
+    attention = module.attention
+    if attention is None:
+        return "it has no attention"
+    if class_name(module.cell) not in CELLS:
+        return f"its cell is {type(module.cell).__name__}; known are LSTM and GRU"
+    if attention.num_heads > 1:
+        return f"it has {attention.num_heads} heads; known is one"
+    normalizer, scorer = attention.normalizer, attention.scorers[0]
+    if class_name(normalizer) not in NORMALIZERS:
+        return f"its normalizer is {type(normalizer).__name__}; known are Softmax and, for GMM, Exp"
+    if class_name(scorer) not in SCORERS:
+        return f"its scorer is {type(scorer).__name__}; known are GMM, Additive, Dot, ScaledDot, General"
+    if _kind(module) != GMM and not NORMALIZERS[class_name(normalizer)]:
+        return f"Exp is known with GMM, not with {type(scorer).__name__}"
+    if _kind(module) == GMM and len(scorer.hidden):
+        return "its GMM has a hidden layer"
+    return None
+
+
+def _sizes(module: Any) -> str | None:
+    """Why the decoder is too large."""
+    attention = module.attention
+    hidden = {"hidden_size": module.cell.output_size}
+    if _kind(module) == ADDITIVE:
+        hidden["hidden_size of the scorer"] = attention.scorers[0].vector.in_features
+    for name, size in hidden.items():
+        if size > LARGEST_HIDDEN:
+            return f"its {name} is {size}; at most {LARGEST_HIDDEN}"
+    if attention.memory_size > LARGEST_MEMORY:
+        return f"its memory has vectors of {attention.memory_size}; at most {LARGEST_MEMORY}"
+    return None
+
+
+def _too_long(plan: Plan, positions: int) -> bool:
+    return padded(positions) * padded(max(plan.sizes["M"], plan.sizes["P"])) > LARGEST_TILE
+
+
+def _slices(names: tuple[str, ...], widths: Mapping[str, int]) -> dict[str, slice]:
+    found, start = {}, 0
+    for name in names:
+        found[name] = slice(start, start + widths[name])
+        start += widths[name]
+    return found
+
+
+def _plan(
+    module: Any, after: bool, seen: int, feed: dict[str, slice], query: dict[str, slice], features: dict[str, slice]
+) -> Plan:
+    attention, kind, gru = module.attention, _kind(module), CELLS[class_name(module.cell)]
+    scorer, size = attention.scorers[0], module.cell.output_size
+    parameters = {name: f"cell.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    ours: dict[str, str] = {}
+    if kind == GMM:
+        ours = {"query_map": "map.weight", "query_bias": "map.bias"}
+    elif kind == ADDITIVE:
+        ours = {"query_map": "query_map.weight", "vector": "vector.weight"}
+    parameters |= {name: f"attention.scorers.0.{path}" for name, path in ours.items()}
+    if after:
+        parameters["combine"] = "combine.weight"
+    states = ("h", *(() if gru else ("c",)), *(("fed",) if after else ()), *(("mean",) if kind == GMM else ()))
+    sizes = {
+        "GMM": kind == GMM,
+        "ADDITIVE": kind == ADDITIVE,
+        "GRU": gru,
+        "SOFTMAX": NORMALIZERS[class_name(attention.normalizer)],
+        "VARIANT": VARIANTS[scorer.variant] if kind == GMM else 0,
+        "AFTER": after,
+        "H": size,
+        "N": seen,
+        "M": attention.memory_size,
+        "P": scorer.vector.in_features if kind == ADDITIVE else size if kind == PRODUCT else 1,
+        "K": scorer.components if kind == GMM else 1,
+    }
+    return Plan(parameters, states, sizes, getattr(scorer, "scale", 1.0), feed, query, features)
