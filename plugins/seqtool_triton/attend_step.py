@@ -5,6 +5,7 @@ all source positions, so that softmax needs no second pass. All tensors are floa
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import triton
@@ -27,10 +28,10 @@ def tanh(x):
 
 @triton.jit
 def _forward(
-    query, keys, values, mask, vector, weights, context,
-    query_row, query_step, weights_row, weights_step, context_row, context_step,
+    query, keys, values, mask, vector, rest, weights, context,
+    query_row, query_step, rest_row, rest_step, weights_row, weights_step, context_row, context_step,
     scale, positions, size: tl.constexpr, memory_size: tl.constexpr,
-    ADDITIVE: tl.constexpr, S_BLOCK: tl.constexpr, BLOCK: tl.constexpr,
+    ADDITIVE: tl.constexpr, COMBINED: tl.constexpr, S_BLOCK: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row, step = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     s = tl.arange(0, S_BLOCK)
@@ -56,15 +57,19 @@ def _forward(
         inside = real[:, None] & (m < memory_size)[None, :]
         h = tl.load(values + (row * positions + s[:, None]) * memory_size + m[None, :], mask=inside, other=0.0)
         c = tl.sum(w[:, None] * h, 0)
+        if COMBINED:
+            c = tanh(c + tl.load(rest + row * rest_row + step * rest_step + m, mask=m < memory_size, other=0.0))
         tl.store(context + row * context_row + step * context_step + m, c, mask=m < memory_size)
 
 
 @triton.jit
 def _backward(
-    of_context, of_weights, weights, query, keys, values, mask, vector, of_scores, of_query,
-    of_context_row, of_context_step, weights_row, weights_step, query_row, query_step, of_query_row, of_query_step,
+    of_context, of_weights, context, weights, query, keys, values, mask, vector, of_scores, of_query, of_rest,
+    of_context_row, of_context_step, context_row, context_step, weights_row, weights_step,
+    query_row, query_step, of_query_row, of_query_step, of_rest_row, of_rest_step,
     scale, positions, size: tl.constexpr, memory_size: tl.constexpr,
-    ADDITIVE: tl.constexpr, WEIGHTED: tl.constexpr, ADD: tl.constexpr, S_BLOCK: tl.constexpr, BLOCK: tl.constexpr,
+    ADDITIVE: tl.constexpr, COMBINED: tl.constexpr, WEIGHTED: tl.constexpr, ADD: tl.constexpr,
+    S_BLOCK: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row, step = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     s = tl.arange(0, S_BLOCK)
@@ -75,6 +80,10 @@ def _backward(
         inside = real[:, None] & (m < memory_size)[None, :]
         h = tl.load(values + (row * positions + s[:, None]) * memory_size + m[None, :], mask=inside, other=0.0)
         g = tl.load(of_context + row * of_context_row + step * of_context_step + m, mask=m < memory_size, other=0.0)
+        if COMBINED:
+            y = tl.load(context + row * context_row + step * context_step + m, mask=m < memory_size, other=0.0)
+            g *= 1.0 - y * y
+            tl.store(of_rest + row * of_rest_row + step * of_rest_step + m, g, mask=m < memory_size)
         summed += g[None, :] * h
     of_w = tl.sum(summed, 1)
     at = row * weights_row + step * weights_step + s
@@ -127,6 +136,20 @@ def _additive_keys_backward(
     tl.store(of_vectors + part * size + a, tl.sum(along, 0), mask=a < size)
 
 
+class Asked(NamedTuple):
+    """What an attention is given: `query [B, T, A]`, and `rest [B, T, M]` for tanh(context + rest) in place of a context."""
+
+    query: Tensor
+    rest: Tensor | None = None
+
+
+class Seen(NamedTuple):
+    """What an attention gives: `weights [B, T, S]` and `context [B, T, M]`."""
+
+    weights: Tensor
+    context: Tensor
+
+
 @dataclass(frozen=True)
 class Scores:
     """How positions are scored, and which of them are real.
@@ -141,47 +164,44 @@ class Scores:
     scale: float
     mask: Tensor
 
-    def attend(
-        self, query: Tensor, keys: Tensor, values: Tensor, vector: Tensor, weights: Tensor, context: Tensor
-    ) -> None:
-        """Write `weights [B, T, S]` and `context [B, T, M]` of `query [B, T, A]`.
-
-        `keys [B, S, A]`, `values [B, S, M]` and `vector [A]` are contiguous, the others in their last dimension.
-        """
-        rows, steps, size = query.shape
-        _forward[(rows, steps)](
-            query, keys, values, self._mask(), vector, weights, context,
-            *query.stride()[:2], *weights.stride()[:2], *context.stride()[:2],
-            self.scale, keys.shape[1], size, values.shape[2],
-            ADDITIVE=self.additive, **_blocks(keys.shape[1]), num_warps=8,
+    def attend(self, asked: Asked, keys: Tensor, values: Tensor, vector: Tensor, seen: Seen) -> None:
+        """Write `seen`. `keys [B, S, A]`, `values [B, S, M]` and `vector [A]` are contiguous."""
+        rest = asked.query if asked.rest is None else asked.rest
+        _forward[asked.query.shape[:2]](
+            asked.query, keys, values, self._mask(), vector, rest, seen.weights, seen.context,
+            *asked.query.stride()[:2], *rest.stride()[:2], *seen.weights.stride()[:2], *seen.context.stride()[:2],
+            self.scale, keys.shape[1], keys.shape[2], values.shape[2],
+            ADDITIVE=self.additive, COMBINED=asked.rest is not None, **_blocks(keys.shape[1]), num_warps=8,
         )  # fmt: skip
 
     def backward(
         self,
-        of_context: Tensor,
+        of_seen: Seen,
         of_weights: Tensor | None,
-        weights: Tensor,
-        query: Tensor,
+        seen: Seen,
+        asked: Asked,
         keys: Tensor,
         values: Tensor,
         vector: Tensor,
-        of_scores: Tensor,
-        of_query: Tensor,
+        of_asked: Asked,
         *,
         add: bool = False,
     ) -> None:
-        """Write `of_scores [B, T, S]`, times `scale`, and write or `add` `of_query [B, T, A]`.
+        """From the gradients of the context, in `of_seen`, and of the weights, write or `add` those of `asked`.
 
-        `weights`, their gradient and that of the scores have equal strides.
+        `of_seen.weights` receives the gradient of the scores, times `scale`. All weights have equal strides.
         """
-        rows, steps, size = query.shape
-        given = weights if of_weights is None else of_weights
-        assert given.stride()[:2] == weights.stride()[:2] == of_scores.stride()[:2]
-        _backward[(rows, steps)](
-            of_context, given, weights, query, keys, values, self._mask(), vector, of_scores, of_query,
-            *of_context.stride()[:2], *weights.stride()[:2], *query.stride()[:2], *of_query.stride()[:2],
-            self.scale, keys.shape[1], size, values.shape[2],
-            ADDITIVE=self.additive, WEIGHTED=of_weights is not None, ADD=add, **_blocks(keys.shape[1]), num_warps=8,
+        given = seen.weights if of_weights is None else of_weights
+        rest = of_asked.query if of_asked.rest is None else of_asked.rest
+        assert given.stride()[:2] == seen.weights.stride()[:2] == of_seen.weights.stride()[:2]
+        _backward[asked.query.shape[:2]](
+            of_seen.context, given, seen.context, seen.weights, asked.query, keys, values, self._mask(), vector,
+            of_seen.weights, of_asked.query, rest,
+            *of_seen.context.stride()[:2], *seen.context.stride()[:2], *seen.weights.stride()[:2],
+            *asked.query.stride()[:2], *of_asked.query.stride()[:2], *rest.stride()[:2],
+            self.scale, keys.shape[1], keys.shape[2], values.shape[2],
+            ADDITIVE=self.additive, COMBINED=of_asked.rest is not None, WEIGHTED=of_weights is not None, ADD=add,
+            **_blocks(keys.shape[1]), num_warps=8,
         )  # fmt: skip
 
     def of_keys(self, of_scores: Tensor, query: Tensor, keys: Tensor, vector: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -198,15 +218,16 @@ class Scores:
         )  # fmt: skip
         return of_keys, of_vectors.sum(0)
 
-    def plain(self, query: Tensor, keys: Tensor, values: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
-        """The same `(weights, context)` by torch's operations, which can be differentiated twice."""
+    def plain(self, asked: Asked, keys: Tensor, values: Tensor, vector: Tensor) -> Seen:
+        """The same by torch's operations, which can be differentiated twice."""
         if self.additive:
-            scores = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ vector
+            scores = torch.tanh(asked.query.unsqueeze(2) + keys.unsqueeze(1)) @ vector
         else:
-            scores = query @ keys.transpose(1, 2) * self.scale
+            scores = asked.query @ keys.transpose(1, 2) * self.scale
         padding = ~self.mask.unsqueeze(1)
         weights = scores.masked_fill(padding, torch.finfo(scores.dtype).min).softmax(2).masked_fill(padding, 0)
-        return weights, weights @ values
+        context = weights @ values
+        return Seen(weights, context if asked.rest is None else torch.tanh(context + asked.rest))
 
     def _mask(self) -> Tensor:
         return self.mask.view(torch.uint8)

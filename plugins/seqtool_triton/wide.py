@@ -122,23 +122,25 @@ class _DecoderTwin(WideTwin):
             return result
         from seqtool_triton.wide_loops import Loop
 
-        attention, cell = module.attention, module.cell
-        loop = Loop(CELLS[class_name(cell)], self.scores(attention, mask), cell.output_size, values.shape[2])
-        additive = loop.scores.additive
-        query_map = attention.scorers[0].query_map.weight if additive else None
         keys = keys.contiguous()
-        seen = (query_map, keys, values.contiguous(), self.vector(attention, keys))
-        return self.looped(module, loop, inputs.transpose(0, 1), state, seen)
+        vector = self.vector(module.attention, keys)
+        h = slice(self.context_size(module), self.context_size(module) + module.cell.output_size)
+        loop = Loop(CELLS[class_name(module.cell)], self.scores(module.attention, mask), h)
+        return self.looped(module, loop, inputs.transpose(0, 1), state, keys, values, vector)
+
+    def context_size(self, module: Any) -> int:
+        """How many columns of the loop's buffer are before those of h."""
+        return 0
 
     def looped(
-        self, module: Any, loop: Any, x: Tensor, state: Tensors, seen: tuple[Tensor | None, Tensor, Tensor, Tensor]
+        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensors]:
-        """`unroll` of `x [T, B, E]`; `seen` is query map, keys, values and vector."""
+        """`unroll` of `x [T, B, E]`."""
         raise NotImplementedError
 
 
 class WideAttendAfterTwin(_DecoderTwin):
-    """`AttendAfter.unroll` with input feeding, of an LSTM or a GRU with additive or product scores: 6 kernels a step.
+    """`AttendAfter.unroll` with input feeding, of an LSTM or a GRU with additive or product scores: 4 kernels a step.
 
     Equation:
         as decoder/attend_after, for all steps; what the inputs add to the gates is one product before the loop,
@@ -178,7 +180,7 @@ class WideAttendAfterTwin(_DecoderTwin):
         return super().serves(module)
 
     def looped(
-        self, module: Any, loop: Any, x: Tensor, state: Tensors, seen: tuple[Tensor | None, Tensor, Tensor, Tensor]
+        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensors]:
         """See `_DecoderTwin.looped`."""
         from seqtool_triton.wide_loops import AttendAfterSteps
@@ -187,11 +189,14 @@ class WideAttendAfterTwin(_DecoderTwin):
         of_x, of_fed = cell.weight_ih.split([x.shape[2], module.feature_size], 1)
         bias = gate_rows(cell, cell.bias_ih, hidden=False) + gate_rows(cell, cell.bias_hh, hidden=True)
         sums = F.linear(x, gate_rows(cell, of_x, hidden=False), bias)
-        pieces = gate_rows(cell, cell.weight_hh, hidden=True), gate_rows(cell, of_fed, hidden=False)
-        first = torch.cat([state[0], state[-1]], 1)
+        recurrent = torch.cat([gate_rows(cell, cell.weight_hh, hidden=True), gate_rows(cell, of_fed, hidden=False)], 1)
+        of_context, asking = module.combine.weight.split([values.shape[2], cell.output_size], 1)
+        if loop.scores.additive:
+            asking = torch.cat([module.attention.scorers[0].query_map.weight, asking])
         held, weights, cells = AttendAfterSteps.apply(
-            loop, sums, torch.cat(pieces, 1), first, first_c, *seen, module.combine.weight
-        )
+            loop, sums, recurrent, torch.cat([state[0], state[-1]], 1), first_c,
+            asking.contiguous(), keys, F.linear(values, of_context), vector,
+        )  # fmt: skip
         last = (held[-1, :, h], *(() if cells is None else (cells[-1],)), held[-1, :, h.stop :])
         return held[1:, :, h.stop :].transpose(0, 1), weights.transpose(0, 1).unsqueeze(1), last
 
@@ -240,14 +245,19 @@ class WideAttendBeforeTwin(_DecoderTwin):
             return f"its query is {', '.join(module.query)}; known is output, and with Additive output and input"
         return None
 
+    def context_size(self, module: Any) -> int:
+        """See `_DecoderTwin.context_size`."""
+        size: int = module.attention.memory_size
+        return size
+
     def looped(
-        self, module: Any, loop: Any, x: Tensor, state: Tensors, seen: tuple[Tensor | None, Tensor, Tensor, Tensor]
+        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensors]:
         """See `_DecoderTwin.looped`."""
         from seqtool_triton.wide_loops import AttendBeforeSteps
 
         cell, h, first_c = module.cell, loop.hidden, state[1] if loop.cell == "lstm" else None
-        sizes = {"input": x.shape[2], "context": loop.memory_size, "output": cell.output_size}
+        sizes = {"input": x.shape[2], "context": h.start, "output": cell.output_size}
         fed = _pieces(cell.weight_ih, module.feed, sizes)
         bias = gate_rows(cell, cell.bias_ih, hidden=False) + gate_rows(cell, cell.bias_hh, hidden=True)
         if "input" in fed:
@@ -255,17 +265,16 @@ class WideAttendBeforeTwin(_DecoderTwin):
         else:
             sums = bias.expand(*x.shape[:2], -1)
         of_h = gate_rows(cell, cell.weight_hh, hidden=True)
-        none = of_h.new_zeros(len(of_h), loop.memory_size)
+        none = of_h.new_zeros(len(of_h), h.start)
         of_context = gate_rows(cell, fed["context"], hidden=False) if "context" in fed else none
-        query_map, *rest = seen
-        asked = None
-        if query_map is not None:
-            asking = _pieces(query_map, module.query, sizes)
-            query_map = asking["output"]
-            asked = F.linear(x, asking["input"]) if "input" in asking else None
+        asking, asked = None, None
+        if loop.scores.additive:
+            maps = _pieces(module.attention.scorers[0].query_map.weight, module.query, sizes)
+            asking, asked = maps["output"].contiguous(), F.linear(x, maps["input"]) if "input" in maps else None
         held, weights, cells = AttendBeforeSteps.apply(
-            loop, sums, torch.cat([of_context, of_h], 1), state[0], first_c, query_map, *rest, asked
-        )
+            loop, sums, torch.cat([of_context, of_h], 1), state[0], first_c,
+            asking, keys, values.contiguous(), vector, asked,
+        )  # fmt: skip
         pieces = {"output": held[1:, :, h], "context": held[:-1, :, : h.start], "input": x}
         features = torch.cat([pieces[name] for name in module.features], 2).transpose(0, 1)
         last = (held[-1, :, h], *(() if cells is None else (cells[-1],)))
