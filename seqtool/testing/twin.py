@@ -12,6 +12,7 @@ from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.cell import Cell
 from seqtool.parts.twin import Twin, class_name
 from seqtool.registry.records import resolve
+from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
 from seqtool.testing.contract import rule
 from seqtool.testing.decoder import DecoderContract
@@ -26,7 +27,7 @@ from seqtool.testing.twinned import bound, watched
 
 LENGTHS = ((1, 1), (2, 2), (63, 3), (7, 63))
 """Source positions and target steps to try."""
-CONTRACTS = (CellContract, DecoderContract, EmbeddingContract, EncoderContract, ScorerContract)
+CONTRACTS = (AttentionContract, CellContract, DecoderContract, EmbeddingContract, EncoderContract, ScorerContract)
 MILD = 0.3
 """What a decoder's weights are multiplied with: feeding back what was seen amplifies the rounding of strong ones."""
 CHAOS = 1e-3

@@ -1,0 +1,326 @@
+"""Wide decoders and attention on a GPU: which parts the loops of `wide_loops` serve, and with which tensors."""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqtool.api import Tensors, Twin, class_name
+
+WIDER_THAN = 64
+"""Hidden sizes up to this are left to a loop in one kernel."""
+MOST_POSITIONS = 1024
+"""Source positions that one program of the attention's kernel holds at most."""
+CELLS = {"seqtool_cells.lstm:LSTM": "lstm", "seqtool_cells.gru:GRU": "gru"}
+ADDITIVE = "seqtool_attention.additive:Additive"
+PRODUCTS = (
+    "seqtool_attention.dot:Dot",
+    "seqtool_attention.scaled_dot:ScaledDot",
+    "seqtool_attention.general:General",
+)
+SOFTMAX = "seqtool_attention.softmax:Softmax"
+
+
+def missing() -> str | None:
+    """Why no kernel of Triton can run here; None where they can."""
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed"
+    if not torch.cuda.is_available() and not interpreted():
+        return "there is no CUDA device"
+    return None
+
+
+def interpreted() -> bool:
+    """Whether Triton's interpreter runs the kernels, which then take tensors on the CPU."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def ready(*tensors: Tensor) -> bool:
+    """Whether kernels may compute with these: float32 on one device, nothing traced, transformed or under autocast."""
+    device = tensors[0].device
+    return (
+        (device.type == "cuda" or (device.type == "cpu" and interpreted()))
+        and not torch.compiler.is_compiling()
+        and all(
+            type(x) in (Tensor, torch.nn.Parameter) and x.dtype == torch.float32 and x.device == device for x in tensors
+        )
+        and not torch.is_autocast_enabled(device.type)
+        and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
+    )
+
+
+def attention_refusal(attention: Any) -> str | None:
+    """Why the kernel cannot do an attention; None where it can."""
+    if attention.num_heads > 1:
+        return f"it has {attention.num_heads} heads; known is one"
+    if class_name(attention.normalizer) != SOFTMAX:
+        return f"its normalizer is {type(attention.normalizer).__name__}; known is Softmax"
+    if class_name(attention.scorers[0]) not in (ADDITIVE, *PRODUCTS):
+        return f"its scorer is {type(attention.scorers[0]).__name__}; known are Additive, Dot, ScaledDot, General"
+    return None
+
+
+def decoder_refusal(module: Any) -> str | None:
+    """Why no loop can do a decoder's cell, attention and size; None where one can."""
+    if module.attention is None:
+        return "it has no attention"
+    if class_name(module.cell) not in CELLS:
+        return f"its cell is {type(module.cell).__name__}; known are LSTM and GRU"
+    if module.cell.output_size <= WIDER_THAN:
+        return f"its hidden_size is {module.cell.output_size}; it serves sizes above {WIDER_THAN}"
+    return attention_refusal(module.attention)
+
+
+def gate_rows(cell: Any, of: Tensor, *, hidden: bool) -> Tensor:
+    """`[3 H, ...]` or `[4 H, ...]` of a cell's parameter -> `[4 H, ...]` as `cell_step` has the gates."""
+    if CELLS[class_name(cell)] == "lstm":
+        return of
+    shared, n = of.split([2 * cell.output_size, cell.output_size])
+    nothing = torch.zeros_like(n)
+    return torch.cat([shared, nothing, n] if hidden else [shared, n, nothing])
+
+
+class WideTwin(Twin):
+    """What the kernels of this package have in common."""
+
+    devices = ("cuda",)
+
+    def unavailable(self) -> str | None:
+        """See `Twin.unavailable`."""
+        return missing()
+
+    def vector(self, attention: Any, like: Tensor) -> Tensor:
+        """v of additive scores; for products, which have none, any tensor."""
+        scorer = attention.scorers[0]
+        return scorer.vector.weight[0] if class_name(scorer) == ADDITIVE else like.detach()
+
+    def scores(self, attention: Any, mask: Tensor) -> Any:
+        """How an attention scores."""
+        from seqtool_triton.attend_step import Scores
+
+        scorer = attention.scorers[0]
+        return Scores(class_name(scorer) == ADDITIVE, getattr(scorer, "scale", 1.0), mask.contiguous())
+
+
+class _DecoderTwin(WideTwin):
+    def serves(self, module: Any) -> str | None:
+        """See `Twin.serves`."""
+        return decoder_refusal(module)
+
+    def __call__(
+        self, module: Any, inputs: Tensor, fixed: Tensors, state: Tensors
+    ) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `Decoder.unroll`."""
+        values, mask, keys = fixed
+        given = (inputs, values, keys, *state, *module.cell.parameters(), *module.attention.parameters())
+        if not inputs.numel() or not values.numel() or mask.shape[1] > MOST_POSITIONS or not ready(*given):
+            result: tuple[Tensor, Tensor | None, Tensors] = self.reference(module, inputs, fixed, state)
+            return result
+        from seqtool_triton.wide_loops import Loop
+
+        keys = keys.contiguous()
+        vector = self.vector(module.attention, keys)
+        h = slice(self.context_size(module), self.context_size(module) + module.cell.output_size)
+        loop = Loop(CELLS[class_name(module.cell)], self.scores(module.attention, mask), h)
+        return self.looped(module, loop, inputs.transpose(0, 1), state, keys, values, vector)
+
+    def context_size(self, module: Any) -> int:
+        """How many columns of the loop's buffer are before those of h."""
+        return 0
+
+    def looped(
+        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensors]:
+        """`unroll` of `x [T, B, E]`."""
+        raise NotImplementedError
+
+
+class WideAttendAfterTwin(_DecoderTwin):
+    """`AttendAfter.unroll` with input feeding, of an LSTM or a GRU with additive or product scores: 4 kernels a step.
+
+    Equation:
+        as decoder/attend_after, for all steps; what the inputs add to the gates is one product before the loop,
+        the gradients of weights, keys and memory are one product each after it
+
+    Source: its part's, decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+
+    When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
+    """
+
+    of = ("seqtool_decoders.attend_after:AttendAfter",)
+    examples = (
+        (
+            "decoder/attend_after",
+            {
+                "cell": {"type": "lstm", "hidden_size": 67},
+                "attention": {"scorer": {"type": "additive", "hidden_size": 17}},
+                "attentional_size": 19,
+                "input_feeding": True,
+            },
+        ),
+        (
+            "decoder/attend_after",
+            {
+                "cell": {"type": "gru", "hidden_size": 67},
+                "attention": {"scorer": "general"},
+                "attentional_size": 19,
+                "input_feeding": True,
+            },
+        ),
+    )
+
+    def serves(self, module: Any) -> str | None:
+        """See `Twin.serves`."""
+        if not module.input_feeding:
+            return "without input feeding its own unroll takes all steps at once"
+        return super().serves(module)
+
+    def looped(
+        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `_DecoderTwin.looped`."""
+        from seqtool_triton.wide_loops import AttendAfterSteps
+
+        cell, h, first_c = module.cell, loop.hidden, state[1] if loop.cell == "lstm" else None
+        of_x, of_fed = cell.weight_ih.split([x.shape[2], module.feature_size], 1)
+        bias = gate_rows(cell, cell.bias_ih, hidden=False) + gate_rows(cell, cell.bias_hh, hidden=True)
+        sums = F.linear(x, gate_rows(cell, of_x, hidden=False), bias)
+        recurrent = torch.cat([gate_rows(cell, cell.weight_hh, hidden=True), gate_rows(cell, of_fed, hidden=False)], 1)
+        of_context, asking = module.combine.weight.split([values.shape[2], cell.output_size], 1)
+        if loop.scores.additive:
+            asking = torch.cat([module.attention.scorers[0].query_map.weight, asking])
+        held, weights, cells = AttendAfterSteps.apply(
+            loop, sums, recurrent, torch.cat([state[0], state[-1]], 1), first_c,
+            asking.contiguous(), keys, F.linear(values, of_context), vector,
+        )  # fmt: skip
+        last = (held[-1, :, h], *(() if cells is None else (cells[-1],)), held[-1, :, h.stop :])
+        return held[1:, :, h.stop :].transpose(0, 1), weights.transpose(0, 1).unsqueeze(1), last
+
+
+class WideAttendBeforeTwin(_DecoderTwin):
+    """`AttendBefore.unroll` of an LSTM or a GRU with additive or product scores: 4 kernels a step.
+
+    Equation:
+        as decoder/attend_before, for all steps; what the inputs add to gates and queries is one product each before
+        the loop, the gradients of weights, keys and memory are one product each after it
+
+    Source: its part's, decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+
+    When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
+    """
+
+    of = ("seqtool_decoders.attend_before:AttendBefore",)
+    examples = (
+        (
+            "decoder/attend_before",
+            {
+                "cell": {"type": "lstm", "hidden_size": 67},
+                "attention": {"scorer": {"type": "additive", "hidden_size": 17}},
+                "query": ("output", "input"),
+                "features": ("output", "context", "input"),
+            },
+        ),
+        (
+            "decoder/attend_before",
+            {"cell": {"type": "gru", "hidden_size": 67}, "attention": {"scorer": "general"}},
+        ),
+    )
+
+    def serves(self, module: Any) -> str | None:
+        """See `Twin.serves`."""
+        reason = super().serves(module)
+        if reason:
+            return reason
+        for option in ("query", "feed", "features"):
+            given = getattr(module, option)
+            if len(set(given)) < len(given):
+                return f"its {option} holds the same twice"
+        additive = class_name(module.attention.scorers[0]) == ADDITIVE
+        known = ({"output"}, {"output", "input"}) if additive else ({"output"},)
+        if set(module.query) not in known:
+            return f"its query is {', '.join(module.query)}; known is output, and with Additive output and input"
+        return None
+
+    def context_size(self, module: Any) -> int:
+        """See `_DecoderTwin.context_size`."""
+        size: int = module.attention.memory_size
+        return size
+
+    def looped(
+        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensors]:
+        """See `_DecoderTwin.looped`."""
+        from seqtool_triton.wide_loops import AttendBeforeSteps
+
+        cell, h, first_c = module.cell, loop.hidden, state[1] if loop.cell == "lstm" else None
+        sizes = {"input": x.shape[2], "context": h.start, "output": cell.output_size}
+        fed = _pieces(cell.weight_ih, module.feed, sizes)
+        bias = gate_rows(cell, cell.bias_ih, hidden=False) + gate_rows(cell, cell.bias_hh, hidden=True)
+        if "input" in fed:
+            sums = F.linear(x, gate_rows(cell, fed["input"], hidden=False), bias)
+        else:
+            sums = bias.expand(*x.shape[:2], -1)
+        of_h = gate_rows(cell, cell.weight_hh, hidden=True)
+        none = of_h.new_zeros(len(of_h), h.start)
+        of_context = gate_rows(cell, fed["context"], hidden=False) if "context" in fed else none
+        asking, asked = None, None
+        if loop.scores.additive:
+            maps = _pieces(module.attention.scorers[0].query_map.weight, module.query, sizes)
+            asking, asked = maps["output"].contiguous(), F.linear(x, maps["input"]) if "input" in maps else None
+        held, weights, cells = AttendBeforeSteps.apply(
+            loop, sums, torch.cat([of_context, of_h], 1), state[0], first_c,
+            asking, keys, values.contiguous(), vector, asked,
+        )  # fmt: skip
+        pieces = {"output": held[1:, :, h], "context": held[:-1, :, : h.start], "input": x}
+        features = torch.cat([pieces[name] for name in module.features], 2).transpose(0, 1)
+        last = (held[-1, :, h], *(() if cells is None else (cells[-1],)))
+        return features, weights.transpose(0, 1).unsqueeze(1), last
+
+
+class AttentionTwin(WideTwin):
+    """`Attention` of one head with softmax and additive or product scores, each query in one kernel.
+
+    Equation:
+        a_ij = softmax_j(v . tanh(q_i + k_j)) or softmax_j(scale q_i . k_j);  c_i = sum_j a_ij h_j
+
+    Source: its parts'.
+
+    When to use: chosen by `engine: auto` on a GPU, in any decoder; no tensor `[B, T, S, hidden]` in either direction.
+    """
+
+    of = ("seqtool.nn.attention:Attention",)
+    method = "forward"
+    examples = (
+        ("attention", {"scorer": {"type": "additive", "hidden_size": 19}, "normalizer": "softmax"}),
+        ("attention", {"scorer": "general", "normalizer": "softmax"}),
+    )
+
+    def serves(self, module: Any) -> str | None:
+        """See `Twin.serves`."""
+        return attention_refusal(module)
+
+    def __call__(self, module: Any, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
+        """See `Attention.forward`."""
+        values, mask, keys = fixed
+        fits = query.dim() == 3 and len(query) == len(values) and query.numel() > 0 and values.numel() > 0
+        if not fits or mask.shape[1] > MOST_POSITIONS or not ready(query, *fixed[::2], *module.parameters()):
+            result: tuple[Tensor, Tensor, Tensors] = self.reference(module, query, fixed, state)
+            return result
+        from seqtool_triton.wide_loops import AttendSteps
+
+        scores = self.scores(module, mask)
+        mapped = module.scorers[0].query_map(query) if scores.additive else query
+        keys = keys.contiguous()
+        weights, context = AttendSteps.apply(
+            scores, mapped.contiguous(), keys, values.contiguous(), self.vector(module, keys)
+        )
+        return context, weights.unsqueeze(1), state
+
+
+def _pieces(of: Tensor, names: tuple[str, ...], sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """The columns of a matrix that map each of the named pieces."""
+    return dict(zip(names, of.split([sizes[name] for name in names], 1), strict=True))
