@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Decoder, Encoded
-from seqtool.build import make
+from seqtool.build.assembly import make
 
 TOLERANCE = 1e-5
 INPUT, MEMORY, SOURCES, STEPS = 11, 23, 60, 20

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from seqtool.engine import install
 from torch import Tensor, nn
 
 from benchmarks.shapes import Shape, variant
 from seqtool.api import Attention, Decoder, Encoded, Twin
-from seqtool.build import assemble, make
+from seqtool.build.assembly import assemble, make
+from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing.twinned import bound
 from seqtool_triton.wide import AttentionTwin, WideAttendAfterTwin, WideAttendBeforeTwin

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Decoder, Encoded
-from seqtool.build import make
+from seqtool.build.assembly import make
 from seqtool.testing import check
 from seqtool_triton.attend import AttendAfterTwin, AttendBeforeTwin
 
