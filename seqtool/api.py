@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from seqtool.errors import PartError, SeqtoolError
     from seqtool.nn.attention import Attention
     from seqtool.nn.bridge import Bridge, BridgeType
+    from seqtool.nn.whole_lstm import whole_lstm
     from seqtool.parts.batch import Batch
     from seqtool.parts.cell import Cell, stack_steps
     from seqtool.parts.clipping import Clipping
@@ -53,6 +54,7 @@ _HOME = {
     ),
     "seqtool.parts.batch": ("Batch",),
     "seqtool.nn.bridge": ("Bridge", "BridgeType"),
+    "seqtool.nn.whole_lstm": ("whole_lstm",),
     "seqtool.parts.cell": ("Cell", "stack_steps"),
     "seqtool.parts.clipping": ("Clipping",),
     "seqtool.parts.decoder": ("Decoder",),

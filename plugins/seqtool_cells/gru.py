@@ -64,6 +64,7 @@ class GRU(Cell):
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         first = state[0].unsqueeze(0)
-        outputs, _ = torch.gru(x, first, weights, True, 1, 0.0, self.training, False, True)
+        # cuDNN refuses a gradient of what was computed with train=False; without dropout it has no other effect
+        outputs, _ = torch.gru(x, first, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
         outputs = outputs.masked_fill(~mask[:, :, None], 0)
         return outputs, (last_real(outputs, mask, state[0]),)

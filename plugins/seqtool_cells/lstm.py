@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors, known_full, last_real
+from seqtool.api import Cell, Size, Tensors, known_full, last_real, whole_lstm
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
 
 FROZEN = 1e4
@@ -72,8 +72,7 @@ class LSTM(Cell):
             padding = ~mask[:, :, None]
             x = torch.cat([x.masked_fill(padding, 0), padding.to(x.dtype)], 2)
         weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        first = tuple(part.unsqueeze(0) for part in state)
-        outputs, _, c = torch.lstm(x, first, weights, True, 1, 0.0, self.training, False, True)
+        outputs, _, c = whole_lstm(x, (state[0], state[1]), weights)
         if not full:
             outputs = outputs.masked_fill(~mask[:, :, None], 0)
-        return outputs, (last_real(outputs, mask, state[0]), c.squeeze(0))
+        return outputs, (last_real(outputs, mask, state[0]), c)

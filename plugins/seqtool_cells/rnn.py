@@ -56,6 +56,6 @@ class RNN(Cell):
         kernel = UNROLLS[self.nonlinearity]
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         first = state[0].unsqueeze(0)
-        outputs, _ = kernel(x, first, weights, True, 1, 0.0, self.training, False, True)
+        outputs, _ = kernel(x, first, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
         outputs = outputs.masked_fill(~mask[:, :, None], 0)
         return outputs, (last_real(outputs, mask, state[0]),)

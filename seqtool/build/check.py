@@ -77,8 +77,8 @@ def _check_variant(variant: Variant, task: Task) -> None:
             raise problem_at(
                 variant, path, f"validation measures no {monitor!r}", ", ".join(columns), nearest_name(monitor, columns)
             )
-    if train.precision.endswith("mixed") and train.clip_norm and optimizer.defaults.get("fused"):
-        message = "a fused optimizer cannot be clipped under mixed precision; set optimizer.fused: false"
+    if train.precision == "16-mixed" and train.clip_norm and optimizer.defaults.get("fused"):
+        message = "a fused optimizer cannot be clipped in 16-mixed precision; set optimizer.fused: false"
         raise problem_at(variant, ("train", "clip_norm"), message)
     if train.tensorboard and not importlib.util.find_spec("tensorboard"):
         message = "TensorBoard is not installed: pip install 'seqtool[tensorboard]'"

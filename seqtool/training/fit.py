@@ -13,6 +13,7 @@ from torch import nn
 from seqtool.build.assembly import assemble, count_parameters
 from seqtool.build.kernels import Choice, install, record
 from seqtool.errors import SeqtoolError
+from seqtool.nn.whole_lstm import lstm_needs_float32
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.recipe.train_options import EarlyStopping
@@ -31,6 +32,7 @@ from seqtool.training.progress_bar import Bar
 from seqtool.training.recorder import Recorder
 from seqtool.training.snapshots import Glimpse
 from seqtool.training.stopping import StopSignal
+from seqtool.training.torch_flags import torch_flags_restored
 from seqtool.training.validation_sample import write_sample
 
 TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
@@ -74,7 +76,7 @@ def fit_seed(
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
         directory.prepare([*(TRAIN_COLUMNS if module.symbols else VALUE_COLUMNS), *valid, "seconds"], done)
     label = f"{variant.name}, seed {seed}"
-    with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning():
+    with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning(), torch_flags_restored():
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
         trainer = _trainer(module, options, recorder, done)
         choices = _install_twins(module, trainer.strategy.root_device)
@@ -200,6 +202,8 @@ def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
 
 def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:
     device = trainer.strategy.root_device
+    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(module.variant.train.precision)
+    in_float32 = ["lstm"] if device.type == "cpu" and mixed and lstm_needs_float32(mixed) else []
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
     return {
         "seed": module.seed,
@@ -208,6 +212,7 @@ def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choi
         "world_size": trainer.world_size,
         "strategy": type(trainer.strategy).__name__,
         "precision": module.variant.train.precision,
+        "computed_in_float32": in_float32,
         "threads": torch.get_num_threads(),
         **record(module.variant.train.engine, choices),
         "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},

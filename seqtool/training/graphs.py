@@ -168,7 +168,9 @@ class GraphedStep:
         groups = self.optimizer.param_groups
         if not self._rates:
             device = self._parameters()[0].device
-            self._rates = [(torch.full((), group["lr"], device=device), group["lr"]) for group in groups]
+            self._rates = [
+                (torch.full((), group["lr"], dtype=torch.float32, device=device), group["lr"]) for group in groups
+            ]
         before: list[dict[str, Any]] = [
             {key: group[key] for key in ("lr", "capturable") if key in group} for group in groups
         ]
@@ -243,7 +245,7 @@ def _where(error: BaseException) -> str:
     trace, place = error.__traceback__, ""
     while trace:
         name = trace.tb_frame.f_code.co_filename
-        if "/torch/" not in name and not name.endswith("graphs.py"):
+        if "/torch/" not in name and name != __file__:
             place = f" in {name}, line {trace.tb_lineno}"
         trace = trace.tb_next
     return place

@@ -185,8 +185,8 @@ class SequenceModule(LeanModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """By the optimizer where it can, and by Lightning where it cannot, or where gradients are scaled."""
-        mixed = self.variant.train.precision.endswith("mixed")
-        if gradient_clip_val and isinstance(optimizer, Clipping) and not mixed:
+        scaled = self.variant.train.precision == "16-mixed"
+        if gradient_clip_val and isinstance(optimizer, Clipping) and not scaled:
             optimizer.clip(gradient_clip_val)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)

@@ -1,6 +1,7 @@
 """Who computes: chosen by the recipe, recorded in the run, without a trace in checkpoints."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -129,3 +130,9 @@ def test_compiled_learns_the_same(
         for engine in ("compiled", "reference")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_training_leaves_torchs_flags_as_they_were(small: Path, tmp_path: Path) -> None:
+    seqtool.run(small, out=tmp_path / "run", overrides=["train.deterministic=true", "train.steps=2"])
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ

@@ -1,0 +1,51 @@
+"""torch's LSTM over a whole sequence, on processors that lack it in mixed precision too.
+
+oneDNN has no LSTM in bfloat16 or float16 for a processor without such instructions (AVX2 alone): under autocast torch
+then raises "could not create a primitive descriptor". There the sequence is computed in float32.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def whole_lstm(x: Tensor, state: tuple[Tensor, Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """One layer, one direction, batch first.
+
+    Args:
+        x: `[B, S, I]`.
+        state: (h, c) before the first step, `[B, H]` each.
+        weights: weight_ih `[4H, I]`, weight_hh `[4H, H]`, bias_ih `[4H]`, bias_hh `[4H]`, gates i, f, g, o.
+
+    Returns:
+        Outputs `[B, S, H]`, the last h `[B, H]`, the last c `[B, H]`.
+    """
+    if (
+        x.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and lstm_needs_float32(torch.get_autocast_dtype("cpu"))
+    ):
+        with torch.autocast("cpu", enabled=False):
+            return _unrolled(x.float(), [part.float() for part in state], [weight.float() for weight in weights])
+    return _unrolled(x, state, weights)
+
+
+@functools.cache
+def lstm_needs_float32(dtype: torch.dtype) -> bool:
+    """Whether this processor has no LSTM under autocast to `dtype`. Tried once."""
+    x, h = torch.zeros(1, 1, 1), torch.zeros(1, 1)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", dtype=dtype):
+            _unrolled(x, (h, h), (torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4), torch.zeros(4)))
+    except RuntimeError:
+        return True
+    return False
+
+
+def _unrolled(x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    first = [part.unsqueeze(0) for part in state]
+    # cuDNN refuses a gradient of what was computed with train=False; without dropout the flag has no other effect
+    outputs, h, c = torch.lstm(x, first, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
+    return outputs, h.squeeze(0), c.squeeze(0)
