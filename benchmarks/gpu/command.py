@@ -25,7 +25,7 @@ from benchmarks.gpu.report import Outcome, Setting, carried_out
 
 SECTIONS = {"correctness": 110, "training": 90, "decoding": 20, "loop": 25, "seeds": 40, "compiled": 45}
 """Seconds of each."""
-GRACE = 20
+GRACE = 40
 """Seconds that a process may take beyond its section's budget: for starting, and until its last item is stopped."""
 MARKS = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}
 
