@@ -160,8 +160,16 @@ def _trained(folder: str, setting: Setting, *changes: str, out: str = "run") -> 
     path.write_text(RECIPE, encoding="utf-8")
     count = 20 if setting.quick else 60
     given = [f"train.steps={count}", f"train.validate_every={count // 2}", *changes]
-    run(path, out=Path(folder) / out, overrides=given, device=str(setting.device))
+    _ran(path, out=Path(folder) / out, overrides=given, device=str(setting.device))
     return RunDirectory.open(Path(folder) / out)
+
+
+def _ran(*arguments: Any, **named: Any) -> None:
+    """`run`, after which torch is as it was: `deterministic: true` is a setting of the process."""
+    try:
+        run(*arguments, **named)
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def _trains(precision: str, setting: Setting) -> tuple[list[str], Any]:
@@ -193,7 +201,6 @@ def _equal(setting: Setting) -> tuple[list[str], Any]:
     with tempfile.TemporaryDirectory() as folder:
         runs = [_trained(folder, setting, "train.deterministic=true", out=out) for out in ("one", "two")]
         first, second = (_weights(directory) for directory in runs)
-    torch.use_deterministic_algorithms(False)
     _expect_equal(first, second)
     return ["parameters are equal"], None
 
@@ -212,9 +219,8 @@ def _resumed(setting: Setting) -> tuple[list[str], Any]:
                     raise
             else:
                 raise FailedError("the run was not interrupted")
-        run(resume=Path(folder) / "stopped", device=str(setting.device))
+        _ran(resume=Path(folder) / "stopped", device=str(setting.device))
         first, second = _weights(whole), _weights(RunDirectory.open(Path(folder) / "stopped"))
-    torch.use_deterministic_algorithms(False)
     _expect_equal(first, second)
     return ["parameters are equal"], None
 

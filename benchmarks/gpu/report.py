@@ -1,5 +1,6 @@
 """Work that is done item by item within a time budget, whatever fails."""
 
+import gc
 import signal
 import threading
 import time
@@ -83,6 +84,7 @@ class Setting:
     def free(self) -> None:
         """Give cached memory back to the device."""
         if self.device.type == "cuda":
+            gc.collect()
             torch.cuda.empty_cache()
 
 
