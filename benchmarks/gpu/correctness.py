@@ -24,6 +24,7 @@ from seqtool.errors import SeqtoolError
 from seqtool.experiment import run
 from seqtool.registry import Registered, default_registry
 from seqtool.runs import RunDirectory
+from seqtool.testing import CONTRACTS as ALL_CONTRACTS
 from seqtool.testing import ContractViolation, example_options, variations
 from seqtool.testing.device import CONTRACTS, TOLERANCES, check_on_device
 from seqtool.training.checkpoints import AtomicCheckpoints
@@ -31,6 +32,7 @@ from seqtool.training.checkpoints import AtomicCheckpoints
 DTYPES = (torch.float32, torch.bfloat16)
 PRECISIONS = ("16-mixed", "bf16-mixed", "bf16-true")
 FAMILIES = ("gmm", "input_feeding", "plain", "transformer")
+KERNELS = ALL_CONTRACTS["twin"]
 ONCE = ("task",)
 """Kinds of which only the first options are tried: they read data, and compute little."""
 
@@ -55,6 +57,9 @@ def items(setting: Setting) -> Iterator[Item]:
         if kind != "attention":
             parts = registry.parts(kind)[: 2 if setting.quick else None]
             yield Item(f"{kind}: {len(parts)} parts", partial(_parts, parts, setting))
+    for part in registry.parts("twin"):
+        if setting.device.type in part.load().devices and not setting.quick:
+            yield Item(f"kernel {part.name}", partial(_kernel, part))
 
 
 def _parts(parts: list[Registered], setting: Setting) -> tuple[list[str], Any]:
@@ -88,6 +93,20 @@ def _options(part: Registered, setting: Setting) -> Iterator[dict[str, Any]]:
 def _changed(cls: type, options: dict[str, Any]) -> str:
     base = example_options(cls)
     return ", ".join(f"{name}={value!r}" for name, value in options.items() if base.get(name, ...) != value)
+
+
+def _kernel(part: Registered) -> tuple[list[str], Any]:
+    """The contract of a kernel for this type of device; all rules are tried."""
+    contract = KERNELS(part.load(), name=part.name)
+    failures = []
+    for rule in contract.rules():
+        try:
+            contract.check([rule])
+        except ContractViolation as violation:
+            failures.append(f"{rule}: {violation}")
+    if failures:
+        raise FailedError("\n".join(failures))
+    return [f"{len(contract.rules())} rules"], None
 
 
 def _model(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any]:
