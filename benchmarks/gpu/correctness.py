@@ -199,7 +199,9 @@ def _trains(precision: str, setting: Setting) -> tuple[list[str], Any]:
         raise SkippedError("needs a processor with bfloat16 instructions")
     with tempfile.TemporaryDirectory() as folder:
         changes = [f"train.precision={precision}"]
-        changes += ["train.optimizer.fused=false"] * (precision == "16-mixed")  # torch's scaler unscales within fused
+        changes += ["train.optimizer.fused=false"] * precision.endswith(
+            "mixed"
+        )  # which clips no gradients of a fused one
         directory = _trained(folder, setting, *changes)
         (place,) = _seeds(directory)
         losses = [float(row["train_loss"]) for row in place.read_metrics() if row["train_loss"]]

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.kernel_mode import keeps_for_gradients
 from seqtool_cells.mixing import mixed
 
 
@@ -64,6 +65,6 @@ class GRU(Cell):
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         first = state[0].unsqueeze(0)
-        outputs, _ = torch.gru(x, first, weights, True, 1, 0.0, self.training, False, True)
+        outputs, _ = torch.gru(x, first, weights, True, 1, 0.0, keeps_for_gradients(self, x), False, True)
         outputs = outputs.masked_fill(~mask[:, :, None], 0)
         return outputs, (last_real(outputs, mask, state[0]),)

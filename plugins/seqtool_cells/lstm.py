@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tensors, known_full, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.kernel_mode import keeps_for_gradients
 
 FROZEN = 1e4
 
@@ -73,7 +74,7 @@ class LSTM(Cell):
             x = torch.cat([x.masked_fill(padding, 0), padding.to(x.dtype)], 2)
         weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         first = tuple(part.unsqueeze(0) for part in state)
-        outputs, _, c = torch.lstm(x, first, weights, True, 1, 0.0, self.training, False, True)
+        outputs, _, c = torch.lstm(x, first, weights, True, 1, 0.0, keeps_for_gradients(self, x), False, True)
         if not full:
             outputs = outputs.masked_fill(~mask[:, :, None], 0)
         return outputs, (last_real(outputs, mask, state[0]), c.squeeze(0))

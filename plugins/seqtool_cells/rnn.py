@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seqtool.api import Cell, Size, Tensors, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.kernel_mode import keeps_for_gradients
 
 STEPS = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
 UNROLLS = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
@@ -56,6 +57,6 @@ class RNN(Cell):
         kernel = UNROLLS[self.nonlinearity]
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         first = state[0].unsqueeze(0)
-        outputs, _ = kernel(x, first, weights, True, 1, 0.0, self.training, False, True)
+        outputs, _ = kernel(x, first, weights, True, 1, 0.0, keeps_for_gradients(self, x), False, True)
         outputs = outputs.masked_fill(~mask[:, :, None], 0)
         return outputs, (last_real(outputs, mask, state[0]),)
