@@ -10,6 +10,7 @@ Ratios are medians of the rounds' ratios, the least and the largest in brackets.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -101,20 +102,24 @@ def machine() -> dict[str, Any]:
     if Path("/proc/cpuinfo").exists():
         named = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
         cpu = named[0].partition(": ")[2] if named else cpu
-    commit = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
         "cpu": cpu,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": sys.version.split()[0],
-        "commit": commit.stdout.strip() or None,
+        "commit": _commit(),
     }
+
+
+def _commit() -> str | None:
+    """The commit of this source tree; outside a repository, that in the environment variable BENCHMARK_COMMIT."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    with contextlib.suppress(OSError):
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        if found:
+            return found
+    return os.environ.get("BENCHMARK_COMMIT")
 
 
 if __name__ == "__main__":

@@ -33,23 +33,13 @@ def bare(variant: Variant, steps: int, device: torch.device = steps_of.CPU, *, g
     `graphs`: from the second step on, a step is replayed as a CUDA graph.
     """
     (assembly, optimizer), train = steps_of.trained(variant, device), variant.train
-    replay = steps_of.replayed(assembly, optimizer) if graphs else None
+    step = steps_of.stepped(assembly, optimizer, graphs=graphs, limit=train.clip_norm)
     begun = 0.0
     for k in range(steps):
         if k == WARMUP:
             _synchronize(device)
             begun = time.perf_counter()
-        batch = assembly.task.batch("train", k, seed=0, rank=0, batch_size=train.batch_size, device=device)
-        if k and replay:
-            replay(batch)
-            continue
-        logits, weights = assembly.model(batch)
-        total, count = assembly.loss(logits, weights, batch)
-        optimizer.zero_grad()
-        (total / count).backward()
-        if train.clip_norm:
-            steps_of.clip(assembly.model, optimizer, train.clip_norm)
-        optimizer.step()
+        step(assembly.task.batch("train", k, seed=0, rank=0, batch_size=train.batch_size, device=device))
     _synchronize(device)
     return 1000 * (time.perf_counter() - begun) / (steps - WARMUP)
 

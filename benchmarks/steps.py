@@ -36,20 +36,24 @@ def batch(shape: Shape, device: torch.device = CPU) -> Batch:
     return task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
 
 
-def updated(model: nn.Module, loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+def updated(
+    model: nn.Module, loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer, limit: float | None = 1.0
+) -> Callable[[], None]:
     """A training step: forward, backward, clipping, the optimizer."""
 
     def step() -> None:
         optimizer.zero_grad()
         loss().backward()
-        clip(model, optimizer, 1.0)
+        clip(model, optimizer, limit)
         optimizer.step()
 
     return step
 
 
-def clip(model: nn.Module, optimizer: torch.optim.Optimizer, limit: float) -> None:
-    """By the optimizer where it can, as `seqtool run` does; by torch where it cannot."""
+def clip(model: nn.Module, optimizer: torch.optim.Optimizer, limit: float | None) -> None:
+    """By the optimizer where it can, as `seqtool run` does; by torch where it cannot; not at all without a limit."""
+    if limit is None:
+        return
     if isinstance(optimizer, Clipping):
         optimizer.clip(limit)
     else:
@@ -60,46 +64,51 @@ def training(
     family: str, shape: Shape, *, device: torch.device = CPU, graphs: bool = False, **options: str
 ) -> Callable[[], None]:
     """A training step of seqtool's model on one batch; with `graphs`, replayed as a CUDA graph."""
-    chosen = variant(family, shape, **options)
-    made, optimizer = trained(chosen, device)
+    made, optimizer = trained(variant(family, shape, **options), device)
     here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
-
-    def loss() -> Tensor:
-        logits, weights = made.model(here)
-        total, count = made.loss(logits, weights, here)
-        return total / count
-
-    step = updated(made.model, loss, optimizer)
-    if graphs:
-        step()  # which creates the optimizer's state
-        return partial(replayed(made, optimizer), here)
-    return step
+    return partial(stepped(made, optimizer, graphs=graphs), here)
 
 
-def replayed(made: Assembly, optimizer: torch.optim.Optimizer) -> Callable[[Batch], None]:
-    """A training step that is replayed as a CUDA graph; it raises where the step cannot be captured.
+def stepped(
+    made: Assembly, optimizer: torch.optim.Optimizer, *, graphs: bool = False, limit: float | None = 1.0
+) -> Callable[[Batch], None]:
+    """A training step on any batch. With `graphs` it is replayed as a CUDA graph from the second on.
+
+    Args:
+        limit: what the norm of the gradients is clipped to; None does not clip.
 
     Raises:
-        AbsentError: this seqtool captures no steps.
+        AbsentError: `graphs`, and this seqtool captures none.
     """
+
+    def eager(here: Batch) -> None:
+        updated(made.model, lambda: _objective(made, here)[0], optimizer, limit)()
+
+    if not graphs:
+        return eager
     try:
-        graphs: Any = importlib.import_module("seqtool.training.graphs")
+        capturing: Any = importlib.import_module("seqtool.training.graphs")
     except ModuleNotFoundError as error:
         raise AbsentError("this seqtool captures no CUDA graphs") from error
-
-    def objective(here: Batch) -> tuple[Tensor, Tensor]:
-        logits, weights = made.model(here)
-        total, count = made.loss(logits, weights, here)
-        return total / count, torch.stack([total.detach(), count.float()])
-
-    capture = graphs.GraphedStep(made.model, objective, optimizer, lambda: clip(made.model, optimizer, 1.0))
+    clipped = partial(clip, made.model, optimizer, limit)
+    capture = capturing.GraphedStep(made.model, partial(_objective, made), optimizer, clipped)
 
     def step(here: Batch) -> None:
+        if not optimizer.state:  # which the first step creates
+            eager(here)
+            return
         capture(here)
         if capture.reason is not None:
             raise RuntimeError(f"the step is not captured: {capture.reason}")
 
     return step
+
+
+def _objective(made: Assembly, here: Batch) -> tuple[Tensor, Tensor]:
+    """`(mean loss, [summed loss, real tokens])`."""
+    logits, weights = made.model(here)
+    total, count = made.loss(logits, weights, here)
+    return total / count, torch.stack([total.detach(), count.to(total.dtype)])
 
 
 def decoding(

@@ -47,7 +47,10 @@ scorer additive: row 2's scores change when padding grows from 3 to 7: 0.31 and 
 ```
 
 `example_options(cls)` finds values for the options that a part requires and fills its slots with `STAND_INS`, small
-parts of this package, so that a whole registry can be tested by a loop."""
+parts of this package, so that a whole registry can be tested by a loop.
+
+On an accelerator, `check_on_device(kind, build, "cuda", torch.bfloat16)` compares outputs and gradients of a part with
+those on the CPU in float64, from the same inputs."""
 
 
 def shipped() -> list[Registered]:

@@ -53,16 +53,17 @@ def raced(race: Race, setting: Setting, most: float = 30.0) -> tuple[Result, dic
 
 
 def _guarded(contestant: Contestant, setting: Setting, most: float, failed: dict[str, list[str]]) -> Callable[[], Any]:
-    """Prepare a contestant and take its first step; absent where either fails or takes longer than `most` seconds."""
+    """Prepare a contestant and take its first steps; absent where either fails or takes longer than `most` seconds."""
     try:
         with stopped_after(min(most, max(setting.left, 1.0))):
             step = contestant.prepare()
-            step()
+            for _ in range(2):  # a graph is captured at the second step
+                step()
             setting.synchronize()
     except AbsentError:
         raise
     except TooLongError as error:
-        raise AbsentError(f"its first step took longer than {most:.0f} s") from error
+        raise AbsentError(f"its first steps took longer than {most:.0f} s") from error
     except SeqtoolError as error:
         raise AbsentError(str(error).partition("\n")[0]) from error
     except torch.OutOfMemoryError as error:

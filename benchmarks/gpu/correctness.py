@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,37 @@ from click.testing import CliRunner
 
 from benchmarks import steps
 from benchmarks.gpu.report import FailedError, Item, Setting, SkippedError
-from benchmarks.shapes import Shape
+from benchmarks.racing import AbsentError
+from benchmarks.shapes import Shape, variant
 from seqtool.cli import group
 from seqtool.errors import SeqtoolError
 from seqtool.experiment import run
 from seqtool.registry import Registered, default_registry
 from seqtool.runs import RunDirectory
+from seqtool.testing import CONTRACTS as ALL_CONTRACTS
 from seqtool.testing import ContractViolation, example_options, variations
-from seqtool.testing.device import CONTRACTS, check_on_device
+from seqtool.testing.device import CONTRACTS, TOLERANCES, check_on_device
 from seqtool.training.checkpoints import AtomicCheckpoints
 
 DTYPES = (torch.float32, torch.bfloat16)
 PRECISIONS = ("16-mixed", "bf16-mixed", "bf16-true")
 FAMILIES = ("gmm", "input_feeding", "plain", "transformer")
+KERNELS = ALL_CONTRACTS["twin"]
 ONCE = ("task",)
 """Kinds of which only the first options are tried: they read data, and compute little."""
 
 
 def items(setting: Setting) -> Iterator[Item]:
     """Whole runs first, which are few, then all parts, kind by kind."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch reads it at the first matrix product alone
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     yield Item("trains in 32-true", partial(_trains, "32-true", setting))
     yield Item("two runs are equal", partial(_equal, setting))
     yield Item("resumed bit for bit", partial(_resumed, setting))
     yield Item("predict, evaluate, intervene", partial(_verbs, setting))
+    for family, shape in product(FAMILIES, (Shape(8, 7, 3, 5),) if setting.quick else (Shape(32), Shape(256))):
+        yield Item(f"{family}, {shape}: kernels", partial(_model, family, shape, setting))
+        yield Item(f"{family}, {shape}: CUDA graphs", partial(_graphs, family, shape, setting))
     for precision in PRECISIONS:
         yield Item(f"trains in {precision}", partial(_trains, precision, setting))
     for family in FAMILIES:
@@ -49,7 +57,9 @@ def items(setting: Setting) -> Iterator[Item]:
         if kind != "attention":
             parts = registry.parts(kind)[: 2 if setting.quick else None]
             yield Item(f"{kind}: {len(parts)} parts", partial(_parts, parts, setting))
-    yield Item("kernels", partial(_kernels, setting))
+    for part in registry.parts("twin"):
+        if setting.device.type in part.load().devices and not setting.quick:
+            yield Item(f"kernel {part.name}", partial(_kernel, part))
 
 
 def _parts(parts: list[Registered], setting: Setting) -> tuple[list[str], Any]:
@@ -85,9 +95,64 @@ def _changed(cls: type, options: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in options.items() if base.get(name, ...) != value)
 
 
-def _kernels(setting: Setting) -> tuple[list[str], Any]:
-    """The contract of each kernel that is for this type of device."""
-    raise SkippedError("no kernel is for this type of device")
+def _kernel(part: Registered) -> tuple[list[str], Any]:
+    """The contract of a kernel for this type of device; all rules are tried."""
+    contract = KERNELS(part.load(), name=part.name)
+    failures = []
+    for rule in contract.rules():
+        try:
+            contract.check([rule])
+        except ContractViolation as violation:
+            failures.append(f"{rule}: {violation}")
+    if failures:
+        raise FailedError("\n".join(failures))
+    return [f"{len(contract.rules())} rules"], None
+
+
+def _model(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any]:
+    """Loss and gradients of a whole model with the device's kernels, against the CPU's reference in float64."""
+    found, wanted = (_gradients(family, shape, setting.device, engine) for engine in ("auto", "reference"))
+    errors = {name: float((found[name] - value).abs().max() / value.abs().max()) for name, value in wanted.items()}
+    worst = max(errors, key=errors.__getitem__)
+    line = f"at most {errors[worst]:.1e} of the largest number off, in {worst}"
+    if not errors[worst] <= TOLERANCES[torch.float32]:
+        raise FailedError(line)
+    return [line], errors
+
+
+def _gradients(family: str, shape: Shape, device: torch.device, engine: str) -> dict[str, torch.Tensor]:
+    """The loss and each gradient, on the CPU in float64; the reference is computed there."""
+    place, dtype = (steps.CPU, torch.float64) if engine == "reference" else (device, torch.float32)
+    made, _ = steps.trained(variant(family, shape, engine=engine), place)
+    made.model.to(dtype)
+    logits, weights = made.model(steps.batch(shape).to(place))
+    total, count = made.loss(logits, weights, steps.batch(shape).to(place))
+    (total / count).backward()
+    found = {name: x.grad for name, x in made.model.named_parameters() if x.grad is not None}
+    return {name: x.detach().to("cpu", torch.float64) for name, x in {"loss": total / count, **found}.items()}
+
+
+def _graphs(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any]:
+    """Parameters after eight steps that are replayed as CUDA graphs, against eight that are not."""
+    if setting.device.type != "cuda":
+        raise SkippedError("CUDA graphs need a CUDA device")
+    ends = []
+    for graphs in (False, True):
+        made, optimizer = steps.trained(variant(family, shape, engine="auto"), setting.device)
+        try:
+            step = steps.stepped(made, optimizer, graphs=graphs)
+        except AbsentError as absent:
+            raise SkippedError(str(absent)) from absent
+        for k in range(8):
+            step(made.task.batch("train", k, seed=0, rank=0, batch_size=shape.batch, device=setting.device))
+        ends.append({name: x.detach().cpu() for name, x in made.model.state_dict().items()})
+    eager, replayed = ends
+    errors = {name: float((replayed[name] - x).abs().max()) for name, x in eager.items()}
+    worst = max(errors, key=errors.__getitem__)
+    line = f"parameters are at most {errors[worst]:.1e} apart, in {worst}"
+    if not errors[worst] <= 1e-4:
+        raise FailedError(line)
+    return [line], errors
 
 
 RECIPE = """seqtool: 1
@@ -114,8 +179,16 @@ def _trained(folder: str, setting: Setting, *changes: str, out: str = "run") -> 
     path.write_text(RECIPE, encoding="utf-8")
     count = 20 if setting.quick else 60
     given = [f"train.steps={count}", f"train.validate_every={count // 2}", *changes]
-    run(path, out=Path(folder) / out, overrides=given, device=str(setting.device))
+    _ran(path, out=Path(folder) / out, overrides=given, device=str(setting.device))
     return RunDirectory.open(Path(folder) / out)
+
+
+def _ran(*arguments: Any, **named: Any) -> None:
+    """`run`, after which torch is as it was: `deterministic: true` is a setting of the process."""
+    try:
+        run(*arguments, **named)
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def _trains(precision: str, setting: Setting) -> tuple[list[str], Any]:
@@ -125,7 +198,11 @@ def _trains(precision: str, setting: Setting) -> tuple[list[str], Any]:
     if precision.startswith("bf16") and setting.device.type == "cpu":
         raise SkippedError("needs a processor with bfloat16 instructions")
     with tempfile.TemporaryDirectory() as folder:
-        directory = _trained(folder, setting, f"train.precision={precision}")
+        changes = [f"train.precision={precision}"]
+        changes += ["train.optimizer.fused=false"] * precision.endswith(
+            "mixed"
+        )  # which clips no gradients of a fused one
+        directory = _trained(folder, setting, *changes)
         (place,) = _seeds(directory)
         losses = [float(row["train_loss"]) for row in place.read_metrics() if row["train_loss"]]
         environment = json.loads(place.environment.read_text())
@@ -145,7 +222,6 @@ def _equal(setting: Setting) -> tuple[list[str], Any]:
     with tempfile.TemporaryDirectory() as folder:
         runs = [_trained(folder, setting, "train.deterministic=true", out=out) for out in ("one", "two")]
         first, second = (_weights(directory) for directory in runs)
-    torch.use_deterministic_algorithms(False)
     _expect_equal(first, second)
     return ["parameters are equal"], None
 
@@ -164,9 +240,8 @@ def _resumed(setting: Setting) -> tuple[list[str], Any]:
                     raise
             else:
                 raise FailedError("the run was not interrupted")
-        run(resume=Path(folder) / "stopped", device=str(setting.device))
+        _ran(resume=Path(folder) / "stopped", device=str(setting.device))
         first, second = _weights(whole), _weights(RunDirectory.open(Path(folder) / "stopped"))
-    torch.use_deterministic_algorithms(False)
     _expect_equal(first, second)
     return ["parameters are equal"], None
 

@@ -1,5 +1,6 @@
 """Work that is done item by item within a time budget, whatever fails."""
 
+import gc
 import signal
 import threading
 import time
@@ -83,6 +84,7 @@ class Setting:
     def free(self) -> None:
         """Give cached memory back to the device."""
         if self.device.type == "cuda":
+            gc.collect()
             torch.cuda.empty_cache()
 
 
@@ -119,7 +121,7 @@ def described(error: BaseException) -> list[str]:
 
 @contextmanager
 def stopped_after(seconds: float) -> Iterator[None]:
-    """Raise `TooLongError` in the main thread after so many seconds."""
+    """Raise `TooLongError` in the main thread after so many seconds, or when an outer limit is reached."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -128,9 +130,11 @@ def stopped_after(seconds: float) -> Iterator[None]:
         raise TooLongError
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))
+    begun, outer = time.monotonic(), signal.getitimer(signal.ITIMER_REAL)[0]
+    signal.setitimer(signal.ITIMER_REAL, max(min(seconds, outer) if outer else seconds, 0.01))
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        left = max(outer - (time.monotonic() - begun), 0.01) if outer else 0.0
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left)

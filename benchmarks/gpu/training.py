@@ -1,5 +1,6 @@
 """Training steps on a device: families x units x batch x lengths, the sizes with bounds first."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ BOUNDS = {("gmm", Shape(32)): 8.0, ("input_feeding", Shape(256)): 4.0}
 EXAMPLES = 50.0
 """How many times the examples a second of two cores the device is to train."""
 WIDE = Shape(256, batch=1024)
-GIGABYTES = 40.0
+GIGABYTES = 20.0
 """What the attention of a family may store for its gradients."""
 
 
@@ -107,6 +108,8 @@ def _against_cores(shape: Shape, setting: Setting) -> tuple[list[str], Any]:
         return _finished(result, failed, ["no engine ran"])
     here = 1000 * shape.batch / result.median(fastest)
     lines = [*table(result), f"  examples a second: {here:,.0f} by {fastest}, {cores:,.0f} by two cores of the CPU"]
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        lines.append("  no C compiler was found: the CPU ran the reference implementation")
     lines.append(bound("device against two cores:", here / cores, EXAMPLES))
     lines, data = _finished(result, failed, lines)
     return lines, data | {"examples_per_second": here, "examples_per_second_two_cores": cores}

@@ -22,11 +22,8 @@ def whole_lstm(x: Tensor, state: tuple[Tensor, Tensor], weights: Sequence[Tensor
     Returns:
         Outputs `[B, S, H]`, the last h `[B, H]`, the last c `[B, H]`.
     """
-    if (
-        x.device.type == "cpu"
-        and torch.is_autocast_enabled("cpu")
-        and lstm_needs_float32(torch.get_autocast_dtype("cpu"))
-    ):
+    mixed = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+    if x.device.type == "cpu" and mixed is not None and lstm_needs_float32(mixed):
         with torch.autocast("cpu", enabled=False):
             return _unrolled(x.float(), [part.float() for part in state], [weight.float() for weight in weights])
     return _unrolled(x, state, weights)

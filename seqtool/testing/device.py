@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seqtool.errors import MisuseError, nearest_name
 from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
 from seqtool.testing.contract import Contract, ContractViolation
@@ -67,8 +68,13 @@ def check_on_device(
         sizes: what to build with; default: the suite's own choices.
 
     Raises:
+        MisuseError: there is no check on a device for this kind.
         ContractViolation: an output or gradient differs, is not finite or is on another device, or the part raised.
     """
+    if kind not in CONTRACTS:
+        raise MisuseError(
+            f"no check on a device for {kind!r}", allowed=list(CONTRACTS), nearest=nearest_name(kind, CONTRACTS)
+        )
     contract = CONTRACTS[kind](build, name=name, sizes=sizes)
     place = torch.device(device)
     with torch.random.fork_rng(devices=[]):

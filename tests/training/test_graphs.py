@@ -125,6 +125,7 @@ def test_a_resumed_run_with_replayed_steps_ends_as_the_uninterrupted_one(
 ) -> None:
     if device == "cuda":
         monkeypatch.undo()
+        small.write_text(small.read_text() + "  deterministic: true\n")
     seqtool.run(small, out=tmp_path / "whole", device=device)
     drawn = SyntheticTask.batch
 
