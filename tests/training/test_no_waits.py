@@ -15,12 +15,12 @@ from torch import Tensor
 
 import seqtool
 from seqtool.api import Batch
-from seqtool.build import Assembly, assemble
+from seqtool.build.assembly import Assembly, assemble
 from seqtool.recipe import Variant
 from seqtool.registry import Registered, default_registry
 from seqtool.testing import example_options
 from seqtool.training import fit
-from seqtool.training.module import SequenceModule
+from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.recorder import Recorder
 from seqtool.training.stopping import StopSignal
 
