@@ -1,7 +1,7 @@
 """A device that is not there: tensors that lie on the CPU and claim to lie elsewhere, and a list of what would wait.
 
-Their `device` is `DEVICE`, so code takes the branches that it takes on an accelerator. Operations run on the CPU. What a
-GPU would have to wait for is noted in words; an operation on tensors of two devices raises, as it does there.
+Their `device` is `DEVICE`, so code takes the branches that it takes on an accelerator. Operations run on the CPU. What
+would wait for a GPU is noted in words; an operation on tensors of two devices raises, as it does there.
 """
 
 import traceback

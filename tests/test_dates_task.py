@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pretend_device import Elsewhere, PretendDevice
 from test_tasks import batch_of, examples, task
 
 from seqtool.api import PartError, SeqtoolError
@@ -101,6 +102,25 @@ def test_leap_days_come_up_in_leap_years_alone() -> None:
         isos = {made.decode_target(row) for k in range(100) for row in batch_of(made, k).target.tolist()}
         assert (f"{year}-02-29" in isos) == leaps
         assert len(isos) == 365 + leaps
+
+
+def test_a_device_pads_to_the_longest_date_that_there_can_be() -> None:
+    made = task("dates")
+    days = [datetime.date(2096, 1, 1) + datetime.timedelta(day) for day in range(366)]
+    dates = [(day.year, day.month, day.day, form) for day in days for form in range(len(made.forms))]
+    columns = [torch.tensor(column) for column in zip(*dates, strict=True)]
+    here, here_mask = made.write(*columns)
+    with PretendDevice() as device:
+        there, there_mask = made.write(*map(Elsewhere, columns))
+        device.clear()
+        made.write(*map(Elsewhere, columns))
+        assert device.waits == []
+    longest = here.shape[1]
+    assert there.shape[1] == made.longest
+    assert longest <= made.longest < longest + 5, "some names of days and months never meet"
+    assert torch.equal(there.inner[:, :longest], here)
+    assert torch.equal(there_mask.inner[:, :longest], here_mask)
+    assert not there_mask.inner[:, longest:].any()
 
 
 def test_names_have_their_number() -> None:

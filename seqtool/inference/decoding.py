@@ -28,7 +28,8 @@ def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_le
         found = search.search(model, source, mask, max_length)
     weights = None if found.weights is None else found.weights.cpu()
     found = Hypotheses(found.ids.cpu(), found.mask.cpu(), found.scores.cpu(), weights)
-    return [list(_written(found, row, masks[-1][row].cpu())) for row in range(len(source))]
+    memory_mask = masks[-1].cpu()
+    return [list(_written(found, row, memory_mask[row])) for row in range(len(source))]
 
 
 def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Written]:

@@ -23,8 +23,11 @@ class Batch:
     alignment: Tensor
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on another device."""
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+        """The same batch on another device. From the CPU to a CUDA device it is copied without a wait."""
+        tensors = [getattr(self, field.name) for field in fields(self)]
+        if torch.device(device).type == "cuda" and self.target.device.type == "cpu":
+            return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors))
+        return Batch(*(tensor.to(device) for tensor in tensors))
 
     def __len__(self) -> int:
         return self.source.shape[0]

@@ -11,14 +11,20 @@ from seqtool.parts.task import Split, Task
 
 
 class Carrier:
-    """A batch on its way through Lightning, which takes dataclasses apart and refuses frozen ones; this it lets be."""
+    """A batch for Lightning, which takes dataclasses apart and refuses frozen ones; this it passes on unchanged.
 
-    def __init__(self, batch: Batch) -> None:
+    Attributes:
+        batch: on the training device.
+        here: the same on the CPU, where metrics compare with it; None in training.
+    """
+
+    def __init__(self, batch: Batch, here: Batch | None = None) -> None:
         self.batch = batch
+        self.here = here
 
     def to(self, device: torch.device, **keys: object) -> "Carrier":
         """The batch on that device, where it mostly is already."""
-        return self if self.batch.target.device == device else Carrier(self.batch.to(device))
+        return self if self.batch.target.device == device else Carrier(self.batch.to(device), self.here)
 
 
 @dataclass
@@ -36,7 +42,11 @@ class Batches:
     def __iter__(self) -> Iterator[Carrier]:
         keys = {"seed": self.seed, "rank": self.rank, "batch_size": self.batch_size}
         for k in self.numbers:
-            yield Carrier(self.task.batch(self.split, k, **keys, device=self.device))
+            if self.split == "train":
+                yield Carrier(self.task.batch(self.split, k, **keys, device=self.device))
+            else:
+                here = self.task.batch(self.split, k, **keys, device=torch.device("cpu"))
+                yield Carrier(here.to(self.device), here)
 
 
 class DataModule(pl.LightningDataModule):

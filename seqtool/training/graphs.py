@@ -39,7 +39,7 @@ def cannot_capture(train: TrainOptions, strategy: Strategy) -> str | None:
     if train.precision == "16-mixed":
         return "16-mixed precision looks at the gradients on the host to scale the loss"
     if train.scheduled_sampling is not None:
-        return "scheduled sampling draws on the host"
+        return "the probability of scheduled sampling changes from step to step"
     return None
 
 

@@ -48,6 +48,7 @@ class SequenceModule(LeanModule):
         self.valid_values: dict[str, float] = {}
         self.glimpse: Glimpse | None = None
         self.graphs: GraphedStep | None = None
+        self._valid_losses: list[tuple[Tensor, Tensor]] = []
         self._valid_sums: dict[str, Tensor] = {}
 
     @signature_kept
@@ -113,20 +114,22 @@ class SequenceModule(LeanModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin new sums, on the CPU: not every device has float64."""
+        self._valid_losses = []
         self._valid_sums = {name: torch.zeros(2, dtype=torch.float64) for name in ("loss", *self.metrics)}
 
     def validation_step(self, carrier: Carrier, batch_idx: int) -> None:
         """Teacher-forced loss, and the metrics of what each of them looks at."""
-        batch = carrier.batch
+        batch, here = carrier.batch, carrier.here
+        assert here is not None, "validation batches are drawn on the CPU"
         with watched_memory(self.model.encoder) as memory_masks:
             logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
-        self._valid_sums["loss"] += torch.stack([total, count]).cpu().double()
+        self._valid_losses.append((total, count))
         if batch_idx == 0 and weights is not None:
             self.glimpse = glimpse(self.model, batch, logits, weights)
-        compared = {"teacher_forced": (best_guess(logits, self.model.target_vocabulary).cpu(), batch.to("cpu"))}
+        compared = {"teacher_forced": (best_guess(logits, self.model.target_vocabulary).cpu(), here)}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
-            compared["decoded"] = self.decode(batch)
+            compared["decoded"] = self.decode(batch, here)
         memory_mask, looked = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
         for name, metric in self.metrics.items():
             predicted, targets = compared[metric.predictions]
@@ -139,6 +142,9 @@ class SequenceModule(LeanModule):
     def on_validation_epoch_end(self) -> None:
         """Sum over ranks, and hand the values to the recorder and to early stopping."""
         names = list(self._valid_sums)
+        columns = [torch.stack(column).cpu().double() for column in zip(*self._valid_losses, strict=True)]
+        for loss_and_count in zip(*columns, strict=True):
+            self._valid_sums["loss"] += torch.stack(loss_and_count)
         sums = torch.stack([self._valid_sums[name] for name in names])
         if self.trainer.world_size > 1:
             sums = self.trainer.strategy.reduce(sums.to(self.device), reduce_op="sum").cpu()
@@ -147,13 +153,13 @@ class SequenceModule(LeanModule):
         self.valid_values = {f"valid_{name}": value for name, value in zip(names, values, strict=True)}
         self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
 
-    def decode(self, batch: Batch) -> tuple[Tensor, Batch]:
+    def decode(self, batch: Batch, here: Batch) -> tuple[Tensor, Batch]:
         """What free-running search writes, ids `[B, T]`, -1 where nothing, and the batch that it is compared with.
 
-        Both on the CPU. Where several targets are right, the nearest to what was written is the batch's. Values are
-        `[B, T, F]`; they have no end, so all of them are written.
+        Both on the CPU, as `here` is, the same batch. Where several targets are right, the nearest to what was written
+        is the batch's. Values are `[B, T, F]`; they have no end, so all of them are written.
         """
-        here, task = batch.to("cpu"), self.assembly.task
+        task = self.assembly.task
         right = right_targets(task, here) if self.symbols else []
         steps = max([here.target.shape[1], *(len(target) for targets in right for target in targets)])
         best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)

@@ -1,6 +1,8 @@
 """Nothing in a step of training waits for the device, whatever the parts: a GPU works ahead of Python."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,16 @@ import torch
 from pretend_device import DEVICE, PretendDevice, to_device
 from pytorch_lightning.accelerators import Accelerator
 from pytorch_lightning.strategies import SingleDeviceStrategy
-from seqtool.training.module import SequenceModule
+from torch import Tensor
 
 import seqtool
+from seqtool.api import Batch
 from seqtool.build.assembly import Assembly, assemble
+from seqtool.recipe import Variant
 from seqtool.registry import Registered, default_registry
 from seqtool.testing import example_options
 from seqtool.training import fit
+from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.recorder import Recorder
 from seqtool.training.stopping import StopSignal
 
@@ -30,7 +35,8 @@ FILLED = {
     "decoder": DECODER,
     "loss": "cross_entropy",
 }
-"""What stands in a slot that a part requires."""
+"""What fills a slot that a part requires."""
+PLAIN = {"type": "plain", "cell": GRU}
 STEPS = 2
 TRAIN = {
     "steps": STEPS,
@@ -51,8 +57,19 @@ RECIPE = {
     "model": {"embedding": "one_hot", "encoder": {"type": "rnn", "cell": GRU}, "decoder": DECODER},
     "train": TRAIN,
 }
-VALUES: dict[str, Any] = {"task": {"type": "adding", "length": 16}, "model": {"embedding": "values"}}
-"""Over a task whose sides are values."""
+PLACES = {
+    "cell": "model.decoder.cell",
+    "encoder": "model.encoder",
+    "scorer": "model.decoder.attention.scorer",
+    "normalizer": "model.decoder.attention.normalizer",
+    "decoder": "model.decoder",
+    "readout": "model.decoder.readout",
+    "loss": "train.loss",
+    "embedding": "model.embedding",
+    "optimizer": "train.optimizer",
+}
+"""Where a recipe has a part of each kind."""
+PARTS = [pytest.param(part, id=f"{kind}/{part.name}") for kind in PLACES for part in default_registry().parts(kind)]
 
 
 class Pretended(Accelerator):
@@ -114,70 +131,116 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendDevice]:
         yield pretended
 
 
-def trained(
-    tmp_path: Path, device: PretendDevice, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> list[str]:
-    """What waits from the beginning of the second step to the beginning of the last."""
-    import yaml
+def options(part: Registered) -> dict[str, Any]:
+    """What a recipe gives a part: the options that it requires, slots filled with parts of the registry."""
 
+    def given(example: Any) -> Any:
+        if isinstance(example, type):
+            return FILLED[example.kind]
+        if isinstance(example, list | tuple):
+            return [given(one) for one in example]
+        return ATTENTION if callable(example) else example
+
+    return {"type": part.canonical} | {name: given(one) for name, one in example_options(part.load()).items()}
+
+
+def variant_of(tmp_path: Path, changes: dict[str, Any]) -> Variant:
     path = tmp_path / "recipe.yaml"
-    path.write_text(yaml.safe_dump(RECIPE))
-    overrides = [f"{name}={yaml.safe_dump(value, default_flow_style=True).strip()}" for name, value in changes.items()]
-    overrides = [one.removesuffix("\n...") for one in overrides]
+    path.write_text(json.dumps(RECIPE))
+    overrides = [f"{name}={json.dumps(value)}" for name, value in changes.items()]
     (variant,) = seqtool.load_recipe(path, overrides=overrides).variants.values()
-    marks: list[int] = []
+    return variant
+
+
+def train(device: PretendDevice, variant: Variant) -> list[list[str]]:
+    """Train, and return what waits in each step: from its beginning to that of the next, validation included."""
+    device.clear()
+    begins: list[int] = []
     step = SequenceModule.training_step
 
-    def marked(self: SequenceModule, *arguments: Any) -> Any:
-        marks.append(len(device.waits))
+    def noted(self: SequenceModule, *arguments: Any) -> Any:
+        begins.append(len(device.waits))
         return step(self, *arguments)
 
-    marked.__signature__ = step.__signature__
-    monkeypatch.setattr(SequenceModule, "training_step", marked)
-    fit.fit_seed(variant, 0, None, StopSignal())
-    assert len(marks) == STEPS
-    return device.waits[marks[0] : marks[-1]]
-
-
-def value(example: Any) -> Any:
-    """What a recipe gives in the place of an example option, slots filled with parts of the registry."""
-    if isinstance(example, type):
-        return FILLED[example.kind]
-    if isinstance(example, list | tuple):
-        return [value(one) for one in example]
-    return ATTENTION if callable(example) else example
-
-
-def options(part: Registered) -> dict[str, Any]:
-    found = {name: value(one) for name, one in example_options(part.load()).items()}
-    return {"type": part.canonical} | found
-
-
-KINDS = ("cell", "encoder", "scorer", "normalizer", "decoder", "readout", "loss", "embedding", "optimizer")
-PLACES = {
-    "cell": "model.decoder.cell",
-    "encoder": "model.encoder",
-    "scorer": "model.decoder.attention.scorer",
-    "normalizer": "model.decoder.attention.normalizer",
-    "decoder": "model.decoder",
-    "readout": "model.decoder.readout",
-    "loss": "train.loss",
-    "embedding": "model.embedding",
-    "optimizer": "train.optimizer",
-}
-PARTS = [pytest.param(part, id=f"{kind}/{part.name}") for kind in KINDS for part in default_registry().parts(kind)]
+    noted.__signature__ = step.__signature__  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SequenceModule, "training_step", noted)
+        fit.fit_seed(variant, 0, None, StopSignal())
+    ends = [*begins[1:], len(device.waits)]
+    return [device.waits[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.filterwarnings("ignore:.*takes scores as logarithms", "ignore:no gradient reaches")
-def test_a_step_waits_for_nothing(
-    part: Registered, tmp_path: Path, device: PretendDevice, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_of_any_part_waits_for_nothing(part: Registered, tmp_path: Path, device: PretendDevice) -> None:
     changes: dict[str, Any] = {PLACES[part.kind]: options(part)}
     if part.kind == "cell":
         changes["model.encoder.cell"] = options(part)
     if part.kind == "optimizer":
         changes[PLACES["optimizer"]]["fused"] = False
     if "symbols" not in getattr(part.load(), "forms", ["symbols"]):
-        changes |= {"task": VALUES["task"], "model.embedding": "values"}
-    assert trained(tmp_path, device, changes, monkeypatch) == []
+        changes |= {"task": {"type": "adding", "length": 16}, "model.embedding": "values"}
+    first, *_ = train(device, variant_of(tmp_path, changes))
+    assert first == []
+    assert device.wide == [], "not every device has float64"
+
+
+def test_scheduled_sampling_waits_for_nothing(tmp_path: Path, device: PretendDevice) -> None:
+    sampled = {"schedule": {"type": "linear", "end": 0.2}}
+    first, *_ = train(device, variant_of(tmp_path, {"train.scheduled_sampling": sampled}))
+    assert first == []
+
+
+def test_steps_are_fetched_together_once_a_row(tmp_path: Path, device: PretendDevice) -> None:
+    changes = {"train.steps": 7, "train.log_every": 3, "train.validate_every": 7}
+    waits = train(device, variant_of(tmp_path, changes))
+    assert [len(one) for one in waits[:6]] == [0, 0, 1, 0, 0, 1]
+    assert "recorder.py" in waits[2][0]
+
+
+def test_validation_fetches_losses_once_and_batches_never(tmp_path: Path, device: PretendDevice) -> None:
+    changes = {"train.validation_batches": 3, "train.metrics": ["token_accuracy"], "model.decoder": PLAIN}
+    *_, last = train(device, variant_of(tmp_path, changes))
+    ours = [wait for wait in last if f"{Path(seqtool.__file__).parent}/" in wait]  # and not the trainer's tidying up
+    inwards = [wait for wait in ours if wait.startswith("a copy to")]
+    outwards = [wait for wait in ours if wait.startswith("a copy from")]
+    assert len(inwards) == 3 * len(fields(Batch))
+    predicted, memory_masks, losses, counts, row = 3, 3, 1, 1, 1
+    assert len(outwards) == predicted + memory_masks + losses + counts + row
+
+
+@pytest.mark.parametrize(
+    ("waiting", "reason"),
+    [
+        (lambda x: float(x.sum()), "a number is read"),
+        (lambda x: x.tolist(), "a copy from the device"),
+        (lambda x: x.cpu(), "a copy from the device"),
+        (lambda x: bool((x > 0).all()), "a number is read"),
+        (lambda x: x[x > 0], "a mask picks"),
+        (lambda x: x.nonzero(), "nonzero has"),
+        (lambda x: x.new_tensor([1.0]), "numbers of the host"),
+        (lambda x: torch.tensor([1.0], device=x.device), "numbers of the host"),
+        (lambda x: torch.zeros(3).to(x.device), "a copy to the device"),
+        (lambda x: x.copy_(torch.zeros(3)), "a copy to the device"),
+        (lambda x: x.repeat_interleave(torch.ones(3, dtype=torch.long, device=x.device)), "repeat_interleave has"),
+        (lambda x: torch.multinomial(x, 1), "multinomial reads"),
+    ],
+)
+def test_what_waits_is_noted(waiting: Callable[[Tensor], Any], reason: str) -> None:
+    with PretendDevice() as device:
+        x = torch.ones(3, device=DEVICE)
+        assert device.waits == []
+        waiting(x)
+    assert len(device.waits) == 1
+    assert device.waits[0].startswith(reason)
+    assert __file__ in device.waits[0]
+
+
+def test_tensors_of_two_devices_do_not_mix_and_float64_is_noted() -> None:
+    with PretendDevice() as device:
+        x = torch.ones(3, device=DEVICE)
+        with pytest.raises(RuntimeError, match="two devices"):
+            x + torch.ones(3)
+        assert device.wide == []
+        x.double()
+    assert len(device.wide) == 1

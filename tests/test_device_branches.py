@@ -1,0 +1,50 @@
+"""Where the CPU takes a shorter way (a mask that is known to be full), a device gets the same numbers without it."""
+
+import copy
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from pretend_device import Elsewhere, PretendDevice, to_device
+from torch import Tensor, nn
+
+from seqtool.registry import Registered, default_registry
+from seqtool.testing import CONTRACTS, example_options
+
+LENGTHS = {"full": [7, 7, 7], "ragged": [7, 3, 1], "with an empty row": [7, 0, 5]}
+PARTS = [
+    pytest.param(part, id=f"{part.kind}/{part.name}")
+    for kind in ("cell", "encoder")
+    for part in default_registry().parts(kind)
+]
+
+
+def used(part: Any, x: Tensor, mask: Tensor) -> list[Tensor]:
+    """What it gives for a source, and the gradients of its parameters."""
+    if hasattr(part, "unroll"):
+        outputs, state = part.unroll(x, mask, *part.start(len(x), x))
+        given = [outputs, *state]
+    else:
+        memory, memory_mask, final = part(x, mask)
+        given = [memory, *final]
+    total = sum(((one * one).sum() for one in given), x.new_zeros(()))
+    parameters = list(part.parameters())
+    found = torch.autograd.grad(total, parameters) if parameters else ()
+    return [*given, *found]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_device_gets_what_the_cpu_gets(part: Registered, lengths: list[int]) -> None:
+    cls = part.load()
+    contract = CONTRACTS[part.kind](partial(cls, **example_options(cls)))
+    here: nn.Module = contract.part()
+    x = contract.randn(len(lengths), max(lengths), contract.sizes[0])
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    wanted = used(here, x, mask)
+    with PretendDevice() as device:
+        found = used(to_device(copy.deepcopy(here)), Elsewhere(x), Elsewhere(mask))
+    assert device.waits == []
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.inner, other, rtol=1e-10, atol=1e-12)
