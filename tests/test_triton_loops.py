@@ -119,7 +119,7 @@ def test_contract(twin: Any, rule: str, monkeypatch: pytest.MonkeyPatch) -> None
     """Its other rules, at more sizes, run where there is a GPU: tests/test_contracts.py."""
     monkeypatch.setattr(twin, "examples", twin.examples[:1])
     monkeypatch.setattr("seqtool.testing.twin.variations", lambda *_: ())
-    monkeypatch.setattr("seqtool.testing.module.BATCH", 2)
+    monkeypatch.setattr("seqtool.testing.module_contract.BATCH", 2)
     check("twin", twin, rules=[rule])
 
 

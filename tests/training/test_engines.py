@@ -98,7 +98,7 @@ def test_a_twin_elsewhere_is_refused_by_its_device() -> None:
 
 def test_without_plugins_there_is_no_twin() -> None:
     cell = seqtool.make("cell/lstm", 3, hidden_size=4)
-    empty = discover(disabled=["fused"])
+    empty = discover(disabled=["fused", "triton"])
     assert install(cell, "auto", empty, torch.device("cpu"), torch.float32) == []
     with pytest.raises(SeqtoolError, match="twins there are: none"):
         install(cell, "fused", empty, torch.device("cpu"), torch.float32)
