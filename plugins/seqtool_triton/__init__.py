@@ -22,8 +22,8 @@ def seqtool_components() -> Iterable[Component]:
         "seqtool_triton.attend:AttendAfterTwin",
         "all steps of a small attend_after with input feeding in one CUDA kernel",
     )
+    yield Component("twin", "wide_attend_after", "seqtool_triton.wide:WideAttendAfterTwin", "wide attend_after on CUDA")
     yield Component(
-        "twin", "wide_attend_after", "seqtool_triton.wide:WideAttendAfterTwin", "attend_after in a few kernels"
+        "twin", "wide_attend_before", "seqtool_triton.wide:WideAttendBeforeTwin", "wide attend_before on CUDA"
     )
-    yield Component("twin", "wide_attend_before", "seqtool_triton.wide:WideAttendBeforeTwin", "attend_before likewise")
-    yield Component("twin", "attention", "seqtool_triton.wide:AttentionTwin", "an attention in one kernel")
+    yield Component("twin", "attention", "seqtool_triton.wide:AttentionTwin", "an attention's queries on CUDA")

@@ -65,7 +65,8 @@ def _forward(
 @triton.jit
 def _backward(
     of_context, of_weights, context, weights, query, keys, values, mask, vector, of_scores, of_query, of_rest,
-    of_context_row, of_context_step, context_row, context_step, weights_row, weights_step,
+    of_context_row, of_context_step, of_weights_row, of_weights_step, context_row, context_step,
+    weights_row, weights_step, of_scores_row, of_scores_step,
     query_row, query_step, of_query_row, of_query_step, of_rest_row, of_rest_step,
     scale, positions, size: tl.constexpr, memory_size: tl.constexpr,
     ADDITIVE: tl.constexpr, COMBINED: tl.constexpr, WEIGHTED: tl.constexpr, ADD: tl.constexpr,
@@ -86,12 +87,11 @@ def _backward(
             tl.store(of_rest + row * of_rest_row + step * of_rest_step + m, g, mask=m < memory_size)
         summed += g[None, :] * h
     of_w = tl.sum(summed, 1)
-    at = row * weights_row + step * weights_step + s
     if WEIGHTED:
-        of_w += tl.load(of_weights + at, mask=real, other=0.0)
-    w = tl.load(weights + at, mask=real, other=0.0)
+        of_w += tl.load(of_weights + row * of_weights_row + step * of_weights_step + s, mask=real, other=0.0)
+    w = tl.load(weights + row * weights_row + step * weights_step + s, mask=real, other=0.0)
     of_e = w * (of_w - tl.sum(w * of_w, 0)) * scale
-    tl.store(of_scores + at, of_e, mask=s < positions)
+    tl.store(of_scores + row * of_scores_row + step * of_scores_step + s, of_e, mask=s < positions)
     for first in range(0, size, BLOCK):
         a = first + tl.arange(0, BLOCK)
         inside = real[:, None] & (a < size)[None, :]
@@ -137,7 +137,7 @@ def _additive_keys_backward(
 
 
 class Asked(NamedTuple):
-    """What an attention is given: `query [B, T, A]`, and `rest [B, T, M]` for tanh(context + rest) in place of a context."""
+    """What an attention is given: `query [B, T, A]`; with `rest [B, T, M]`, it gives tanh(context + rest)."""
 
     query: Tensor
     rest: Tensor | None = None
@@ -189,15 +189,15 @@ class Scores:
     ) -> None:
         """From the gradients of the context, in `of_seen`, and of the weights, write or `add` those of `asked`.
 
-        `of_seen.weights` receives the gradient of the scores, times `scale`. All weights have equal strides.
+        `of_seen.weights` receives the gradient of the scores, times `scale`.
         """
         given = seen.weights if of_weights is None else of_weights
         rest = of_asked.query if of_asked.rest is None else of_asked.rest
-        assert given.stride()[:2] == seen.weights.stride()[:2] == of_seen.weights.stride()[:2]
         _backward[asked.query.shape[:2]](
             of_seen.context, given, seen.context, seen.weights, asked.query, keys, values, self._mask(), vector,
             of_seen.weights, of_asked.query, rest,
-            *of_seen.context.stride()[:2], *seen.context.stride()[:2], *seen.weights.stride()[:2],
+            *of_seen.context.stride()[:2], *given.stride()[:2], *seen.context.stride()[:2],
+            *seen.weights.stride()[:2], *of_seen.weights.stride()[:2],
             *asked.query.stride()[:2], *of_asked.query.stride()[:2], *rest.stride()[:2],
             self.scale, keys.shape[1], keys.shape[2], values.shape[2],
             ADDITIVE=self.additive, COMBINED=of_asked.rest is not None, WEIGHTED=of_weights is not None, ADD=add,

@@ -143,8 +143,9 @@ class WideAttendAfterTwin(_DecoderTwin):
     """`AttendAfter.unroll` with input feeding, of an LSTM or a GRU with additive or product scores: 4 kernels a step.
 
     Equation:
-        as decoder/attend_after, for all steps; what the inputs add to the gates is one product before the loop,
-        the gradients of weights, keys and memory are one product each after it
+        h~_i = tanh(sum_j a_ij (C h_j) + R s_i),  W_c = [C R]
+        What the inputs add to the gates, and C h_j, are one product each before the loop; the gradients of weights,
+        keys and memory are one product each after it.
 
     Source: its part's, decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
@@ -205,8 +206,8 @@ class WideAttendBeforeTwin(_DecoderTwin):
     """`AttendBefore.unroll` of an LSTM or a GRU with additive or product scores: 4 kernels a step.
 
     Equation:
-        as decoder/attend_before, for all steps; what the inputs add to gates and queries is one product each before
-        the loop, the gradients of weights, keys and memory are one product each after it
+        As decoder/attend_before. What the inputs add to gates and queries is one product each before the loop; the
+        gradients of weights, keys and memory are one product each after it.
 
     Source: its part's, decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
