@@ -13,7 +13,7 @@ from seqtool.api import Tensors
 
 Numbers = tuple[Tensor, ...]
 Slices = dict[str, slice]
-REGISTERS = 160
+REGISTERS = 224
 """How many registers of a thread may hold matrices."""
 
 

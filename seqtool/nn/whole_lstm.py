@@ -44,5 +44,5 @@ def lstm_needs_float32(dtype: torch.dtype) -> bool:
 def _unrolled(x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     first = [part.unsqueeze(0) for part in state]
     # cuDNN refuses a gradient of what was computed with train=False; without dropout the flag has no other effect
-    outputs, h, c = torch.lstm(x, first, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
+    outputs, h, c = torch.lstm(x, first, list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return outputs, h.squeeze(0), c.squeeze(0)
