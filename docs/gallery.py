@@ -17,9 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import seqtool
-from seqtool.analysis.alignments import Look, draw_gate, draw_look, read_look
+from seqtool.analysis.alignments import Look, draw_gate, draw_look, has_looks, look_with_gate
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.runs.files import write_atomic
+from seqtool.runs.read import Reader
 
 ROOT = Path(__file__).parent.parent
 RECIPES = ROOT / "recipes" / "comparisons"
@@ -98,10 +99,14 @@ def losses(run: RunDirectory) -> Figure:
 
 def looks(run: RunDirectory, numbers: Iterable[int] = (0,)) -> list[Look]:
     """Where each variant that looks does so, in each of these examples."""
-    found = [(read_look(variant, place, number), number) for number in numbers for variant, place in seeds(run).items()]
-    many = len({number for _, number in found}) > 1
-    titled = [(look, f", example {number + 1}" if many else "") for look, number in found if look]
-    return [replace(look, title=look.title + end) for look, end in titled]
+    first = {name: found[0] for name, found in Reader(run.path).read().variants.items()}
+    numbers = list(numbers)
+    return [
+        replace(look, title=f"{look.title}, example {number + 1}" if len(set(numbers)) > 1 else look.title)
+        for number in numbers
+        for name, seed in first.items()
+        if has_looks(seed, number) and (look := look_with_gate(name, seed, number))
+    ]
 
 
 def weights(columns: int, *numbers: int) -> Callable[[RunDirectory], Figure]:

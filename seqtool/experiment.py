@@ -11,7 +11,7 @@ import torch
 
 from seqtool.analysis.alignments import draw_weights
 from seqtool.analysis.loss_curves import draw_losses
-from seqtool.analysis.report import write_report
+from seqtool.analysis.report import write_page
 from seqtool.build.assembly import Tasks, assemble, count_parameters
 from seqtool.build.check import check
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
@@ -24,6 +24,7 @@ from seqtool.registry import Registry, default_registry
 from seqtool.runs import FORMAT, RunDirectory
 from seqtool.runs.checkpoint import read_checkpoint
 from seqtool.runs.provenance import plugin_flags, provenance
+from seqtool.runs.read import Reader
 from seqtool.training.devices import check_devices, is_rank_zero, trainer_options
 from seqtool.training.stopping import Interrupted, StopSignal
 
@@ -162,9 +163,10 @@ def run(
     if not writes or not directory:
         return {"format": FORMAT, "run": "", "variants": {}}
     result = directory.write_result()
-    draw_losses(directory)
-    draw_weights(directory)
-    write_report(directory.path)
+    found = Reader(directory.path).read()
+    draw_losses(found, directory.losses)
+    draw_weights(found, directory.weights)
+    write_page(found, directory.report)
     return result
 
 

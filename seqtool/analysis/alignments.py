@@ -1,7 +1,8 @@
 """Where the models of a run look: the weights of one example, and what its cells' gates said if the run kept that."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,7 @@ from matplotlib.figure import Figure
 
 from seqtool.analysis.figures import picture, shortened
 from seqtool.analysis.report.visible_symbols import visible
-from seqtool.runs import RunDirectory, SeedDirectory
-from seqtool.runs.contents import Seed
+from seqtool.runs.contents import Run, Seed
 from seqtool.runs.files import write_atomic
 
 COLUMNS = 4
@@ -34,16 +34,15 @@ class Look:
     gate_title: str
 
 
-def draw_weights(directory: RunDirectory) -> None:
-    """Write weights.png: for each variant with attention, what its first seed looks at in the first validation example.
+def draw_weights(run: Run, path: Path) -> None:
+    """Write weights.png: for each variant with attention, what its first seed attends to in the first example.
 
     Target symbols downwards, source symbols to the right, a ring where the gold symbol stands. Where a run kept its
     gates, the input gate of the first cell that has one stands above, a line a unit. A run without attention gets no
     figure.
     """
-    variants = directory.read_result()["variants"]
-    found = [(name, directory.seed(name, int(next(iter(variant["seeds"]))))) for name, variant in variants.items()]
-    looks = [look for name, place in found if (look := read_look(name, place))]
+    finished = [(name, [seed for seed in seeds if seed.finished]) for name, seeds in run.variants.items()]
+    looks = [look_with_gate(name, seeds[0], 0) for name, seeds in finished if seeds and has_looks(seeds[0], 0)]
     if not looks:
         return
     columns = min(COLUMNS, len(looks))
@@ -60,30 +59,8 @@ def draw_weights(directory: RunDirectory) -> None:
         if look.gate is not None:
             draw_gate(grid[2 * row][column], look)
         draw_look(grid[(row + 1) * len(ratios) - 1][column], look)
-    figure.suptitle(shortened(directory.read_plan()["recipe"], 30 * columns))
-    write_atomic(directory.weights, picture(figure))
-
-
-def read_look(variant: str, place: SeedDirectory, number: int = 0) -> Look | None:
-    """One of a seed's examples, from 0, None without attention."""
-    with np.load(place.alignments) as arrays:
-        if "weights" not in arrays:
-            return None
-        gold, real = arrays["gold"][number], arrays["memory_mask"][number]
-        weights = arrays["weights"][number].mean(0)[:, real]
-    example = place.read_predictions()[number]
-    gate, gate_title = None, ""
-    if place.gates.exists():
-        with np.load(place.gates) as gates:
-            # a cell that reads the source backwards would need its steps reversed; the first cell reads forwards
-            # "encoder.cells.0/input", or "encoder.cells.0/layer1.input" of a stack
-            name = next((n for n in gates.files if re.split(r"[/.]", n)[-1] in ("input", "update")), None)
-            if name:
-                gate, gate_title = gates[name][number].T, f"{variant}: {name.replace('/', ', ')} gate"
-    source, predicted = ([labelled(symbol) for symbol in example[side]] for side in ("source", "predicted"))
-    if weights.shape[1] != len(source):  # a memory shorter than the source: its places are no symbols
-        source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
-    return Look(variant, source, predicted, weights[: len(predicted)], gold, gate, gate_title)
+    figure.suptitle(shortened(run.plan["recipe"], 30 * columns))
+    write_atomic(path, picture(figure))
 
 
 def has_looks(seed: Seed, example: int) -> bool:
@@ -101,6 +78,17 @@ def look_at(title: str, seed: Seed, example: int, head: int | None = None) -> Lo
     if weights.shape[1] != len(source):
         source, gold = [""] * weights.shape[1], np.full_like(gold, -1)
     return Look(title, source, predicted, weights[: len(predicted)], gold, None, "")
+
+
+def look_with_gate(title: str, seed: Seed, example: int) -> Look:
+    """An example of a seed with the input gate of the first cell that has one, if the run kept its gates."""
+    look = look_at(title, seed, example)
+    # a cell that reads the source backwards would need its steps reversed; the first cell reads forwards
+    # "encoder.cells.0/input", or "encoder.cells.0/layer1.input" of a stack
+    name = next((name for name in seed.gates if re.split(r"[/.]", name)[-1] in ("input", "update")), None)
+    if name is None or example >= len(seed.gates[name]):
+        return look
+    return replace(look, gate=seed.gates[name][example].T, gate_title=f"{title}: {name.replace('/', ', ')} gate")
 
 
 def draw_look(axes: Axes, look: Look, room: tuple[float, float] = (np.inf, np.inf)) -> None:
@@ -131,11 +119,6 @@ def draw_gate(axes: Axes, look: Look) -> None:
     axes.set_title(shortened(look.gate_title, 60), fontsize=9)
     axes.set_ylabel("unit", fontsize=8)
     axes.tick_params(labelsize=6, length=2)
-
-
-def labelled(symbol: str | list[float]) -> str:
-    """A symbol, or the numbers of a position of values."""
-    return symbol if isinstance(symbol, str) else ",".join(f"{value:.2g}" for value in symbol)
 
 
 def escaped(symbol: str) -> str:

@@ -39,7 +39,10 @@ class Looks:
 
 @dataclass
 class Seed:
-    """What one seed of one variant left, as far as it can be read."""
+    """What one seed of one variant left, as far as it can be read.
+
+    `gates`: for each gate of a cell its values in the examples, `[E, steps, units]`, where the run kept them.
+    """
 
     variant: str
     seed: int
@@ -49,6 +52,7 @@ class Seed:
     rows: Rows = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     looks: Looks | None = None
+    gates: dict[str, Any] = field(default_factory=dict)
     watched: list[Example] = field(default_factory=list)
     snapshots: dict[int, Looks] = field(default_factory=dict)
     interventions: dict[str, Any] = field(default_factory=dict)

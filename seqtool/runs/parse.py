@@ -167,6 +167,11 @@ def read_looks(path: Path) -> tuple[Looks | None, list[str]]:
     return Looks(weights.astype(np.float32), mask, gold, right), faults
 
 
+def read_gates(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The arrays of an .npz file with gates, `[E, steps, units]` each; others are left out."""
+    return {name: array for name, array in _read_arrays(path).items() if array.ndim == 3}, []
+
+
 def _shaped(arrays: dict[str, Any], name: str, shape: tuple[int, ...], otherwise: Any, faults: list[str]) -> Any:
     """An array of this shape; of one that has more columns, the first; `otherwise` everywhere where there is none."""
     found = arrays.get(name)

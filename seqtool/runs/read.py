@@ -10,6 +10,7 @@ from seqtool.runs.parse import (
     UnreadableError,
     read_bytes,
     read_examples,
+    read_gates,
     read_looks,
     read_object,
     read_rows,
@@ -29,7 +30,7 @@ class Reader:
         self.directory = RunDirectory(path)
 
     def read(self) -> Run:
-        """All that can be read."""
+        """All that can be read, and what is wrong with the rest."""
         run = self.run
         run.plan = self._object(run.path / "run.json")
         if run.plan and run.plan.get("format") != FORMAT:
@@ -82,6 +83,8 @@ class Reader:
         if seed.finished or place.predictions.exists():
             seed.examples = self._guarded(place.predictions, read_examples) or []
             seed.looks = self._guarded(place.alignments, read_looks)
+        if place.gates.exists():
+            seed.gates = self._guarded(place.gates, read_gates) or {}
         self._read_snapshots(place, seed)
         if place.interventions.exists():
             seed.interventions = self._object(place.interventions)

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import seqtool
-from seqtool.analysis.alignments import read_look
+from seqtool.analysis.alignments import Look, look_with_gate
 from seqtool.nn.watched_gates import watched_gates
 from seqtool.parts.cell import Cell
 from seqtool.runs import RunDirectory
+from seqtool.runs.read import Reader
 
 SHORT = ("train.steps=2", "train.validation_batches=1")
 
@@ -76,11 +77,15 @@ def test_a_run_keeps_gates_only_when_asked(small: Path, tmp_path: Path) -> None:
         assert (tmp_path / run / "weights.png").read_bytes().startswith(b"\x89PNG")
 
 
+def first_look(run: Path) -> Look:
+    (seed,) = Reader(run).read().seeds
+    return look_with_gate("default", seed, 0)
+
+
 def test_what_is_drawn_is_the_first_example(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=[*SHORT, "train.gates=true"])
     place = RunDirectory.open(tmp_path / "run").seed("default", 0)
-    look, example = read_look("default", place), place.read_predictions()[0]
-    assert look is not None
+    look, example = first_look(tmp_path / "run"), place.read_predictions()[0]
     assert (look.source, look.predicted) == (example["source"], example["predicted"])
     assert look.weights.shape == (len(look.predicted), len(look.source))
     assert look.gate.shape == (8, 9)
@@ -90,8 +95,7 @@ def test_what_is_drawn_is_the_first_example(small: Path, tmp_path: Path) -> None
 def test_a_memory_shorter_than_the_source_has_no_symbols_beside_it(small: Path, tmp_path: Path) -> None:
     pyramid = "model.encoder={type: pyramid, halvings: 1, cell: {type: gru, hidden_size: 8}}"
     seqtool.run(small, out=tmp_path / "run", overrides=[*SHORT, pyramid])
-    look = read_look("default", RunDirectory.open(tmp_path / "run").seed("default", 0))
-    assert look is not None
+    look = first_look(tmp_path / "run")
     assert set(look.source) == {""}
     assert not (look.gold >= 0).any()
 

@@ -86,9 +86,9 @@ def test_what_is_finished_is_not_run_again(small: Path, tmp_path: Path, monkeypa
     (out / "default/seed1/result.json").unlink()
     before = (out / "default/seed0/metrics.csv").stat().st_mtime_ns
     trained: list[int] = []
-    fit = seqtool.experiment.fit_seed
+    fit = seqtool.launch.job.fit_seed
     monkeypatch.setattr(
-        "seqtool.experiment.fit_seed",
+        "seqtool.launch.job.fit_seed",
         lambda variant, seed, *a, **k: trained.append(seed) or fit(variant, seed, *a, **k),
     )
     result = seqtool.run(resume=out)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from seqtool.errors import SeqtoolError
 from seqtool.runs import RunDirectory
+from seqtool.runs.contents import Run
 from seqtool.runs.files import write_atomic
+from seqtool.runs.read import Reader
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,22 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     Raises:
         SeqtoolError: nothing of a run is there, or the file cannot be written.
     """
-    from seqtool.analysis.report.page import render
-    from seqtool.runs.read import Reader
-
     if not run.is_dir():
         raise SeqtoolError(f"{run} is not a run: there is no such folder")
     found = Reader(run).read()
     if not found.plan and not found.seeds:
         raise SeqtoolError(f"{run} is not a run: it has no run.json, and no seeds in <variant>/seed<k>")
     path = out or RunDirectory(run).report
-    write_atomic(path, render(found).encode("utf-8", "replace"))
+    write_page(found, path)
     return Report(path, found.problems, found.notes)
+
+
+def write_page(run: Run, path: Path) -> None:
+    """Write the report of a run that has been read.
+
+    Raises:
+        SeqtoolError: the file cannot be written.
+    """
+    from seqtool.analysis.report.page import render
+
+    write_atomic(path, render(run).encode("utf-8", "replace"))
