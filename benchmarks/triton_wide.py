@@ -11,11 +11,13 @@ times nothing. The exit status is 1 where an error is above 1e-5 and above three
 """
 
 import copy
+import itertools
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,6 +29,8 @@ from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing.twinned import bound
+from seqtool_triton import attend_step
+from seqtool_triton.both_ways import BothWaysTwin
 from seqtool_triton.wide import AttentionTwin, WideAttendAfterTwin, WideAttendBeforeTwin
 
 ROUNDS = 7
@@ -190,6 +194,54 @@ def _median(step: Callable[[], Any]) -> float:
     return statistics.median(times)
 
 
+def kernels(rows: int) -> None:
+    """Microseconds of the attention's kernels for one step of all rows, for other tiles and numbers of warps."""
+    new = torch.randn(rows, 62, 256, device="cuda")
+    keys, values, query, rest = new[:, :60].contiguous(), new[:, 1:61].contiguous(), new[:, :1], new[:, 2:3]
+    scores = attend_step.Scores(True, 1.0, torch.ones(rows, 60, dtype=torch.bool, device="cuda"))
+    seen = attend_step.Seen(new.new_empty(rows, 1, 60), new.new_empty(rows, 1, 256))
+    found = attend_step.Seen(torch.empty_like(seen.weights), torch.randn_like(seen.context))
+    asked, of = attend_step.Asked(query, rest), attend_step.Asked(torch.empty_like(query), torch.empty_like(rest))
+    memory = keys, values, new[0, 0].contiguous()
+    calls = [
+        partial(_twenty, scores.attend, asked, *memory, seen),
+        partial(_twenty, scores.backward, found, None, seen, asked, *memory, of),
+    ]
+    for tile, warps in itertools.product((4096, 8192), (8, 16)):
+        attend_step.TILE, attend_step.WARPS = tile, warps
+        times = [50 * timed(call)[1] for call in calls]
+        print(
+            "attention, B {}, tile {}, {} warps: {:.1f} us forward, {:.1f} backward".format(rows, tile, warps, *times)
+        )
+    attend_step.TILE, attend_step.WARPS = 8192, 8
+
+
+def _twenty(call: Callable[..., None], *arguments: Any) -> None:
+    for _ in range(20):
+        call(*arguments)
+
+
+def encoders() -> None:
+    """Milliseconds of an encoder both ways, H 256, B 64, S 60: its own method, in one call of cuDNN, and `nn.LSTM`."""
+    torch.manual_seed(0)
+    own = make("encoder/rnn", 256, cell={"type": "lstm", "hidden_size": 256}, bidirectional=True).cuda()
+    once, whole = (
+        bound(BothWaysTwin(), copy.deepcopy(own)),
+        nn.LSTM(256, 256, batch_first=True, bidirectional=True).cuda(),
+    )
+    x, mask = torch.randn(64, 60, 256, device="cuda"), torch.ones(64, 60, dtype=torch.bool, device="cuda")
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        difference = float((own(x, mask).memory - once(x, mask).memory).abs().max())
+    calls = {
+        "own": lambda: torch.autograd.grad(own(x, mask).memory.sum(), list(own.parameters())),
+        "both ways": lambda: torch.autograd.grad(once(x, mask).memory.sum(), list(once.parameters())),
+        "nn.LSTM": lambda: torch.autograd.grad(whole(x)[0].sum(), list(whole.parameters())),
+    }
+    for name, call in calls.items():
+        print("encoder, {}: {:.2f} ms eager, {:.2f} graph".format(name, *timed(call)))
+    print(f"encoder: both ways differs from its own method by {difference:.1e}", flush=True)
+
+
 class Plain(nn.Module):
     """The family `input_feeding` as anyone would write it in PyTorch: nn.LSTM, and a loop over nn.LSTMCell."""
 
@@ -281,9 +333,13 @@ def main() -> int:
     """Check, time, print."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(torch.cuda.get_device_name() if device.type == "cuda" else "Triton's interpreter", flush=True)
-    sizes = [(256, 64, 60, 20), (100, 3, 7, 5)] if device.type == "cuda" else [(67, 3, 7, 3)]
-    fine = [check(case, device) for size in sizes for case in cases(*size)]
+    some = [(256, 64, 60, 20)] if device.type == "cuda" else [(67, 3, 7, 3)]
+    fine = [check(case, device) for size in some for case in cases(*size)]
     if device.type == "cuda":
+        fine += [check(case, device) for case in itertools.islice(cases(100, 3, 7, 5), 2)]
+        for rows in (64, 1024):
+            kernels(rows)
+        encoders()
         for rows in (64, 1024):
             training(Shape(hidden=256, batch=rows), device)
     return int(not all(fine))

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.shapes import Shape, variant
-from seqtool.api import Attention, Encoded, Twin
+from seqtool.api import Attention, Decoder, Encoded, Encoder, Twin
 from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing.twinned import bound
+from seqtool_triton.both_ways import BothWaysTwin
 from seqtool_triton.wide import AttentionTwin, WideAttendAfterTwin, WideAttendBeforeTwin
 
 pytest.importorskip("triton", reason="triton is not installed")
@@ -56,9 +57,18 @@ def attention(scorer: Any, size: int = 6) -> nn.Module:
     return made.to(DEVICE)
 
 
+def encoder(cell: str, **options: Any) -> nn.Module:
+    torch.manual_seed(0)
+    cell_options = {"type": cell, "hidden_size": 4}
+    made: nn.Module = make("encoder/rnn", INPUT, cell=cell_options, bidirectional=True, **options)
+    return made.to(DEVICE)
+
+
 def kernel(part: nn.Module) -> Twin:
     if isinstance(part, Attention):
         return AttentionTwin()
+    if isinstance(part, Encoder):
+        return BothWaysTwin()
     return WideAttendAfterTwin() if hasattr(part, "combine") else WideAttendBeforeTwin()
 
 
@@ -67,6 +77,9 @@ def outputs(part: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
     if isinstance(part, Attention):
         context, weights, _ = part(given["x"], *part.start(given["memory"], given["mask"]))
         return {"context": context, "weights": weights}
+    if isinstance(part, Encoder):
+        encoded = part(given["memory"], given["mask"])
+        return {"memory": encoded.memory} | {f"final {i}": x for i, x in enumerate(encoded.final)}
     fixed, _ = part.start(Encoded(given["memory"], given["mask"], ()))
     features, weights, last = part.unroll(given["x"], fixed, tuple(x for name, x in given.items() if "first" in name))
     return {"features": features, "weights": weights} | {f"state {i}": x for i, x in enumerate(last)}
@@ -75,17 +88,18 @@ def outputs(part: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
 def drawn(part: Any, lengths: tuple[int, ...] = LENGTHS, steps: int = 3) -> dict[str, Tensor]:
     """Inputs in float64; those at padding are zero."""
     generator = torch.Generator().manual_seed(1)
-    rows, positions, size = len(lengths), max(lengths), getattr(part, "memory_size", MEMORY)
+    rows, positions = len(lengths), max(lengths)
+    size = part.memory_size if isinstance(part, Attention) else INPUT if isinstance(part, Encoder) else MEMORY
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(DEVICE)
 
     mask = (torch.arange(positions) < torch.tensor(lengths)[:, None]).to(DEVICE)
     first = {}
-    if not isinstance(part, Attention):
+    if isinstance(part, Decoder):
         _, state = part.start(Encoded(draw(rows, positions, size).float(), mask, ()))
         first = {f"first {i}": 0.3 * draw(*x.shape) for i, x in enumerate(state)}
-    width = part.memory_size if isinstance(part, Attention) else INPUT
+    width = size if isinstance(part, Attention) else INPUT
     memory = draw(rows, positions, size) * mask.unsqueeze(2)
     return {"x": draw(rows, steps, width), "memory": memory, "mask": mask, **first}
 
@@ -130,6 +144,14 @@ def test_a_loop_has_the_numbers_and_gradients_of_its_part(case: str) -> None:
 def test_an_attention_has_the_numbers_and_gradients_of_its_part(scorer: Any) -> None:
     part = attention(scorer)
     expect_same(part, drawn(part))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("lengths", [LENGTHS, (3,)], ids=str)
+def test_an_encoder_both_ways_has_the_numbers_and_gradients_of_its_part(cell: str, lengths: tuple[int, ...]) -> None:
+    part = encoder(cell, layers=2, residual=True)
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        expect_same(part, drawn(part, lengths))
 
 
 def test_more_features_than_a_tile_and_more_positions() -> None:
@@ -244,5 +266,6 @@ def test_an_engine_chooses_them_for_cuda() -> None:
     made = assemble(variant("input_feeding", Shape(hidden=HIDDEN, source=3, target=2, batch=2)), seed=0)
     choices = install(made.model, "auto", default_registry(), torch.device("cuda"), torch.float32)
     chosen = {f"{choice.part}.{choice.method}": choice.twin for choice in choices}
+    assert chosen["encoder.forward"] == "triton:both_ways"
     assert chosen["decoder.unroll"] == "triton:wide_attend_after"
     assert chosen["decoder.attention.forward"] == "triton:attention"

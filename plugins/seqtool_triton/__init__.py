@@ -27,3 +27,4 @@ def seqtool_components() -> Iterable[Component]:
         "twin", "wide_attend_before", "seqtool_triton.wide:WideAttendBeforeTwin", "wide attend_before on CUDA"
     )
     yield Component("twin", "attention", "seqtool_triton.wide:AttentionTwin", "an attention's queries on CUDA")
+    yield Component("twin", "both_ways", "seqtool_triton.both_ways:BothWaysTwin", "an encoder rnn both ways on CUDA")

@@ -12,10 +12,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-MOST_POSITIONS = 1024
-"""Source positions that one program holds at most."""
 TILE = 8192
 """Elements `[positions, features]` that a program works on at a time."""
+WARPS = 8
 
 
 @triton.jit
@@ -171,7 +170,7 @@ class Scores:
             asked.query, keys, values, self._mask(), vector, rest, seen.weights, seen.context,
             *asked.query.stride()[:2], *rest.stride()[:2], *seen.weights.stride()[:2], *seen.context.stride()[:2],
             self.scale, keys.shape[1], keys.shape[2], values.shape[2],
-            ADDITIVE=self.additive, COMBINED=asked.rest is not None, **_blocks(keys.shape[1]), num_warps=8,
+            ADDITIVE=self.additive, COMBINED=asked.rest is not None, **_blocks(keys.shape[1]), num_warps=WARPS,
         )  # fmt: skip
 
     def backward(
@@ -201,7 +200,7 @@ class Scores:
             *asked.query.stride()[:2], *of_asked.query.stride()[:2], *rest.stride()[:2],
             self.scale, keys.shape[1], keys.shape[2], values.shape[2],
             ADDITIVE=self.additive, COMBINED=of_asked.rest is not None, WEIGHTED=of_weights is not None, ADD=add,
-            **_blocks(keys.shape[1]), num_warps=8,
+            **_blocks(keys.shape[1]), num_warps=WARPS,
         )  # fmt: skip
 
     def of_keys(self, of_scores: Tensor, query: Tensor, keys: Tensor, vector: Tensor) -> tuple[Tensor, Tensor | None]:
