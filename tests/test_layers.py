@@ -53,6 +53,7 @@ SAME_JOB = (
         "seqtool/equations/examples",
         "seqtool/testing",
         "plugins/seqtool_fused",
+        "plugins/seqtool_triton",
     },
     {"seqtool/analysis/compare", "seqtool/analysis/report"},
 )
