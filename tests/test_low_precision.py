@@ -40,9 +40,10 @@ def test_local_p_is_centred_where_it_predicts(position: int) -> None:
     with torch.no_grad():
         part.map.weight.fill_(1.0)
         part.vector.weight.fill_(math.log(position / (SOURCE - position)) / 8)
-    weights, _ = part(torch.zeros(1, 1, SOURCE, dtype=HALF), memory()[1], torch.full((1, 1, 8), 9.0, dtype=HALF), ())
-    share = torch.sigmoid(part.vector(torch.tanh(part.map(torch.full((1, 1, 8), 9.0, dtype=HALF)))))
-    centre = SOURCE * float(share)
+    query = torch.full((1, 1, 8), 9.0, dtype=HALF)
+    weights, _ = part(torch.zeros(1, 1, SOURCE, dtype=HALF), memory()[1], query, ())
+    share = torch.sigmoid(part.vector(torch.tanh(part.map(query))))
+    centre = SOURCE * share.item()
     wanted = [j - 1 for j in range(1, SOURCE + 1) if abs(j - centre) <= 4]
     assert weights[0, 0].nonzero().flatten().tolist() == wanted
 
@@ -88,10 +89,9 @@ def test_phased_lstm_counts_its_steps() -> None:
     assert outputs.dtype == state.h.dtype == HALF
     assert state.t.tolist() == [STEPS, 7]
     for step in (STEPS, STEPS + 1):
-        found = cell.gates(x[:, 0], (), state._replace(t=torch.tensor([step, 7])))["time"]
-        wanted = exact.gates(x[:, 0].double(), (), state._replace(t=torch.tensor([step, 7]), h=state.h.double()))[
-            "time"
-        ]
+        state = state._replace(t=torch.tensor([step, 7]))
+        found = cell.gates(x[:, 0], (), state)["time"]
+        wanted = exact.gates(x[:, 0].double(), (), state._replace(h=state.h.double()))["time"]
         torch.testing.assert_close(found.double(), wanted, atol=0.02, rtol=0)
 
 
