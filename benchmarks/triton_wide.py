@@ -24,10 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.shapes import Shape, variant
-from seqtool.api import Attention, Decoder, Encoded, Twin
+from seqtool.api import Attention, Decoder, Encoded, Twin, tree
 from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
+from seqtool.testing.differences import named
 from seqtool.testing.twinned import bound
 from seqtool_triton import attend_step
 from seqtool_triton.both_ways import BothWaysTwin
@@ -84,9 +85,9 @@ def run(part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"context": context, "weights": weights}
     assert isinstance(part, Decoder)
     fixed, state = part.start(Encoded(given["memory"], given["mask"], ()))
-    state = tuple(x + 0.1 for x in state)
+    state = tree.map(lambda leaf: leaf + 0.1, state)
     features, weights, state = part.unroll(given["x"], fixed, state)
-    return {"features": features, "weights": weights} | {f"state[{i}]": x for i, x in enumerate(state)}
+    return {"features": features, "weights": weights} | named(state, "state")
 
 
 def measured(part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:

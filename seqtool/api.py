@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from seqtool.nn.attention import Attention
     from seqtool.nn.bridge import Bridge, BridgeType
     from seqtool.nn.whole_lstm import whole_lstm
+    from seqtool.parts import tree
     from seqtool.parts.batch import Batch
-    from seqtool.parts.cell import Cell, stack_steps
+    from seqtool.parts.cell import Cell, StateLayout, stack_steps, state_layout
     from seqtool.parts.clipping import Clipping
     from seqtool.parts.decoder import Decoder
     from seqtool.parts.embedding import Embedding
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from seqtool.parts.scorer import Scorer
     from seqtool.parts.search import Hypotheses, Search, StepModel
     from seqtool.parts.task import Split, SyntheticTask, Task
+    from seqtool.parts.tree import Tree
     from seqtool.parts.twin import Twin, class_name
-    from seqtool.parts.types import Encoded, Tensors
+    from seqtool.parts.types import Encoded, position_dtype
     from seqtool.parts.vocabulary import Form, Values, Vocabulary
     from seqtool.registry.component import Component
     from seqtool.registry.hookspecs import API_VERSION, hookimpl
@@ -55,7 +57,7 @@ _HOME = {
     "seqtool.parts.batch": ("Batch",),
     "seqtool.nn.bridge": ("Bridge", "BridgeType"),
     "seqtool.nn.whole_lstm": ("whole_lstm",),
-    "seqtool.parts.cell": ("Cell", "stack_steps"),
+    "seqtool.parts.cell": ("Cell", "StateLayout", "stack_steps", "state_layout"),
     "seqtool.parts.clipping": ("Clipping",),
     "seqtool.parts.decoder": ("Decoder",),
     "seqtool.parts.embedding": ("Embedding",),
@@ -70,8 +72,9 @@ _HOME = {
     "seqtool.parts.scorer": ("Scorer",),
     "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
     "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
+    "seqtool.parts.tree": ("Tree", "tree"),
     "seqtool.parts.twin": ("Twin", "class_name"),
-    "seqtool.parts.types": ("Encoded", "Tensors"),
+    "seqtool.parts.types": ("Encoded", "position_dtype"),
     "seqtool.parts.vocabulary": ("Form", "Values", "Vocabulary"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -81,7 +84,8 @@ __all__ = sorted(_MODULE)
 def __getattr__(name: str) -> Any:
     if name not in _MODULE:
         raise AttributeError(f"module 'seqtool.api' has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULE[name]), name)
+    module = importlib.import_module(_MODULE[name])
+    return module if name == "tree" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

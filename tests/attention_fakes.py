@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.scorer import Scorer
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 
 
 class LocationAware(Scorer):
@@ -18,15 +18,15 @@ class LocationAware(Scorer):
         self.map = nn.Linear(memory_size, query_size, bias=False)
         self.gain = nn.Parameter(torch.tensor(2.0))
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
         real = mask.to(memory.dtype)
-        return (self.map(memory),), (real / real.sum(1, keepdim=True).clamp(min=1),)
+        return self.map(memory), real / real.sum(1, keepdim=True).clamp(min=1)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        return query @ fixed[0].transpose(1, 2) + self.gain * state[0][:, None], state
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return query @ fixed.transpose(1, 2) + self.gain * state[:, None], state
 
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
-        return (weights,)
+    def observe(self, weights: Tensor, state: Tree) -> Tree:
+        return weights
 
 
 class Bilinear(Scorer):
@@ -34,8 +34,8 @@ class Bilinear(Scorer):
         super().__init__()
         self.map = nn.Linear(memory_size, query_size, bias=False)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        return query @ self.map(fixed[0]).transpose(1, 2), state
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return query @ self.map(fixed).transpose(1, 2), state
 
 
 class Window(Scorer):
@@ -47,13 +47,13 @@ class Window(Scorer):
         super().__init__()
         self.speed = nn.Linear(query_size, 1, bias=False)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
         position = torch.arange(memory.shape[1], dtype=memory.dtype)
-        return (position.expand(len(memory), -1),), (memory.new_zeros(len(memory)),)
+        return position.expand(len(memory), -1), memory.new_zeros(len(memory))
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        mean = state[0][:, None] + self.speed(query).squeeze(2).cumsum(1)
-        return -((fixed[0][:, None] - mean[:, :, None]) ** 2), (mean[:, -1],)
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        mean = state[:, None] + self.speed(query).squeeze(2).cumsum(1)
+        return -((fixed[:, None] - mean[:, :, None]) ** 2), mean[:, -1]
 
 
 class Gated(Normalizer):
@@ -62,16 +62,15 @@ class Gated(Normalizer):
     parallel = False
     normalized = False
     num_energies = 2
-    num_state = 1
 
     def __init__(self, query_size: int) -> None:
         super().__init__()
 
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
-        return (memory.new_zeros(mask.shape),)
+    def start(self, memory: Tensor, mask: Tensor) -> Tree:
+        return memory.new_zeros(mask.shape)
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         first, second = scores.unbind(1)
-        weights = first.softmax(-1) * second.sigmoid() + state[0][:, None] / 2
+        weights = first.softmax(-1) * second.sigmoid() + state[:, None] / 2
         weights = weights.masked_fill(~mask[:, None], 0)
-        return weights, (weights[:, -1],)
+        return weights, weights[:, -1]

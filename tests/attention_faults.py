@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Tensors
+from seqtool.api import Tree
 from seqtool_attention.concat import Concat
 from seqtool_attention.cosine import Cosine
 from seqtool_attention.coverage import Coverage
@@ -13,7 +13,7 @@ from seqtool_attention.dense import Dense
 from seqtool_attention.dynamic_convolution import DynamicConvolution
 from seqtool_attention.entmax15 import Entmax15
 from seqtool_attention.feed_forward import FeedForward
-from seqtool_attention.forward import Forward
+from seqtool_attention.forward import Forward, ForwardState
 from seqtool_attention.gmm import GMM
 from seqtool_attention.local_m import LocalM
 from seqtool_attention.local_p import LocalP
@@ -30,8 +30,8 @@ from seqtool_attention.window import positions, softmax_inside
 
 
 class CosineOfNothing(Cosine):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        return (memory / memory.norm(dim=-1, keepdim=True),), ()
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        return memory / memory.norm(dim=-1, keepdim=True), ()
 
 
 class AnyOption(FeedForward):
@@ -49,9 +49,9 @@ class QuotientOfProducts(Monotonic):
 
 
 class UniformOverPadding(LocationAware):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
         fixed, _ = super().start(memory, mask)
-        return fixed, (memory.new_full(mask.shape, 1 / mask.shape[1]),)
+        return fixed, memory.new_full(mask.shape, 1 / mask.shape[1])
 
 
 class AwareInParallel(LocationAware):
@@ -59,7 +59,7 @@ class AwareInParallel(LocationAware):
 
 
 class CoverageOnSelf(Coverage):
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+    def observe(self, weights: Tensor, state: Tree) -> Tree:
         self.seen = weights
         return super().observe(weights, state)
 
@@ -69,36 +69,35 @@ class DenseOfTheQuery(Dense):
 
 
 class FeedForwardAgain(FeedForward):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        (scores,), state = super().start(memory - memory.mean(0, keepdim=True), mask)
-        return (scores,), state
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        return super().start(memory - memory.mean(0, keepdim=True), mask)
 
 
 class StepsForgotten(LocalM):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         weights, _ = super().forward(scores, mask, query, state)
-        return weights, (state[0] + 1,)
+        return weights, state + 1
 
 
 class PaddedLength(LocalP):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         centre = mask.shape[1] * torch.sigmoid(self.vector(torch.tanh(self.map(query))))
         distance = (positions(scores.shape[2], scores) - centre) / (self.half_width / 2)
         return softmax_inside(scores, centre, self.half_width) * torch.exp(-distance * distance / 2), state
 
 
 class LeavesTheEnd(StepwiseMonotonic):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         stay, move = self.chances(scores.squeeze(1))
-        weights = state[0] * stay + moved(state[0] * move)
-        return weights.unsqueeze(1), (weights,)
+        weights = state * stay + moved(state * move)
+        return weights.unsqueeze(1), weights
 
 
 class ForwardUnclamped(Forward):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
-        weights = (state[0] + moved(state[0])) * scores.squeeze(1).softmax(-1)
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+        weights = (state.weights + moved(state.weights)) * scores.squeeze(1).softmax(-1)
         weights = weights / weights.sum(1, keepdim=True)
-        return weights.unsqueeze(1), (weights,)
+        return weights.unsqueeze(1), ForwardState(weights)
 
 
 class NoiseAtInference(Monotonic):
@@ -120,21 +119,21 @@ class TwoEnergiesAsOne(MoChA):
 class WindowTooNarrow(LocalM):
     def __init__(self, query_size: int, *, half_width: int = 2) -> None:
         super().__init__(query_size, half_width=half_width)
-        self.inner = half_width - 1
+        self.narrow = half_width - 1
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
-        step = state[0][:, None] + positions(scores.shape[1], scores)
-        centre = torch.minimum(step, mask.sum(1)[:, None].to(step.dtype)).unsqueeze(2)
-        return softmax_inside(scores, centre, self.inner), (step[:, -1],)
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+        step = state[:, None] + positions(scores.shape[1], state)
+        centre = torch.minimum(step, mask.sum(1)[:, None]).unsqueeze(2)
+        return softmax_inside(scores, centre, self.narrow), step[:, -1]
 
 
 class WindowOneBehind(LocalM):
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
-        return (memory.new_full((len(memory),), -1.0),)
+    def start(self, memory: Tensor, mask: Tensor) -> Tree:
+        return memory.new_full((len(memory),), -1, dtype=torch.int64)
 
 
 class NormalizedAgain(LocalP):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         weights, state = super().forward(scores, mask, query, state)
         return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30), state
 
@@ -155,43 +154,43 @@ class ClampedProducts(Monotonic):
 
 
 class ChoosesFromTheStart(Monotonic):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
-        return super().forward(scores, mask, query, (one_hot_start(query, mask),))
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+        return super().forward(scores, mask, query, one_hot_start(query, mask))
 
 
 class RecursOnChunks(MoChA):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         weights, _ = super().forward(scores, mask, query, state)
-        return weights, (weights.squeeze(1),)
+        return weights, weights.squeeze(1)
 
 
 class ChunkAhead(MoChA):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         energies, chunk_energies = scores.squeeze(2).unbind(1)
-        a = self.marginals(energies, state[0])
-        return spread(a.flip(1), chunk_energies.flip(1), self.width).flip(1).unsqueeze(1), (a,)
+        a = self.marginals(energies, state)
+        return spread(a.flip(1), chunk_energies.flip(1), self.width).flip(1).unsqueeze(1), a
 
 
 class MovesByItsOwnChance(StepwiseMonotonic):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         stay, move = self.chances(scores.squeeze(1))
-        weights = state[0] * stay + moved(state[0]) * move
-        return weights.unsqueeze(1), (weights,)
+        weights = state * stay + moved(state) * move
+        return weights.unsqueeze(1), weights
 
 
 class ForwardFromEverywhere(Forward):
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
+    def start(self, memory: Tensor, mask: Tensor) -> Tree:
         real = mask.to(memory.dtype)
-        return (real / real.sum(1, keepdim=True).clamp(min=1),)
+        return ForwardState(real / real.sum(1, keepdim=True).clamp(min=1))
 
 
 class EntmaxOfOne(Entmax15):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         return entmax.sparsemax(scores.clamp(min=-1e4), -1), state
 
 
 class MuTwice(GMM):
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         _, moved_once = super().score(query, fixed, state)
         return super().score(query, fixed, moved_once)
 
@@ -203,31 +202,31 @@ class DensityWithoutZ(GMM):
 
 
 class FiltersOneBehind(LocationAware):
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        scores, _ = super().score(query, fixed, (moved(state[0]),))
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        scores, _ = super().score(query, fixed, moved(state))
         return scores, state
 
 
 class CoverageOfTheLastStep(Coverage):
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
-        return (weights,)
+    def observe(self, weights: Tensor, state: Tree) -> Tree:
+        return weights
 
 
 class PriorTheWrongWay(DynamicConvolution):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        (prior,), state = super().start(memory, mask)
-        return (prior.flip(1),), state
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        prior, state = super().start(memory, mask)
+        return prior.flip(1), state
 
 
 class ConcatTheWrongWayRound(Concat):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        return (F.linear(memory, self.map.weight[:, : memory.shape[2]]),), ()
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        return F.linear(memory, self.map.weight[:, : memory.shape[2]]), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         mapped = F.linear(query, self.map.weight[:, -query.shape[2] :])
-        return self.vector(torch.tanh(mapped.unsqueeze(2) + fixed[0].unsqueeze(1))).squeeze(3), state
+        return self.vector(torch.tanh(mapped.unsqueeze(2) + fixed.unsqueeze(1))).squeeze(3), state
 
 
 class LocationShifted(Location):
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        return self.map(query)[:, :, 1 : fixed[0].shape[1] + 1], state
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return self.map(query)[:, :, 1 : fixed.shape[1] + 1], state

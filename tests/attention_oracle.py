@@ -233,7 +233,7 @@ def check_scorer_equation(name: str, scorer: Any, memory_size: int) -> None:
             state = scorer.observe(observed, state)
     for row, one in enumerate(plain):
         if isinstance(one, Moving):
-            expect(state[0][row], one.mu, f"scorer {name}: row {row}'s last mu")
+            expect(state[row], one.mu, f"scorer {name}: row {row}'s last mu")
 
 
 def check_normalizer_equation(name: str, normalizer: Any) -> None:

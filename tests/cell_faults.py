@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Encoded, Tensors
+from seqtool.api import Encoded, Tree
 from seqtool_cells.gru import GRU
 from seqtool_cells.lstm import LSTM
 from seqtool_cells.min_gru import MinGRU
-from seqtool_cells.stack import Stack
+from seqtool_cells.stack import Stack, StackState
 from seqtool_cells.variational_dropout import VariationalDropout
 from seqtool_encoders.conv import Conv
 from seqtool_encoders.pyramid import Pyramid, pairs
@@ -16,26 +16,26 @@ from seqtool_encoders.transformer import Transformer
 
 
 class GatesBeforeSigmoid(LSTM):
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: Tree) -> dict[str, Tensor]:
         return {name: gate.logit() for name, gate in super().gates(x, fixed, state).items()}
 
 
 class OneDtypeAlone(MinGRU):
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        _, (h,) = super().step(x, fixed, state)
+    def step(self, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        _, h = super().step(x, fixed, state)
         h = torch.lerp(F.linear(x, self.weight_ih[: self.output_size]), h, 1.0)
-        return h, (h,)
+        return h, h
 
 
 class UpdateTheOtherWay(GRU):
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         output, _ = super().step_masked(x, factors, fixed, state)
-        other = state[0] + super().gates(x, fixed, state)["update"] * (output - state[0])
-        return other, (other,)
+        other = state + super().gates(x, fixed, state)["update"] * (output - state)
+        return other, other
 
 
 class ScanOverPadding(MinGRU):
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         outputs, _ = super().unroll(x, mask, fixed, state)
         return outputs, super().unroll(x, torch.ones_like(mask), fixed, state)[1]
 
@@ -43,16 +43,18 @@ class ScanOverPadding(MinGRU):
 class OutputOfTheLowest(Stack):
     def __init__(self, input_size: int) -> None:
         super().__init__(input_size, cell=lambda size: GRU(size, hidden_size=5))
-        self.output_index = 0
+
+    def output(self, state: StackState) -> Tensor:
+        return self.cells[0].output(state.layers[0])
 
 
 class MasksWhileEvaluating(VariationalDropout):
     def __init__(self, input_size: int) -> None:
         super().__init__(input_size, cell=lambda size: GRU(size, hidden_size=5), input=0.5)
 
-    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
-        (x_mask, *fixed), state = super().start(batch_size, like)
-        return (F.dropout(x_mask, 0.5), *fixed), state
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tree]:
+        fixed, state = super().start(batch_size, like)
+        return fixed._replace(input_mask=F.dropout(fixed.input_mask, 0.5)), state
 
 
 class LeakingConv(Conv):

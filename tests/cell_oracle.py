@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from oracle import CELLS, LENGTHS, State, gates, randn
 from torch import Tensor
 
 from seqtool import equations as eq
-from seqtool.api import Cell, Tensors
+from seqtool.api import Cell, Tree, tree
 from seqtool.equations.vectors import Vector
 from seqtool.registry import default_registry
 
@@ -91,10 +92,10 @@ def phased_lstm_step(cell: Any) -> Step:
     rhythms = list(zip(cell.log_period.exp().tolist(), cell.shift.tolist(), cell.ratio.sigmoid().tolist(), strict=True))
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h, c, (t,) = state
+        h, c, t = state
         k = [eq.openness(t, period=tau, shift=s, ratio=r, leak=cell.leak) for tau, s, r in rhythms]
         h, c = eq.phased_lstm(x, h, c, k, **named)
-        return h, (h, c, [t + 1])
+        return h, (h, c, t + 1)
 
     return step
 
@@ -117,9 +118,20 @@ def slot(name: str, **options: Any) -> partial[Cell]:
     return partial(default_registry().find("cell", name).load(), **options)
 
 
-def loop(cell: Cell, x: Tensor, real: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+def loop(cell: Cell, x: Tensor, real: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
     return Cell.unroll(cell, x, real, fixed, state)
 
 
-def state_of(cell: Cell) -> Tensors:
-    return tuple(randn(BATCH, size) for size in cell.state_sizes)
+def state_of(cell: Cell) -> Tree:
+    """A state of random numbers, in which a counter stands at 2."""
+    _, state = cell.start(BATCH, torch.zeros(1, dtype=torch.float64))
+
+    def drawn(leaf: Tensor) -> Tensor:
+        return randn(*leaf.shape) if leaf.is_floating_point() else torch.full_like(leaf, 2)
+
+    return tree.map(drawn, state)
+
+
+def rows(state: Tree, row: int) -> State:
+    """The numbers of one row of a state, leaf by leaf: what plain steps take."""
+    return tuple(leaf[row].tolist() for leaf in tree.leaves(state))

@@ -7,11 +7,12 @@ from seqtool.api import (
     Attention,
     Cell,
     Encoded,
-    Tensors,
+    Tree,
     last_real,
     lengths,
     reverse_real,
 )
+from seqtool.nn.attention import AttentionFixed, AttentionState
 from seqtool_attention.additive import Additive
 from seqtool_attention.general import General
 from seqtool_attention.gmm import GMM
@@ -22,114 +23,120 @@ from seqtool_encoders.rnn import RNNEncoder
 
 
 class MaskedAfterNormalizing(Attention):
-    def _attend(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
-        values, mask, *rest = fixed
-        scores, state = self.scorers[0].score(query, tuple(rest), state)
+    def _attend(
+        self, query: Tensor, fixed: AttentionFixed, state: AttentionState
+    ) -> tuple[Tensor, Tensor, AttentionState]:
+        values, mask, (keys,), _ = fixed
+        scores, after = self.scorers[0].score(query, keys, state.scorers[0])
         weights, _ = self.normalizer(scores, mask, query, ())
         weights = weights.masked_fill(~mask[:, None], 0)
-        return weights @ values, weights, state
+        return weights @ values, weights, state._replace(scorers=(after,))
 
 
 class KeysOnSelf(General):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
         self.keys = self.map(memory)
         return (), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         return query @ self.keys.transpose(1, 2), state
 
 
 class KappaTwice(GMM):
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        scores, (mean,) = super().score(query, fixed, state)
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        scores, mean = super().score(query, fixed, state)
         delta = self.map(query[:, -1]).chunk(3, -1)[1].clamp(max=15).exp()
-        return scores, (mean + delta,)
+        return scores, mean + delta
 
 
 class KeysOfTheQuery(General):
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         return query @ query.transpose(1, 2), state
 
 
 class KeysMappedTheWrongWay(General):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        return (memory @ self.map.weight,), ()
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        return memory @ self.map.weight, ()
 
 
 class DetachedKeys(Additive):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        (keys,), state = super().start(memory, mask)
-        return (keys.detach(),), state
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        keys, state = super().start(memory, mask)
+        return keys.detach(), state
 
 
 class MaskingScorer(General):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
         return (self.map(memory), mask), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        scores, state = super().score(query, fixed, state)
-        return scores.masked_fill(~fixed[1][:, None], -torch.inf), state
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        keys, mask = fixed
+        scores, state = super().score(query, keys, state)
+        return scores.masked_fill(~mask[:, None], -torch.inf), state
 
 
 class SumOverLength(General):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        return (self.map(memory - memory.mean(1, keepdim=True)),), ()
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        return self.map(memory - memory.mean(1, keepdim=True)), ()
 
 
 class SinglePrecision(General):
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         scores, state = super().score(query, fixed, state)
         return scores.float(), state
 
 
 class ObservesInParallel(General):
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        return (self.map(memory),), (memory.new_zeros(mask.shape),)
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        return self.map(memory), memory.new_zeros(mask.shape)
 
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
-        return (state[0] + weights,)
+    def observe(self, weights: Tensor, state: Tree) -> Tree:
+        return state + weights
 
 
 class SoftmaxOverSteps(Softmax):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         return scores.softmax(1), state
 
 
 class SoftmaxOfInfinity(Softmax):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         return scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1), state
 
 
 class Noisy(Softmax):
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         return nn.functional.dropout(scores, 0.5).softmax(-1), state
 
 
 class PaddingInState(GRU):
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         outputs, _ = super().unroll(x, mask, fixed, state)
         _, state = super().unroll(x, torch.ones_like(mask), fixed, state)
         return outputs, state
 
 
 class LengthOneForgotten(GRU):
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         outputs, after = super().unroll(x, mask, fixed, state)
-        return outputs, (torch.where(lengths(mask)[:, None] > 1, after[0], state[0]),)
+        return outputs, torch.where(lengths(mask)[:, None] > 1, after, state)
 
 
 class StartsAnew(GRU):
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         return super().unroll(x, mask, *self.start(len(x), x))
 
 
 class OutputOfAnotherState(Cell):
     def __init__(self, input_size: int) -> None:
         super().__init__()
-        self.output_size, self.state_sizes = 5, (5, 5)
+        self.output_size = 5
         self.cell = nn.LSTMCell(input_size, 5)
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tree]:
+        return (), (like.new_zeros(batch_size, 5), like.new_zeros(batch_size, 5))
+
+    def step(self, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         h, c = self.cell(x, state)
         return h, (c, h)
 
@@ -158,6 +165,6 @@ class FinalOfTheLastColumn(RNNEncoder):
 
 
 class ForgetsState(Plain):
-    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def unroll(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         _, fresh = self.cell.start(len(inputs), inputs)
         return super().unroll(inputs, fixed, fresh)

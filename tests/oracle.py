@@ -39,7 +39,7 @@ def mask() -> Tensor:
 
 def assert_close(found: Tensor, wanted: Any) -> None:
     expected = torch.tensor(wanted, dtype=torch.float64).reshape(found.shape)
-    torch.testing.assert_close(found.detach(), expected, rtol=TOLERANCE, atol=TOLERANCE)
+    torch.testing.assert_close(found.detach().double(), expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def gates(cell: Cell) -> list[eq.Gate]:

@@ -16,6 +16,7 @@ from seqtool.api import (
 )
 from seqtool_fused.lstm import LSTMTwin
 from seqtool_fused.update import AdamTwin, ClipTwin, ZeroGradTwin
+from seqtool_search.beam import Beam
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
 from seqtool_training.attention_metrics import AttentionCoverage, AttentionSharpness
@@ -167,6 +168,7 @@ class FedZeros(Greedy):
 class _Forgetful:
     def __init__(self, model: Any) -> None:
         self.model, self.start, self.target_vocabulary = model, model.start, model.target_vocabulary
+        self.observe = model.observe
 
     def step(self, ids: Tensor, *tensors: Any) -> Any:
         return self.model.step(ids * 0 if ids.is_floating_point() else ids, *tensors)
@@ -181,8 +183,21 @@ class GoesOn(Greedy):
 class _Endless:
     def __init__(self, model: Any) -> None:
         vocabulary = model.target_vocabulary
-        self.start, self.step = model.start, model.step
+        self.start, self.step, self.observe = model.start, model.step, model.observe
         self.target_vocabulary = type(vocabulary)(vocabulary.symbols, start=vocabulary.start)
+
+
+class DoesNotObserve(Beam):
+    def search(self, model: Any, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
+        return super().search(_Unobserving(model), source, source_mask, max_length)
+
+
+class _Unobserving:
+    def __init__(self, model: Any) -> None:
+        self.start, self.step, self.target_vocabulary = model.start, model.step, model.target_vocabulary
+
+    def observe(self, ids: Tensor, fixed: Any, state: Any) -> Any:
+        return state
 
 
 class OneTooMany(Greedy):

@@ -9,9 +9,10 @@ from attention_fakes import Bilinear, Gated, LocationAware, Window
 from torch import Tensor
 
 from seqtool import equations as eq
+from seqtool.api import tree
 from seqtool.errors import PartError
-from seqtool.nn.attention import Attention
-from seqtool.parts.types import Tensors
+from seqtool.nn.attention import Attention, AttentionState
+from seqtool.parts.tree import Tree
 from seqtool.testing import STAND_INS, check_attention, check_normalizer, check_scorer
 
 LENGTHS = (7, 1, 0, 4, 6)
@@ -50,7 +51,7 @@ def test_the_fakes_keep_their_own_contracts() -> None:
 def test_context_by_loops() -> None:
     attention, (query, memory, mask) = build(), given()
     context, weights, state = attention(query, *attention.start(memory, mask))
-    assert state == ()
+    assert state == AttentionState(((),), ())
     w = attention.scorers[0].map.weight.tolist()
     for row, length in enumerate(LENGTHS):
         h = memory[row, :length].tolist()
@@ -106,7 +107,7 @@ def test_location_aware_by_loops(heads: int) -> None:
         torch.testing.assert_close(one, context[:, step : step + 1])
         torch.testing.assert_close(one_weights, weights[:, :, step : step + 1])
     torch.testing.assert_close(state, last)
-    torch.testing.assert_close(last[0].reshape(BATCH, heads, SOURCE), weights[:, :, -1])
+    torch.testing.assert_close(last.scorers[0].reshape(BATCH, heads, SOURCE), weights[:, :, -1])
     if heads > 1:
         return
     w, gain = attention.scorers[0].map.weight.tolist(), attention.scorers[0].gain.item()
@@ -123,7 +124,8 @@ def test_two_energies_by_loops() -> None:
     attention, (query, memory, mask) = build(normalizer=Gated), given()
     assert len(attention.scorers) == 2
     assert not attention.parallel
-    _, weights, (last,) = attention(query, *attention.start(memory, mask))
+    _, weights, state = attention(query, *attention.start(memory, mask))
+    last = state.normalizer
     maps = [scorer.map.weight.tolist() for scorer in attention.scorers]
     assert maps[0] != maps[1]
     for row, length in enumerate(LENGTHS):
@@ -139,7 +141,7 @@ def test_two_energies_by_loops() -> None:
 def test_two_energies_move_each_by_itself() -> None:
     check_scorer(Window)
     attention, (query, memory, mask) = build(scorer=Window, normalizer=Gated), given()
-    _, weights, (*means, _) = attention(query, *attention.start(memory, mask))
+    _, weights, state = attention(query, *attention.start(memory, mask))
     speeds = [scorer.speed.weight[0].tolist() for scorer in attention.scorers]
     for row, length in enumerate(LENGTHS):
         moved, before = [0.0, 0.0], [0.0] * length
@@ -149,7 +151,7 @@ def test_two_energies_move_each_by_itself() -> None:
             gates = [eq.vectors.sigmoid(e) for e in second]
             before = [a * g + b / 2 for a, g, b in zip(eq.softmax(first), gates, before, strict=True)]
             assert_close(weights[row, 0, step, :length], before)
-        for mean, wanted in zip(means, moved, strict=True):
+        for mean, wanted in zip(state.scorers, moved, strict=True):
             assert_close(mean[row], wanted)
 
 
@@ -163,9 +165,9 @@ def test_heads_of_a_scorer_that_ignores_the_memory_map_no_keys() -> None:
 def test_two_energies_of_a_scorer_with_state_have_a_state_each() -> None:
     attention, (query, memory, mask) = build(scorer=LocationAware, normalizer=Gated, heads=2), given()
     fixed, state = attention.start(memory, mask)
-    assert (len(fixed), len(state)) == (4, 3)
+    assert (len(fixed.scorers), len(state.scorers)) == (2, 2)
     _, weights, after = attention(query, fixed, state)
-    for observed in after:
+    for observed in tree.leaves(after):
         torch.testing.assert_close(observed, weights[:, :, -1])
 
 
@@ -185,7 +187,7 @@ def test_parallel_attention_scores_once() -> None:
     calls = []
 
     class Counting(Bilinear):
-        def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
             calls.append(query.shape[1])
             return super().score(query, fixed, state)
 
@@ -202,15 +204,6 @@ def test_heads_divide_both_sizes(heads: int, fits: bool) -> None:
     with pytest.raises(PartError, match=f"{heads} heads cannot share a query of 6 and a memory of 4") as caught:
         build(heads=heads)
     assert caught.value.option == "heads"
-
-
-def test_normalizer_that_declares_another_state_is_refused() -> None:
-    class Forgetful(Gated):
-        num_state = 2
-
-    attention, (_, memory, mask) = build(normalizer=Forgetful), given()
-    with pytest.raises(PartError, match="returned 1 state tensors, but it declares num_state = 2"):
-        attention.start(memory, mask)
 
 
 def test_logarithmic_normalizer_warns_of_other_scorers() -> None:

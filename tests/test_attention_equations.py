@@ -161,7 +161,7 @@ def test_sparse_weights_bear_the_lowest_number_beside_a_huge_one(name: str, dtyp
 def test_a_v2b_window_starts_with_steps_of_one_and_a_width_of_ten() -> None:
     scorer = default_registry().find("scorer", "gmm").load()(3, 4, components=2, variant="v2b").double()
     fixed, state = scorer.start(torch.zeros(1, 30, 4, dtype=torch.float64), torch.ones(1, 30, dtype=torch.bool))
-    scores, (mu,) = scorer.score(torch.zeros(1, 1, 3, dtype=torch.float64), fixed, state)
+    scores, mu = scorer.score(torch.zeros(1, 1, 3, dtype=torch.float64), fixed, state)
     assert mu[0].tolist() == pytest.approx([1.0, 1.0])
     wanted = [-((j - 1) ** 2) / 200 - math.log(math.sqrt(200 * math.pi)) for j in range(1, 31)]
     assert scores[0, 0].tolist() == pytest.approx(wanted)

@@ -125,7 +125,7 @@ def test_cosine_bears_vectors_of_zero(dtype: torch.dtype) -> None:
 )
 def test_what_a_scorer_has_seen_before_the_first_step(scorer: str, wanted: list[list[float]]) -> None:
     mask = torch.arange(3) < torch.tensor([[3], [1], [0]])
-    _, (state,) = build("scorer", scorer, 3, 4).start(torch.zeros(3, 3, 4, dtype=torch.float64), mask)
+    _, state = build("scorer", scorer, 3, 4).start(torch.zeros(3, 3, 4, dtype=torch.float64), mask)
     torch.testing.assert_close(state, torch.tensor(wanted, dtype=torch.float64))
 
 

@@ -31,7 +31,7 @@ CONTRACT: dict[str, tuple[str, Callable[..., Any], str]] = {
     "steps forgotten": (
         "normalizer",
         partial(faults.StepsForgotten, half_width=1),
-        r"state\[0\] differ between 3 steps at once and one by one",
+        r"state differ between 3 steps at once and one by one",
     ),
     "the padded length": ("normalizer", faults.PaddedLength, r"row 0's weights change when padding grows"),
     "the end left": ("normalizer", faults.LeavesTheEnd, r"row \d's weights sum to .* not to 1, and it declares"),

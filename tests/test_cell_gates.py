@@ -29,9 +29,10 @@ def test_which_cells_have_gates() -> None:
 @pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "layer_norm_lstm"])
 def test_stepping_with_an_lstms_gates_is_its_step(name: str) -> None:
     cell = build("cell", name, 3, hidden_size=5)
-    x, (h, c) = randn(BATCH, 3), state_of(cell)
-    _, (new_h, new_c) = cell.step(x, (), (h, c))
-    said = cell.gates(x, (), (h, c))
+    x, state = randn(BATCH, 3), state_of(cell)
+    h, c = state
+    _, (new_h, new_c) = cell.step(x, (), state)
+    said = cell.gates(x, (), state)
     assert list(said) == ["input", "forget", "output"]
     sums = cell._sums(x, h)[2] if name == "layer_norm_lstm" else None
     if sums is None:
@@ -45,18 +46,18 @@ def test_stepping_with_an_lstms_gates_is_its_step(name: str) -> None:
 
 def test_stepping_with_a_grus_gates_is_its_step() -> None:
     cell = build("cell", "gru", 3, hidden_size=5)
-    x, (h,) = randn(BATCH, 3), state_of(cell)
-    said = cell.gates(x, (), (h,))
+    x, h = randn(BATCH, 3), state_of(cell)
+    said = cell.gates(x, (), h)
     assert list(said) == ["reset", "update"]
     seen = x @ cell.weight_ih[10:].T + cell.bias_ih[10:]
     new = torch.tanh(seen + said["reset"] * (h @ cell.weight_hh[10:].T + cell.bias_hh[10:]))
-    assert_close((1 - said["update"]) * new + said["update"] * h, cell.step(x, (), (h,))[0].tolist())
+    assert_close((1 - said["update"]) * new + said["update"] * h, cell.step(x, (), h)[0].tolist())
 
 
 def test_stepping_with_a_layer_norm_grus_gates_is_its_step() -> None:
     cell = build("cell", "layer_norm_gru", 3, hidden_size=5)
-    x, (h,) = randn(BATCH, 3), state_of(cell)
-    said = cell.gates(x, (), (h,))
+    x, h = randn(BATCH, 3), state_of(cell)
+    said = cell.gates(x, (), h)
     norm_w, norm_u = (
         eq.Norm(gain[10:].tolist(), bias[10:].tolist())
         for gain, bias in ((cell.gain_ih, cell.bias_ih), (cell.gain_hh, cell.bias_hh))
@@ -65,28 +66,29 @@ def test_stepping_with_a_layer_norm_grus_gates_is_its_step() -> None:
     seen, remembered = sums(x[1].tolist(), h[1].tolist())
     reset, update = (said[name][1].tolist() for name in ("reset", "update"))
     new = [math.tanh(a + r * b) for a, r, b in zip(seen, reset, remembered, strict=True)]
-    assert_close(cell.step(x, (), (h,))[0][1], eq.cell.mixed(update, h[1].tolist(), new))
+    assert_close(cell.step(x, (), h)[0][1], eq.cell.mixed(update, h[1].tolist(), new))
 
 
 @pytest.mark.parametrize("name", SCANS)
 def test_stepping_with_minimal_gates_is_the_step(name: str) -> None:
     cell = build("cell", name, 3, hidden_size=5)
-    x, (h,) = randn(BATCH, 3), state_of(cell)
-    said = cell.gates(x, (), (h,))
+    x, h = randn(BATCH, 3), state_of(cell)
+    said = cell.gates(x, (), h)
     share = said["update" if name == "min_gru" else "input"]
     new = torch.tensor([each(eq.positive, affines(cell)[-1](row)) for row in x.tolist()], dtype=torch.float64)
-    assert_close((1 - share) * h + share * new, cell.step(x, (), (h,))[0].tolist())
+    assert_close((1 - share) * h + share * new, cell.step(x, (), h)[0].tolist())
 
 
 def test_stepping_with_a_phased_lstms_gates_is_its_step() -> None:
     cell = build("cell", "phased_lstm", 3, hidden_size=5, open_ratio=0.5)
-    x, (h, c, t) = randn(BATCH, 3), state_of(cell)
-    said = cell.gates(x, (), (h, c, t))
+    x, state = randn(BATCH, 3), state_of(cell)
+    h, c, t = state
+    said = cell.gates(x, (), state)
     gate = gates(cell)[2]
     sums = torch.tensor([gate(*row) for row in zip(x.tolist(), h.tolist(), strict=True)], dtype=torch.float64)
     new_c = said["forget"] * c + said["input"] * sums.tanh()
     k = said["time"]
-    _, (after_h, after_c, after_t) = cell.step(x, (), (h, c, t))
+    _, (after_h, after_c, after_t) = cell.step(x, (), state)
     assert_close(k * new_c + (1 - k) * c, after_c.tolist())
     assert_close(k * said["output"] * new_c.tanh() + (1 - k) * h, after_h.tolist())
     assert_close(t + 1, after_t.tolist())

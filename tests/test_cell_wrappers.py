@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from cell_oracle import ALL_CELLS, BATCH, SCANS, loop, slot, state_of
+from cell_oracle import ALL_CELLS, BATCH, SCANS, loop, rows, slot, state_of
 from oracle import LENGTHS, SOURCE, State, assert_close, build, mask, randn
 
 from seqtool import equations as eq
-from seqtool.api import PartError
+from seqtool.api import PartError, state_layout, tree
 from seqtool.equations.vectors import Vector
 from seqtool.parts.types import Encoded
 from seqtool.testing import STAND_INS
+from seqtool_cells.state import LSTMState
 
 
 @pytest.fixture(autouse=True)
@@ -29,16 +30,16 @@ def dropped(name: str, **rates: float) -> Any:
 
 def test_masks_are_drawn_once_with_the_rates_that_are_given() -> None:
     cell = build("cell", "variational_dropout", 200, cell=slot("rnn", hidden_size=300), input=0.3, recurrent=0.6)
-    (x_mask, h_mask), _ = cell.start(100, torch.zeros(1))
+    (x_mask, h_mask, _), _ = cell.start(100, torch.zeros(1))
     for found, rate in ((x_mask, 0.3), (h_mask, 0.6)):
         assert found.unique().tolist() == pytest.approx([0, 1 / (1 - rate)])
         # 20,000 and 30,000 draws: five standard deviations are below 0.018
         assert float((found == 0).double().mean()) == pytest.approx(rate, abs=0.018)
         assert not torch.equal(found[0], found[1])
-    (again, _), _ = cell.start(100, torch.zeros(1))
+    (again, _, _), _ = cell.start(100, torch.zeros(1))
     assert not torch.equal(again, x_mask)
     fixed, _ = cell.eval().start(100, torch.zeros(1))
-    assert all(bool((x == 1).all()) for x in fixed)
+    assert all(bool((x == 1).all()) for x in tree.leaves(fixed))
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
@@ -53,13 +54,13 @@ def test_dropout_masks_what_the_weights_read_alone(name: str, recurrent: float) 
     torch.testing.assert_close((outputs, after), stepped, rtol=1e-10, atol=1e-10)
     step = masked_step(name, cell)
     for row, length in enumerate(LENGTHS):
-        x_mask, h_mask = ([bool(kept) for kept in part[row]] for part in fixed)
-        plain: State = tuple(part[row].tolist() for part in state)
+        x_mask, h_mask = ([bool(kept) for kept in part[row]] for part in fixed[:2])
+        plain = rows(state, row)
         for position in range(length):
             seen = eq.variational_dropout(x[row, position].tolist(), x_mask, 0.5)
             output, plain = step(seen, eq.variational_dropout(plain[0], h_mask, recurrent), plain)
             assert_close(outputs[row, position], output)
-        for found, wanted in zip(after, plain, strict=True):
+        for found, wanted in zip(tree.leaves(after), plain, strict=True):
             assert_close(found[row], wanted)
 
 
@@ -71,8 +72,12 @@ def masked_step(name: str, cell: Any) -> Any:
         if name in SCANS:
             return plain(x, state)
         output, (h, *rest) = plain(x, (read, *state[1:]))
-        row = [torch.tensor([part], dtype=torch.float64) for part in (x, read, *state[1:])]
-        said = cell.cell.gates(row[0], (), tuple(row[1:]))
+        _, start = cell.cell.start(1, torch.zeros(1, dtype=torch.float64))
+        given = [
+            torch.tensor([part], dtype=leaf.dtype)
+            for part, leaf in zip((read, *state[1:]), tree.leaves(start), strict=True)
+        ]
+        said = cell.cell.gates(torch.tensor([x], dtype=torch.float64), (), tree.rebuild(start, given))
         if name == "phased_lstm":
             carried = 1 - said["time"][0]
         elif name in ("gru", "layer_norm_gru"):
@@ -101,20 +106,20 @@ def test_wrappers_that_do_nothing_are_the_cell(wrapper: str, training: bool) -> 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", ["lstm", "phased_lstm"])
-def test_zoneout_of_one_freezes_all_but_what_is_derived(name: str, training: bool) -> None:
+def test_zoneout_of_one_freezes_all_but_the_counter(name: str, training: bool) -> None:
     cell = build("cell", "zoneout", 3, cell=slot(name, hidden_size=5), output=1.0, state=1.0).train(training)
     start = state_of(cell)
     outputs, after = cell.unroll(randn(BATCH, SOURCE, 3), mask(), (), start)
-    for before, end in zip(start[:2], after[:2], strict=True):
-        assert torch.equal(before, end)
-    assert torch.equal(outputs[0, 0], start[0][0])
+    assert torch.equal(after.h, start.h)
+    assert torch.equal(after.c, start.c)
+    assert torch.equal(outputs[0, 0], start.h[0])
     if name == "phased_lstm":
-        assert_close(after[2] - start[2], [[float(length)] for length in LENGTHS])
+        assert (after.t - start.t).tolist() == list(LENGTHS)
 
 
 def test_zoneout_keeps_units_by_chance_in_training_and_by_its_expectation_else() -> None:
     cell = build("cell", "zoneout", 3, cell=slot("lstm", hidden_size=300), output=0.1, state=0.4)
-    x, start = randn(100, 3), (randn(100, 300), randn(100, 300) + 1)
+    x, start = randn(100, 3), LSTMState(randn(100, 300), randn(100, 300) + 1)
     _, new = cell.cell.step(x, (), start)
     _, trained = cell.train().step(x, (), start)
     _, again = cell.step(x, (), start)
@@ -145,9 +150,13 @@ def test_training_is_a_function_of_the_seed() -> None:
 def test_a_stack_of_one_is_the_cell() -> None:
     cell = build("cell", "stack", 3, cell=STAND_INS["cell"], layers=1)
     x = randn(BATCH, SOURCE, 3)
-    given = cell.start(BATCH, x)
-    assert torch.equal(cell.unroll(x, mask(), *given)[0], cell.cells[0].unroll(x, mask(), *given)[0])
-    assert (cell.state_sizes, cell.output_index, cell.num_fixed) == ((2, 29), 1, 1)
+    fixed, state = cell.start(BATCH, x)
+    wanted, after = cell.cells[0].unroll(x, mask(), fixed[0], state.layers[0])
+    found, moved = cell.unroll(x, mask(), fixed, state)
+    assert torch.equal(found, wanted)
+    assert cell.output(moved) is moved.layers[0].last
+    torch.testing.assert_close(moved.layers[0], after, rtol=0, atol=0)
+    assert state_layout(cell) == state_layout(cell.cells[0])
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -157,33 +166,30 @@ def test_stack(residual: bool, input_size: int, name: str) -> None:
     cell = build("cell", "stack", input_size, cell=slot(name, hidden_size=5), layers=3, residual=residual)
     steps = [ALL_CELLS[name](layer) for layer in cell.cells]
     x, state = randn(BATCH, SOURCE, input_size), state_of(cell)
-    outputs, after = cell.unroll(x, mask(), (), state)
-    width = len(cell.cells[0].state_sizes)
-    counts = tuple(residual + width * layer + 2 for layer in range(3) if name == "phased_lstm")
-    assert cell.derived == ((0,) if residual else ()) + counts
+    outputs, after = cell.unroll(x, mask(), ((),) * 3, state)
+    assert state_layout(cell).sizes == (5, 5) * 3
     for row, length in enumerate(LENGTHS):
-        parts = [part[row].tolist() for part in state[residual:]]
-        plain = [tuple(parts[width * layer : width * (layer + 1)]) for layer in range(3)]
-        last = state[cell.output_index][row].tolist()
+        plain = [rows(layer, row) for layer in state.layers]
+        last = cell.output(state)[row].tolist()
         for position in range(length):
             last, plain = eq.stack(steps, x[row, position].tolist(), plain, residual=residual)
             assert_close(outputs[row, position], last)
-        assert_close(after[cell.output_index][row], last)
-        for found, wanted in zip(after[residual:], [part for layer in plain for part in layer], strict=True):
+        assert_close(cell.output(after)[row], last)
+        for found, wanted in zip(tree.leaves(after.layers), [part for layer in plain for part in layer], strict=True):
             assert_close(found[row], wanted)
 
 
 def test_a_stack_names_its_gates_by_layer_and_masks_every_layer() -> None:
     cell = build("cell", "stack", 3, cell=slot("gru", hidden_size=5), layers=2, residual=True)
     x, state = randn(BATCH, 3), state_of(cell)
-    found = cell.gates(x, (), state)
+    found = cell.gates(x, ((), ()), state)
     assert list(found) == ["layer1.reset", "layer1.update", "layer2.reset", "layer2.update"]
-    below, _ = cell.cells[0].step(x, (), state[1:2])
-    assert_close(found["layer2.update"], cell.cells[1].gates(below, (), state[2:])["update"].tolist())
+    below, _ = cell.cells[0].step(x, (), state.layers[0])
+    assert_close(found["layer2.update"], cell.cells[1].gates(below, (), state.layers[1])["update"].tolist())
     factors = randn(BATCH, 5)
-    output, _ = cell.step_masked(x, factors, (), state)
-    below, _ = cell.cells[0].step_masked(x, factors, (), state[1:2])
-    above, _ = cell.cells[1].step_masked(below, factors, (), state[2:])
+    output, _ = cell.step_masked(x, factors, ((), ()), state)
+    below, _ = cell.cells[0].step_masked(x, factors, (), state.layers[0])
+    above, _ = cell.cells[1].step_masked(below, factors, (), state.layers[1])
     assert_close(output, (above + below).tolist())
 
 
@@ -223,6 +229,8 @@ def test_nothing_is_written_to_the_output_of_a_residual_stack_that_nobody_reads(
 def test_a_query_holds_what_an_lstm_holds_and_no_count() -> None:
     cell = build("cell", "phased_lstm", 3, hidden_size=5)
     state = state_of(cell)
-    assert [x is y for x, y in zip(cell.content(state), state, strict=False)] == [True, True]
-    assert cell.inner(state)[0] is state[1]
-    assert cell.content(cell.state_sizes) == (5, 5)
+    h, c = cell.features(state)
+    assert h is state.h is cell.output(state)
+    assert c is state.c
+    assert state_layout(cell).sizes == (5, 5)
+    assert state_layout(cell).inner_sizes == (5,)

@@ -35,7 +35,7 @@ def test_scanned_is_stepped(name: str, length: int, size: float, candidate: str)
     found = []
     for unroll in (cell.unroll, partial(loop, cell)):
         x, state = (size * randn(4, length, 3)).requires_grad_(), randn(4, 5).requires_grad_()
-        outputs, (last,) = unroll(x, real, (), (state,))
+        outputs, last = unroll(x, real, (), state)
         total = (outputs * randn(4, length, 5)).sum() + (last * randn(4, 5)).sum()
         found.append((outputs, last, *torch.autograd.grad(total, [x, state, *cell.parameters()])))
     for scanned, stepped in zip(*found, strict=True):
@@ -47,7 +47,7 @@ def test_scanned_is_stepped(name: str, length: int, size: float, candidate: str)
 def test_candidate_of_minimal_cells(name: str) -> None:
     cell = build("cell", name, 3, hidden_size=5, candidate="linear")
     x, h = randn(BATCH, 3), randn(BATCH, 5)
-    output, _ = cell.step(x, (), (h,))
+    output, _ = cell.step(x, (), h)
     wanted, _ = ALL_CELLS[name](cell)(x[2].tolist(), (h[2].tolist(),))
     assert_close(output[2], wanted)
     assert (eq.positive(0.0), eq.positive(2.0), eq.positive(-1e9)) == (0.5, 2.5, 0.0)

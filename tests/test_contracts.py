@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from seqtool.api import state_layout
 from seqtool.nn.attention import Attention
 from seqtool.registry import Registered, default_registry
 from seqtool.registry.kinds import KINDS
@@ -93,7 +94,7 @@ def test_decoder_with_any_cell(decoder: Registered, cell: Registered) -> None:
     if "cell" in options:
         build = partial(cls, **options | {"cell": filled(cell)})
         contract = CONTRACTS["decoder"](build, name=f"{decoder.name} of {cell.name}")
-        finals = filled(cell)(1).state_sizes
+        finals = state_layout(filled(cell)(1)).sizes
         contract.all_sizes = [*contract.all_sizes, *((11, memory, finals, 17) for memory in (13, 31))]
         contract.check()
 

@@ -23,6 +23,7 @@ from oracle import (
 from torch import Tensor
 
 from seqtool import equations as eq
+from seqtool.api import state_layout
 from seqtool.equations.vectors import joined, plus, sigmoid, times
 from seqtool.nn.attention import Attention
 from seqtool.parts.decoder import Decoder
@@ -54,7 +55,7 @@ def decoder_case(
 def first_state(decoder: Decoder, encoded: Encoded, row: int) -> State:
     """The linear bridge, or zeros."""
     if not len(decoder.bridge.maps):
-        return tuple([0.0] * size for size in decoder.cell.state_sizes)
+        return tuple([0.0] * size for size in state_layout(decoder.cell).sizes)
     final = joined(*(x[row].tolist() for x in encoded.final))
     return tuple(plus(times(m.weight.tolist(), final), m.bias.tolist()) for m in decoder.bridge.maps)
 
@@ -153,7 +154,7 @@ def test_pointer(cell: str) -> None:
     logits, step = decoder.readout(features, weights, source), CELLS[cell](decoder.cell)
     for row, length in enumerate(LENGTHS):
         attend = plain_attention("additive", decoder.attention, memory[row, :length].tolist())
-        state = tuple([0.0] * size for size in decoder.cell.state_sizes)
+        state = tuple([0.0] * size for size in state_layout(decoder.cell).sizes)
         for t, y in enumerate(inputs[row].tolist()):
             output, state = step(y, state)
             _, a = attend(output)

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from cell_oracle import ALL_CELLS
+from cell_oracle import ALL_CELLS, rows, state_of
 from oracle import LENGTHS, SOURCE, assert_close, build, gates, mask, randn
 
 import seqtool.equations
 from seqtool import equations as eq
+from seqtool.api import state_layout, tree
 from seqtool.equations.vectors import joined, sigmoid
 from seqtool.registry import default_registry
 
@@ -19,17 +20,17 @@ from seqtool.registry import default_registry
 def test_cell(name: str) -> None:
     cell = build("cell", name, 3, hidden_size=5)
     step = ALL_CELLS[name](cell)
-    x, start = randn(len(LENGTHS), SOURCE, 3), [randn(len(LENGTHS), size) for size in cell.state_sizes]
-    outputs, state = cell.unroll(x, mask(), (), tuple(start))
+    x, start = randn(len(LENGTHS), SOURCE, 3), state_of(cell)
+    outputs, state = cell.unroll(x, mask(), (), start)
     for row, length in enumerate(LENGTHS):
-        memory, last = eq.encode(step, x[row, :length].tolist(), tuple(s[row].tolist() for s in start))
+        memory, last = eq.encode(step, x[row, :length].tolist(), rows(start, row))
         assert_close(outputs[row, :length], memory)
-        for found, wanted in zip(state, last, strict=True):
+        for found, wanted in zip(tree.leaves(state), last, strict=True):
             assert_close(found[row], wanted)
-    output, after = cell.step(x[:, 0], (), tuple(start))
-    wanted, last = step(x[3, 0].tolist(), tuple(s[3].tolist() for s in start))
+    output, after = cell.step(x[:, 0], (), start)
+    wanted, last = step(x[3, 0].tolist(), rows(start, 3))
     assert_close(output[3], wanted)
-    assert_close(after[-1][3], last[-1])
+    assert_close(tree.leaves(after)[-1][3], last[-1])
 
 
 def test_every_cell_has_its_equation_here() -> None:
@@ -42,7 +43,7 @@ def test_relu_cell() -> None:
     cell = build("cell", "rnn", 3, hidden_size=5, nonlinearity="relu")
     x, h = randn(2, 3), randn(2, 5)
     (gate,) = gates(cell)
-    output, _ = cell.step(x, (), (h,))
+    output, _ = cell.step(x, (), h)
     assert_close(output[1], [max(0.0, total) for total in gate(x[1].tolist(), h[1].tolist())])
 
 
@@ -53,12 +54,13 @@ def test_bidirectional_encoder(name: str) -> None:
     x = randn(len(LENGTHS), SOURCE, 3)
     encoded = encoder(x, mask())
     steps = [ALL_CELLS[name](layer) for layer in encoder.cells]
-    zeros = tuple([0.0] * size for size in encoder.cells[0].state_sizes)
+    _, start = encoder.cells[0].start(1, x)
+    zeros, width = rows(start, 0), len(state_layout(encoder.cells[0]).sizes)
     for row, length in enumerate(LENGTHS):
         first, last, back = eq.bidirectional(*steps[:2], x[row, :length].tolist(), zeros)
         second, last_2, back_2 = eq.bidirectional(*steps[2:], first, zeros)
         assert_close(encoded.memory[row, :length], second)
-        ends = [encoder.cells[0].content(state) for state in (last, back, last_2, back_2)]
+        ends = [state[:width] for state in (last, back, last_2, back_2)]
         finals = [joined(a, b) for i in (0, 2) for a, b in zip(*ends[i : i + 2], strict=True)]
         assert len(finals) == len(encoded.final)
         for found, wanted in zip(encoded.final, finals, strict=True):

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from seqtool.api import Tree, tree
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool_attention.additive import Additive
@@ -33,12 +35,18 @@ def with_twins(module: nn.Module) -> nn.Module:
     return module
 
 
-def unrolled(cell: nn.Module, x: Tensor, mask: Tensor, state: tuple[Tensor, ...]) -> list[Tensor]:
+def unrolled(cell: nn.Module, x: Tensor, mask: Tensor, state: Tree) -> list[Tensor]:
     """Outputs, states, and the gradients of a sum of their squares."""
-    given = [part.clone().requires_grad_() for part in (x, *state)]
-    outputs, after = cell.unroll(given[0], mask, (), tuple(given[1:]))
+    x, state = tree.map(lambda leaf: leaf.clone().requires_grad_(), (x, state))
+    outputs, last = cell.unroll(x, mask, (), state)
+    after = tree.leaves(last)
     total = sum((part**2).sum() for part in (outputs, *after))
-    return [outputs, *after, *torch.autograd.grad(total, [*given, *cell.parameters()])]
+    return [outputs, *after, *torch.autograd.grad(total, [x, *tree.leaves(state), *cell.parameters()])]
+
+
+def random_state(cell: Any, batch: int) -> Tree:
+    _, state = cell.start(batch, torch.zeros(1))
+    return tree.map(torch.randn_like, state)
 
 
 def expect_close(found: list[Tensor], wanted: list[Tensor], tolerance: float = 1e-5, floor: float = 1e-6) -> None:
@@ -58,10 +66,10 @@ def expect_close(found: list[Tensor], wanted: list[Tensor], tolerance: float = 1
 def test_cells_of_all_sizes(name: str, batch: int, steps: int, inputs: int, size: int, ragged: bool) -> None:
     torch.manual_seed(batch)
     cell = CELLS[name](inputs, hidden_size=size)
-    x, state = torch.randn(batch, steps, inputs), tuple(torch.randn(batch, size) for _ in cell.state_sizes)
+    x, state = torch.randn(batch, steps, inputs), random_state(cell, batch)
     length = torch.randint(0, steps + 1, (batch,)) if ragged else torch.full((batch,), steps)
     mask = torch.arange(steps) < length[:, None]
-    wanted = unrolled(copy.deepcopy(cell).double(), x.double(), mask, tuple(part.double() for part in state))
+    wanted = unrolled(copy.deepcopy(cell).double(), x.double(), mask, tree.map(Tensor.double, state))
     expect_close(unrolled(with_twins(cell), x, mask, state), wanted)
 
 
@@ -103,7 +111,7 @@ def test_two_threads_give_the_same_numbers_again_and_again(name: str) -> None:
     torch.manual_seed(0)
     cell = with_twins(CELLS[name](5, hidden_size=9))
     x, mask = torch.randn(31, 7, 5), torch.arange(7) < torch.randint(0, 8, (31, 1))
-    state = tuple(torch.randn(31, 9) for _ in cell.state_sizes)
+    state = random_state(cell, 31)
     first = unrolled(cell, x, mask, state)
     for _ in range(5):
         assert all(torch.equal(a, b) for a, b in zip(first, unrolled(cell, x, mask, state), strict=True))

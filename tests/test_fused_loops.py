@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 import seqtool_fused
-from seqtool.api import Decoder, Encoded
+from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
+from seqtool.testing.differences import named
 from seqtool_fused.attend import AttendAfterTwin, AttendBeforeTwin
 from seqtool_fused.layout import Layout
 
@@ -41,12 +42,12 @@ def numbers(part: Decoder, mask: Tensor, twin: bool) -> dict[str, Tensor]:
 
     x, memory = draw(rows, STEPS, INPUT).requires_grad_(), draw(rows, mask.shape[1], MEMORY).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask, ()))
-    first = tuple((state + 0.3 * draw(*state.shape).abs()).detach().requires_grad_() for state in first)
+    first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
     call: Any = (AttendAfterTwin if hasattr(part, "combine") else AttendBeforeTwin)() if twin else None
     features, weights, last = call(part, x, fixed, first) if twin else part.unroll(x, fixed, first)
-    found = {"features": features, "weights": weights, **{f"state {i}": state for i, state in enumerate(last)}}
+    found = {"features": features, "weights": weights, **named(last, "state")}
     sum((out * draw(*out.shape)).sum() for out in found.values()).backward()
-    leaves = {"x": x, "memory": memory, **{f"first {i}": state for i, state in enumerate(first)}}
+    leaves = {"x": x, "memory": memory, **named(first, "first")}
     leaves |= {name: leaf for name, leaf in part.named_parameters() if leaf.grad is not None}
     return found | {f"gradient of {name}": leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 

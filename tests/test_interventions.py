@@ -21,7 +21,7 @@ from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, To
 from seqtool.nn.attention import Attention, intervened
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.intervention import Intervention
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 from seqtool.registry import default_registry
 from seqtool.testing import STAND_INS
 from seqtool_attention.exp import Exp
@@ -47,7 +47,7 @@ class Recorder(Intervention):
     def __init__(self) -> None:
         self.own: list[Tensor] = []
 
-    def override(self, weights: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def override(self, weights: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         self.own.append(weights)
         return Uniform().override(weights, mask, fixed, state)
 
@@ -55,7 +55,7 @@ class Recorder(Intervention):
 class Everywhere(Intervention):
     """Tries to look at padding, and at nothing that is a number there."""
 
-    def override(self, weights: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def override(self, weights: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         return torch.where(mask, torch.ones_like(weights), torch.full_like(weights, torch.nan)), state
 
 
@@ -186,15 +186,14 @@ def test_a_window_that_moves_by_itself_goes_on() -> None:
 def test_nothing_stays_behind() -> None:
     attention = build(heads=2)
     before = looked(attention, None)
-    fixed, state = attention.start(*given()[1:])
     with intervened(attention, Uniform()):
         with intervened(attention, Delayed(2)):
-            assert len(attention.start(*given()[1:])[1]) == len(state) + 2
+            assert len(attention.start(*given()[1:])[1].intervention) == 2
         assert isinstance(attention.intervention, Uniform)
     with pytest.raises(PartError, match="places"), intervened(attention, Gold(ALIGNMENT, 14)):
         attention.start(*given()[1:])
     assert attention.intervention is None
-    assert [len(side) for side in attention.start(*given()[1:])] == [len(fixed), len(state)]
+    assert [side.intervention for side in attention.start(*given()[1:])] == [(), ()]
     assert all(torch.equal(a, b) for a, b in zip(before, looked(attention, None), strict=True))
 
 

@@ -42,19 +42,19 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "padding leaks into the state": (
         "cell",
         partial(faults.PaddingInState, hidden_size=5),
-        r"row 0's state\[0\] change when padding grows from 0 to 1",
+        r"row 0's state change when padding grows from 0 to 1",
     ),
     "length 1 forgotten": (
         "cell",
         partial(faults.LengthOneForgotten, hidden_size=5),
-        r"row 3's state\[0\] differ between unroll and a loop of step \(1 real positions\)",
+        r"row 3's state differ between unroll and a loop of step \(1 real positions\)",
     ),
     "unroll starts anew": (
         "cell",
         partial(faults.StartsAnew, hidden_size=5),
         r"differ when 7 positions are unrolled as 3 and the rest",
     ),
-    "output of another state": ("cell", faults.OutputOfAnotherState, r"state\[0\] is not the last output"),
+    "output of another state": ("cell", faults.OutputOfAnotherState, r"output\(state\) is not the last output"),
     "gates before the sigmoid": (
         "cell",
         partial(cell_faults.GatesBeforeSigmoid, hidden_size=5),
@@ -73,12 +73,12 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a scan over padding": (
         "cell",
         partial(cell_faults.ScanOverPadding, hidden_size=5),
-        r"row 0's state\[0\] change when padding grows from 0 to 1",
+        r"row 0's state change when padding grows from 0 to 1",
     ),
     "a stack that shows its lowest layer": (
         "cell",
         cell_faults.OutputOfTheLowest,
-        r"state\[0\] is not the last output",
+        r"output\(state\) is not the last output",
     ),
     "masks while evaluating": ("cell", cell_faults.MasksWhileEvaluating, r"draws from torch's global generator"),
     "a convolution that leaks": (
@@ -198,6 +198,11 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         "task",
         partial(other_faults.AlignedOffByOne, length=5),
         r"points beyond the real source positions",
+    ),
+    "a search that does not observe": (
+        "search",
+        other_faults.DoesNotObserve,
+        r"a score is not the sum of its log-probabilities",
     ),
     "a search that goes on": ("search", other_faults.GoesOn, r"hypothesis \d+ goes on after the end symbol"),
     "a symbol too many": ("search", other_faults.OneTooMany, r"writes 6 symbols where max_length is 5"),

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqtool.api import Decoder, Encoded
+from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
 from seqtool.testing import check
+from seqtool.testing.differences import named
 from seqtool_triton.attend import AttendAfterTwin, AttendBeforeTwin
 
 pytest.importorskip("triton", reason="triton is not installed")
@@ -45,11 +46,11 @@ def numbers(part: Decoder, mask: Tensor, twin: Any, steps: int = STEPS) -> dict[
 
     x, memory = draw(len(mask), steps, INPUT).requires_grad_(), draw(*mask.shape, MEMORY).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask.to(like.device), ()))
-    first = tuple((state + 0.3 * draw(*state.shape).abs()).detach().requires_grad_() for state in first)
+    first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
     features, weights, last = twin(part, x, fixed, first) if twin else part.unroll(x, fixed, first)
-    found = {"features": features, "weights": weights, **{f"state {i}": state for i, state in enumerate(last)}}
+    found = {"features": features, "weights": weights, **named(last, "state")}
     sum(((out * draw(*out.shape)).sum() for out in found.values()), like.new_zeros(())).backward()
-    leaves = {"x": x, "memory": memory, **{f"first {i}": state for i, state in enumerate(first)}}
+    leaves = {"x": x, "memory": memory, **named(first, "first")}
     leaves |= dict(part.named_parameters())
     return found | {f"gradient of {name}": leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 

@@ -19,7 +19,6 @@ class Chooser(Normalizer):
     """
 
     parallel = False
-    num_state = 1
 
     def __init__(self, noise: NonNegative, inference: Inference) -> None:
         super().__init__()

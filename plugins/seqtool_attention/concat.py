@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Scorer, Size, Tensors
+from seqtool.api import Scorer, Size, Tree
 from seqtool_attention.additive_scores import compare
 
 
@@ -33,11 +33,11 @@ class Concat(Scorer):
         self.map = nn.Linear(query_size + memory_size, size, bias=False)
         self.vector = nn.Linear(size, 1, bias=False)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is W's part for h, applied: `[B, S, hidden]`."""
-        return (F.linear(memory, self.map.weight[:, self.query_size :]),), ()
+        return F.linear(memory, self.map.weight[:, self.query_size :]), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         mapped = F.linear(query, self.map.weight[:, : self.query_size])
-        return compare(mapped, fixed[0], self.vector.weight[0]), state
+        return compare(mapped, fixed, self.vector.weight[0]), state

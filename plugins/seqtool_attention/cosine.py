@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Positive, Tensors
+from seqtool.api import Positive, Tree
 from seqtool_attention.dot import Dot
 
 
@@ -32,11 +32,11 @@ class Cosine(Dot):
         super().__init__(query_size, memory_size)
         self.strength = nn.Parameter(torch.tensor(float(strength)))
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the memory, each vector of length one or zero."""
-        return (unit(memory),), ()
+        return unit(memory), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         return super().score(self.strength * unit(query), fixed, state)
 

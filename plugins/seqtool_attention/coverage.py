@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Size, Tensors
+from seqtool.api import Scorer, Size
 from seqtool_attention.additive_scores import compare
 
 
@@ -33,15 +33,15 @@ class Coverage(Scorer):
         self.coverage_map = nn.Linear(1, size, bias=False)
         self.vector = nn.Linear(size, 1, bias=False)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, hidden]`, `state` the coverage `[B, S]`."""
-        return (self.key_map(memory),), (memory.new_zeros(mask.shape),)
+        return self.key_map(memory), memory.new_zeros(mask.shape)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
         mapped, vector = self.query_map(query), self.vector.weight[0]
-        return compare(mapped, fixed[0], vector, state[0].unsqueeze(2), self.coverage_map.weight), state
+        return compare(mapped, fixed, vector, state.unsqueeze(2), self.coverage_map.weight), state
 
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+    def observe(self, weights: Tensor, state: Tensor) -> Tensor:
         """See `Scorer.observe`."""
-        return (state[0] + weights,)
+        return state + weights

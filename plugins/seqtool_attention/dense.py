@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Size, Tensors
+from seqtool.api import Scorer, Size, Tree
 from seqtool_attention.positions import require_length
 
 
@@ -34,12 +34,12 @@ class Dense(Scorer):
         super().__init__()
         self.scores = nn.Parameter(torch.zeros(max_length))
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the scores `[B, S]`."""
         length = memory.shape[1]
         require_length(length, len(self.scores), "dense")
-        return (self.scores[:length].expand(len(memory), -1),), ()
+        return self.scores[:length].expand(len(memory), -1), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        return fixed[0].unsqueeze(1).expand(-1, query.shape[1], -1), state
+        return fixed.unsqueeze(1).expand(-1, query.shape[1], -1), state

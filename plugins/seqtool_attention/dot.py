@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import PartError, Scorer, Tensors
+from seqtool.api import PartError, Scorer, Tree
 
 
 class Dot(Scorer):
@@ -33,6 +33,6 @@ class Dot(Scorer):
                 allowed="equal sizes, or a scorer that maps one to the other: general, additive",
             )
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        return query @ fixed[0].transpose(1, 2), state
+        return query @ fixed.transpose(1, 2), state

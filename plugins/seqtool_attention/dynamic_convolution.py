@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Count, Positive, Scorer, Size, Tensors
+from seqtool.api import Count, Positive, Scorer, Size
 from seqtool_attention.additive_scores import compare
 from seqtool_attention.positions import one_hot_start
 
@@ -64,15 +64,15 @@ class DynamicConvolution(Scorer):
         self.vector = nn.Linear(size, 1, bias=False)
         self.prior = beta_binomial(prior_size - 1, alpha, beta)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`; `fixed` is the prior `[B, n]`, last tap first, `state` the last weights `[B, S]`."""
         # filled on the device: a list would be copied there, and waited for
         prior = torch.cat([memory.new_full((len(memory), 1), chance) for chance in reversed(self.prior)], 1)
-        return (prior,), (one_hot_start(memory, mask),)
+        return prior, one_hot_start(memory, mask)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`; T is 1."""
-        (prior,), (weights,) = fixed, state
+        prior, weights = fixed, state
         windows = F.pad(weights, (self.radius, self.radius)).unfold(1, 2 * self.radius + 1, 1)  # [B, S, 2 r + 1]
         made = self.dynamic_filters(query[:, 0]).unflatten(1, (-1, windows.shape[2]))  # [B, filters, 2 r + 1]
         static, dynamic = self.static_filters(windows), windows @ made.transpose(1, 2)
@@ -82,9 +82,9 @@ class DynamicConvolution(Scorer):
         moved = (behind @ prior.unsqueeze(2)).transpose(1, 2)
         return scores + moved.clamp(min=SMALLEST_PRIOR).log(), state
 
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+    def observe(self, weights: Tensor, state: Tensor) -> Tensor:
         """See `Scorer.observe`."""
-        return (weights,)
+        return weights
 
 
 def beta_binomial(n: int, alpha: float, beta: float) -> list[float]:

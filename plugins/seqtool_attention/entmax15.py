@@ -3,7 +3,7 @@
 import entmax
 from torch import Tensor
 
-from seqtool.api import Normalizer, Tensors
+from seqtool.api import Normalizer, Tree
 from seqtool_attention.sparsemax import shifted
 
 
@@ -26,6 +26,6 @@ class Entmax15(Normalizer):
     def __init__(self, query_size: int) -> None:
         super().__init__()
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Normalizer.forward`."""
         return entmax.entmax15(shifted(scores), -1), state

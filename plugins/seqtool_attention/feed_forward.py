@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Tensors
+from seqtool.api import Scorer, Tree
 
 
 class FeedForward(Scorer):
@@ -28,10 +28,10 @@ class FeedForward(Scorer):
         super().__init__()
         self.map = nn.Linear(memory_size, 1)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the scores `[B, S]`."""
-        return (torch.tanh(self.map(memory)).squeeze(2),), ()
+        return torch.tanh(self.map(memory)).squeeze(2), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        return fixed[0].unsqueeze(1).expand(-1, query.shape[1], -1), state
+        return fixed.unsqueeze(1).expand(-1, query.shape[1], -1), state

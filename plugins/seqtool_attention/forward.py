@@ -1,10 +1,19 @@
 """Forward attention. Zhang et al. 2018, arXiv 1807.06736."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Normalizer, Tensors
+from seqtool.api import Normalizer, Tree
 from seqtool_attention.positions import moved, one_hot_start
+
+
+class ForwardState(NamedTuple):
+    """The weights of the step before `[B, S]` and, with an agent, u `[B, 1]`."""
+
+    weights: Tensor
+    move: Tree = ()
 
 
 class Forward(Normalizer):
@@ -33,24 +42,24 @@ class Forward(Normalizer):
 
     def __init__(self, query_size: int, *, agent: bool = False) -> None:
         super().__init__()
-        self.num_state = 2 if agent else 1
         self.reads_query = agent
         self.agent = nn.Linear(query_size, 1) if agent else None
 
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
-        """See `Normalizer.start`; the weights of the step before `[B, S]` and, with an agent, u `[B, 1]`."""
-        return (one_hot_start(memory, mask), memory.new_full((len(memory), 1), 0.5))[: self.num_state]
+    def start(self, memory: Tensor, mask: Tensor) -> ForwardState:
+        """See `Normalizer.start`."""
+        move = memory.new_full((len(memory), 1), 0.5) if self.agent is not None else ()
+        return ForwardState(one_hot_start(memory, mask), move)
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: ForwardState) -> tuple[Tensor, ForwardState]:
         """See `Normalizer.forward`; T is 1."""
-        before, *move = state
+        before, move = state
         limits = torch.finfo(scores.dtype)
-        prior = (1 - move[0]) * before + move[0] * moved(before) if move else (before + moved(before)) / 2
+        prior = (before + moved(before)) / 2 if self.agent is None else (1 - move) * before + move * moved(before)
         reached = mask & (prior > limits.tiny)
         logits = torch.where(reached, prior, 1).log() + scores.squeeze(1)
         weights = logits.masked_fill(~reached, limits.min).softmax(-1).masked_fill(~reached, 0)
         if self.agent is None:
-            return weights.unsqueeze(1), (weights,)
+            return weights.unsqueeze(1), ForwardState(weights)
         # never quite 0 or 1, so that something is always reached
         following = torch.sigmoid(self.agent(query.squeeze(1))).clamp(limits.eps, 1 - limits.eps)
-        return weights.unsqueeze(1), (weights, following)
+        return weights.unsqueeze(1), ForwardState(weights, following)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Tensors
+from seqtool.api import Scorer, Tree
 
 
 class General(Scorer):
@@ -24,10 +24,10 @@ class General(Scorer):
         super().__init__()
         self.map = nn.Linear(memory_size, query_size, bias=False)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, Q]`."""
-        return (self.map(memory),), ()
+        return self.map(memory), ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        return query @ fixed[0].transpose(1, 2), state
+        return query @ fixed.transpose(1, 2), state

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Scorer, Size, Tensors
+from seqtool.api import Scorer, Size, position_dtype
 
 LARGEST_EXPONENT = 15.0
 SMALLEST_SIGMA = 1e-3
@@ -63,21 +63,23 @@ class GMM(Scorer):
                 self.map.bias[components : 2 * components] = math.log(math.expm1(1.0))
                 self.map.bias[2 * components :] = math.log(math.expm1(10.0))
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        """See `Scorer.start`; `fixed` is the positions `[B, S]`, `state` the means mu `[B, K]`."""
-        position = torch.arange(1, memory.shape[1] + 1, dtype=memory.dtype, device=memory.device)
-        return (position.expand(memory.shape[0], -1),), (memory.new_zeros(memory.shape[0], self.components),)
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Scorer.start`; `fixed` is the positions `[B, S]`, `state` the means mu `[B, K]`, in float32 at least."""
+        position = torch.arange(1, memory.shape[1] + 1, dtype=position_dtype(memory), device=memory.device)
+        return position.expand(len(memory), -1), position.new_zeros(len(memory), self.components)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
         log_weight, delta, beta = self._window(*self.map(self.hidden(query)).chunk(3, -1))
         steps = query.shape[1]
+        delta = delta.to(state.dtype)
         if steps > 1:
-            delta = delta.new_ones(steps, steps).tril() @ delta
-        mean = state[0].unsqueeze(1) + delta
-        distance = fixed[0][:, None, None] - mean.unsqueeze(3)
+            with torch.autocast(query.device.type, enabled=False):
+                delta = delta.new_ones(steps, steps).tril() @ delta
+        mean = state.unsqueeze(1) + delta
+        distance = fixed[:, None, None] - mean.unsqueeze(3)
         scores = torch.logsumexp(log_weight.unsqueeze(3) - beta.unsqueeze(3) * distance * distance, 2)
-        return scores, (mean[:, -1],)
+        return scores.to(query.dtype), mean[:, -1]
 
     def _window(self, weight: Tensor, delta: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`(w^, d^, b^)` -> `(log (w / Z), delta, 1 / (2 sigma^2))`, all `[B, T, K]`."""

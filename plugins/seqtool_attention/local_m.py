@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Normalizer, Size, Tensors, lengths
+from seqtool.api import Normalizer, Size, lengths
 from seqtool_attention.window import positions, softmax_inside
 
 
@@ -24,18 +24,16 @@ class LocalM(Normalizer):
         half_width: D, how many positions to either side count.
     """
 
-    num_state = 1
-
     def __init__(self, query_size: int, *, half_width: Size = 10) -> None:
         super().__init__()
         self.half_width = half_width
 
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
-        """See `Normalizer.start`; how many steps there were, `[B]`."""
-        return (memory.new_zeros(len(memory)),)
+    def start(self, memory: Tensor, mask: Tensor) -> Tensor:
+        """See `Normalizer.start`; how many steps there were, `[B]`, int64."""
+        return memory.new_zeros(len(memory), dtype=torch.int64)
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Normalizer.forward`."""
-        step = state[0][:, None] + positions(scores.shape[1], scores)
-        centre = torch.minimum(step, lengths(mask)[:, None].to(step.dtype)).unsqueeze(2)
-        return softmax_inside(scores, centre, self.half_width), (step[:, -1],)
+        step = state[:, None] + positions(scores.shape[1], state)
+        centre = torch.minimum(step, lengths(mask)[:, None]).unsqueeze(2)
+        return softmax_inside(scores, centre, self.half_width), step[:, -1]

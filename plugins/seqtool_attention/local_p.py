@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Normalizer, Size, Tensors, lengths
+from seqtool.api import Normalizer, Size, Tree, lengths, position_dtype
 from seqtool_attention.window import positions, softmax_inside
 
 
@@ -37,8 +37,10 @@ class LocalP(Normalizer):
         self.map = nn.Linear(query_size, size, bias=False)
         self.vector = nn.Linear(size, 1, bias=False)
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Normalizer.forward`."""
-        centre = lengths(mask)[:, None, None] * torch.sigmoid(self.vector(torch.tanh(self.map(query))))
-        distance = (positions(scores.shape[2], scores) - centre) / (self.half_width / 2)
-        return softmax_inside(scores, centre, self.half_width) * torch.exp(-distance * distance / 2), state
+        share = torch.sigmoid(self.vector(torch.tanh(self.map(query))))
+        centre = lengths(mask)[:, None, None] * share.to(position_dtype(scores))
+        distance = (positions(scores.shape[2], centre) - centre) / (self.half_width / 2)
+        near = torch.exp(-distance * distance / 2).to(scores.dtype)
+        return softmax_inside(scores, centre, self.half_width) * near, state

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Size, Tensors
+from seqtool.api import Scorer, Size, Tree
 from seqtool_attention.positions import require_length
 
 
@@ -33,11 +33,11 @@ class Location(Scorer):
         super().__init__()
         self.map = nn.Linear(query_size, max_length, bias=False)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the mask, which knows how long the source is."""
         require_length(memory.shape[1], self.map.out_features, "location")
-        return (mask,), ()
+        return mask, ()
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        return self.map(query)[:, :, : fixed[0].shape[1]], state
+        return self.map(query)[:, :, : fixed.shape[1]], state

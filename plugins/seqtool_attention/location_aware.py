@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Count, Scorer, Size, Tensors
+from seqtool.api import Count, Scorer, Size
 from seqtool_attention.additive_scores import compare
 
 
@@ -45,17 +45,17 @@ class LocationAware(Scorer):
         self.feature_map = nn.Linear(filters, size, bias=False)
         self.vector = nn.Linear(size, 1, bias=False)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, hidden]`, `state` the last weights `[B, S]`."""
         real = mask.to(memory.dtype)
-        return (self.key_map(memory),), (real / real.sum(1, keepdim=True).clamp(min=1),)
+        return self.key_map(memory), real / real.sum(1, keepdim=True).clamp(min=1)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
-        features = self.filters(state[0].unsqueeze(1)).transpose(1, 2)
+        features = self.filters(state.unsqueeze(1)).transpose(1, 2)
         mapped, vector = self.query_map(query), self.vector.weight[0]
-        return compare(mapped, fixed[0], vector, features, self.feature_map.weight), state
+        return compare(mapped, fixed, vector, features, self.feature_map.weight), state
 
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+    def observe(self, weights: Tensor, state: Tensor) -> Tensor:
         """See `Scorer.observe`."""
-        return (weights,)
+        return weights

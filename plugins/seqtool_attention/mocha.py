@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import NonNegative, Size, Tensors
+from seqtool.api import NonNegative, Size
 from seqtool_attention.choice import Inference
 from seqtool_attention.monotonic import Monotonic
 
@@ -44,11 +44,11 @@ class MoChA(Monotonic):
         super().__init__(query_size, bias=bias, noise=noise, inference=inference)
         self.width = width
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Normalizer.forward`; scores are `[B, 2, 1, S]`, e first."""
         energies, chunk_energies = scores.squeeze(2).unbind(1)
-        marginals = self.marginals(energies, state[0])
-        return spread(marginals, chunk_energies, self.width).unsqueeze(1), (marginals,)
+        marginals = self.marginals(energies, state)
+        return spread(marginals, chunk_energies, self.width).unsqueeze(1), marginals
 
 
 def spread(marginals: Tensor, energies: Tensor, width: int) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import NonNegative, Tensors
+from seqtool.api import NonNegative
 from seqtool_attention.choice import Chooser, Inference
 from seqtool_attention.positions import moved, one_hot_start
 from seqtool_attention.recurrence import linear_recurrence
@@ -40,14 +40,14 @@ class Monotonic(Chooser):
         super().__init__(noise, inference)
         self.bias = torch.nn.Parameter(torch.tensor(float(bias)))
 
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
+    def start(self, memory: Tensor, mask: Tensor) -> Tensor:
         """See `Normalizer.start`; the weights of the step before, `[B, S]`."""
-        return (one_hot_start(memory, mask),)
+        return one_hot_start(memory, mask)
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Normalizer.forward`; T is 1."""
-        weights = self.marginals(scores.squeeze(1), state[0])
-        return weights.unsqueeze(1), (weights,)
+        weights = self.marginals(scores.squeeze(1), state)
+        return weights.unsqueeze(1), weights
 
     def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
         """a_i of a step's energies and a_{i-1}, all `[B, S]`."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import Tensors
+from seqtool.api import Tree
 from seqtool_attention.dot import Dot
 
 
@@ -28,6 +28,6 @@ class ScaledDot(Dot):
         super().__init__(query_size, memory_size)
         self.scale = query_size**-0.5
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         return super().score(query * self.scale, fixed, state)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import Normalizer, Tensors
+from seqtool.api import Normalizer, Tree
 
 
 class Softmax(Normalizer):
@@ -22,6 +22,6 @@ class Softmax(Normalizer):
     def __init__(self, query_size: int) -> None:
         super().__init__()
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Normalizer.forward`."""
         return scores.softmax(-1), state

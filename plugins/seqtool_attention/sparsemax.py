@@ -3,7 +3,7 @@
 import entmax
 from torch import Tensor
 
-from seqtool.api import Normalizer, Tensors
+from seqtool.api import Normalizer, Tree
 
 BELOW = -3.0
 """Scores so far below the largest of their row have no weight: sparsemax drops what is 1 below it, entmax15 2."""
@@ -27,7 +27,7 @@ class Sparsemax(Normalizer):
     def __init__(self, query_size: int) -> None:
         super().__init__()
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Normalizer.forward`."""
         return entmax.sparsemax(shifted(scores), -1), state
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import NonNegative, Tensors
+from seqtool.api import NonNegative
 from seqtool_attention.choice import Chooser, Inference
 from seqtool_attention.positions import is_last, moved, one_hot_start
 
@@ -29,14 +29,13 @@ class StepwiseMonotonic(Chooser):
     def __init__(self, query_size: int, *, noise: NonNegative = 1.0, inference: Inference = "soft") -> None:
         super().__init__(noise, inference)
 
-    def start(self, memory: Tensor, mask: Tensor) -> Tensors:
+    def start(self, memory: Tensor, mask: Tensor) -> Tensor:
         """See `Normalizer.start`; the weights of the step before, `[B, S]`."""
-        return (one_hot_start(memory, mask),)
+        return one_hot_start(memory, mask)
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Normalizer.forward`; T is 1."""
-        (before,) = state
         stay, move = self.chances(scores.squeeze(1))
         last = is_last(mask)
-        weights = before * stay.masked_fill(last, 1) + moved(before * move.masked_fill(last, 0))
-        return weights.unsqueeze(1), (weights,)
+        weights = state * stay.masked_fill(last, 1) + moved(state * move.masked_fill(last, 0))
+        return weights.unsqueeze(1), weights

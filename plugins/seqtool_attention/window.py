@@ -10,6 +10,9 @@ def positions(count: int, like: Tensor) -> Tensor:
 
 
 def softmax_inside(scores: Tensor, centre: Tensor, half_width: int) -> Tensor:
-    """Softmax over positions at most `half_width` from `centre [B, T, 1]`, zero elsewhere."""
-    outside = (positions(scores.shape[2], scores) - centre).abs() > half_width
+    """Softmax over positions at most `half_width` from `centre [B, T, 1]`, zero elsewhere.
+
+    The dtype of `centre` must hold positions exactly: int64, or float32 at least.
+    """
+    outside = (positions(scores.shape[2], centre) - centre).abs() > half_width
     return scores.masked_fill(outside, torch.finfo(scores.dtype).min).softmax(-1)

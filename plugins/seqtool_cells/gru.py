@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors, last_real
+from seqtool.api import Cell, Size, Tree, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
 from seqtool_cells.mixing import mixed
 
@@ -20,7 +20,7 @@ class GRU(Cell):
 
     When to use: the usual choice for small data: one state fewer than the LSTM, about as good.
 
-    The state is (h,). Rows of the stacked weights are the gates r, z, n, torch's own layout.
+    The state is h. Rows of the stacked weights are the gates r, z, n, torch's own layout.
 
     Args:
         input_size: I, the width of x.
@@ -31,24 +31,27 @@ class GRU(Cell):
     def __init__(self, input_size: int, *, hidden_size: Size, initialization: Initialization = "glorot") -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size,)
         add_recurrent_parameters(self, input_size, hidden_size, 3, initialization)
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tensor]:
+        """See `Cell.start`."""
+        return (), like.new_zeros(batch_size, self.output_size)
+
+    def step(self, x: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step`."""
-        h = torch.gru_cell(x, state[0], self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return h, (h,)
+        h = torch.gru_cell(x, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return h, h
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step_masked`; h itself is carried over."""
-        seen, remembered = self._sums(x, state[0] * factors)
+        seen, remembered = self._sums(x, state * factors)
         r, z = (seen[:2] + remembered[:2]).sigmoid()
-        h = mixed(torch.tanh(seen[2] + r * remembered[2]), state[0], z)
-        return h, (h,)
+        h = mixed(torch.tanh(seen[2] + r * remembered[2]), state, z)
+        return h, h
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: Tensor) -> dict[str, Tensor]:
         """See `Cell.gates`."""
-        seen, remembered = self._sums(x, state[0])
+        seen, remembered = self._sums(x, state)
         r, z = (seen[:2] + remembered[:2]).sigmoid()
         return {"reset": r, "update": z}
 
@@ -58,13 +61,13 @@ class GRU(Cell):
         seen, remembered = (F.linear(*side).unflatten(1, (3, -1)).movedim(1, 0) for side in sides)
         return seen, remembered
 
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.unroll`. One call of torch's kernel; padding comes last, so no real output depends on it."""
         if not x.shape[1]:
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        first = state[0].unsqueeze(0)
+        first = state.unsqueeze(0)
         # cuDNN refuses a gradient of what was computed with train=False; without dropout it has no other effect
         outputs, _ = torch.gru(x, first, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
         outputs = outputs.masked_fill(~mask[:, :, None], 0)
-        return outputs, (last_real(outputs, mask, state[0]),)
+        return outputs, last_real(outputs, mask, state)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors
+from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters, leave_zero
 from seqtool_cells.mixing import mixed
 
@@ -26,7 +26,7 @@ class LayerNormGRU(Cell):
     The bias of n does not start at zero: it would leave the state of a source that begins with blanks at exactly zero,
     where the slope of LN is 316.
 
-    The state is (h,). Rows of the stacked weights are the gates r, z, n; bias_ih and bias_hh are those of LN.
+    The state is h. Rows of the stacked weights are the gates r, z, n; bias_ih and bias_hh are those of LN.
 
     Args:
         input_size: I, the width of x.
@@ -37,30 +37,33 @@ class LayerNormGRU(Cell):
     def __init__(self, input_size: int, *, hidden_size: Size, initialization: Initialization = "glorot") -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size,)
         add_recurrent_parameters(self, input_size, hidden_size, 3, initialization)
         if initialization != "uniform":
             leave_zero(self.bias_ih.data[2 * hidden_size :], hidden_size)
         self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(3 * hidden_size)) for _ in range(2))
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tensor]:
+        """See `Cell.start`."""
+        return (), like.new_zeros(batch_size, self.output_size)
+
+    def step(self, x: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step`."""
-        return self._step(self._sums(x, state[0]), state[0])
+        return self._step(self._sums(x, state), state)
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step_masked`; h itself is carried over."""
-        return self._step(self._sums(x, state[0] * factors), state[0])
+        return self._step(self._sums(x, state * factors), state)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: Tensor) -> dict[str, Tensor]:
         """See `Cell.gates`."""
-        r, z, _, _ = self._sums(x, state[0])
+        r, z, _, _ = self._sums(x, state)
         return {"reset": r, "update": z}
 
     @staticmethod
-    def _step(sums: tuple[Tensor, Tensor, Tensor, Tensor], h: Tensor) -> tuple[Tensor, Tensors]:
+    def _step(sums: tuple[Tensor, Tensor, Tensor, Tensor], h: Tensor) -> tuple[Tensor, Tensor]:
         r, z, seen, remembered = sums
         h = mixed(torch.tanh(seen + r * remembered), h, z)
-        return h, (h,)
+        return h, h
 
     def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """`(r, z, LN(W_n x), LN(U_n h))`."""

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors
+from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters, leave_zero
+from seqtool_cells.state import LSTMState
 
 
 class LayerNormLSTM(Cell):
@@ -26,7 +27,8 @@ class LayerNormLSTM(Cell):
     The bias of g does not start at zero: it would leave the state of a source that begins with blanks at exactly zero,
     where the slope of LN is 316.
 
-    The state is (h, c). Rows of the stacked weights are the gates i, f, g, o; bias_ih and bias_hh are those of LN.
+    The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o; bias_ih and bias_hh are those
+    of LN.
 
     Args:
         input_size: I, the width of x.
@@ -45,7 +47,6 @@ class LayerNormLSTM(Cell):
     ) -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size, hidden_size)
         add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
         if initialization != "uniform":
             self.bias_ih.data[hidden_size : 2 * hidden_size] = forget_bias
@@ -53,16 +54,21 @@ class LayerNormLSTM(Cell):
         self.gain_ih, self.gain_hh = (nn.Parameter(torch.ones(4 * hidden_size)) for _ in range(2))
         self.norm = nn.LayerNorm(hidden_size)
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
-        """See `Cell.step`."""
-        i, f, g, o = self._sums(x, state[0])
-        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-        h = o.sigmoid() * self.norm(c).tanh()
-        return h, (h, c)
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, LSTMState]:
+        """See `Cell.start`."""
+        h, c = (like.new_zeros(batch_size, self.output_size) for _ in range(2))
+        return (), LSTMState(h, c)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def step(self, x: Tensor, fixed: Tree, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        """See `Cell.step`."""
+        i, f, g, o = self._sums(x, state.h)
+        c = f.sigmoid() * state.c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * self.norm(c).tanh()
+        return h, LSTMState(h, c)
+
+    def gates(self, x: Tensor, fixed: Tree, state: LSTMState) -> dict[str, Tensor]:
         """See `Cell.gates`."""
-        i, f, _, o = self._sums(x, state[0])
+        i, f, _, o = self._sums(x, state.h)
         return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid()}
 
     def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors, known_full, last_real, whole_lstm
+from seqtool.api import Cell, Size, Tree, known_full, last_real, whole_lstm
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.state import LSTMState
 
 FROZEN = 1e4
 
@@ -21,7 +22,7 @@ class LSTM(Cell):
 
     When to use: the default; long sequences, and all benchmarks that ship. Its c keeps what a GRU's h must overwrite.
 
-    The state is (h, c). Rows of the stacked weights are the gates i, f, g, o, torch's own layout.
+    The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o, torch's own layout.
 
     Args:
         input_size: I, the width of x.
@@ -40,23 +41,27 @@ class LSTM(Cell):
     ) -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size, hidden_size)
         add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
         if initialization != "uniform":
             self.bias_ih.data[hidden_size : 2 * hidden_size] = forget_bias
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, LSTMState]:
+        """See `Cell.start`."""
+        h, c = (like.new_zeros(batch_size, self.output_size) for _ in range(2))
+        return (), LSTMState(h, c)
+
+    def step(self, x: Tensor, fixed: Tree, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """See `Cell.step`."""
         h, c = torch.lstm_cell(x, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return h, (h, c)
+        return h, LSTMState(h, c)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: LSTMState) -> dict[str, Tensor]:
         """See `Cell.gates`."""
-        sums = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(state[0], self.weight_hh, self.bias_hh)
+        sums = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(state.h, self.weight_hh, self.bias_hh)
         i, f, _, o = sums.chunk(4, 1)
         return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid()}
 
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """See `Cell.unroll`. One call of torch's kernel.
 
         Padding is one more input, whose weights shut the input gate and open the forget gate: c stays as it is.
@@ -72,7 +77,7 @@ class LSTM(Cell):
             padding = ~mask[:, :, None]
             x = torch.cat([x.masked_fill(padding, 0), padding.to(x.dtype)], 2)
         weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        outputs, _, c = whole_lstm(x, (state[0], state[1]), weights)
+        outputs, _, c = whole_lstm(x, state, weights)
         if not full:
             outputs = outputs.masked_fill(~mask[:, :, None], 0)
-        return outputs, (last_real(outputs, mask, state[0]), c)
+        return outputs, LSTMState(last_real(outputs, mask, state.h), c)

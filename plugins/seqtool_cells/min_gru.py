@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors
+from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_input_parameters
 from seqtool_cells.linear_scan import linear_scan
 from seqtool_cells.mixing import mixed
@@ -27,7 +27,7 @@ class MinGRU(Cell):
     one layer alone cannot choose by what it remembers: use two or three. A decoder that takes steps one by one gains no
     speed.
 
-    The state is (h,). Rows of the stacked weights are z, n. Note that z takes the new, where the gru's keeps the old.
+    The state is h. Rows of the stacked weights are z, n. Note that z takes the new, where the gru's keeps the old.
 
     Args:
         input_size: I, the width of x.
@@ -46,32 +46,35 @@ class MinGRU(Cell):
     ) -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size,)
         self.candidate: Candidate = candidate
         add_input_parameters(self, input_size, hidden_size, 2, initialization)
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tensor]:
+        """See `Cell.start`."""
+        return (), like.new_zeros(batch_size, self.output_size)
+
+    def step(self, x: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step`."""
         z, n = self._gates(x)
-        h = mixed(state[0], n, z)
-        return h, (h,)
+        h = mixed(state, n, z)
+        return h, h
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step_masked`; no weight reads h."""
         return self.step(x, fixed, state)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: Tensor) -> dict[str, Tensor]:
         """See `Cell.gates`."""
         return {"update": self._gates(x)[0]}
 
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.unroll`. One scan; at padding z is 0."""
         if not x.shape[1]:
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         padding = ~mask[:, :, None]
         z, n = (part.masked_fill(padding, 0) for part in self._gates(x))
-        outputs = linear_scan(1 - z, z * n, state[0])
-        return outputs.masked_fill(padding, 0), (outputs[:, -1],)
+        outputs = linear_scan(1 - z, z * n, state)
+        return outputs.masked_fill(padding, 0), outputs[:, -1]
 
     def _gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(z, n)`."""

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors
+from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_input_parameters
 from seqtool_cells.linear_scan import linear_scan
 from seqtool_cells.min_gru import Candidate, new_value
@@ -22,7 +22,7 @@ class MinLSTM(Cell):
     When to use: as `min_gru`, which is smaller and to be tried first. This one's forget bias lets it start by
     remembering, and its two gates together decide how much of h is given up for the new.
 
-    The state is (h,). Rows of the stacked weights are i, f, n.
+    The state is h. Rows of the stacked weights are i, f, n.
 
     Args:
         input_size: I, the width of x.
@@ -43,35 +43,38 @@ class MinLSTM(Cell):
     ) -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size,)
         self.candidate: Candidate = candidate
         add_input_parameters(self, input_size, hidden_size, 3, initialization)
         if initialization != "uniform":
             self.bias_ih.data[hidden_size : 2 * hidden_size] = forget_bias
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tensor]:
+        """See `Cell.start`."""
+        return (), like.new_zeros(batch_size, self.output_size)
+
+    def step(self, x: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step`."""
         share, n = self._gates(x)
-        h = mixed(state[0], n, share)
-        return h, (h,)
+        h = mixed(state, n, share)
+        return h, h
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step_masked`; no weight reads h."""
         return self.step(x, fixed, state)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: Tensor) -> dict[str, Tensor]:
         """See `Cell.gates`; as they count, the two sharing one whole."""
         share, _ = self._gates(x)
         return {"input": share, "forget": 1 - share}
 
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.unroll`. One scan; padding writes nothing and forgets nothing."""
         if not x.shape[1]:
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         padding = ~mask[:, :, None]
         share, n = (part.masked_fill(padding, 0) for part in self._gates(x))
-        outputs = linear_scan(1 - share, share * n, state[0])
-        return outputs.masked_fill(padding, 0), (outputs[:, -1],)
+        outputs = linear_scan(1 - share, share * n, state)
+        return outputs.masked_fill(padding, 0), outputs[:, -1]
 
     def _gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(i / (f + i), n)`, by logarithms: both gates may be too small for a quotient."""

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tensors
+from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
+from seqtool_cells.state import LSTMState
 
 
 class PeepholeLSTM(Cell):
@@ -22,8 +23,8 @@ class PeepholeLSTM(Cell):
     spikes 50 apart. Elsewhere expect no gain (Greff et al. 2015, arXiv 1503.04069), and a slower loop in the place of
     torch's kernel.
 
-    The state is (h, c). Rows of the stacked weights are the gates i, f, g, o; the peepholes p are those of i, f, o
-    and start at zero, where the cell is the lstm.
+    The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o; the peepholes p are those of
+    i, f, o and start at zero, where the cell is the lstm.
 
     Args:
         input_size: I, the width of x.
@@ -42,24 +43,28 @@ class PeepholeLSTM(Cell):
     ) -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size, hidden_size)
         add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
         if initialization != "uniform":
             self.bias_ih.data[hidden_size : 2 * hidden_size] = forget_bias
         self.peepholes = nn.Parameter(torch.zeros(3, hidden_size))
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, LSTMState]:
+        """See `Cell.start`."""
+        h, c = (like.new_zeros(batch_size, self.output_size) for _ in range(2))
+        return (), LSTMState(h, c)
+
+    def step(self, x: Tensor, fixed: Tree, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """See `Cell.step`."""
         _, _, o, c = self._step(x, state)
         h = o * c.tanh()
-        return h, (h, c)
+        return h, LSTMState(h, c)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: LSTMState) -> dict[str, Tensor]:
         """See `Cell.gates`."""
         i, f, o, _ = self._step(x, state)
         return {"input": i, "forget": f, "output": o}
 
-    def _step(self, x: Tensor, state: Tensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _step(self, x: Tensor, state: LSTMState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """`(i, f, o, c')`."""
         h, c = state
         sums = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh, self.bias_hh)

@@ -1,14 +1,23 @@
 """An LSTM whose units open for moments only, each by its own rhythm. Neil et al. 2016, arXiv 1610.09513."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Cell, NonNegative, PartError, Positive, Probability, Size, Tensors
+from seqtool.api import Cell, NonNegative, PartError, Positive, Probability, Size, Tree, position_dtype
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
 from seqtool_cells.mixing import mixed
+
+
+class PhasedLSTMState(NamedTuple):
+    """An LSTM's h and c, `[B, H]`, and the index t of the next step, `[B]`, int64."""
+
+    h: Tensor
+    c: Tensor
+    t: Tensor
 
 
 class PhasedLSTM(Cell):
@@ -24,7 +33,8 @@ class PhasedLSTM(Cell):
     When to use: sequences of hundreds of steps, or signals with rhythms: a closed unit carries its state over nearly
     whole. On short ones most units hardly open, so raise `open_ratio` (0.5, say) or take the lstm.
 
-    The state is (h, c, t). Learnt besides the lstm's weights, for each unit: log tau, s, and r as log(r / (1 - r)).
+    The state is `PhasedLSTMState(h, c, t)`. Learnt besides the lstm's weights, for each unit: log tau, s, and r as
+    log(r / (1 - r)).
 
     Args:
         input_size: I, the width of x.
@@ -39,8 +49,6 @@ class PhasedLSTM(Cell):
     Raises:
         PartError: the periods are not in order, or the open ratio is 0 or 1, which cannot be learnt from.
     """
-
-    derived = (2,)
 
     def __init__(
         self,
@@ -60,7 +68,6 @@ class PhasedLSTM(Cell):
         if open_ratio in (0, 1):
             raise PartError("a unit must open and close", option="open_ratio", allowed="more than 0, less than 1")
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size, hidden_size, 1)
         self.leak = leak
         add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
         if initialization != "uniform":
@@ -70,22 +77,29 @@ class PhasedLSTM(Cell):
         self.shift = nn.Parameter(torch.rand(hidden_size) * log_period.exp())
         self.ratio = nn.Parameter(torch.full((hidden_size,), math.log(open_ratio / (1 - open_ratio))))
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, PhasedLSTMState]:
+        """See `Cell.start`."""
+        h, c = (like.new_zeros(batch_size, self.output_size) for _ in range(2))
+        return (), PhasedLSTMState(h, c, like.new_zeros(batch_size, dtype=torch.int64))
+
+    def step(self, x: Tensor, fixed: Tree, state: PhasedLSTMState) -> tuple[Tensor, PhasedLSTMState]:
         """See `Cell.step`."""
-        return self._step(x, state[0], state)
+        return self._step(x, state.h, state)
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(
+        self, x: Tensor, factors: Tensor, fixed: Tree, state: PhasedLSTMState
+    ) -> tuple[Tensor, PhasedLSTMState]:
         """See `Cell.step_masked`; closed units carry h itself over."""
-        return self._step(x, state[0] * factors, state)
+        return self._step(x, state.h * factors, state)
 
-    def _step(self, x: Tensor, read: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def _step(self, x: Tensor, read: Tensor, state: PhasedLSTMState) -> tuple[Tensor, PhasedLSTMState]:
         h, c, t = state
         new_h, new_c = torch.lstm_cell(x, (read, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         k = self._openness(t)
         h = mixed(h, new_h, k)
-        return h, (h, mixed(c, new_c, k), t + 1)
+        return h, PhasedLSTMState(h, mixed(c, new_c, k), t + 1)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: Tree, state: PhasedLSTMState) -> dict[str, Tensor]:
         """See `Cell.gates`."""
         h, _, t = state
         sums = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh, self.bias_hh)
@@ -93,8 +107,10 @@ class PhasedLSTM(Cell):
         return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid(), "time": self._openness(t)}
 
     def _openness(self, t: Tensor) -> Tensor:
-        """k for the step indices `t [B, 1]`: `[B, H]`."""
-        period, ratio = self.log_period.exp(), self.ratio.sigmoid()
-        phase = torch.remainder(t - self.shift, period) / period
+        """k for the step indices `t [B]`: `[B, H]`, with positions in float32 at least."""
+        shift, log_period, ratio = (x.to(position_dtype(x)) for x in (self.shift, self.log_period, self.ratio))
+        period, ratio = log_period.exp(), ratio.sigmoid()
+        phase = torch.remainder(t.unsqueeze(1) - shift, period) / period
         rising = 2 * phase / ratio
-        return torch.where(rising < 1, rising, torch.where(rising < 2, 2 - rising, self.leak * phase))
+        k = torch.where(rising < 1, rising, torch.where(rising < 2, 2 - rising, self.leak * phase))
+        return k.to(self.shift.dtype)

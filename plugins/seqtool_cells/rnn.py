@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seqtool.api import Cell, Size, Tensors, last_real
+from seqtool.api import Cell, Size, Tree, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
 
 STEPS = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
@@ -39,23 +39,26 @@ class RNN(Cell):
     ) -> None:
         super().__init__()
         self.output_size = hidden_size
-        self.state_sizes = (hidden_size,)
         self.nonlinearity = nonlinearity
         add_recurrent_parameters(self, input_size, hidden_size, 1, initialization)
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tensor]:
+        """See `Cell.start`."""
+        return (), like.new_zeros(batch_size, self.output_size)
+
+    def step(self, x: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step`."""
         cell = STEPS[self.nonlinearity]
-        h = cell(x, state[0], self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return h, (h,)
+        h = cell(x, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return h, h
 
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.unroll`. One call of torch's kernel; padding comes last, so no real output depends on it."""
         if not x.shape[1]:
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         kernel = UNROLLS[self.nonlinearity]
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        first = state[0].unsqueeze(0)
+        first = state.unsqueeze(0)
         outputs, _ = kernel(x, first, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
         outputs = outputs.masked_fill(~mask[:, :, None], 0)
-        return outputs, (last_real(outputs, mask, state[0]),)
+        return outputs, last_real(outputs, mask, state)

@@ -1,11 +1,18 @@
 """Layers of cells as one cell. Graves 2013, arXiv 1308.0850; with residual connections: Wu et al. 2016, 1609.08144."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from seqtool.api import Cell, Depth, Factory, PartError, Tensors, last_real
+from seqtool.api import Cell, Depth, Factory, PartError, Tree, last_real
+
+
+class StackState(NamedTuple):
+    """The states of the layers; the output `[B, H]` of residual layers, `()` without."""
+
+    layers: tuple[Tree, ...]
+    output: Tree = ()
 
 
 class Stack(Cell):
@@ -20,8 +27,8 @@ class Stack(Cell):
     When to use: a deep decoder, since decoders take one cell; or one wrapper around several layers. An encoder of many
     layers is better had from the encoder `rnn`, which may read both ways. Add `residual` from about four layers on.
 
-    The state holds those of the layers, the lowest first. With `residual` it opens with the output itself, since no
-    layer's state holds the sum; nothing but a decoder's query reads it, and no bridge writes it.
+    The state is `StackState(layers, output)`: the states of the layers, the lowest first, and with `residual` the
+    output, which no layer's state contains; only a decoder's query reads it, and no bridge writes it.
 
     Args:
         input_size: I, the width of x.
@@ -46,45 +53,42 @@ class Stack(Cell):
             message = "no layer is as wide as what it is fed, so nothing can be added"
             raise PartError(message, option="residual", allowed="false, two layers, or an input as wide as the cell")
         self.output_size = input_size
-        self.opening = (input_size,) if residual else ()
-        self.state_sizes = self.opening
-        self.derived = (0,) if residual else ()
-        for layer in self.cells:
-            self.derived += tuple(len(self.state_sizes) + index for index in layer.derived)
-            self.output_index = 0 if residual else len(self.state_sizes) + layer.output_index
-            self.state_sizes += layer.state_sizes
-            self.num_fixed += layer.num_fixed
+        self.residual = residual
 
-    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
-        """See `Cell.start`."""
-        fixed: Tensors = ()
-        state: Tensors = tuple(like.new_zeros(batch_size, size) for size in self.opening)
-        for layer in self.cells:
-            more_fixed, more_state = layer.start(batch_size, like)
-            fixed, state = fixed + more_fixed, state + more_state
-        return fixed, state
+    def start(self, batch_size: int, like: Tensor) -> tuple[tuple[Tree, ...], StackState]:
+        """See `Cell.start`; `fixed` contains those of the layers."""
+        fixed, layers = zip(*(layer.start(batch_size, like) for layer in self.cells), strict=True)
+        return fixed, StackState(layers, like.new_zeros(batch_size, self.output_size) if self.residual else ())
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def output(self, state: StackState) -> Tensor:
+        """See `Cell.output`."""
+        output: Tensor = state.output if self.residual else self.cells[-1].output(state.layers[-1])
+        return output
+
+    def features(self, state: StackState) -> Tree:
+        """See `Cell.features`; those of every layer."""
+        return tuple(layer.features(own) for layer, own in zip(self.cells, state.layers, strict=True))
+
+    def step(self, x: Tensor, fixed: tuple[Tree, ...], state: StackState) -> tuple[Tensor, StackState]:
         """See `Cell.step`."""
         return self._climb(x, fixed, state, lambda layer, *given: layer.step(*given))
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(
+        self, x: Tensor, factors: Tensor, fixed: tuple[Tree, ...], state: StackState
+    ) -> tuple[Tensor, StackState]:
         """See `Cell.step_masked`; every layer's weights read its own last output times the factors."""
         return self._climb(x, fixed, state, lambda layer, x, *given: layer.step_masked(x, factors, *given))
 
-    def masked_state(self, factors: Tensor, state: Tensors) -> Tensors:
-        """See `Cell.masked_state`; every layer's last output is masked, as `step_masked` does."""
-        masked, s = state[: len(self.opening)], len(self.opening)
-        for layer in self.cells:
-            masked += layer.masked_state(factors, state[s : s + len(layer.state_sizes)])
-            s += len(layer.state_sizes)
-        return masked
+    def scale_output(self, state: StackState, factors: Tensor) -> StackState:
+        """See `Cell.scale_output`; the last output of every layer, as in `step_masked`."""
+        scaled = (layer.scale_output(own, factors) for layer, own in zip(self.cells, state.layers, strict=True))
+        return state._replace(layers=tuple(scaled))
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def gates(self, x: Tensor, fixed: tuple[Tree, ...], state: StackState) -> dict[str, Tensor]:
         """See `Cell.gates`; named `layer1.input` and so on, the lowest layer being the first."""
         found: dict[str, Tensor] = {}
 
-        def look(layer: Cell, *given: Any) -> tuple[Tensor, Tensors]:
+        def look(layer: Cell, *given: Any) -> tuple[Tensor, Tree]:
             number = list(self.cells).index(layer) + 1
             found.update({f"layer{number}.{name}": gate for name, gate in layer.gates(*given).items()})
             return layer.step(*given)
@@ -92,21 +96,23 @@ class Stack(Cell):
         self._climb(x, fixed, state, look)
         return found
 
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: tuple[Tree, ...], state: StackState) -> tuple[Tensor, StackState]:
         """See `Cell.unroll`. Layer by layer, each over the whole sequence in the fastest way that it has."""
         x = x.masked_fill(~mask[:, :, None], 0)
         output, after = self._climb(x, fixed, state, lambda layer, x, *given: layer.unroll(x, mask, *given))
-        return output, (last_real(output, mask, state[0]), *after[1:]) if self.opening else after
+        return output, after._replace(output=last_real(output, mask, state.output)) if self.residual else after
 
     def _climb(
-        self, x: Tensor, fixed: Tensors, state: Tensors, use: Callable[..., tuple[Tensor, Tensors]]
-    ) -> tuple[Tensor, Tensors]:
+        self,
+        x: Tensor,
+        fixed: tuple[Tree, ...],
+        state: StackState,
+        use: Callable[..., tuple[Tensor, Tree]],
+    ) -> tuple[Tensor, StackState]:
         """Use every layer on the output of the one below: `(output, state)`."""
-        f, s = 0, len(self.opening)
-        after: Tensors = ()
-        for layer, added in zip(self.cells, self.added, strict=True):
-            own = fixed[f : f + layer.num_fixed], state[s : s + len(layer.state_sizes)]
+        after = []
+        for layer, added, *own in zip(self.cells, self.added, fixed, state.layers, strict=True):
             output, moved = use(layer, x, *own)
-            x, after = (output + x if added else output), after + moved
-            f, s = f + layer.num_fixed, s + len(layer.state_sizes)
-        return x, ((x, *after) if self.opening else after)
+            x = output + x if added else output
+            after.append(moved)
+        return x, StackState(tuple(after), x if self.residual else ())

@@ -1,9 +1,19 @@
 """Dropout for recurrent cells: one mask a sequence. Gal & Ghahramani 2016, arXiv 1512.05287."""
 
+from typing import NamedTuple
+
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Factory, Probability, Tensors
+from seqtool.api import Cell, Factory, Probability, Tree
+
+
+class DropoutFixed(NamedTuple):
+    """The masks of the input `[B, I]` and of the last output `[B, H]`; what the cell within has."""
+
+    input_mask: Tensor
+    output_mask: Tensor
+    cell: Tree
 
 
 class VariationalDropout(Cell):
@@ -34,35 +44,43 @@ class VariationalDropout(Cell):
         self.cell = cell(input_size)
         self.input_size = input_size
         self.input, self.recurrent = input, recurrent
-        self.output_size, self.output_index = self.cell.output_size, self.cell.output_index
-        self.state_sizes, self.derived = self.cell.state_sizes, self.cell.derived
-        self.num_fixed = 2 + self.cell.num_fixed
+        self.output_size = self.cell.output_size
 
-    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
-        """See `Cell.start`; the masks of the input and of the last output stand first, ones in evaluation."""
+    def start(self, batch_size: int, like: Tensor) -> tuple[DropoutFixed, Tree]:
+        """See `Cell.start`; the masks are ones in evaluation."""
         fixed, state = self.cell.start(batch_size, like)
         sizes = (self.input_size, self.input), (self.output_size, self.recurrent)
-        masks = tuple(F.dropout(like.new_ones(batch_size, size), rate, self.training) for size, rate in sizes)
-        return masks + fixed, state
+        masks = (F.dropout(like.new_ones(batch_size, size), rate, self.training) for size, rate in sizes)
+        return DropoutFixed(*masks, fixed), state
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def output(self, state: Tree) -> Tensor:
+        """See `Cell.output`."""
+        return self.cell.output(state)
+
+    def features(self, state: Tree) -> Tree:
+        """See `Cell.features`."""
+        return self.cell.features(state)
+
+    def step(self, x: Tensor, fixed: DropoutFixed, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step`."""
-        x_mask, output_mask, *rest = fixed
-        return self.cell.step_masked(x * x_mask, output_mask, tuple(rest), state)
+        return self.cell.step_masked(x * fixed.input_mask, fixed.output_mask, fixed.cell, state)
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: DropoutFixed, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step_masked`."""
-        x_mask, output_mask, *rest = fixed
-        return self.cell.step_masked(x * x_mask, factors * output_mask, tuple(rest), state)
+        return self.cell.step_masked(x * fixed.input_mask, factors * fixed.output_mask, fixed.cell, state)
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def scale_output(self, state: Tree, factors: Tensor) -> Tree:
+        """See `Cell.scale_output`."""
+        return self.cell.scale_output(state, factors)
+
+    def gates(self, x: Tensor, fixed: DropoutFixed, state: Tree) -> dict[str, Tensor]:
         """See `Cell.gates`; those of the cell within, from its masked state."""
-        x_mask, output_mask, *rest = fixed
-        return self.cell.gates(x * x_mask, tuple(rest), self.cell.masked_state(output_mask, state))
+        masked = self.cell.scale_output(state, fixed.output_mask)
+        return self.cell.gates(x * fixed.input_mask, fixed.cell, masked)
 
-    def unroll(self, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def unroll(self, x: Tensor, mask: Tensor, fixed: DropoutFixed, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.unroll`. The cell unrolls by itself where its last output is not masked."""
         if self.training and self.recurrent:
             return super().unroll(x, mask, fixed, state)
-        x = x * fixed[0].unsqueeze(1) if self.training and self.input else x
-        return self.cell.unroll(x, mask, fixed[2:], state)
+        x = x * fixed.input_mask.unsqueeze(1) if self.training and self.input else x
+        return self.cell.unroll(x, mask, fixed.cell, state)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Cell, Factory, Probability, Tensors
+from seqtool.api import Cell, Factory, Probability, Tree, state_layout, tree
 from seqtool_cells.mixing import mixed
 
 
@@ -31,35 +31,47 @@ class Zoneout(Cell):
     ) -> None:
         super().__init__()
         self.cell = cell(input_size)
-        self.output_size, self.output_index = self.cell.output_size, self.cell.output_index
-        self.state_sizes, self.derived = self.cell.state_sizes, self.cell.derived
-        self.num_fixed = self.cell.num_fixed
-        rates = [state] * len(self.state_sizes)
-        rates[self.output_index] = output
-        for index in self.derived:
-            rates[index] = 0.0
-        self.rates = tuple(rates)
+        self.output_size = self.cell.output_size
+        layout = state_layout(self.cell)
+        self.rates = {place: output if place == layout.output else state for place in layout.features}
 
-    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tree]:
         """See `Cell.start`."""
         return self.cell.start(batch_size, like)
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def output(self, state: Tree) -> Tensor:
+        """See `Cell.output`."""
+        return self.cell.output(state)
+
+    def features(self, state: Tree) -> Tree:
+        """See `Cell.features`."""
+        return self.cell.features(state)
+
+    def step(self, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step`."""
         return self._mix(state, self.cell.step(x, fixed, state)[1])
 
-    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step_masked`; what is kept is whole."""
         return self._mix(state, self.cell.step_masked(x, factors, fixed, state)[1])
 
-    def gates(self, x: Tensor, fixed: Tensors, state: Tensors) -> dict[str, Tensor]:
+    def scale_output(self, state: Tree, factors: Tensor) -> Tree:
+        """See `Cell.scale_output`."""
+        return self.cell.scale_output(state, factors)
+
+    def gates(self, x: Tensor, fixed: Tree, state: Tree) -> dict[str, Tensor]:
         """See `Cell.gates`; those of the cell within."""
         return self.cell.gates(x, fixed, state)
 
-    def _mix(self, before: Tensors, after: Tensors) -> tuple[Tensor, Tensors]:
-        kept = zip(before, after, self.rates, strict=True)
-        state = tuple(self._keep(old, new, rate) if rate else new for old, new, rate in kept)
-        return state[self.output_index], state
+    def _mix(self, before: Tree, after: Tree) -> tuple[Tensor, Tree]:
+        mixed_leaves = tree.leaves(after)
+        old = tree.leaves(before)
+        for place, rate in self.rates.items():
+            mixed_leaves[place] = self._keep(old[place], mixed_leaves[place], rate)
+        state = tree.rebuild(after, mixed_leaves)
+        return self.output(state), state
 
     def _keep(self, old: Tensor, new: Tensor, rate: float) -> Tensor:
+        if not rate:
+            return new
         return torch.where(torch.rand_like(new) < rate, old, new) if self.training else mixed(new, old, rate)

@@ -1,5 +1,7 @@
 """A decoder that steps, then looks. Luong et al. 2015, arXiv 1508.04025."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +15,18 @@ from seqtool.api import (
     Factory,
     Readout,
     Size,
-    Tensors,
+    Tree,
     named,
 )
+from seqtool_decoders.cell_and_attention import CellAndAttention
+
+
+class AttendAfterState(NamedTuple):
+    """The cell's state; h~ `[B, D]` where it is fed, else `()`; the attention's state, `()` without one."""
+
+    cell: Tree
+    fed: Tree = ()
+    attention: Tree = ()
 
 
 class AttendAfter(Decoder):
@@ -76,52 +87,43 @@ class AttendAfter(Decoder):
         self.combine = nn.Linear(joined_size, attentional_size, bias=False)
         self.readout_layer = readout(self.feature_size, output_size)
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
-        """See `Decoder.start`; the cell's tensors stand first, then h~ where it is fed, then the attention's."""
-        fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
-        state = self.bridge(encoded.final, state)
-        if self.input_feeding:
-            state = (*state, encoded.memory.new_zeros(len(encoded.memory), self.feature_size))
+    def start(self, encoded: Encoded) -> tuple[CellAndAttention, AttendAfterState]:
+        """See `Decoder.start`."""
+        cell_fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
+        cell_state = self.bridge(encoded.final, state)
+        fed = encoded.memory.new_zeros(len(encoded.memory), self.feature_size) if self.input_feeding else ()
         if self.attention is None:
-            return fixed, state
+            return CellAndAttention(cell_fixed), AttendAfterState(cell_state, fed)
         attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
-        return fixed + attention_fixed, state + attention_state
+        return CellAndAttention(cell_fixed, attention_fixed), AttendAfterState(cell_state, fed, attention_state)
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(
+        self, inputs: Tensor, fixed: CellAndAttention, state: AttendAfterState
+    ) -> tuple[Tensor, Tensor | None, AttendAfterState]:
         """See `Decoder.step`."""
-        cell_fixed, attention_fixed, cell_state, attention_state = self._split(fixed, state)
         if self.input_feeding:
-            inputs = torch.cat([inputs, state[len(cell_state)]], 1)
-        output, cell_state = self.cell.step(inputs, cell_fixed, cell_state)
-        features, weights, attention_state = self._look(output.unsqueeze(1), attention_fixed, attention_state)
+            inputs = torch.cat([inputs, state.fed], 1)
+        output, cell_state = self.cell.step(inputs, fixed.cell, state.cell)
+        features, weights, attention_state = self._look(output.unsqueeze(1), fixed.attention, state.attention)
         vector = features.squeeze(1)
-        fed = (vector,) if self.input_feeding else ()
+        fed = vector if self.input_feeding else ()
         step_weights = None if weights is None else weights.squeeze(2)
-        return vector, step_weights, cell_state + fed + attention_state
+        return vector, step_weights, AttendAfterState(cell_state, fed, attention_state)
 
-    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
-        """See `Decoder.unroll`. Without input feeding the cell unrolls first, then all steps look at once."""
+    def unroll(
+        self, inputs: Tensor, fixed: CellAndAttention, state: AttendAfterState
+    ) -> tuple[Tensor, Tensor | None, AttendAfterState]:
+        """See `Decoder.unroll`. Without input feeding the cell unrolls first, then all steps attend in parallel."""
         if self.input_feeding:
             return super().unroll(inputs, fixed, state)
-        cell_fixed, attention_fixed, cell_state, attention_state = self._split(fixed, state)
         real = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
-        outputs, cell_state = self.cell.unroll(inputs, real, cell_fixed, cell_state)
-        features, weights, attention_state = self._look(outputs, attention_fixed, attention_state)
-        return features, weights, cell_state + attention_state
+        outputs, cell_state = self.cell.unroll(inputs, real, fixed.cell, state.cell)
+        features, weights, attention_state = self._look(outputs, fixed.attention, state.attention)
+        return features, weights, AttendAfterState(cell_state, (), attention_state)
 
-    def _look(self, outputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def _look(self, outputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """`outputs [B, T, H]` -> `(h~ [B, T, D], weights [B, N, T, S] or None, state)`."""
         if self.attention is None:
             return torch.tanh(self.combine(outputs)), None, state
         context, weights, state = self.attention(outputs, fixed, state)
         return torch.tanh(self.combine(torch.cat([context, outputs], 2))), weights, state
-
-    def _split(self, fixed: Tensors, state: Tensors) -> tuple[Tensors, Tensors, Tensors, Tensors]:
-        """`(cell's fixed, attention's fixed, cell's state, attention's state)`; h~ is in none of them."""
-        fixed_split, state_split = self.cell.num_fixed, len(self.cell.state_sizes)
-        return (
-            fixed[:fixed_split],
-            fixed[fixed_split:],
-            state[:state_split],
-            state[state_split + self.input_feeding :],
-        )

@@ -16,9 +16,12 @@ from seqtool.api import (
     MinLen,
     PartError,
     Readout,
-    Tensors,
+    Tree,
     named,
+    state_layout,
+    tree,
 )
+from seqtool_decoders.cell_and_attention import CellAndAttention
 
 
 class AttendBefore(Decoder):
@@ -85,8 +88,9 @@ class AttendBefore(Decoder):
         self.query, self.feed, self.features = query, feed, features
         sizes = {"input": input_size, "context": memory_size}
         self.cell = cell(sum(sizes[piece] for piece in feed))
-        sizes |= {"output": self.cell.output_size, "state": sum(self.cell.content(self.cell.state_sizes))}
-        sizes["inner_state"] = sum(self.cell.inner(self.cell.state_sizes))
+        layout = state_layout(self.cell)
+        sizes |= {"output": self.cell.output_size, "state": sum(layout.sizes)}
+        sizes["inner_state"] = sum(layout.inner_sizes)
         if "inner_state" in query and not sizes["inner_state"]:
             message = "this cell's state is its output alone: it has no inner_state to ask with"
             raise PartError(message, option="query", allowed="output, state, input")
@@ -98,33 +102,41 @@ class AttendBefore(Decoder):
         self.feature_size = sum(sizes[piece] for piece in features)
         self.readout_layer = readout(self.feature_size, output_size)
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
-        """See `Decoder.start`; the cell's tensors stand first, then the attention's."""
-        fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
-        state = self.bridge(encoded.final, state)
+    def start(self, encoded: Encoded) -> tuple[CellAndAttention, CellAndAttention]:
+        """See `Decoder.start`."""
+        cell_fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
+        cell_state = self.bridge(encoded.final, state)
         if self.attention is None:
-            return fixed, state
+            return CellAndAttention(cell_fixed), CellAndAttention(cell_state)
         attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
-        return fixed + attention_fixed, state + attention_state
+        return CellAndAttention(cell_fixed, attention_fixed), CellAndAttention(cell_state, attention_state)
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(
+        self, inputs: Tensor, fixed: CellAndAttention, state: CellAndAttention
+    ) -> tuple[Tensor, Tensor | None, CellAndAttention]:
         """See `Decoder.step`."""
-        fixed_split, state_split = self.cell.num_fixed, len(self.cell.state_sizes)
-        cell_state, attention_state = state[:state_split], state[state_split:]
+        cell_state, attention_state = state
         pieces = {"input": inputs}
         weights = None
         if self.attention is not None:
-            pieces["output"] = cell_state[self.cell.output_index]
-            if "state" in self.query:
-                pieces["state"] = torch.cat(self.cell.content(cell_state), 1)
-            if "inner_state" in self.query:
-                pieces["inner_state"] = torch.cat(self.cell.inner(cell_state), 1)
+            pieces |= self._asking(cell_state)
             query = join(pieces, self.query).unsqueeze(1)
-            context, all_weights, attention_state = self.attention(query, fixed[fixed_split:], attention_state)
+            context, all_weights, attention_state = self.attention(query, fixed.attention, attention_state)
             pieces["context"], weights = context.squeeze(1), all_weights.squeeze(2)
-        output, cell_state = self.cell.step(join(pieces, self.feed), fixed[:fixed_split], cell_state)
+        output, cell_state = self.cell.step(join(pieces, self.feed), fixed.cell, cell_state)
         pieces["output"] = output
-        return join(pieces, self.features), weights, cell_state + attention_state
+        return join(pieces, self.features), weights, CellAndAttention(cell_state, attention_state)
+
+    def _asking(self, state: Tree) -> dict[str, Tensor]:
+        """What a query may contain of the cell's state, `[B, size]` each."""
+        output = self.cell.output(state)
+        found = {"output": output}
+        if "state" in self.query:
+            found["state"] = torch.cat(tree.vectors(self.cell.features(state)), 1)
+        if "inner_state" in self.query:
+            inner = tuple(leaf for leaf in tree.leaves(self.cell.features(state)) if leaf is not output)
+            found["inner_state"] = torch.cat(tree.vectors(inner), 1)
+        return found
 
 
 def join(pieces: dict[str, Tensor], names: tuple[str, ...]) -> Tensor:

@@ -1,6 +1,6 @@
 """A decoder that looks between two transitions. Sennrich et al. 2017 (Nematus), arXiv 1703.04357."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,9 +16,18 @@ from seqtool.api import (
     MinLen,
     PartError,
     Readout,
-    Tensors,
+    Tree,
     named,
 )
+from seqtool_decoders.cell_and_attention import CellAndAttention
+
+
+class AttendInsideFixed(NamedTuple):
+    """The trees of both cells and of the attention."""
+
+    first: Tree
+    second: Tree
+    attention: Tree
 
 
 class AttendInside(Decoder):
@@ -76,20 +85,21 @@ class AttendInside(Decoder):
         self.feature_size = sum(sizes[piece] for piece in features)
         self.readout_layer = readout(self.feature_size, output_size)
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
-        """See `Decoder.start`; fixed tensors of both cells, then the attention's; one state for both cells."""
-        fixed, state = self.first.start(len(encoded.memory), encoded.memory)
-        second_fixed, _ = self.second.start(len(encoded.memory), encoded.memory)
+    def start(self, encoded: Encoded) -> tuple[AttendInsideFixed, CellAndAttention]:
+        """See `Decoder.start`; both cells share one state."""
+        first, state = self.first.start(len(encoded.memory), encoded.memory)
+        second, _ = self.second.start(len(encoded.memory), encoded.memory)
         attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
-        return fixed + second_fixed + attention_fixed, self.bridge(encoded.final, state) + attention_state
+        fixed = AttendInsideFixed(first, second, attention_fixed)
+        return fixed, CellAndAttention(self.bridge(encoded.final, state), attention_state)
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(
+        self, inputs: Tensor, fixed: AttendInsideFixed, state: CellAndAttention
+    ) -> tuple[Tensor, Tensor | None, CellAndAttention]:
         """See `Decoder.step`."""
-        split, num_fixed = len(self.first.state_sizes), self.first.num_fixed
-        output, cell_state = self.first.step(inputs, fixed[:num_fixed], state[:split])
-        query = output.unsqueeze(1)
-        context, weights, attention_state = self.attention(query, fixed[2 * num_fixed :], state[split:])
+        output, cell_state = self.first.step(inputs, fixed.first, state.cell)
+        context, weights, attention_state = self.attention(output.unsqueeze(1), fixed.attention, state.attention)
         pieces = {"input": inputs, "context": context.squeeze(1)}
-        pieces["output"], cell_state = self.second.step(pieces["context"], fixed[num_fixed : 2 * num_fixed], cell_state)
+        pieces["output"], cell_state = self.second.step(pieces["context"], fixed.second, cell_state)
         features = torch.cat([pieces[name] for name in self.features], 1)
-        return features, weights.squeeze(2), cell_state + attention_state
+        return features, weights.squeeze(2), CellAndAttention(cell_state, attention_state)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import Attention, Decoder, Encoded, Factory, Readout, Tensors, named
+from seqtool.api import Attention, Decoder, Encoded, Factory, Readout, Tree, named
 
 
 class AttendOnly(Decoder):
@@ -42,15 +42,15 @@ class AttendOnly(Decoder):
         self.feature_size = memory_size
         self.readout_layer = readout(self.feature_size, output_size)
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+    def start(self, encoded: Encoded) -> tuple[Tree, Tree]:
         """See `Decoder.start`."""
         return self.attention.start(encoded.memory, encoded.mask)
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.step`."""
         context, weights, state = self.attention(inputs.unsqueeze(1), fixed, state)
         return context.squeeze(1), weights.squeeze(2), state
 
-    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def unroll(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`. Nothing is carried over but what the attention carries, so all steps look at once."""
         return self.attention(inputs, fixed, state)

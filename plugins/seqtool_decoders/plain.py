@@ -1,9 +1,18 @@
 """A decoder without attention. Sutskever et al. 2014, arXiv 1409.3215; Cho et al. 2014, arXiv 1406.1078."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from seqtool.api import Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Readout, Tensors, named
+from seqtool.api import Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Readout, Tree, named, tree
+
+
+class PlainFixed(NamedTuple):
+    """The cell's tree; the joined final states `[B, F]` where they are repeated, else `()`."""
+
+    cell: Tree
+    repeated: Tree = ()
 
 
 class Plain(Decoder):
@@ -51,25 +60,24 @@ class Plain(Decoder):
         self.feature_size = self.cell.output_size
         self.readout_layer = readout(self.feature_size, output_size)
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
-        """See `Decoder.start`; `fixed` opens with the joined final states where they are repeated."""
+    def start(self, encoded: Encoded) -> tuple[PlainFixed, Tree]:
+        """See `Decoder.start`; the state is the cell's."""
         fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
-        if self.repeat:
-            fixed = (torch.cat(encoded.final, 1), *fixed)
-        return fixed, self.bridge(encoded.final, state)
+        repeated = torch.cat(tree.vectors(encoded.final), 1) if self.repeat else ()
+        return PlainFixed(fixed, repeated), self.bridge(encoded.final, state)
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(self, inputs: Tensor, fixed: PlainFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.step`."""
         if self.repeat:
-            inputs, fixed = torch.cat([inputs, fixed[0]], 1), fixed[1:]
-        output, state = self.cell.step(inputs, fixed, state)
+            inputs = torch.cat([inputs, fixed.repeated], 1)
+        output, state = self.cell.step(inputs, fixed.cell, state)
         return output, None, state
 
-    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def unroll(self, inputs: Tensor, fixed: PlainFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`. Nothing is fed back, so the cell unrolls by itself."""
         if self.repeat:
-            repeated = fixed[0].unsqueeze(1).expand(-1, inputs.shape[1], -1)
-            inputs, fixed = torch.cat([inputs, repeated], 2), fixed[1:]
+            repeated = fixed.repeated.unsqueeze(1).expand(-1, inputs.shape[1], -1)
+            inputs = torch.cat([inputs, repeated], 2)
         real = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
-        outputs, state = self.cell.unroll(inputs, real, fixed, state)
+        outputs, state = self.cell.unroll(inputs, real, fixed.cell, state)
         return outputs, None, state

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Attention, Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Tensors
+from seqtool.api import Attention, Bridge, BridgeType, Cell, Decoder, Encoded, Factory
+from seqtool_decoders.cell_and_attention import CellAndAttention
 from seqtool_decoders.copying import copied_probability, log_probability, refuse_unnormalized
 
 
@@ -58,26 +59,30 @@ class Pointer(Decoder):
         self.bridge = Bridge(final_sizes, self.cell, bridge, only_way=False)
         self.feature_size = self.cell.output_size
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
-        """See `Decoder.start`; the cell's tensors stand first, then the attention's."""
-        fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
+    def start(self, encoded: Encoded) -> tuple[CellAndAttention, CellAndAttention]:
+        """See `Decoder.start`."""
+        cell_fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
         attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
-        return fixed + attention_fixed, self.bridge(encoded.final, state) + attention_state
+        return CellAndAttention(cell_fixed, attention_fixed), CellAndAttention(
+            self.bridge(encoded.final, state), attention_state
+        )
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(
+        self, inputs: Tensor, fixed: CellAndAttention, state: CellAndAttention
+    ) -> tuple[Tensor, Tensor | None, CellAndAttention]:
         """See `Decoder.step`."""
-        num_fixed, split = self.cell.num_fixed, len(self.cell.state_sizes)
-        output, cell_state = self.cell.step(inputs, fixed[:num_fixed], state[:split])
-        _, weights, attention_state = self.attention(output.unsqueeze(1), fixed[num_fixed:], state[split:])
-        return output, weights.squeeze(2), cell_state + attention_state
+        output, cell_state = self.cell.step(inputs, fixed.cell, state.cell)
+        _, weights, attention_state = self.attention(output.unsqueeze(1), fixed.attention, state.attention)
+        return output, weights.squeeze(2), CellAndAttention(cell_state, attention_state)
 
-    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
-        """See `Decoder.unroll`. The cell unrolls first, then all steps look at once."""
-        num_fixed, split = self.cell.num_fixed, len(self.cell.state_sizes)
+    def unroll(
+        self, inputs: Tensor, fixed: CellAndAttention, state: CellAndAttention
+    ) -> tuple[Tensor, Tensor | None, CellAndAttention]:
+        """See `Decoder.unroll`. The cell unrolls first, then all steps attend in parallel."""
         real = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
-        outputs, cell_state = self.cell.unroll(inputs, real, fixed[:num_fixed], state[:split])
-        _, weights, attention_state = self.attention(outputs, fixed[num_fixed:], state[split:])
-        return outputs, weights, cell_state + attention_state
+        outputs, cell_state = self.cell.unroll(inputs, real, fixed.cell, state.cell)
+        _, weights, attention_state = self.attention(outputs, fixed.attention, state.attention)
+        return outputs, weights, CellAndAttention(cell_state, attention_state)
 
     def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
         """See `Decoder.readout`; log-probabilities."""

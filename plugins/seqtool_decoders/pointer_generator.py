@@ -1,10 +1,19 @@
 """A decoder that may copy. See et al. 2017, arXiv 1704.04368."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Decoder, Encoded, Factory, PartError, Tensors
+from seqtool.api import Decoder, Encoded, Factory, PartError, Tree
 from seqtool_decoders.copying import copied_probability, log_probability, refuse_unnormalized
+
+
+class PointerGeneratorFixed(NamedTuple):
+    """The memory `[B, S, M]`, and the tree of the wrapped decoder."""
+
+    memory: Tensor
+    decoder: Tree
 
 
 class PointerGenerator(Decoder):
@@ -57,23 +66,32 @@ class PointerGenerator(Decoder):
         self.gate = nn.Linear(self.decoder.feature_size + memory_size + input_size, 1)
         self.feature_size = self.decoder.feature_size + 1
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
-        """See `Decoder.start`; the memory stands first, then what the wrapped decoder has."""
-        fixed, state = self.decoder.start(encoded)
-        return (encoded.memory, *fixed), state
+    @property
+    def observes(self) -> bool:
+        """See `Decoder.observes`; as the wrapped decoder."""
+        return self.decoder.observes
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def start(self, encoded: Encoded) -> tuple[PointerGeneratorFixed, Tree]:
+        """See `Decoder.start`; the state is the wrapped decoder's."""
+        fixed, state = self.decoder.start(encoded)
+        return PointerGeneratorFixed(encoded.memory, fixed), state
+
+    def observe(self, ids: Tensor, fixed: PointerGeneratorFixed, state: Tree) -> Tree:
+        """See `Decoder.observe`."""
+        return self.decoder.observe(ids, fixed.decoder, state)
+
+    def step(self, inputs: Tensor, fixed: PointerGeneratorFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.step`."""
-        features, weights, state = self.decoder.step(inputs, fixed[1:], state)
+        features, weights, state = self.decoder.step(inputs, fixed.decoder, state)
         assert weights is not None, "refused when built"
-        gated = self._gated(features.unsqueeze(1), weights.unsqueeze(2), inputs.unsqueeze(1), fixed[0])
+        gated = self._gated(features.unsqueeze(1), weights.unsqueeze(2), inputs.unsqueeze(1), fixed.memory)
         return gated.squeeze(1), weights, state
 
-    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def unroll(self, inputs: Tensor, fixed: PointerGeneratorFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`; as fast as the wrapped decoder's."""
-        features, weights, state = self.decoder.unroll(inputs, fixed[1:], state)
+        features, weights, state = self.decoder.unroll(inputs, fixed.decoder, state)
         assert weights is not None, "refused when built"
-        return self._gated(features, weights, inputs, fixed[0]), weights, state
+        return self._gated(features, weights, inputs, fixed.memory), weights, state
 
     def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
         """See `Decoder.readout`; log-probabilities."""

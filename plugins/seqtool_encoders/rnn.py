@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Cell, Depth, Encoded, Encoder, Factory, PartError, Tensors, reverse_real
+from seqtool.api import Cell, Depth, Encoded, Encoder, Factory, PartError, reverse_real, state_layout, tree
 
 
 class RNNEncoder(Encoder):
@@ -19,8 +19,8 @@ class RNNEncoder(Encoder):
     When to use: the default. Both ways, each position knows what stands on either side of it, which content scorers
     need.
 
-    `final` holds the states of every layer but for what is derived, the first layer's first; both ways, a layer's two
-    states are joined.
+    `final` contains the features of the state of every layer (`Cell.features`), as vectors, the first layer's first;
+    both ways, a layer's two states are joined.
 
     Args:
         input_size: I, the width of x.
@@ -50,7 +50,7 @@ class RNNEncoder(Encoder):
         for _ in range(layers):
             ways = [cell(input_size) for _ in range(self.num_directions)]
             self.cells.extend(ways)
-            final_sizes += [size * self.num_directions for size in ways[0].content(ways[0].state_sizes)]
+            final_sizes += [size * self.num_directions for size in state_layout(ways[0]).sizes]
             output_size = ways[0].output_size * self.num_directions
             self.added.append(residual and output_size == input_size)
             input_size = output_size
@@ -68,12 +68,12 @@ class RNNEncoder(Encoder):
             if self.num_directions == 2:
                 backward, ends = self._unroll(self.cells[layer + 1], reverse_real(x, mask), mask)
                 outputs = torch.cat([outputs, reverse_real(backward, mask)], 2)
-                states = tuple(torch.cat(pair, 1) for pair in zip(states, ends, strict=True))
+                states = [torch.cat(pair, 1) for pair in zip(states, ends, strict=True)]
             final += states
             x = outputs + x.masked_fill(~mask[:, :, None], 0) if added else outputs
         return Encoded(x, mask, tuple(final))
 
     @staticmethod
-    def _unroll(cell: Cell, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensors]:
+    def _unroll(cell: Cell, x: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
         outputs, state = cell.unroll(x, mask, *cell.start(x.shape[0], x))
-        return outputs, cell.content(state)
+        return outputs, tree.vectors(cell.features(state))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Tensors, Twin
+from seqtool.api import Tree, Twin, tree
 from seqtool_fused.calling import Kernel, Numbers, call, ready
 from seqtool_fused.library import missing
 
@@ -68,11 +68,11 @@ class AdditiveTwin(Twin):
         """See `Twin.unavailable`."""
         return missing()
 
-    def __call__(self, module: Any, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def __call__(self, module: Any, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        keys, vector = fixed[0], module.vector.weight
-        if not query.numel() or not keys.numel() or not ready(query, keys, *state, vector):
-            result: tuple[Tensor, Tensors] = self.reference(module, query, fixed, state)
+        keys, vector = fixed, module.vector.weight
+        if not query.numel() or not keys.numel() or not ready(query, keys, *tree.leaves(state), vector):
+            result: tuple[Tensor, Tree] = self.reference(module, query, fixed, state)
             return result
         (scores,) = Comparison()(self.mapped(module, query), self.shifted(module, keys, state), vector[0])
         return scores, state
@@ -82,7 +82,7 @@ class AdditiveTwin(Twin):
         result: Tensor = module.query_map(query)
         return result
 
-    def shifted(self, module: Any, keys: Tensor, state: Tensors) -> Tensor:
+    def shifted(self, module: Any, keys: Tensor, state: Tree) -> Tensor:
         """The keys, and what changes with every step."""
         return keys
 
@@ -120,9 +120,9 @@ class CoverageTwin(AdditiveTwin):
     of = ("seqtool_attention.coverage:Coverage",)
     examples = (("scorer/attention:coverage", {"hidden_size": 19}),)
 
-    def shifted(self, module: Any, keys: Tensor, state: Tensors) -> Tensor:
+    def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
         """See `AdditiveTwin.shifted`."""
-        return torch.addcmul(keys, state[0].unsqueeze(2), module.coverage_map.weight[:, 0])
+        return torch.addcmul(keys, state.unsqueeze(2), module.coverage_map.weight[:, 0])
 
 
 class LocationAwareTwin(AdditiveTwin):
@@ -139,7 +139,7 @@ class LocationAwareTwin(AdditiveTwin):
     of = ("seqtool_attention.location_aware:LocationAware",)
     examples = (("scorer/attention:location_aware", {"hidden_size": 19}),)
 
-    def shifted(self, module: Any, keys: Tensor, state: Tensors) -> Tensor:
+    def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
         """See `AdditiveTwin.shifted`."""
-        features = module.filters(state[0].unsqueeze(1)).transpose(1, 2)
+        features = module.filters(state.unsqueeze(1)).transpose(1, 2)
         return keys + F.linear(features, module.feature_map.weight)

@@ -6,13 +6,13 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from seqtool.api import Tensors, Twin
+from seqtool.api import Tree, Twin, tree
 from seqtool_fused.calling import ready
 from seqtool_fused.embedding import looked_up
 from seqtool_fused.layout import Shape
 from seqtool_fused.library import missing
-from seqtool_fused.loop_shapes import offsets, shape_of, why_not
-from seqtool_fused.loops import Attend
+from seqtool_fused.loop_shapes import offsets, shape_of, states_of, why_not
+from seqtool_fused.loops import Attend, Start
 
 
 def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> tuple[str, Mapping[str, Any]]:
@@ -34,29 +34,28 @@ class _AttendTwin(Twin):
         """See `Twin.serves`."""
         return why_not(module)
 
-    def __call__(
-        self, module: Any, inputs: Tensor, fixed: Tensors, state: Tensors
-    ) -> tuple[Tensor, Tensor | None, Tensors]:
+    def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
-        values, mask, keys = fixed
+        values, mask, (keys,), _ = fixed.attention
+        first_state = tree.leaves(state)
         shape, owners = self.known(module, inputs.shape[2])
         windowed = "mean" in shape.states
         parameters = [getattr(owner, name) for owner, name in owners]
         found = looked_up(inputs) if shape.sizes["feed_x"] >= 0 else None
         first = found.table if found else inputs
-        given = (first, values, *(() if windowed else (keys,)), *state, *parameters)
+        given = (first, values, *(() if windowed else (keys,)), *first_state, *parameters)
         if not inputs.numel() or not values.numel() or not ready(inputs, *given):
-            result: tuple[Tensor, Tensor | None, Tensors] = self.reference(module, inputs, fixed, state)
+            result: tuple[Tensor, Tensor | None, Tree] = self.reference(module, inputs, fixed, state)
             return result
-        loop = Attend(self.reference, module, shape, mask, keys if windowed else None, inputs, found)
+        loop = Attend(self.reference, module, shape, mask, Start(fixed, state), inputs, found)
         features, weights, *after = loop(*given)
-        return features, weights.unsqueeze(1), tuple(after)
+        return features, weights.unsqueeze(1), tree.rebuild(state, after)
 
     def known(self, module: Any, input_size: int) -> tuple[Shape, list[tuple[nn.Module, str]]]:
         """The shape of a decoder, and where each of its parameters is held: found once, since it takes a while."""
         known = _KNOWN.setdefault(module, {})
         if input_size not in known:
-            states = (*("h", "c")[: len(module.cell.state_sizes)], *self.extra(module))
+            states = (*states_of(module.cell), *self.extra(module))
             shape = shape_of(module, input_size, self.places(module, input_size), states)
             paths = [path.rpartition(".") for path in shape.parameters.values()]
             known[input_size] = shape, [(module.get_submodule(holder), name) for holder, _, name in paths]
@@ -105,7 +104,7 @@ class AttendBeforeTwin(_AttendTwin):
     def places(self, module: Any, input_size: int) -> Mapping[str, int]:
         """See `_AttendTwin.places`."""
         size, memory_size = module.cell.output_size, module.attention.memory_size
-        whole = sum(module.cell.state_sizes)
+        whole = size * len(states_of(module.cell))
         widths = {"output": size, "inner_state": size, "state": whole, "input": input_size, "context": memory_size}
         query, query_size = offsets(module.query, widths)
         if "state" in query:

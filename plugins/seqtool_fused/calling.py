@@ -33,7 +33,7 @@ def pointers(tensors: Iterable[Tensor]) -> Any:
 def call(name: str, *arguments: Any) -> None:
     """Call a C function that returns 0.
 
-    Tensors and what ctypes makes go by pointer, None as NULL, whole numbers as `int64_t`.
+    Tree and what ctypes makes go by pointer, None as NULL, whole numbers as `int64_t`.
 
     Every tensor must be contiguous, and live until the call is over. The number of torch's threads comes last.
 

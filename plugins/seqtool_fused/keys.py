@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Tensors, Twin
+from seqtool.api import Tree, Twin
 from seqtool_fused.calling import Kernel, Numbers, call, ready
 from seqtool_fused.library import missing
 
@@ -50,14 +50,14 @@ class _KeysTwin(Twin):
         """See `Twin.unavailable`."""
         return missing()
 
-    def __call__(self, module: Any, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def __call__(self, module: Any, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`."""
         key_map = self.key_map(module)
         given = (memory, *(tensor for tensor in (key_map.weight, key_map.bias) if tensor is not None))
         if not memory.numel() or not ready(*given):
-            result: tuple[Tensors, Tensors] = self.reference(module, memory, mask)
+            result: tuple[Tensor, Tree] = self.reference(module, memory, mask)
             return result
-        return Affine()(*given), ()
+        return Affine()(*given)[0], ()
 
     def key_map(self, module: Any) -> Any:
         """The map from the memory to its keys."""

@@ -38,6 +38,11 @@ def why_not(module: Any) -> str | None:
     return None
 
 
+def states_of(cell: Any) -> tuple[str, ...]:
+    """The leaves of the cell's state, in order, by the names of attend.h."""
+    return ("h",) if CELLS[class_name(cell)] else ("h", "c")
+
+
 def shape_of(module: Any, input_size: int, places: Mapping[str, int], states: tuple[str, ...]) -> Shape:
     """Sizes, parameters and states; `places` is what the decoder alone knows."""
     cell, attention, scorer = module.cell, module.attention, module.attention.scorers[0]

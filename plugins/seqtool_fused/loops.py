@@ -2,16 +2,23 @@
 
 import ctypes
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from seqtool.api import Tensors
+from seqtool.api import Tree, tree
 from seqtool_fused.calling import Kernel, Numbers, own, with_parameters
 from seqtool_fused.embedding import LookedUp
 from seqtool_fused.layout import STATES, Layout, Shape
 from seqtool_fused.library import library
+
+
+class Start(NamedTuple):
+    """The decoder's `fixed` and `state` at the start of a loop, whose structure its own method needs."""
+
+    fixed: Tree
+    state: Tree
 
 
 class Attend(Kernel):
@@ -19,17 +26,17 @@ class Attend(Kernel):
 
     def __init__(
         self,
-        own: Callable[..., tuple[Tensor, Tensor | None, Tensors]],
+        own: Callable[..., tuple[Tensor, Tensor | None, Tree]],
         module: Any,
         shape: Shape,
         mask: Tensor,
-        positions: Tensor | None,
+        start: Start,
         inputs: Tensor,
         found: LookedUp | None,
     ) -> None:
         self.own, self.module, self.shape = own, module, shape
-        self.mask, self.positions = mask.contiguous(), positions
-        keys = ("keys",) if positions is None else ()
+        self.mask, self.start = mask.contiguous(), start
+        keys = () if "mean" in shape.states else ("keys",)
         self.names = ("x", "values", *keys, *shape.states, *shape.parameters)
         self.gru = bool(shape.sizes["gru"])
         self.found, self.inputs = found, inputs.detach() if found else None
@@ -99,13 +106,16 @@ class Attend(Kernel):
         """See `Kernel.reference`."""
         named = self._named(inputs)
         x = LookedUp(named["x"], self.found.ids).x() if self.found else named["x"]
-        keys = named["keys"] if self.positions is None else self.positions
-        state = tuple(named[name] for name in self.shape.states)
+        attention = self.start.fixed.attention._replace(values=named["values"])
+        if "keys" in named:
+            attention = attention._replace(scorers=(named["keys"],))
+        fixed = self.start.fixed._replace(attention=attention)
+        state = tree.rebuild(self.start.state, [named[name] for name in self.shape.states])
 
         def use(module: Any) -> Numbers:
-            features, weights, after = self.own(module, x, (named["values"], self.mask, keys), state)
+            features, weights, after = self.own(module, x, fixed, state)
             assert weights is not None
-            return features, weights.squeeze(1), *after
+            return features, weights.squeeze(1), *tree.leaves(after)
 
         parameters = {path: named[name] for name, path in self.shape.parameters.items()}
         return with_parameters(self.module, parameters, use)

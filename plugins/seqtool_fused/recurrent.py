@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Tensors, Twin, known_full, lengths
+from seqtool.api import Tree, Twin, known_full, lengths, tree
 from seqtool_fused.calling import Kernel, Numbers, own, ready, with_parameters
 from seqtool_fused.embedding import LookedUp, looked_up
 from seqtool_fused.library import missing
@@ -102,12 +102,14 @@ class RecurrentKernel(Kernel):
     def __init__(
         self,
         steps: Steps,
-        own: Callable[..., tuple[Tensor, Tensors]],
+        own: Callable[..., tuple[Tensor, Tree]],
         module: Any,
         mask: Tensor,
+        first: Tree,
         found: LookedUp | None,
     ) -> None:
         self.steps, self.own, self.module, self.mask, self.found = steps, own, module, mask, found
+        self.first = first
         self.way = Way(None if known_full(mask) else lengths(mask))
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
@@ -140,8 +142,8 @@ class RecurrentKernel(Kernel):
         x = LookedUp(given, self.found.ids).x() if self.found else given
 
         def use(module: nn.Module) -> Numbers:
-            outputs, after = self.own(module, x, self.mask, (), tuple(state))
-            return outputs, *after
+            outputs, after = self.own(module, x, self.mask, (), tree.rebuild(self.first, state))
+            return outputs, *tree.leaves(after)
 
         return with_parameters(self.module, dict(zip(PARAMETERS, inputs[1 + len(state) :], strict=True)), use)
 
@@ -159,13 +161,14 @@ class RecurrentTwin(Twin):
         """See `Twin.unavailable`."""
         return missing()
 
-    def __call__(self, module: Any, x: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def __call__(self, module: Any, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.unroll`."""
         weights = [getattr(module, name) for name in PARAMETERS]
-        if not x.numel() or not ready(x, *state, *weights):
-            result: tuple[Tensor, Tensors] = self.reference(module, x, mask, fixed, state)
+        first = tree.leaves(state)
+        if not x.numel() or not ready(x, *first, *weights):
+            result: tuple[Tensor, Tree] = self.reference(module, x, mask, fixed, state)
             return result
         found = looked_up(x)
-        kernel = RecurrentKernel(self.steps, self.reference, module, mask, found)
-        outputs, *after = kernel(found.table if found else x, *state, *weights)
-        return outputs, tuple(after)
+        kernel = RecurrentKernel(self.steps, self.reference, module, mask, state, found)
+        outputs, *after = kernel(found.table if found else x, *first, *weights)
+        return outputs, tree.rebuild(state, after)

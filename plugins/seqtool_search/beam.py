@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqtool.api import Hypotheses, NonNegative, PartError, Search, Size, StepModel, Tensors
+from seqtool.api import Hypotheses, NonNegative, PartError, Search, Size, StepModel, tree
 from seqtool_search.ending import DROP, asks, places
 
 
@@ -49,8 +49,7 @@ class Beam(Search):
         """See `Search.search`."""
         end, start = model.target_vocabulary.end, model.target_vocabulary.start
         batch, size = len(source), self.size
-        fixed, state = model.start(source, source_mask)
-        fixed, state = repeated(fixed, size), repeated(state, size)
+        fixed, state = tree.repeat_rows(model.start(source, source_mask), size)
         ids = torch.full((batch, size), start or 0, device=source.device)
         scores = torch.full((batch, size), -torch.inf, device=source.device)
         scores[:, 0] = 0  # the others are copies of the first, and none of theirs may be taken twice
@@ -58,12 +57,14 @@ class Beam(Search):
         done = Finished.none(scores)
         going, left = torch.arange(batch, device=source.device), done  # the sources in the batch; all that is finished
         for length in range(1, max_length + 1):
+            if trail:
+                state = model.observe(ids.flatten(), fixed, state)
             logits, weights, state = model.step(ids.flatten(), fixed, state)
             log_p = logits.log_softmax(-1, torch.promote_types(logits.dtype, torch.float32))
             reached = log_p.unflatten(0, (len(going), size)) + scores[:, :, None]
             scores, parents, ids = self._widest(reached, done)
             rows = (parents + size * torch.arange(len(going), device=ids.device)[:, None]).flatten()
-            state = tuple(x[rows] for x in state)
+            state = tree.select_rows(state, rows)
             looked = None if weights is None else weights.unflatten(0, (len(going), size))
             trail.append(Step(parents, ids, looked).among(batch, going))
             ended = scores.isfinite()
@@ -81,11 +82,11 @@ class Beam(Search):
                 if count <= DROP * len(going):
                     left, more = left.with_rows(going, done), places(more, count)
                     kept = (more[:, None] * size + torch.arange(size, device=more.device)).flatten()
-                    fixed, state = (tuple(x[kept] for x in tensors) for tensors in (fixed, state))
+                    fixed, state = tree.select_rows(fixed, kept), tree.select_rows(state, kept)
                     going, ids, scores, done = going[more], ids[more], scores[more], Finished(*(x[more] for x in done))
         return traced(trail, left.with_rows(going, done), self.best)
 
-    def _widest(self, reached: Tensor, done: "Finished") -> Tensors:
+    def _widest(self, reached: Tensor, done: "Finished") -> tuple[Tensor, Tensor, Tensor]:
         """The best ways on, `[B, K]` each: score, the hypothesis that they go on from, the symbol written.
 
         There are as many as hypotheses have not finished; the places behind them hold minus infinity.
@@ -156,11 +157,6 @@ class Finished(NamedTuple):
     def kth(self, k: int) -> Tensor:
         """The rank of the k-th best, `[B]`; -inf where there are fewer."""
         return self.rank[:, k - 1]
-
-
-def repeated(tensors: Tensors, times: int) -> Tensors:
-    """Each row `times` times."""
-    return tuple(x.repeat_interleave(times, 0) for x in tensors)
 
 
 def traced(trail: list[Step], done: Finished, best: int) -> Hypotheses:

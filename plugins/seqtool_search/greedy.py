@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Hypotheses, Search, StepModel, Values
+from seqtool.api import Hypotheses, Search, StepModel, Values, tree
 from seqtool_search.ending import DROP, asks, places, steps_written
 
 
@@ -34,6 +34,8 @@ class Greedy(Search):
         steps: list[tuple[Tensor, Tensor]] = []
         all_weights: list[Tensor] = []
         for step in range(max_length):
+            if step:
+                state = model.observe(ids, fixed, state)
             logits, weights, state = model.step(ids, fixed, state)
             best, ids = logits.log_softmax(-1).max(-1)
             score = score + best.new_zeros(len(every)).index_copy(0, rows, best.masked_fill(~going, 0))
@@ -51,7 +53,7 @@ class Greedy(Search):
                     break
                 if left <= DROP * len(going):
                     kept = places(going, left)
-                    fixed, state = (tuple(x[kept] for x in tensors) for tensors in (fixed, state))
+                    fixed, state = tree.select_rows(fixed, kept), tree.select_rows(state, kept)
                     rows, ids, going = rows[kept], ids[kept], going[kept]
         written, mask = (torch.stack(side, 1).unsqueeze(1) for side in zip(*steps, strict=True))
         stacked = torch.stack(all_weights, 2).unsqueeze(1) if all_weights else None
@@ -66,7 +68,9 @@ def written_values(model: StepModel, size: int, source: Tensor, source_mask: Ten
     vector = torch.zeros(len(source), size, device=source.device)
     steps: list[Tensor] = []
     all_weights: list[Tensor] = []
-    for _ in range(length):
+    for step in range(length):
+        if step:
+            state = model.observe(vector, fixed, state)
         vector, weights, state = model.step(vector, fixed, state)
         steps.append(vector)
         if weights is not None:

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Count, Hypotheses, Positive, Probability, Search, Size, StepModel
-from seqtool_search.beam import repeated
+from seqtool.api import Count, Hypotheses, Positive, Probability, Search, Size, StepModel, tree
 from seqtool_search.ending import asks, steps_written
 
 
@@ -51,12 +50,14 @@ class Sample(Search):
         end, batch = model.target_vocabulary.end, len(source)
         generator = torch.Generator(source.device)
         generator.manual_seed(self.seed)
-        fixed, state = (repeated(tensors, self.samples) for tensors in model.start(source, source_mask))
+        fixed, state = tree.repeat_rows(model.start(source, source_mask), self.samples)
         ids = torch.full((batch * self.samples,), model.target_vocabulary.start or 0, device=source.device)
         going, score = torch.ones_like(ids, dtype=torch.bool), torch.zeros(len(ids), device=source.device)
         steps: list[tuple[Tensor, Tensor]] = []
         all_weights: list[Tensor] = []
         for step in range(max_length):
+            if step:
+                state = model.observe(ids, fixed, state)
             logits, weights, state = model.step(ids, fixed, state)
             log_p = logits.log_softmax(-1, torch.promote_types(logits.dtype, torch.float32))
             ids = drawn(self.kept(log_p), generator).masked_fill(~going, 0)

@@ -3,15 +3,15 @@
 import functools
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Tensors, Twin, class_name
-from seqtool_triton.loop import Loop, Plan, padded
+from seqtool.api import Tree, Twin, class_name, tree
+from seqtool_triton.loop import Loop, Numbers, Plan, padded
 
 CELLS = {"seqtool_cells.lstm:LSTM": False, "seqtool_cells.gru:GRU": True}
 GMM, ADDITIVE, PRODUCT = range(3)
@@ -48,20 +48,19 @@ class _AttendTwin(Twin):
         """See `Twin.serves`."""
         return _parts(module) or self.options(module) or _sizes(module)
 
-    def __call__(
-        self, module: Any, inputs: Tensor, fixed: Tensors, state: Tensors
-    ) -> tuple[Tensor, Tensor | None, Tensors]:
+    def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
-        values, mask, keys = fixed
+        values, mask, (keys,), _ = fixed.attention
         plans = _PLANS.setdefault(module, {})
         plan = plans.get(inputs.shape[2]) or plans.setdefault(inputs.shape[2], self.plan(module, inputs.shape[2]))
         parameters = [module.get_parameter(path) for path in plan.parameters.values()]
-        given = (inputs, values, keys, *state, *parameters)
+        given = (inputs, values, keys, *tree.leaves(state), *parameters)
         if not _ready(*given) or not inputs.numel() or not values.numel() or _too_long(plan, values.shape[1]):
-            result: tuple[Tensor, Tensor | None, Tensors] = self.reference(module, inputs, fixed, state)
+            result: tuple[Tensor, Tensor | None, Tree] = self.reference(module, inputs, fixed, state)
             return result
-        features, weights, *after = Loop.apply(plan, module, self.reference, mask, *given)  # type: ignore[no-untyped-call]
-        return features, weights.unsqueeze(1), tuple(after)
+        own = functools.partial(_own, self.reference, fixed, state)
+        features, weights, *after = Loop.apply(plan, module, own, mask, *given)  # type: ignore[no-untyped-call]
+        return features, weights.unsqueeze(1), tree.rebuild(state, after)
 
     def options(self, module: Any) -> str | None:
         """Why the decoder's own options do not fit."""
@@ -145,6 +144,16 @@ class AttendAfterTwin(_AttendTwin):
         size = module.feature_size
         feed = {"input": slice(0, input_size), "seen": slice(input_size, input_size + size)}
         return _plan(module, True, size, feed, {"output": slice(0, module.cell.output_size)}, {})
+
+
+def _own(
+    unroll: Callable[..., Any], fixed: Any, state: Tree, decoder: nn.Module, x: Tensor, memory: Numbers, first: Numbers
+) -> tuple[Tensor, Tensor, Numbers]:
+    """The decoder's own `unroll` of tensors, `memory` being values, mask and keys: `(features, weights, state)`."""
+    values, mask, keys = memory
+    attention = fixed.attention._replace(values=values, mask=mask, scorers=(keys,))
+    features, weights, after = unroll(decoder, x, fixed._replace(attention=attention), tree.rebuild(state, list(first)))
+    return features, weights, tuple(tree.leaves(after))
 
 
 @functools.cache

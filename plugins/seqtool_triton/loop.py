@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from seqtool.api import Tensors
-
 Numbers = tuple[Tensor, ...]
 Slices = dict[str, slice]
 REGISTERS = 224
@@ -57,7 +55,7 @@ class Loop(torch.autograd.Function):
     def forward(
         ctx: Any, plan: Plan, decoder: nn.Module, unroll: Callable[..., Any], mask: Tensor, *inputs: Tensor
     ) -> Numbers:
-        """All steps; `unroll` is the decoder's own method."""
+        """All steps; `unroll` is the decoder's own method, from and to tensors."""
         named = {name: x.contiguous() for name, x in zip(plan.names, inputs, strict=True)}
         kept = _forward(plan, mask, named)
         outputs = (kept["outputs"], kept["weights"], *(kept[f"last_{name}"] for name in plan.states))
@@ -89,16 +87,16 @@ class _Replaced(nn.Module):
         super().__init__()
         self.decoder, self.unroll = decoder, unroll
 
-    def forward(self, x: Tensor, fixed: Tensors, state: Tensors) -> Any:
-        return self.unroll(self.decoder, x, fixed, state)
+    def forward(self, x: Tensor, memory: Numbers, state: Numbers) -> Any:
+        return self.unroll(self.decoder, x, memory, state)
 
 
 def _reference(plan: Plan, decoder: _Replaced, mask: Tensor, inputs: Sequence[Tensor]) -> Numbers:
     """What `Loop` returns, by the decoder's own method."""
     named = dict(zip(plan.names, inputs, strict=True))
-    fixed, state = (named["values"], mask, named["keys"]), tuple(named[name] for name in plan.states)
+    memory, state = (named["values"], mask, named["keys"]), tuple(named[name] for name in plan.states)
     parameters = {f"decoder.{path}": named[name] for name, path in plan.parameters.items()}
-    features, weights, last = functional_call(decoder, parameters, (named["x"], fixed, state))
+    features, weights, last = functional_call(decoder, parameters, (named["x"], memory, state))
     return features, weights.squeeze(1), *last
 
 

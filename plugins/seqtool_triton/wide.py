@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Tensors, Twin, class_name
+from seqtool.api import Tree, Twin, class_name, tree
 
 WIDER_THAN = 64
 """Hidden sizes up to this are left to a loop in one kernel."""
@@ -111,14 +111,13 @@ class _DecoderTwin(WideTwin):
         """See `Twin.serves`."""
         return decoder_refusal(module)
 
-    def __call__(
-        self, module: Any, inputs: Tensor, fixed: Tensors, state: Tensors
-    ) -> tuple[Tensor, Tensor | None, Tensors]:
+    def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
-        values, mask, keys = fixed
-        given = (inputs, values, keys, *state, *module.cell.parameters(), *module.attention.parameters())
+        values, mask, (keys,), _ = fixed.attention
+        first = tree.leaves(state)
+        given = (inputs, values, keys, *first, *module.cell.parameters(), *module.attention.parameters())
         if not inputs.numel() or not values.numel() or mask.shape[1] > MOST_POSITIONS or not ready(*given):
-            result: tuple[Tensor, Tensor | None, Tensors] = self.reference(module, inputs, fixed, state)
+            result: tuple[Tensor, Tensor | None, Tree] = self.reference(module, inputs, fixed, state)
             return result
         from seqtool_triton.wide_loops import Loop
 
@@ -126,16 +125,17 @@ class _DecoderTwin(WideTwin):
         vector = self.vector(module.attention, keys)
         h = slice(self.context_size(module), self.context_size(module) + module.cell.output_size)
         loop = Loop(CELLS[class_name(module.cell)], self.scores(module.attention, mask), h)
-        return self.looped(module, loop, inputs.transpose(0, 1), state, keys, values, vector)
+        features, weights, last = self.looped(module, loop, inputs.transpose(0, 1), first, keys, values, vector)
+        return features, weights, tree.rebuild(state, last)
 
     def context_size(self, module: Any) -> int:
         """How many columns of the loop's buffer are before those of h."""
         return 0
 
     def looped(
-        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensors]:
-        """`unroll` of `x [T, B, E]`."""
+        self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """`(features, weights, last)` of `x [T, B, E]`; `first` and `last` are the leaves of the state."""
         raise NotImplementedError
 
 
@@ -181,12 +181,12 @@ class WideAttendAfterTwin(_DecoderTwin):
         return super().serves(module)
 
     def looped(
-        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensors]:
+        self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `_DecoderTwin.looped`."""
         from seqtool_triton.wide_loops import AttendAfterSteps
 
-        cell, h, first_c = module.cell, loop.hidden, state[1] if loop.cell == "lstm" else None
+        cell, h, first_c = module.cell, loop.hidden, first[1] if loop.cell == "lstm" else None
         of_x, of_fed = cell.weight_ih.split([x.shape[2], module.feature_size], 1)
         bias = gate_rows(cell, cell.bias_ih, hidden=False) + gate_rows(cell, cell.bias_hh, hidden=True)
         sums = F.linear(x, gate_rows(cell, of_x, hidden=False), bias)
@@ -195,10 +195,10 @@ class WideAttendAfterTwin(_DecoderTwin):
         if loop.scores.additive:
             asking = torch.cat([module.attention.scorers[0].query_map.weight, asking])
         held, weights, cells = AttendAfterSteps.apply(
-            loop, sums, recurrent, torch.cat([state[0], state[-1]], 1), first_c,
+            loop, sums, recurrent, torch.cat([first[0], first[-1]], 1), first_c,
             asking.contiguous(), keys, F.linear(values, of_context), vector,
         )  # fmt: skip
-        last = (held[-1, :, h], *(() if cells is None else (cells[-1],)), held[-1, :, h.stop :])
+        last = [held[-1, :, h], *(() if cells is None else (cells[-1],)), held[-1, :, h.stop :]]
         return held[1:, :, h.stop :].transpose(0, 1), weights.transpose(0, 1).unsqueeze(1), last
 
 
@@ -252,12 +252,12 @@ class WideAttendBeforeTwin(_DecoderTwin):
         return size
 
     def looped(
-        self, module: Any, loop: Any, x: Tensor, state: Tensors, keys: Tensor, values: Tensor, vector: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensors]:
+        self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `_DecoderTwin.looped`."""
         from seqtool_triton.wide_loops import AttendBeforeSteps
 
-        cell, h, first_c = module.cell, loop.hidden, state[1] if loop.cell == "lstm" else None
+        cell, h, first_c = module.cell, loop.hidden, first[1] if loop.cell == "lstm" else None
         sizes = {"input": x.shape[2], "context": h.start, "output": cell.output_size}
         fed = _pieces(cell.weight_ih, module.feed, sizes)
         bias = gate_rows(cell, cell.bias_ih, hidden=False) + gate_rows(cell, cell.bias_hh, hidden=True)
@@ -273,12 +273,12 @@ class WideAttendBeforeTwin(_DecoderTwin):
             maps = _pieces(module.attention.scorers[0].query_map.weight, module.query, sizes)
             asking, asked = maps["output"].contiguous(), F.linear(x, maps["input"]) if "input" in maps else None
         held, weights, cells = AttendBeforeSteps.apply(
-            loop, sums, torch.cat([of_context, of_h], 1), state[0], first_c,
+            loop, sums, torch.cat([of_context, of_h], 1), first[0], first_c,
             asking, keys, values.contiguous(), vector, asked,
         )  # fmt: skip
         pieces = {"output": held[1:, :, h], "context": held[:-1, :, : h.start], "input": x}
         features = torch.cat([pieces[name] for name in module.features], 2).transpose(0, 1)
-        last = (held[-1, :, h], *(() if cells is None else (cells[-1],)))
+        last = [held[-1, :, h], *(() if cells is None else (cells[-1],))]
         return features, weights.transpose(0, 1).unsqueeze(1), last
 
 
@@ -304,12 +304,12 @@ class AttentionTwin(WideTwin):
         """See `Twin.serves`."""
         return attention_refusal(module)
 
-    def __call__(self, module: Any, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
+    def __call__(self, module: Any, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor, Tree]:
         """See `Attention.forward`."""
-        values, mask, keys = fixed
+        values, mask, (keys,), _ = fixed
         fits = query.dim() == 3 and len(query) == len(values) and query.numel() > 0 and values.numel() > 0
-        if not fits or mask.shape[1] > MOST_POSITIONS or not ready(query, *fixed[::2], *module.parameters()):
-            result: tuple[Tensor, Tensor, Tensors] = self.reference(module, query, fixed, state)
+        if not fits or mask.shape[1] > MOST_POSITIONS or not ready(query, values, keys, *module.parameters()):
+            result: tuple[Tensor, Tensor, Tree] = self.reference(module, query, fixed, state)
             return result
         from seqtool_triton.wide_loops import AttendSteps
 

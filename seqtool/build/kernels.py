@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from seqtool.errors import PluginError, SeqtoolError
 from seqtool.nn.attention import Attention
 from seqtool.parts.decoder import Decoder
+from seqtool.parts.tree import Tree
 from seqtool.parts.twin import Twin, class_name
-from seqtool.parts.types import Tensors
 from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry
 
@@ -178,11 +178,11 @@ def _compile_decoders(model: nn.Module, device: torch.device) -> list[Choice]:
 
 
 def _in_training(
-    compiled: Callable[..., Any], decoder: Decoder, inputs: Tensor, fixed: Tensors, state: Tensors
-) -> tuple[Tensor, Tensor | None, Tensors]:
+    compiled: Callable[..., Any], decoder: Decoder, inputs: Tensor, fixed: Tree, state: Tree
+) -> tuple[Tensor, Tensor | None, Tree]:
     """The compiled loop where gradients are made; elsewhere the reference, which is not worth another compilation."""
     unroll = compiled if torch.is_grad_enabled() else type(decoder).unroll
-    result: tuple[Tensor, Tensor | None, Tensors] = unroll(decoder, inputs, fixed, state)
+    result: tuple[Tensor, Tensor | None, Tree] = unroll(decoder, inputs, fixed, state)
     return result
 
 

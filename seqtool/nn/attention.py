@@ -3,16 +3,38 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PartError
+from seqtool.parts import tree
 from seqtool.parts.intervention import Intervention
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.scorer import Scorer
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 from seqtool.registry.options import Factory, Size, named
+
+
+class AttentionFixed(NamedTuple):
+    """What is constant over a sequence: values `[B, S, M]`, mask `[B, S]`, one tree a scorer, the intervention's tree.
+
+    With N > 1 heads every leaf is `[B, N, ...]`.
+    """
+
+    values: Tensor
+    mask: Tensor
+    scorers: tuple[Tree, ...]
+    intervention: Tree = ()
+
+
+class AttentionState(NamedTuple):
+    """What moves from step to step: one tree a scorer, the normalizer's tree, the intervention's."""
+
+    scorers: tuple[Tree, ...]
+    normalizer: Tree
+    intervention: Tree = ()
 
 
 class Attention(nn.Module):
@@ -83,8 +105,8 @@ class Attention(nn.Module):
         """Whether all target steps may be given at once without a loop over them."""
         return self.normalizer.parallel and all(scorer.parallel for scorer in self._scorers())
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        """`memory [B, S, M]`, `mask [B, S]` -> `(fixed, state)`; N heads stand as rows of the batch, `[B, N, ...]`."""
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[AttentionFixed, AttentionState]:
+        """`memory [B, S, M]`, `mask [B, S]` -> `(fixed, state)`."""
         if memory.dim() != 3 or mask.shape != memory.shape[:2] or mask.dtype != torch.bool:
             raise PartError(
                 f"attention takes a memory [B, S, M] and a bool mask [B, S]; got {list(memory.shape)} and "
@@ -94,29 +116,25 @@ class Attention(nn.Module):
         if self.num_heads > 1:
             keys, values = self._fold(self.key_map(memory)), self._fold(self.value_map(memory))
             mask = mask.repeat_interleave(self.num_heads, 0)
-        fixed: Tensors = (values, mask)
-        state: Tensors = ()
-        for scorer in self._scorers():
-            scorer_fixed, scorer_state = scorer.start(keys, mask)
-            fixed, state = fixed + scorer_fixed, state + scorer_state
-        first = self.normalizer.start(keys, mask)
-        if len(first) != self.normalizer.num_state:
-            raise PartError(
-                f"{type(self.normalizer).__name__}.start returned {len(first)} state tensors, "
-                f"but it declares num_state = {self.normalizer.num_state}"
-            )
+        scorers_fixed, scorers_state = zip(*(part.start(keys, mask) for part in self._scorers()), strict=True)
+        fixed = AttentionFixed(values, mask, scorers_fixed)
+        state = AttentionState(scorers_state, self.normalizer.start(keys, mask))
         if self.intervention is not None:
             added_fixed, added_state = self.intervention.start(mask, self.num_heads)
-            fixed, first = fixed + added_fixed, first + added_state
-        return self._unfold_rows(fixed), self._unfold_rows(state + first)
+            fixed, state = fixed._replace(intervention=added_fixed), state._replace(intervention=added_state)
+        if self.num_heads == 1:
+            return fixed, state
+        return tree.unfold(fixed, self.num_heads), tree.unfold(state, self.num_heads)
 
-    def forward(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
+    def forward(
+        self, query: Tensor, fixed: AttentionFixed, state: AttentionState
+    ) -> tuple[Tensor, Tensor, AttentionState]:
         """`query [B, T, Q]` -> `(context [B, T, M], weights [B, N, T, S], state)`."""
-        if query.dim() != 3 or len(query) != len(fixed[0]):
-            raise PartError(f"attention takes queries [B, T, Q] of {len(fixed[0])} rows; got {list(query.shape)}")
+        if query.dim() != 3 or len(query) != len(fixed.values):
+            raise PartError(f"attention takes queries [B, T, Q] of {len(fixed.values)} rows; got {list(query.shape)}")
         batch_size, steps, _ = query.shape
-        fixed, state = self._fold_rows(fixed), self._fold_rows(state)
         if self.num_heads > 1:
+            fixed, state = tree.fold(fixed), tree.fold(state)
             query = self._fold(self.query_map(query))
         if steps == 1 or (self.parallel and self.intervention is None):
             context, weights, state = self._attend(query, fixed, state)
@@ -126,48 +144,38 @@ class Attention(nn.Module):
                 context, weights, state = self._attend(query_t, fixed, state)
                 parts.append((context, weights))
             context, weights = (torch.cat(side, 1) for side in zip(*parts, strict=True))
-        state = self._unfold_rows(state)
         if self.num_heads == 1:
             return context, weights.unsqueeze(1), state
+        state = tree.unfold(state, self.num_heads)
         context = context.unflatten(0, (batch_size, self.num_heads)).transpose(1, 2).flatten(2)
         joined: Tensor = self.context_map(context)
         return joined, weights.unflatten(0, (batch_size, self.num_heads)), state
 
-    def _attend(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor, Tensors]:
+    def _attend(
+        self, query: Tensor, fixed: AttentionFixed, state: AttentionState
+    ) -> tuple[Tensor, Tensor, AttentionState]:
         """Score, mask, normalise, mask, sum: `query [B, T, Q]` -> `(context [B, T, M], weights [B, T, S], state)`."""
-        (values, mask, *rest), state, added_fixed, added_state = self._set_aside(fixed, state)
-        scorers = self._scorers()
-        split = len(state) - self.normalizer.num_state
-        scorer_states, normalizer_state = state[:split], state[split:]
-        width_fixed, width_state = len(rest) // len(scorers), split // len(scorers)
+        values, mask, all_fixed, intervention_fixed = fixed
+        before, normalizer_state, intervention_state = state
         padding = ~mask[:, None]
+        scorers = self._scorers()
         all_scores, states = [], []
-        for i, scorer in enumerate(scorers):
-            scores, scorer_state = scorer.score(
-                query,
-                tuple(rest[i * width_fixed : (i + 1) * width_fixed]),
-                scorer_states[i * width_state : (i + 1) * width_state],
-            )
+        for scorer, scorer_fixed, scorer_state in zip(scorers, all_fixed, before, strict=True):
+            scores, scorer_state = scorer.score(query, scorer_fixed, scorer_state)
             all_scores.append(scores.masked_fill(padding, torch.finfo(scores.dtype).min))
             states.append(scorer_state)
         energies = all_scores[0] if len(scorers) == 1 else torch.stack(all_scores, 1)
         weights, normalizer_state = self.normalizer(energies, mask, query, normalizer_state)
         weights = weights.masked_fill(padding, 0)
         if self.intervention is not None:
-            forced, added_state = self.intervention.override(weights.squeeze(1), mask, added_fixed, added_state)
+            forced, intervention_state = self.intervention.override(
+                weights.squeeze(1), mask, intervention_fixed, intervention_state
+            )
             weights = forced.unsqueeze(1).masked_fill(padding, 0)
         if not self.parallel:
             observed = weights.squeeze(1)
             states = [s.observe(observed, after) for s, after in zip(scorers, states, strict=True)]
-        context = weights @ values
-        return context, weights, (*(tensor for after in states for tensor in after), *normalizer_state, *added_state)
-
-    def _set_aside(self, fixed: Tensors, state: Tensors) -> tuple[Tensors, Tensors, Tensors, Tensors]:
-        """`(fixed, state, the intervention's fixed, its state)`."""
-        if self.intervention is None:
-            return fixed, state, (), ()
-        fixed_split, state_split = len(fixed) - self.intervention.num_fixed, len(state) - self.intervention.num_state
-        return fixed[:fixed_split], state[:state_split], fixed[fixed_split:], state[state_split:]
+        return weights @ values, weights, AttentionState(tuple(states), normalizer_state, intervention_state)
 
     def _scorers(self) -> list[Scorer]:
         return list(self.scorers)  # type: ignore[arg-type]
@@ -176,15 +184,6 @@ class Attention(nn.Module):
         """`[B, L, N * F]` -> `[B * N, L, F]`."""
         parts: Tensor = x.unflatten(2, (self.num_heads, -1))
         return parts.transpose(1, 2).flatten(0, 1)
-
-    def _fold_rows(self, tensors: Tensors) -> Tensors:
-        """`[B, N, ...]` -> `[B * N, ...]` each, so that rows of the batch hold all their heads."""
-        return tensors if self.num_heads == 1 else tuple(tensor.flatten(0, 1) for tensor in tensors)
-
-    def _unfold_rows(self, tensors: Tensors) -> Tensors:
-        if self.num_heads == 1:
-            return tensors
-        return tuple(tensor.unflatten(0, (-1, self.num_heads)) for tensor in tensors)
 
 
 @contextlib.contextmanager

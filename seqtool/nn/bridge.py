@@ -6,14 +6,15 @@ import torch
 from torch import nn
 
 from seqtool.errors import PartError
-from seqtool.parts.cell import Cell
-from seqtool.parts.types import Tensors
+from seqtool.parts import tree
+from seqtool.parts.cell import Cell, state_layout
+from seqtool.parts.tree import Tree
 
 BridgeType = Literal["copy", "linear", "zero"]
 
 
 class Bridge(nn.Module):
-    """Writes the first state of a decoder's cell, but for what is derived (a count of steps begins at zero).
+    """Writes the features of the first state of a decoder's cell; the rest, a count of steps, starts as the cell does.
 
     "copy": the final states themselves, sizes being equal (Sutskever et al. 2014, arXiv 1409.3215).
     "linear": each state an affine map of all final states joined (Bahdanau et al. 2015, arXiv 1409.0473, A.2.2,
@@ -34,8 +35,8 @@ class Bridge(nn.Module):
     ) -> None:
         super().__init__()
         self.bridge = bridge
-        self.derived = cell.derived
-        sizes = cell.content(cell.state_sizes)
+        layout = state_layout(cell)
+        self.features, sizes = layout.features, layout.sizes
         other = "'linear'" if only_way else "'linear', 'zero'"
         if bridge == "zero" and only_way:
             raise PartError(
@@ -59,10 +60,15 @@ class Bridge(nn.Module):
         linear = bridge == "linear"
         self.maps = nn.ModuleList(nn.Linear(sum(final_sizes), size) for size in sizes if linear)
 
-    def forward(self, final: Tensors, state: Tensors) -> Tensors:
+    def forward(self, final: Tree, state: Tree) -> Tree:
         """`final` of the encoder and the cell's own start -> the first state."""
         if self.bridge == "zero":
             return state
-        joined = torch.cat(final, -1) if self.bridge == "linear" else None
-        written = iter(final if joined is None else [affine(joined) for affine in self.maps])
-        return tuple(own if i in self.derived else next(written) for i, own in enumerate(state))
+        written = tree.vectors(final)
+        if self.bridge == "linear":
+            joined = torch.cat(written, -1)
+            written = [affine(joined) for affine in self.maps]
+        first = tree.leaves(state)
+        for place, vector in zip(self.features, written, strict=True):
+            first[place] = vector.reshape(first[place].shape)
+        return tree.rebuild(state, first)

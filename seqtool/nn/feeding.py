@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqtool.parts.search import StepModel
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 from seqtool.parts.vocabulary import Vocabulary
 
 
@@ -38,6 +38,8 @@ def gold_inputs(target: Tensor, start: int) -> Tensor:
 
 def draw_taught(feeding: Feeding, gold: Tensor) -> Tensor:
     """Where gold is fed, bool `[B, T]`, for `gold [B, T]` or `[B, T, F]`: drawn by torch's generator of its device."""
+    if feeding.probability >= 1:
+        return torch.ones(gold.shape[:2], dtype=torch.bool, device=gold.device)
     draws = torch.rand(gold.shape[:2] if feeding.per == "token" else (gold.shape[0], 1), device=gold.device)
     return (draws < feeding.probability).expand(gold.shape[:2])
 
@@ -47,20 +49,21 @@ def best_guess(logits: Tensor, vocabulary: Vocabulary) -> Tensor:
     return logits if vocabulary.form == "values" else logits.argmax(-1)
 
 
-def write_fed(
-    model: StepModel, gold: Tensor, taught: Tensor, fixed: Tensors, state: Tensors
-) -> tuple[Tensor, Tensor | None]:
+def write_fed(model: StepModel, gold: Tensor, taught: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None]:
     """One step after another: `(logits [B, T, V], weights [B, N, T, S] or None)`.
 
     Step i is fed `gold[:, i]` where `taught[:, i]`, else what step i - 1 would have written, through which no gradient
-    flows. The first step is fed gold in any case.
+    flows. The first step is fed gold in any case. The decoder observes what each step but the first is fed.
     """
     all_logits: list[Tensor] = []
     all_weights: list[Tensor] = []
     written = gold[:, 0]
-    for gold_t, taught_t in zip(gold.unbind(1), taught.unbind(1), strict=True):
+    for i, (gold_t, taught_t) in enumerate(zip(gold.unbind(1), taught.unbind(1), strict=True)):
         taught_t = taught_t.reshape(-1, *[1] * (gold_t.dim() - 1))
-        logits, weights, state = model.step(torch.where(taught_t, gold_t, written), fixed, state)
+        fed = torch.where(taught_t, gold_t, written)
+        if i:
+            state = model.observe(fed, fixed, state)
+        logits, weights, state = model.step(fed, fixed, state)
         written = best_guess(logits.detach(), model.target_vocabulary)
         all_logits.append(logits)
         if weights is not None:

@@ -1,5 +1,7 @@
 """The model: embeddings, encoder and decoder, joined. It adds no parameter of its own."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +11,15 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.embedding import Embedding
 from seqtool.parts.encoder import Encoder
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 from seqtool.parts.vocabulary import Values, Vocabulary
+
+
+class ModelFixed(NamedTuple):
+    """The target id that each source position is copied as, `[B, S]`, for readouts that copy; the decoder's tree."""
+
+    source: Tensor
+    decoder: Tree
 
 
 class Seq2Seq(nn.Module):
@@ -47,30 +56,34 @@ class Seq2Seq(nn.Module):
     def forward(self, batch: Batch, feeding: Feeding = TEACHER_FORCING) -> tuple[Tensor, Tensor | None]:
         """`(logits [B, T, V], weights [B, N, T, S] or None)` of writing the batch's targets.
 
-        By teacher forcing, all steps at once, the input of step i is the gold symbol of step i - 1, the start symbol
-        first. With a lower probability than 1 some inputs are the model's own (see `nn.feeding`).
+        With teacher forcing, over all steps in parallel, the input of step i is the gold symbol of step i - 1, the
+        start symbol first. With a probability below 1 some inputs are the model's own. A decoder that observes symbols
+        takes one step after the other (see `nn.feeding`).
         """
-        (source, *rest), state = self.start(batch.source, batch.source_mask)
+        fixed, state = self.start(batch.source, batch.source_mask)
         gold = gold_inputs(batch.target, self._start())
-        if feeding.probability < 1:
-            return write_fed(self, gold, draw_taught(feeding, gold), (source, *rest), state)
-        features, weights, _ = self.decoder.unroll(self.target_embedding(gold), tuple(rest), state)
-        return self.decoder.readout(features, weights, source), weights
+        if feeding.probability < 1 or self.decoder.observes:
+            return write_fed(self, gold, draw_taught(feeding, gold), fixed, state)
+        features, weights, _ = self.decoder.unroll(self.target_embedding(gold), fixed.decoder, state)
+        return self.decoder.readout(features, weights, fixed.source), weights
 
-    def start(self, source: Tensor, source_mask: Tensor) -> tuple[Tensors, Tensors]:
-        """See `StepModel.start`; what the source is copied as stands first in `fixed`, for readouts that copy."""
+    def start(self, source: Tensor, source_mask: Tensor) -> tuple[ModelFixed, Tree]:
+        """See `StepModel.start`; the state is the decoder's."""
         encoded = self.encoder(self.source_embedding(source), source_mask)
         fixed, state = self.decoder.start(encoded)
-        return (self._copied(source), *fixed), state
+        return ModelFixed(self._copied(source), fixed), state
 
-    def step(self, ids: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(self, ids: Tensor, fixed: ModelFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `StepModel.step`."""
-        source, *rest = fixed
         inputs = self.target_embedding(ids.unsqueeze(1)).squeeze(1)
-        features, weights, state = self.decoder.step(inputs, tuple(rest), state)
+        features, weights, state = self.decoder.step(inputs, fixed.decoder, state)
         all_weights = None if weights is None else weights.unsqueeze(2)
-        logits = self.decoder.readout(features.unsqueeze(1), all_weights, source)
+        logits = self.decoder.readout(features.unsqueeze(1), all_weights, fixed.source)
         return logits.squeeze(1), weights, state
+
+    def observe(self, ids: Tensor, fixed: ModelFixed, state: Tree) -> Tree:
+        """See `StepModel.observe`."""
+        return self.decoder.observe(ids, fixed.decoder, state)
 
     def _copied(self, source: Tensor) -> Tensor:
         """The target id that each source position is copied as, `[B, S]`, -1 where there is none."""

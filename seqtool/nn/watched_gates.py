@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.parts.cell import Cell
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 
 
 @contextlib.contextmanager
@@ -30,8 +30,8 @@ def watched_gates(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
 
 
 def _step(
-    cell: Cell, name: str, said: dict[str, list[Tensor]], x: Tensor, fixed: Tensors, state: Tensors
-) -> tuple[Tensor, Tensors]:
+    cell: Cell, name: str, said: dict[str, list[Tensor]], x: Tensor, fixed: Tree, state: Tree
+) -> tuple[Tensor, Tree]:
     with torch.no_grad():
         for gate, value in cell.gates(x, fixed, state).items():
             said.setdefault(f"{name}/{gate}", []).append(value)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.parts.cell import stack_steps
-from seqtool.parts.types import Encoded, Tensors
+from seqtool.parts.tree import Tree
+from seqtool.parts.types import Encoded
 
 
 class Decoder(nn.Module):
@@ -12,6 +13,9 @@ class Decoder(nn.Module):
 
     Cell, attention and readout are its slots, since it alone knows the widths that it feeds them. How inputs are
     chosen (teacher forcing, greedy, beam, sampling) is not its business.
+
+    `fixed` and `state` are trees of tensors `[B, ...]` (see `seqtool.parts.tree`), of any structure and shape: a cell's
+    state, an attention's, a cache that grows with every step.
 
     Attributes:
         feature_size: D, the width of the features that the readout gets.
@@ -28,15 +32,28 @@ class Decoder(nn.Module):
     generates: bool = True
     readout_layer: nn.Module
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+    def start(self, encoded: Encoded) -> tuple[Tree, Tree]:
         """`(fixed, state)` before the first step."""
         raise NotImplementedError
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """`inputs [B, E]` -> `(features [B, D], weights [B, N, S] or None, state)`."""
         raise NotImplementedError
 
-    def unroll(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    @property
+    def observes(self) -> bool:
+        """Whether the next step depends on the symbol itself: whether `observe` is overridden."""
+        return type(self).observe is not Decoder.observe
+
+    def observe(self, ids: Tensor, fixed: Tree, state: Tree) -> Tree:
+        """The state after the symbols `ids [B]` were generated or taught; of continuous targets, the values `[B, F]`.
+
+        It is called between two steps, by teacher forcing, scheduled sampling and every search, with what the next step
+        is fed. The default changes nothing. A decoder that overrides it is trained step by step.
+        """
+        return state
+
+    def unroll(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """`inputs [B, T, E]` -> `(features [B, T, D], weights [B, N, T, S] or None, state)`.
 
         This loop is the meaning; it is overridden where the mathematics allow all steps at once.

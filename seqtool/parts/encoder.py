@@ -6,11 +6,11 @@ from seqtool.parts.types import Encoded
 
 
 class Encoder(nn.Module):
-    """Takes `(input_size, *, ...)`; declares how wide its memory and its final states are.
+    """Takes `(input_size, *, ...)`; declares the sizes of its memory and of its final states.
 
     Attributes:
         memory_size: M, the width of the memory.
-        final_sizes: the width of each tensor of `final`; `()` where there is none.
+        final_sizes: how many numbers a row of each leaf of `final` has; `()` where there is none.
     """
 
     kind = "encoder"

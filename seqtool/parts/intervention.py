@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 
 
 class Intervention:
@@ -10,19 +10,14 @@ class Intervention:
 
     Weights come in R rows: every head of every example is one, the heads of an example side by side. What an
     intervention must know of a row (its gold alignment) is `fixed`, what it must remember (steps, earlier weights) is
-    `state`; both stand behind the attention's own tensors, so that searches repeat and select them with those.
-
-    Attributes:
-        num_fixed, num_state: how many tensors `start` gives of each.
+    `state`, trees of tensors `[R, ...]`; both are part of the attention's own, so that searches repeat and select them
+    with those.
     """
 
-    num_fixed: int = 0
-    num_state: int = 0
-
-    def start(self, mask: Tensor, num_heads: int) -> tuple[Tensors, Tensors]:
-        """`(fixed, state)` before the first step, all `[R, ...]`, for `mask [R, S]`."""
+    def start(self, mask: Tensor, num_heads: int) -> tuple[Tree, Tree]:
+        """`(fixed, state)` before the first step, for `mask [R, S]`."""
         return (), ()
 
-    def override(self, weights: Tensor, mask: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def override(self, weights: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """One step's own `weights [R, S]` -> `(weights [R, S] instead, state)`; padding is zeroed afterwards."""
         raise NotImplementedError

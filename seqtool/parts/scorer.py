@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 
 
 class Scorer(nn.Module):
@@ -22,14 +22,17 @@ class Scorer(nn.Module):
     reads_memory: bool = True
     reads_query: bool = True
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
-        """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`. Keys are projected here, once."""
-        return (memory,), ()
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`, trees of tensors `[B, ...]`; `()` for nothing.
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+        Keys are projected here, once. The default is the memory itself, and no state.
+        """
+        return memory, ()
+
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """`query [B, T, Q]` -> `(scores [B, T, S], state)`; scores at padding are any finite number."""
         raise NotImplementedError
 
-    def observe(self, weights: Tensor, state: Tensors) -> Tensors:
+    def observe(self, weights: Tensor, state: Tree) -> Tree:
         """The state after seeing the step's `weights [B, S]`; only scorers that are not parallel need it."""
         return state

@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 from seqtool.parts.vocabulary import Form, Vocabulary
 
 
@@ -13,18 +13,22 @@ class StepModel(Protocol):
 
     target_vocabulary: Vocabulary
 
-    def start(self, source: Tensor, source_mask: Tensor) -> tuple[Tensors, Tensors]:
-        """`(fixed, state)` for `source [B, S]` or `[B, S, F]`.
+    def start(self, source: Tensor, source_mask: Tensor) -> tuple[Tree, Tree]:
+        """`(fixed, state)` for `source [B, S]` or `[B, S, F]`, trees of tensors `[B, ...]`.
 
-        `fixed` is repeated once for a beam, `state` is selected from.
+        `fixed` is repeated once for a beam, rows of `state` are selected (`tree.repeat_rows`, `tree.select_rows`).
         """
         ...
 
-    def step(self, ids: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(self, ids: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """Ids just written `[B]` -> `(logits [B, V], weights [B, N, S] or None, state)`.
 
         Where the target vocabulary is `Values`, values just written `[B, F]` -> the next position's `[B, F]`.
         """
+        ...
+
+    def observe(self, ids: Tensor, fixed: Tree, state: Tree) -> Tree:
+        """The state after a step generated `ids [B]`; to be called between two steps, see `Decoder.observe`."""
         ...
 
 

@@ -2,19 +2,24 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-Tensors = tuple[Tensor, ...]
-"""A flat tuple of `[B, ...]` tensors, so that a search can repeat or select its rows."""
+from seqtool.parts.tree import Tree
 
 
 class Encoded(NamedTuple):
-    """What an encoder hands over.
+    """What an encoder returns.
 
     `memory [B, S, M]`, zero at padding; `mask [B, S]`, bool, True = real;
-    `final`: the last states, each `[B, size]`, `()` for an encoder that has none.
+    `final`: a tree of the last states, `()` for an encoder that has none.
     """
 
     memory: Tensor
     mask: Tensor
-    final: Tensors
+    final: Tree
+
+
+def position_dtype(like: Tensor) -> torch.dtype:
+    """The dtype of positions beside `like`: float32, or float64 for float64; bfloat16 cannot count beyond 256."""
+    return torch.promote_types(like.dtype, torch.float32)

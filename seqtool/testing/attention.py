@@ -7,7 +7,7 @@ import torch
 
 from seqtool.nn.attention import Attention
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs
+from seqtool.testing.differences import Outputs, named
 from seqtool.testing.gradients import GradientContract
 from seqtool.testing.module_contract import BATCH, STEPS
 
@@ -47,7 +47,7 @@ class AttentionContract(GradientContract):
             contexts.append(context)
             all_weights.append(weights)
         outputs = {"context": torch.cat(contexts, 1), "weights": torch.cat(all_weights, 2)}
-        return outputs | {f"state[{i}]": x for i, x in enumerate(state)}
+        return outputs | named(state, "state")
 
     def shapes_of(self, part: Attention, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
@@ -56,17 +56,17 @@ class AttentionContract(GradientContract):
         return {
             "context": (batch_size, steps, self.sizes[1]),
             "weights": (batch_size, part.num_heads, steps, source_length),
-            **{f"state[{i}]": tuple(x.shape) for i, x in enumerate(state)},
+            **{name: tuple(leaf.shape) for name, leaf in named(state, "state").items()},
         }
 
     @rule
     def rows_of_tensors(self) -> None:
-        """`fixed` and `state` are flat tuples of `[B, ...]` tensors, heads and all."""
+        """`fixed` and `state` are trees of tensors `[B, ...]`; with heads, `[B, N, ...]`."""
         part = self.part()
         inputs = self.draw(part)
         for name, tensors in zip(("fixed", "state"), part.start(inputs["memory"], inputs["mask"]), strict=True):
-            for i, x in enumerate(tensors):
-                self.expect(x.shape[:1] == (BATCH,), f"{name}[{i}] has the shape {list(x.shape)}, not [B, ...]")
+            for path, x in named(tensors, name).items():
+                self.expect(x.shape[:1] == (BATCH,), f"{path} has the shape {list(x.shape)}, not [B, ...]")
 
     @rule
     def zero_at_padding(self) -> None:

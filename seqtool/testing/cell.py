@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from seqtool.parts import tree
 from seqtool.parts.cell import Cell
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs
+from seqtool.testing.differences import Outputs, common_part, named, structure
 from seqtool.testing.gradients import GradientContract, Run
 from seqtool.testing.module_contract import BATCH, SOURCE, STEPS
 
@@ -37,34 +38,61 @@ class CellContract(GradientContract):
 
     def shapes_of(self, part: Cell, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`."""
-        states = {f"state[{i}]": (batch_size, size) for i, size in enumerate(part.state_sizes)}
-        return {"outputs": (batch_size, source_length, part.output_size), **states}
+        _, state = part.start(batch_size, torch.zeros(1, dtype=torch.float64))
+        states = {name: tuple(leaf.shape) for name, leaf in named(state, "state").items()}
+        outputs: dict[str, tuple[int, ...]] = {"outputs": (batch_size, source_length, part.output_size)}
+        return outputs if self._grows(part) else outputs | states
+
+    def _grows(self, part: Cell) -> bool:
+        """Whether some leaf of the state changes its shape from step to step."""
+        x = self.draw(part)["x"][:, 0]
+        fixed, state = part.start(BATCH, x)
+        _, after = part.step(x, fixed, state)
+        return any(x.shape != y.shape for x, y in zip(tree.leaves(state), tree.leaves(after), strict=True))
 
     @rule
-    def start_as_declared(self) -> None:
-        """`start` returns `num_fixed` and `len(state_sizes)` tensors, `[B, ...]` each, as `like` is."""
+    def rows_of_tensors(self) -> None:
+        """`fixed` and `state` are trees of tensors `[B, ...]`, each leaf one of its own; a step keeps the structure."""
         part = self.part()
-        fixed, state = part.start(BATCH, torch.zeros(1, dtype=torch.float64))
-        self.expect(
-            len(fixed) == part.num_fixed, f"starts with {len(fixed)} fixed, declares num_fixed = {part.num_fixed}"
-        )
-        found = [tuple(x.shape) for x in state]
-        wanted = [(BATCH, size) for size in part.state_sizes]
-        self.expect(found == wanted, f"starts with states of the shapes {found}, declares {wanted}")
-        for x in (*fixed, *state):
-            self.expect(x.shape[:1] == (BATCH,), f"start returns a tensor {list(x.shape)}, which is not [B, ...]")
-            self.expect(x.dtype == torch.float64, f"starts with {x.dtype} where `like` is float64")
+        x = self.draw(part)["x"][:, 0]
+        fixed, state = part.start(BATCH, x)
+        _, after = part.step(x, fixed, state)
+        for name, leaf in {**named(fixed, "fixed"), **named(state, "state"), **named(after, "state")}.items():
+            self.expect(leaf.shape[:1] == (BATCH,), f"{name} has the shape {list(leaf.shape)}, which is not [B, ...]")
+            right = not leaf.is_floating_point() or leaf.dtype == torch.float64
+            self.expect(right, f"{name} is {leaf.dtype} where `like` is float64")
+        found = tree.leaves(state)
+        self.expect(len({id(leaf) for leaf in found}) == len(found), "the state starts with one tensor in two places")
+        same = structure(state) == structure(after)
+        self.expect(same, f"a step turns the state {structure(state)} into {structure(after)}")
 
     @rule
     def last_output_in_state(self) -> None:
-        """`state[output_index]` is the last output."""
+        """`output(state)` is the last output, and a leaf of the state."""
         part = self.part()
         x = self.draw(part)["x"][:, 0]
         fixed, state = part.start(BATCH, x)
         output, state = part.step(x, fixed, state)
-        wanted = state[part.output_index]
-        same = output.shape == wanted.shape and torch.allclose(output, wanted)
-        self.expect(same, f"state[{part.output_index}] is not the last output, as output_index says")
+        found = part.output(state)
+        self.expect(any(found is leaf for leaf in tree.leaves(state)), "output(state) is not a leaf of the state")
+        same = output.shape == found.shape and torch.allclose(output, found)
+        self.expect(same, "output(state) is not the last output")
+
+    @rule
+    def features_of_the_state(self) -> None:
+        """`features(state)` is a tree of floating-point leaves of the state, the same ones in every state."""
+        part = self.part()
+        x = self.draw(part)["x"][:, 0]
+        fixed, state = part.start(BATCH, x)
+        _, after = part.step(x, fixed, state)
+        places = []
+        for one in (state, after):
+            place = {id(leaf): at for at, leaf in enumerate(tree.leaves(one))}
+            features = tree.leaves(part.features(one))
+            self.expect(all(id(leaf) in place for leaf in features), "features(state) makes tensors of its own")
+            self.expect(all(leaf.is_floating_point() for leaf in features), "features(state) contains a counter")
+            places.append([place[id(leaf)] for leaf in features])
+        self.expect(places[0] == places[1], "features(state) picks other leaves after a step")
 
     @rule
     def gates_as_declared(self) -> None:
@@ -89,8 +117,8 @@ class CellContract(GradientContract):
         output, after = part.step(x, fixed, state)
         masked, also_after = part.step_masked(x, x.new_ones(BATCH, part.output_size), fixed, state)
         self.expect_equal(
-            {"output": output, **_named(after)},
-            {"output": masked, **_named(also_after)},
+            {"output": output, **named(after, "state")},
+            {"output": masked, **named(also_after, "state")},
             lambda name, row, values: f"row {row}'s {name} differ between step and step_masked by ones: {values}",
         )
 
@@ -119,7 +147,7 @@ class CellContract(GradientContract):
         fixed, state = part.start(BATCH, x)
         first, state = part.unroll(x[:, :STEPS], mask[:, :STEPS], fixed, state)
         second, state = part.unroll(x[:, STEPS:], mask[:, STEPS:], fixed, state)
-        halves = {"outputs": torch.cat([first, second], 1), **_named(state)}
+        halves = {"outputs": torch.cat([first, second], 1), **named(state, "state")}
         self.expect_equal(
             self.run(part, inputs),
             halves,
@@ -146,9 +174,11 @@ class CellContract(GradientContract):
             outputs, after = part.unroll(x[:, :length], mask[:, :length], fixed, state)
             shape = (BATCH, length, part.output_size)
             self.expect(outputs.shape == shape, f"{length} positions give outputs {list(outputs.shape)}")
+            moved = named(after, "state")
+            pairs = {name: common_part(leaf, moved[name]) for name, leaf in named(state, "state").items()}
             self.expect_equal(
-                _named(state),
-                _named(after),
+                {name: pair[0] for name, pair in pairs.items()},
+                {name: pair[1] for name, pair in pairs.items()},
                 lambda name, row, values, length=length: (  # type: ignore[misc]
                     f"row {row}'s {name} moves over {length} positions of padding: {values}"
                 ),
@@ -159,16 +189,12 @@ def unrolled(part: Cell, inputs: Outputs, unroll: Callable[..., Any]) -> Outputs
     """What `unroll` gives from the start."""
     fixed, state = part.start(len(inputs["x"]), inputs["x"])
     outputs, state = unroll(inputs["x"], inputs["mask"], fixed, state)
-    return {"outputs": outputs, **_named(state)}
+    return {"outputs": outputs, **named(state, "state")}
 
 
 def _loop(part: Cell) -> Callable[..., Any]:
     """The inherited `unroll`, whatever the cell overrides it with."""
     return lambda x, mask, fixed, state: Cell.unroll(part, x, mask, fixed, state)
-
-
-def _named(state: tuple[torch.Tensor, ...]) -> Outputs:
-    return {f"state[{i}]": x for i, x in enumerate(state)}
 
 
 def check_cell(build: Callable[..., Cell], *, name: str = "", sizes: tuple[int] | None = None) -> None:

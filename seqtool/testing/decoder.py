@@ -6,18 +6,20 @@ from typing import Any, ClassVar
 
 import torch
 
+from seqtool.parts import tree
 from seqtool.parts.decoder import Decoder
-from seqtool.parts.types import Encoded, Tensors
+from seqtool.parts.tree import Tree
+from seqtool.parts.types import Encoded
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs
+from seqtool.testing.differences import Outputs, named, structure
 from seqtool.testing.example_options import EXAMPLE_SIZES
 from seqtool.testing.gradients import GradientContract, Run
 from seqtool.testing.module_contract import BATCH, STEPS
-from seqtool.testing.stand_ins import StandInCell
+from seqtool.testing.stand_ins import FINAL_SIZES
 
 INPUT, MEMORY, OUTPUT = 11, 13, 17
 CELL = EXAMPLE_SIZES[0]
-FINALS: tuple[tuple[int, ...], ...] = ((19, 23), (), StandInCell(1).state_sizes, (CELL,), (CELL, CELL))
+FINALS: tuple[tuple[int, ...], ...] = ((19, 23), (), FINAL_SIZES, (CELL,), (CELL, CELL))
 
 
 class DecoderContract(GradientContract):
@@ -51,28 +53,27 @@ class DecoderContract(GradientContract):
         return [self.run, lambda decoder, given: decoded(decoder, given, _loop(decoder))]
 
     def shapes_of(self, part: Decoder, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
-        """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
-        _, state = started(part, self.draw(part, source_length=source_length, steps=steps))
+        """See `ModuleContract.shapes_of`; leaves of the state may grow."""
         weights = {"weights": (batch_size, part.num_heads, steps, source_length)} if part.num_heads else {}
         return {
             "features": (batch_size, steps, part.feature_size),
             "logits": (batch_size, steps, self.sizes[3]),
             **weights,
-            **{f"state[{i}]": tuple(x.shape) for i, x in enumerate(state)},
         }
 
     @rule
     def rows_of_tensors(self) -> None:
-        """`fixed` and `state` are flat tuples of `[B, ...]` tensors: a search repeats and selects their rows."""
+        """`fixed` and `state` are trees of tensors `[B, ...]`: a search repeats and selects their rows."""
         part = self.part()
         inputs = self.draw(part)
         fixed, state = started(part, inputs)
-        for name, tensors in (("fixed", fixed), ("state", state)):
-            for i, x in enumerate(tensors):
-                self.expect(x.shape[:1] == (BATCH,), f"{name}[{i}] has the shape {list(x.shape)}, not [B, ...]")
-        once = part.step(inputs["inputs"][:, 0], fixed, state)[0]
-        twice = [tuple(x.repeat_interleave(2, 0) for x in tensors) for tensors in (fixed, state)]
-        repeated = part.step(inputs["inputs"][:, 0].repeat_interleave(2, 0), *twice)[0]
+        once, _, after = part.step(inputs["inputs"][:, 0], fixed, state)
+        for name, tensors in (("fixed", fixed), ("state", state), ("state", after)):
+            for path, x in named(tensors, name).items():
+                self.expect(x.shape[:1] == (BATCH,), f"{path} has the shape {list(x.shape)}, not [B, ...]")
+        same = structure(state) == structure(after)
+        self.expect(same, f"a step turns the state {structure(state)} into {structure(after)}")
+        repeated = part.step(inputs["inputs"][:, 0].repeat_interleave(2, 0), *tree.repeat_rows((fixed, state), 2))[0]
         self.expect_equal(
             {"features": once.repeat_interleave(2, 0)},
             {"features": repeated},
@@ -126,6 +127,25 @@ class DecoderContract(GradientContract):
         )
 
     @rule
+    def observes_by_value(self) -> None:
+        """`observe` keeps the structure of the state, and treats each row by itself."""
+        part = self.part()
+        inputs = self.draw(part)
+        fixed, state = started(part, inputs)
+        _, _, state = part.step(inputs["inputs"][:, 0], fixed, state)
+        ids = torch.arange(BATCH) % self.sizes[3]
+        after = part.observe(ids, fixed, state)
+        same = structure(state) == structure(after)
+        self.expect(same, f"observe turns the state {structure(state)} into {structure(after)}")
+        backwards = torch.arange(BATCH - 1, -1, -1)
+        others = part.observe(ids[backwards], *tree.select_rows((fixed, state), backwards))
+        self.expect_equal(
+            named(tree.select_rows(after, backwards), "state"),
+            named(others, "state"),
+            lambda name, row, values: f"row {row}'s {name} after observe depends on the order of the rows: {values}",
+        )
+
+    @rule
     def sees_the_source(self) -> None:
         """What it writes depends on the source: on the memory, on the final states, or on what is copied."""
         part = self.part()
@@ -152,7 +172,7 @@ class DecoderContract(GradientContract):
             self.expect(off < 1e-6, f"its logits are not log-probabilities: a row sums to one only within {off:.3g}")
 
 
-def started(part: Decoder, inputs: Outputs) -> tuple[Tensors, Tensors]:
+def started(part: Decoder, inputs: Outputs) -> tuple[Tree, Tree]:
     """`start` with what an encoder would hand over."""
     final = tuple(x for name, x in inputs.items() if name.startswith("final"))
     return part.start(Encoded(inputs["memory"], inputs["mask"], final))
@@ -164,7 +184,7 @@ def decoded(part: Decoder, inputs: Outputs, unroll: Callable[..., Any]) -> Outpu
     outputs = {"features": features, "logits": part.readout(features, weights, inputs["source"])}
     if weights is not None:
         outputs["weights"] = weights
-    return outputs | {f"state[{i}]": x for i, x in enumerate(state)}
+    return outputs | named(state, "state")
 
 
 def _loop(part: Decoder) -> Callable[..., Any]:

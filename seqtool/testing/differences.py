@@ -5,7 +5,31 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from seqtool.parts.tree import Tree, leaves
+
 Outputs = dict[str, Tensor]
+
+
+def named(tree: Tree, name: str) -> Outputs:
+    """The leaves of a tree by their paths: `{"state.h": ..., "state.layers[0]": ...}`.
+
+    Raises:
+        PartError: it is no tree.
+    """
+    if isinstance(tree, Tensor):
+        return {name: tree}
+    fields = getattr(tree, "_fields", None)
+    found: Outputs = {}
+    for place, part in enumerate(tree if isinstance(tree, tuple) else leaves(tree)):
+        found |= named(part, f"{name}.{fields[place]}" if fields else f"{name}[{place}]")
+    return found
+
+
+def structure(tree: Tree) -> object:
+    """What a tree is but for its tensors: equal for trees of one structure, with the dtype of each leaf."""
+    if isinstance(tree, tuple):
+        return type(tree), tuple(structure(part) for part in tree)
+    return tree.dtype if isinstance(tree, Tensor) else tree
 
 
 def difference(first: Tensor, second: Tensor, *, exact: bool = False, tolerance: float = 1e-8) -> str | None:

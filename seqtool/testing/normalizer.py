@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from seqtool.parts.normalizer import Normalizer
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs, not_finite
+from seqtool.testing.differences import Outputs, named, not_finite, structure
 from seqtool.testing.gradients import GradientContract
 from seqtool.testing.module_contract import BATCH, STEPS
 
@@ -47,10 +47,10 @@ class NormalizerContract(GradientContract):
         mask = inputs["mask"]
         fits = weights.dim() == 3 and weights.shape[::2] == mask.shape
         shown = weights.masked_fill(~mask[:, None], 0) if fits else weights
-        return {"weights": shown, **{f"state[{i}]": x for i, x in enumerate(state)}}
+        return {"weights": shown, **named(state, "state")}
 
     @staticmethod
-    def _raw(part: Normalizer, inputs: Outputs, stride: int) -> tuple[Tensor, Tensors]:
+    def _raw(part: Normalizer, inputs: Outputs, stride: int) -> tuple[Tensor, Tree]:
         mask, scores = inputs["mask"], inputs["scores"]
         state = part.start(inputs["memory"], mask)
         padding = (~mask).reshape(len(mask), *[1] * (scores.dim() - 2), -1)
@@ -67,23 +67,20 @@ class NormalizerContract(GradientContract):
         """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
         inputs = self.draw(part, source_length=source_length, steps=steps)
         state = part.start(inputs["memory"], inputs["mask"])
-        states = {f"state[{i}]": tuple(x.shape) for i, x in enumerate(state)}
+        states = {name: tuple(leaf.shape) for name, leaf in named(state, "state").items()}
         return {"weights": (batch_size, steps, source_length), **states}
 
     @rule
-    def start_as_declared(self) -> None:
-        """`start` returns `num_state` tensors, `[B, ...]` each, and `forward` keeps their number."""
+    def rows_of_tensors(self) -> None:
+        """The state is a tree of tensors `[B, ...]`, and `forward` keeps its structure."""
         part = self.part()
         inputs = self.draw(part)
         state = part.start(inputs["memory"], inputs["mask"])
         _, after = self._raw(part, inputs, 1)
-        for when, found in (("starts", state), ("goes on", after)):
-            self.expect(
-                len(found) == part.num_state,
-                f"{when} with {len(found)} state tensors, declares num_state = {part.num_state}",
-            )
-        for x in state:
-            self.expect(x.shape[:1] == (BATCH,), f"start returns a tensor {list(x.shape)}, which is not [B, ...]")
+        for path, x in (*named(state, "state").items(), *named(after, "state").items()):
+            self.expect(x.shape[:1] == (BATCH,), f"{path} has the shape {list(x.shape)}, not [B, ...]")
+        same = structure(state) == structure(after)
+        self.expect(same, f"a step turns the state {structure(state)} into {structure(after)}")
 
     @rule
     def weights_are_weights(self) -> None:

@@ -6,10 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from seqtool.parts import tree
 from seqtool.parts.scorer import Scorer
-from seqtool.parts.types import Tensors
+from seqtool.parts.tree import Tree
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs
+from seqtool.testing.differences import Outputs, named, structure
 from seqtool.testing.gradients import GradientContract
 from seqtool.testing.module_contract import BATCH, STEPS
 
@@ -57,30 +58,30 @@ class ScorerContract(GradientContract):
         return scores[:, 0].masked_fill(~mask, lowest).softmax(-1).masked_fill(~mask, 0)
 
     @staticmethod
-    def _outputs(scores: Tensor, mask: Tensor, state: Tensors) -> Outputs:
+    def _outputs(scores: Tensor, mask: Tensor, state: Tree) -> Outputs:
         fits = scores.shape[::2] == mask.shape
         shown = scores.masked_fill(~mask[:, None], 0) if fits else scores
-        return {"scores": shown, **{f"state[{i}]": x for i, x in enumerate(state)}}
+        return {"scores": shown, **named(state, "state")}
 
     def shapes_of(self, part: Scorer, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
         inputs = self.draw(part, source_length=source_length, steps=steps)
         _, state = part.start(inputs["memory"], inputs["mask"])
-        states = {f"state[{i}]": tuple(x.shape) for i, x in enumerate(state)}
+        states = {name: tuple(leaf.shape) for name, leaf in named(state, "state").items()}
         return {"scores": (batch_size, steps, source_length), **states}
 
     @rule
     def rows_of_tensors(self) -> None:
-        """`fixed` and `state` are flat tuples of `[B, ...]` tensors, so that a search can select rows."""
+        """`fixed` and `state` are trees of tensors `[B, ...]`, and `score` keeps the structure of the state."""
         part = self.part()
         inputs = self.draw(part)
         fixed, state = part.start(inputs["memory"], inputs["mask"])
         _, after = part.score(inputs["query"][:, :1], fixed, state)
-        self.expect(len(after) == len(state), f"starts with {len(state)} state tensors, goes on with {len(after)}")
-        for name, tensors in (("fixed", fixed), ("state", state)):
-            for i, x in enumerate(tensors):
-                self.expect(isinstance(x, Tensor), f"{name}[{i}] is {type(x).__name__}, not a tensor")
-                self.expect(x.shape[:1] == (BATCH,), f"{name}[{i}] has the shape {list(x.shape)}, not [B, ...]")
+        for name, tensors in (("fixed", fixed), ("state", state), ("state", after)):
+            for path, x in named(tensors, name).items():
+                self.expect(x.shape[:1] == (BATCH,), f"{path} has the shape {list(x.shape)}, not [B, ...]")
+        same = structure(state) == structure(after)
+        self.expect(same, f"a step turns the state {structure(state)} into {structure(after)}")
 
     @rule
     def finite_at_padding(self) -> None:
@@ -124,8 +125,9 @@ class ScorerContract(GradientContract):
         fixed, state = part.start(inputs["memory"], inputs["mask"])
         scores, state = part.score(inputs["query"][:, :1], fixed, state)
         after = part.observe(self._weights(scores, inputs["mask"]), state)
-        self.expect(len(after) == len(state), f"observe turns {len(state)} state tensors into {len(after)}")
-        moved = any(not torch.equal(x, y) for x, y in zip(state, after, strict=True))
+        same = structure(state) == structure(after)
+        self.expect(same, f"observe turns the state {structure(state)} into {structure(after)}")
+        moved = any(not torch.equal(x, y) for x, y in zip(tree.leaves(state), tree.leaves(after), strict=True))
         self.expect(not (part.parallel and moved), "observe changes the state, and yet parallel is True")
 
 

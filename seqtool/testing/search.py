@@ -11,7 +11,12 @@ from seqtool.parts.search import Hypotheses, Search
 from seqtool.parts.vocabulary import Values, Vocabulary
 from seqtool.testing.contract import FORMS, Contract, rule
 from seqtool.testing.differences import Outputs, difference, is_prefix
-from seqtool.testing.stand_ins import StandInDecoder, StandInEmbedding, StandInEncoder, StandInValueEmbedding
+from seqtool.testing.stand_ins import (
+    ObservingDecoder,
+    StandInEmbedding,
+    StandInEncoder,
+    StandInValueEmbedding,
+)
 
 BATCH, SOURCE, LENGTH = 11, 7, 5
 OPEN = Vocabulary(("a", "b", "c", "<s>"), start=3)
@@ -32,7 +37,7 @@ class SearchContract(Contract):
             target = StandInValueEmbedding if isinstance(vocabulary, Values) else StandInEmbedding
             embeddings = (StandInEmbedding(OPEN), target(vocabulary))
             encoder = StandInEncoder(size)
-            decoder = StandInDecoder(
+            decoder = ObservingDecoder(
                 size, encoder.memory_size, encoder.final_sizes, vocabulary.num_outputs, attention=attention
             )
         model = Seq2Seq(*embeddings, encoder, decoder, vocabulary).double().eval()
@@ -115,7 +120,7 @@ class SearchContract(Contract):
 
     @rule
     def scores_are_log_probabilities(self) -> None:
-        """A score is the sum of the log-probabilities of its symbols; the best rank comes first."""
+        """A score is the sum of the log-probabilities of its symbols, which the model observes; best first."""
         for model, found in self.cases():
             for beam in range(found.ids.shape[1]):
                 wanted, _ = _replay(model, *self.source(), found, beam)
@@ -154,6 +159,8 @@ class SearchContract(Contract):
             fixed, state = model.start(*self.source())
             vector, looked = torch.zeros(BATCH, NUMBERS.size), []
             for step in range(LENGTH):
+                if step:
+                    state = model.observe(vector, fixed, state)
                 vector, weights, state = model.step(vector, fixed, state)
                 wrong = difference(found.ids[:, 0, step], vector, tolerance=1e-5)
                 self.expect(wrong is None, f"position {step} is not what the model says after its own values: {wrong}")
@@ -185,7 +192,11 @@ def _replay(model: Seq2Seq, source: Tensor, mask: Tensor, found: Hypotheses, bea
     assert start is not None
     ids = torch.full_like(source[:, 0], start)
     score, all_weights = torch.zeros(len(source), dtype=torch.float64), []
-    for written, real in zip(found.ids[:, beam].unbind(1), found.mask[:, beam].unbind(1), strict=True):
+    for step, (written, real) in enumerate(
+        zip(found.ids[:, beam].unbind(1), found.mask[:, beam].unbind(1), strict=True)
+    ):
+        if step:
+            state = model.observe(ids, fixed, state)
         logits, weights, state = model.step(ids, fixed, state)
         log_probability = logits.log_softmax(-1).gather(1, written[:, None]).squeeze(1)
         score = score + log_probability.masked_fill(~real, 0)

@@ -1,14 +1,17 @@
 """Small parts that keep every contract, to fill the slots of a part that is held against its own.
 
-They use all that a contract allows (a cell with a fixed tensor, whose output is not its first state; a scorer with a
-state), so that an owner which takes anything for granted is found out.
+They use all that a contract allows (a cell with a fixed tensor and a counter, whose output is not the first leaf of its
+state; a scorer that counts steps; a decoder that observes), so that an owner which assumes more is found.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PartError
 from seqtool.nn.attention import Attention
+from seqtool.nn.bridge import Bridge
 from seqtool.parts.batch import Batch
 from seqtool.parts.cell import Cell
 from seqtool.parts.decoder import Decoder
@@ -18,39 +21,54 @@ from seqtool.parts.loss import Loss
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.readout import Readout
 from seqtool.parts.scorer import Scorer
-from seqtool.parts.types import Encoded, Tensors
+from seqtool.parts.tree import Tree
+from seqtool.parts.types import Encoded
 from seqtool.parts.vocabulary import Vocabulary
+
+FINAL_SIZES = (2, 29)
+"""The sizes of the features of a `StandInCell`."""
+
+
+class StandInState(NamedTuple):
+    """A trace r `[B, 2]`, the number of steps `[B]`, and the last output h `[B, 29]`."""
+
+    trace: Tensor
+    steps: Tensor
+    last: Tensor
 
 
 class StandInCell(Cell):
-    """h' = g tanh(W [x; h; r] + b), r' = r / 2 + (the first two of h'). The state is (r, h), g is fixed."""
+    """h' = g tanh(W [x; h; r; n] + b), r' = r / 2 + (the first two of h'), n = 0.1 in every other step; g is fixed."""
 
     output_size = 29
-    state_sizes = (2, 29)
-    output_index = 1
-    num_fixed = 1
 
     def __init__(self, input_size: int) -> None:
         super().__init__()
-        self.map = nn.Linear(input_size + 31, 29)
+        self.map = nn.Linear(input_size + 32, 29)
 
-    def start(self, batch_size: int, like: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, batch_size: int, like: Tensor) -> tuple[Tensor, StandInState]:
         """See `Cell.start`."""
-        _, state = super().start(batch_size, like)
-        return (like.new_full((batch_size, 1), 0.9),), state
+        trace, last = (like.new_zeros(batch_size, size) for size in FINAL_SIZES)
+        count = like.new_zeros(batch_size, dtype=torch.int64)
+        return like.new_full((batch_size, 1), 0.9), StandInState(trace, count, last)
 
-    def step(self, x: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def step(self, x: Tensor, fixed: Tensor, state: StandInState) -> tuple[Tensor, StandInState]:
         """See `Cell.step`."""
-        trace, output = state
-        output = fixed[0] * torch.tanh(self.map(torch.cat([x, output, trace], 1)))
-        return output, (trace / 2 + output[:, :2], output)
+        trace, count, last = state
+        odd = 0.1 * (count % 2).unsqueeze(1).to(x.dtype)
+        output = fixed * torch.tanh(self.map(torch.cat([x, last, trace, odd], 1)))
+        return output, StandInState(trace / 2 + output[:, :2], count + 1, output)
+
+    def output(self, state: StandInState) -> Tensor:
+        """See `Cell.output`."""
+        return state.last
 
 
 class StandInEncoder(Encoder):
     """A cell, forwards."""
 
     memory_size = StandInCell.output_size
-    final_sizes = StandInCell.state_sizes
+    final_sizes = FINAL_SIZES
 
     def __init__(self, input_size: int) -> None:
         super().__init__()
@@ -58,8 +76,8 @@ class StandInEncoder(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
-        memory, final = self.cell.unroll(x, mask, *self.cell.start(len(x), x))
-        return Encoded(memory, mask, final)
+        memory, state = self.cell.unroll(x, mask, *self.cell.start(len(x), x))
+        return Encoded(memory, mask, self.cell.features(state))
 
 
 class StandInScorer(Scorer):
@@ -69,17 +87,16 @@ class StandInScorer(Scorer):
         super().__init__()
         self.map = nn.Linear(memory_size, query_size, bias=False)
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`."""
-        return (self.map(memory),), (memory.new_zeros(len(memory)),)
+        return self.map(memory), memory.new_zeros(len(memory), dtype=torch.int64)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
-        (keys,) = fixed
-        step = state[0][:, None] + torch.arange(1, query.shape[1] + 1, device=query.device)
-        position = torch.arange(keys.shape[1], device=query.device)
-        scores = query @ keys.transpose(1, 2) - (position - step[:, :, None]) ** 2 / 10
-        return scores, (step[:, -1],)
+        step = state[:, None] + torch.arange(1, query.shape[1] + 1, device=query.device)
+        position = torch.arange(fixed.shape[1], device=query.device)
+        distance = (position - step[:, :, None]).to(query.dtype)
+        return query @ fixed.transpose(1, 2) - distance**2 / 10, step[:, -1]
 
 
 class StandInNormalizer(Normalizer):
@@ -88,7 +105,7 @@ class StandInNormalizer(Normalizer):
     def __init__(self, query_size: int) -> None:
         super().__init__()
 
-    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensors) -> tuple[Tensor, Tensors]:
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Normalizer.forward`."""
         return scores.softmax(-1), state
 
@@ -137,6 +154,13 @@ class StandInValueEmbedding(Embedding):
         return vectors
 
 
+class StandInParts(NamedTuple):
+    """What a `StandInDecoder` keeps: the trees of its cell and of its attention."""
+
+    cell: Tree
+    attention: Tree = ()
+
+
 class StandInDecoder(Decoder):
     """s_i = cell(y_{i-1}, s_{i-1}); features [s_i; c_i], or s_i alone without attention."""
 
@@ -151,7 +175,7 @@ class StandInDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.cell = StandInCell(input_size)
-        self.takes_final = final_sizes == self.cell.state_sizes
+        self.bridge = Bridge(final_sizes, self.cell, "copy" if final_sizes == FINAL_SIZES else "zero", only_way=False)
         self.attention = None
         self.feature_size = self.cell.output_size
         if attention:
@@ -162,23 +186,34 @@ class StandInDecoder(Decoder):
             self.feature_size += memory_size
         self.readout_layer = StandInReadout(self.feature_size, output_size)
 
-    def start(self, encoded: Encoded) -> tuple[Tensors, Tensors]:
+    def start(self, encoded: Encoded) -> tuple[StandInParts, StandInParts]:
         """See `Decoder.start`."""
         fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
-        state = encoded.final if self.takes_final else state
+        state = self.bridge(encoded.final, state)
         if self.attention is None:
-            return fixed, state
+            return StandInParts(fixed), StandInParts(state)
         attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
-        return fixed + attention_fixed, state + attention_state
+        return StandInParts(fixed, attention_fixed), StandInParts(state, attention_state)
 
-    def step(self, inputs: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensor | None, Tensors]:
+    def step(
+        self, inputs: Tensor, fixed: StandInParts, state: StandInParts
+    ) -> tuple[Tensor, Tensor | None, StandInParts]:
         """See `Decoder.step`."""
-        output, cell_state = self.cell.step(inputs, fixed[:1], state[:2])
+        output, cell_state = self.cell.step(inputs, fixed.cell, state.cell)
         if self.attention is None:
-            return output, None, cell_state
-        context, weights, attention_state = self.attention(output[:, None], fixed[1:], state[2:])
+            return output, None, StandInParts(cell_state)
+        context, weights, attention_state = self.attention(output[:, None], fixed.attention, state.attention)
         features = torch.cat([output, context.squeeze(1)], 1)
-        return features, weights.squeeze(2), cell_state + attention_state
+        return features, weights.squeeze(2), StandInParts(cell_state, attention_state)
+
+
+class ObservingDecoder(StandInDecoder):
+    """A `StandInDecoder` whose trace is turned round by the symbol that was generated, beside its embedding."""
+
+    def observe(self, ids: Tensor, fixed: StandInParts, state: StandInParts) -> StandInParts:
+        """See `Decoder.observe`."""
+        sign = (1 - 2 * ids % 4 if ids.dim() == 1 else ids[:, 0].sign()).to(state.cell.trace.dtype)
+        return state._replace(cell=state.cell._replace(trace=state.cell.trace * sign.unsqueeze(1)))
 
 
 class StandInLoss(Loss):

@@ -16,7 +16,7 @@ from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
 from seqtool.testing.contract import rule
 from seqtool.testing.decoder import DecoderContract
-from seqtool.testing.differences import Outputs, difference
+from seqtool.testing.differences import Outputs, difference, named
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
 from seqtool.testing.example_options import variations
@@ -265,7 +265,7 @@ def _continued(part: Cell, inputs: Outputs) -> Outputs:
     fixed, state = part.start(len(x), x)
     first, state = part.unroll(x, mask, fixed, state)
     outputs, state = part.unroll(x.flip(1), mask, fixed, state)
-    return {"outputs": outputs, "first outputs": first, **{f"state[{i}]": x for i, x in enumerate(state)}}
+    return {"outputs": outputs, "first outputs": first, **named(state, "state")}
 
 
 def _double(inputs: Outputs) -> Outputs:

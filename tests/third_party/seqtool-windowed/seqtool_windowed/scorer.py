@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Positive, Scorer, Tensors
+from seqtool.api import Positive, Scorer
 
 
 class Windowed(Scorer):
@@ -28,15 +28,14 @@ class Windowed(Scorer):
         self.log_speed = nn.Parameter(torch.tensor(speed).log())
         self.log_width = nn.Parameter(torch.tensor(width).log())
 
-    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensors, Tensors]:
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, Q]`, `state` the number of the next step `[B]`."""
-        return (self.map(memory),), (memory.new_zeros(len(memory)),)
+        return self.map(memory), memory.new_zeros(len(memory), dtype=torch.int64)
 
-    def score(self, query: Tensor, fixed: Tensors, state: Tensors) -> tuple[Tensor, Tensors]:
+    def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
-        (keys,), (first,) = fixed, state
-        step = first[:, None] + torch.arange(query.shape[1], device=query.device)
-        place = torch.arange(keys.shape[1], device=query.device)
+        step = state[:, None] + torch.arange(query.shape[1], device=query.device)
+        place = torch.arange(fixed.shape[1], device=query.device)
         distance = (place - self.log_speed.exp() * step[:, :, None]).abs()
-        scores = query @ keys.transpose(1, 2) - distance / self.log_width.exp()
-        return scores, (first + query.shape[1],)
+        scores = query @ fixed.transpose(1, 2) - distance / self.log_width.exp()
+        return scores, state + query.shape[1]
