@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.shapes import Shape, variant
-from seqtool.api import Attention, Decoder, Encoded, Encoder, Twin
+from seqtool.api import Attention, Decoder, Encoded, Encoder, Twin, tree
 from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
@@ -80,9 +80,10 @@ def outputs(part: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
     if isinstance(part, Encoder):
         encoded = part(given["memory"], given["mask"])
         return {"memory": encoded.memory} | {f"final {i}": x for i, x in enumerate(encoded.final)}
-    fixed, _ = part.start(Encoded(given["memory"], given["mask"], ()))
-    features, weights, last = part.unroll(given["x"], fixed, tuple(x for name, x in given.items() if "first" in name))
-    return {"features": features, "weights": weights} | {f"state {i}": x for i, x in enumerate(last)}
+    fixed, zeros = part.start(Encoded(given["memory"], given["mask"], ()))
+    state = tree.rebuild(zeros, [x for name, x in given.items() if "first" in name])
+    features, weights, last = part.unroll(given["x"], fixed, state)
+    return {"features": features, "weights": weights} | {f"state {i}": x for i, x in enumerate(tree.leaves(last))}
 
 
 def drawn(part: Any, lengths: tuple[int, ...] = LENGTHS, steps: int = 3) -> dict[str, Tensor]:
@@ -98,7 +99,7 @@ def drawn(part: Any, lengths: tuple[int, ...] = LENGTHS, steps: int = 3) -> dict
     first = {}
     if isinstance(part, Decoder):
         _, state = part.start(Encoded(draw(rows, positions, size).float(), mask, ()))
-        first = {f"first {i}": 0.3 * draw(*x.shape) for i, x in enumerate(state)}
+        first = {f"first {i}": 0.3 * draw(*x.shape) for i, x in enumerate(tree.leaves(state))}
     width = size if isinstance(part, Attention) else INPUT
     memory = draw(rows, positions, size) * mask.unsqueeze(2)
     return {"x": draw(rows, steps, width), "memory": memory, "mask": mask, **first}
