@@ -227,7 +227,8 @@ def _outside(
     seen = _shifted(named["fed"], kept["features"]) if plan.after else kept["contexts"]
     found["weight_ih"] = of_fed.T @ _joined(plan.feed, {"input": x, "seen": seen})
     found["weight_hh"] = of_remembered.T @ earlier.flatten(0, 1)
-    found["bias_ih"], found["bias_hh"] = of_fed.sum(0), of_remembered.sum(0)
+    found["bias_ih"] = of_fed.sum(0)
+    found["bias_hh"] = of_remembered.sum(0) if plan.sizes["GRU"] else found["bias_ih"].clone()
     if "of_queries" in of:
         of_queries = of["of_queries"].flatten(0, 1)
         asking = kept["hs"] if plan.after else earlier
