@@ -66,7 +66,7 @@ def decoder(kind: str, cell: str, scorer: str, size: int, *, input_size: int, me
 
 def kernel(part: Decoder) -> Callable[..., Any]:
     """What takes over `unroll`."""
-    from seqtool_triton.attend import AttendAfterTwin, AttendBeforeTwin
+    from seqtool_triton.small import AttendAfterTwin, AttendBeforeTwin
 
     found = AttendAfterTwin() if hasattr(part, "combine") else AttendBeforeTwin()
     reason = found.unavailable() or found.serves(part)
@@ -172,25 +172,25 @@ def passes(case: Timed, batch: int) -> tuple[Decoder, Callable[[Callable[..., An
 
 def compile_for(case: Timed, count: int) -> None:
     """Fill Triton's cache with the kernels that are timed."""
-    from seqtool_triton import loop
+    from seqtool_triton import small_loop
 
-    loop.warps = lambda *_: count
+    small_loop.warps = lambda *_: count
     part, use = passes(case, 64)
     use(kernel(part), True)()
 
 
 def timed(case: Timed, batch: int) -> str:
     """A line of times."""
-    from seqtool_triton import loop
+    from seqtool_triton import small_loop
 
     part, use = passes(case, batch)
-    chosen, found = loop.warps, {"reference": _graphed(use(part.unroll, True))}
+    chosen, found = small_loop.warps, {"reference": _graphed(use(part.unroll, True))}
     found["reference, no graph"] = _median(use(part.unroll, True), rounds=5, calls=2)
     for count in case.warps:
-        loop.warps = lambda *_, count=count: count
+        small_loop.warps = lambda *_, count=count: count
         found[f"{count} warps"] = _graphed(use(kernel(part), True))
         found[f"{count} warps, forward"] = _graphed(use(kernel(part), False))
-    loop.warps = chosen
+    small_loop.warps = chosen
     found["chosen"] = _graphed(use(kernel(part), True))
     found["chosen, no graph"] = _median(use(kernel(part), True))
     values = ", ".join(f"{name} {value:.0f}" for name, value in found.items())

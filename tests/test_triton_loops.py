@@ -13,7 +13,7 @@ from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
 from seqtool.testing import check
 from seqtool.testing.differences import named
-from seqtool_triton.attend import AttendAfterTwin, AttendBeforeTwin
+from seqtool_triton.small import AttendAfterTwin, AttendBeforeTwin
 
 pytest.importorskip("triton", reason="triton is not installed")
 

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from seqtool.api import Tree, Twin, class_name, tree
-from seqtool_triton.loop import Loop, Numbers, Plan, padded
+from seqtool_triton.small_loop import Loop, Numbers, Plan, padded
 from seqtool_triton.wide import CELLS, missing, ready
 
 GMM, ADDITIVE, PRODUCT = range(3)
