@@ -24,8 +24,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqtool.api import Decoder, Encoded
+from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
+from seqtool.testing.differences import named
 
 TOLERANCE = 1e-5
 INPUT, MEMORY, SOURCES, STEPS = 11, 23, 60, 20
@@ -91,11 +92,11 @@ def numbers(part: Decoder, unroll: Callable[..., Any], mask: Tensor) -> dict[str
     memory_size = part.attention.memory_size  # type: ignore[union-attr]
     x, memory = draw(rows, STEPS, INPUT).requires_grad_(), draw(rows, positions, int(memory_size)).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask, ()))
-    first = tuple((state + 0.3 * draw(*state.shape).abs()).detach().requires_grad_() for state in first)
+    first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
     features, weights, last = unroll(x, fixed, first)
-    found = {"features": features, "weights": weights, **{f"state {i}": state for i, state in enumerate(last)}}
+    found = {"features": features, "weights": weights, **named(last, "state")}
     sum(((out * draw(*out.shape)).sum() for out in found.values()), like.new_zeros(())).backward()
-    leaves = {"x": x, "memory": memory, **{f"first {i}": state for i, state in enumerate(first)}}
+    leaves = {"x": x, "memory": memory, **named(first, "first")}
     leaves |= dict(part.named_parameters())
     return found | {f"gradient of {name}": leaf.grad.clone() for name, leaf in leaves.items() if leaf.grad is not None}
 
