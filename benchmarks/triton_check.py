@@ -24,8 +24,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqtool.api import Decoder, Encoded
+from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
+from seqtool.testing.differences import named
 
 TOLERANCE = 1e-5
 INPUT, MEMORY, SOURCES, STEPS = 11, 23, 60, 20
@@ -66,7 +67,7 @@ def decoder(kind: str, cell: str, scorer: str, size: int, *, input_size: int, me
 
 def kernel(part: Decoder) -> Callable[..., Any]:
     """What takes over `unroll`."""
-    from seqtool_triton.attend import AttendAfterTwin, AttendBeforeTwin
+    from seqtool_triton.small import AttendAfterTwin, AttendBeforeTwin
 
     found = AttendAfterTwin() if hasattr(part, "combine") else AttendBeforeTwin()
     reason = found.unavailable() or found.serves(part)
@@ -91,11 +92,11 @@ def numbers(part: Decoder, unroll: Callable[..., Any], mask: Tensor) -> dict[str
     memory_size = part.attention.memory_size  # type: ignore[union-attr]
     x, memory = draw(rows, STEPS, INPUT).requires_grad_(), draw(rows, positions, int(memory_size)).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask, ()))
-    first = tuple((state + 0.3 * draw(*state.shape).abs()).detach().requires_grad_() for state in first)
+    first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
     features, weights, last = unroll(x, fixed, first)
-    found = {"features": features, "weights": weights, **{f"state {i}": state for i, state in enumerate(last)}}
+    found = {"features": features, "weights": weights, **named(last, "state")}
     sum(((out * draw(*out.shape)).sum() for out in found.values()), like.new_zeros(())).backward()
-    leaves = {"x": x, "memory": memory, **{f"first {i}": state for i, state in enumerate(first)}}
+    leaves = {"x": x, "memory": memory, **named(first, "first")}
     leaves |= dict(part.named_parameters())
     return found | {f"gradient of {name}": leaf.grad.clone() for name, leaf in leaves.items() if leaf.grad is not None}
 
@@ -172,25 +173,25 @@ def passes(case: Timed, batch: int) -> tuple[Decoder, Callable[[Callable[..., An
 
 def compile_for(case: Timed, count: int) -> None:
     """Fill Triton's cache with the kernels that are timed."""
-    from seqtool_triton import loop
+    from seqtool_triton import small_loop
 
-    loop.warps = lambda *_: count
+    small_loop.warps = lambda *_: count
     part, use = passes(case, 64)
     use(kernel(part), True)()
 
 
 def timed(case: Timed, batch: int) -> str:
     """A line of times."""
-    from seqtool_triton import loop
+    from seqtool_triton import small_loop
 
     part, use = passes(case, batch)
-    chosen, found = loop.warps, {"reference": _graphed(use(part.unroll, True))}
+    chosen, found = small_loop.warps, {"reference": _graphed(use(part.unroll, True))}
     found["reference, no graph"] = _median(use(part.unroll, True), rounds=5, calls=2)
     for count in case.warps:
-        loop.warps = lambda *_, count=count: count
+        small_loop.warps = lambda *_, count=count: count
         found[f"{count} warps"] = _graphed(use(kernel(part), True))
         found[f"{count} warps, forward"] = _graphed(use(kernel(part), False))
-    loop.warps = chosen
+    small_loop.warps = chosen
     found["chosen"] = _graphed(use(kernel(part), True))
     found["chosen, no graph"] = _median(use(kernel(part), True))
     values = ", ".join(f"{name} {value:.0f}" for name, value in found.items())

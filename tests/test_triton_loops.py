@@ -11,9 +11,11 @@ from torch import Tensor
 
 from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
+from seqtool.build.kernels import install
+from seqtool.registry import default_registry
 from seqtool.testing import check
 from seqtool.testing.differences import named
-from seqtool_triton.attend import AttendAfterTwin, AttendBeforeTwin
+from seqtool_triton.small import AttendAfterTwin, AttendBeforeTwin
 
 pytest.importorskip("triton", reason="triton is not installed")
 
@@ -154,6 +156,14 @@ def test_refusals(kind: str, size: int, attention: Options | None, options: Opti
     part = make(f"decoder/{kind}", INPUT, 13, (size, size), 7, cell=cell, attention=attention, **options)
     twin = AttendBeforeTwin() if kind == "attend_before" else AttendAfterTwin()
     assert reason in (twin.serves(part) or "")
+
+
+def test_auto_takes_them_on_cuda_alone() -> None:
+    part = torch.nn.ModuleDict({"decoder": decoder("attend_before", "lstm", 7, "additive")})
+    for device, ours in (("cuda", True), ("cpu", False)):
+        choices = install(copy.deepcopy(part), "auto", default_registry(), torch.device(device), torch.float32)
+        (chosen,) = [choice.twin for choice in choices if (choice.part, choice.method) == ("decoder", "unroll")]
+        assert (chosen == "triton:attend_before_cuda") == ours
 
 
 def test_a_large_memory_is_left_to_the_reference() -> None:

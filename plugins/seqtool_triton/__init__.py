@@ -13,13 +13,13 @@ def seqtool_components() -> Iterable[Component]:
     yield Component(
         "twin",
         "attend_before_cuda",
-        "seqtool_triton.attend:AttendBeforeTwin",
+        "seqtool_triton.small:AttendBeforeTwin",
         "all steps of a small attend_before in one CUDA kernel",
     )
     yield Component(
         "twin",
         "attend_after_cuda",
-        "seqtool_triton.attend:AttendAfterTwin",
+        "seqtool_triton.small:AttendAfterTwin",
         "all steps of a small attend_after with input feeding in one CUDA kernel",
     )
     yield Component("twin", "wide_attend_after", "seqtool_triton.wide:WideAttendAfterTwin", "wide attend_after on CUDA")

@@ -1,8 +1,8 @@
 """The two kernels: one program per row of the batch, all target steps in a loop, the recurrent state in registers.
 
 Sizes padded to powers of two end in `_P`. Padded entries of weights, keys and values are loaded as zeros, so that those
-of every vector stay zero. Products that do not depend on the recurrence are made outside (`loop.py`). What a step reads
-is loaded at its beginning, where it waits for nothing.
+of every vector stay zero. Products that do not depend on the recurrence are made outside (`small_loop.py`). What a step
+reads is loaded at its beginning, where it waits for nothing.
 """
 
 import triton

@@ -118,7 +118,7 @@ def _of_reference(
 
 def _forward(plan: Plan, mask: Tensor, named: dict[str, Tensor]) -> dict[str, Tensor]:
     """Outputs and what the backward pass needs."""
-    from seqtool_triton.attend_kernels import attend_forward
+    from seqtool_triton.small_kernels import attend_forward
 
     sizes, x, values = plan.sizes, named["x"], named["values"]
     (rows, steps, _), positions, new = x.shape, values.shape[1], x.new_empty
@@ -172,7 +172,7 @@ def _backward(
     wanted: set[str],
 ) -> dict[str, Tensor]:
     """Gradients of the inputs by name; of those `wanted`, and of others where they cost nothing."""
-    from seqtool_triton.attend_kernels import attend_backward
+    from seqtool_triton.small_kernels import attend_backward
 
     sizes, x, (of_features, of_weights, *of_states) = plan.sizes, named["x"], of_outputs
     of_last = dict(zip(plan.states, of_states, strict=True))
@@ -227,7 +227,8 @@ def _outside(
     seen = _shifted(named["fed"], kept["features"]) if plan.after else kept["contexts"]
     found["weight_ih"] = of_fed.T @ _joined(plan.feed, {"input": x, "seen": seen})
     found["weight_hh"] = of_remembered.T @ earlier.flatten(0, 1)
-    found["bias_ih"], found["bias_hh"] = of_fed.sum(0), of_remembered.sum(0)
+    found["bias_ih"] = of_fed.sum(0)
+    found["bias_hh"] = of_remembered.sum(0) if plan.sizes["GRU"] else found["bias_ih"].clone()
     if "of_queries" in of:
         of_queries = of["of_queries"].flatten(0, 1)
         asking = kept["hs"] if plan.after else earlier
@@ -275,7 +276,7 @@ def _shared(plan: Plan, named: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _mapped(plan: Plan, named: dict[str, Tensor]) -> Tensor:
-    """What the step's input and all biases add to the four sums of a cell: `[B, T, 4 H]`, see `attend_kernels.cell`."""
+    """What the step's input and all biases add to the four sums of a cell: `[B, T, 4 H]`, see `small_kernels.cell`."""
     size, x, bias_ih, bias_hh = plan.sizes["H"], named["x"], named["bias_ih"], named["bias_hh"]
     gru = plan.sizes["GRU"]
     bias = torch.cat([bias_ih[: 2 * size] + bias_hh[: 2 * size], bias_ih[2 * size :]]) if gru else bias_ih + bias_hh

@@ -1,19 +1,16 @@
 """All target steps of a small decoder with attention in one CUDA kernel, forward and backward."""
 
 import functools
-import importlib.util
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from seqtool.api import Tree, Twin, class_name, tree
-from seqtool_triton.loop import Loop, Numbers, Plan, padded
+from seqtool_triton.small_loop import Loop, Numbers, Plan, padded
+from seqtool_triton.wide import CELLS, missing, ready
 
-CELLS = {"seqtool_cells.lstm:LSTM": False, "seqtool_cells.gru:GRU": True}
 GMM, ADDITIVE, PRODUCT = range(3)
 SCORERS = {
     "seqtool_attention.gmm:GMM": GMM,
@@ -42,7 +39,7 @@ class _AttendTwin(Twin):
 
     def unavailable(self) -> str | None:
         """See `Twin.unavailable`."""
-        return _unavailable()
+        return missing()
 
     def serves(self, module: Any) -> str | None:
         """See `Twin.serves`."""
@@ -55,7 +52,7 @@ class _AttendTwin(Twin):
         plan = plans.get(inputs.shape[2]) or plans.setdefault(inputs.shape[2], self.plan(module, inputs.shape[2]))
         parameters = [module.get_parameter(path) for path in plan.parameters.values()]
         given = (inputs, values, keys, *tree.leaves(state), *parameters)
-        if not _ready(*given) or not inputs.numel() or not values.numel() or _too_long(plan, values.shape[1]):
+        if not ready(*given) or not inputs.numel() or not values.numel() or _too_long(plan, values.shape[1]):
             result: tuple[Tensor, Tensor | None, Tree] = self.reference(module, inputs, fixed, state)
             return result
         own = functools.partial(_own, self.reference, fixed, state)
@@ -156,32 +153,6 @@ def _own(
     return features, weights, tuple(tree.leaves(after))
 
 
-@functools.cache
-def _unavailable() -> str | None:
-    if importlib.util.find_spec("triton") is None:
-        return "triton is not installed"
-    if not torch.cuda.is_available() and not interpreted():
-        return "there is no CUDA device"
-    return None
-
-
-def interpreted() -> bool:
-    """Whether Triton's interpreter runs kernels on the CPU."""
-    return os.environ.get("TRITON_INTERPRET") == "1"
-
-
-def _ready(*tensors: Tensor) -> bool:
-    """Whether the kernels may compute with these: float32, on CUDA, not traced, transformed, or under autocast."""
-    device = "cpu" if interpreted() else "cuda"
-    return (
-        not torch.compiler.is_compiling()
-        and all(type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 for x in tensors)
-        and all(x.device.type == device for x in tensors)
-        and not torch.is_autocast_enabled(device)
-        and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
-    )
-
-
 def _kind(module: Any) -> int:
     return SCORERS[class_name(module.attention.scorers[0])]
 
@@ -236,7 +207,7 @@ def _slices(names: tuple[str, ...], widths: Mapping[str, int]) -> dict[str, slic
 def _plan(
     module: Any, after: bool, seen: int, feed: dict[str, slice], query: dict[str, slice], features: dict[str, slice]
 ) -> Plan:
-    attention, kind, gru = module.attention, _kind(module), CELLS[class_name(module.cell)]
+    attention, kind, gru = module.attention, _kind(module), CELLS[class_name(module.cell)] == "gru"
     scorer, size = attention.scorers[0], module.cell.output_size
     parameters = {name: f"cell.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     ours: dict[str, str] = {}
