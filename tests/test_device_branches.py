@@ -26,7 +26,7 @@ def used(part: Any, x: Tensor, mask: Tensor) -> list[Tensor]:
         outputs, state = part.unroll(x, mask, *part.start(len(x), x))
         given = [outputs, *state]
     else:
-        memory, memory_mask, final = part(x, mask)
+        memory, _, final = part(x, mask)
         given = [memory, *final]
     total = sum(((one * one).sum() for one in given), x.new_zeros(()))
     parameters = list(part.parameters())
