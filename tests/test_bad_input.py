@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from seqtool.build.device_support import refuse_float64
 from seqtool.cli import main
+from seqtool.errors import SeqtoolError
 
 RECIPE = """\
 seqtool: 1
@@ -200,3 +203,10 @@ def test_clipping_a_fused_optimizer_under_mixed_precision(recipe: Path, capsys: 
     changes = ("--set", "train.precision=bf16-mixed", "--set", "train.clip_norm=1.0")
     _, told = refused(capsys, "validate", recipe, *changes)
     assert "optimizer.fused: false" in told
+
+
+def test_float64_is_refused_where_there_is_none() -> None:
+    with pytest.raises(SeqtoolError, match="64-true needs float64, which MPS devices do not have"):
+        refuse_float64(torch.device("mps"), "64-true")
+    for device, precision in (("mps", "32-true"), ("cpu", "64-true"), ("cuda", "64-true")):
+        refuse_float64(torch.device(device), precision)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from fakes import BUILT_IN, HEADER, Fakes, parts
 
+from seqtool.build.device_support import TESTED
 from seqtool.cli import VERBS, main
 from seqtool.cli.output import emit_json, emit_table
 from seqtool.cli.verb_options import PluginFlags
@@ -430,6 +431,8 @@ def test_doctor_finds_this_installation_sound(cli: Cli, monkeypatch: pytest.Monk
     assert "optional" in checks["tensorboard"]["note"]
     assert checks["cpu"]["found"].endswith(" threads")
     assert "mps" in checks
+    for kind, tested in TESTED.items():
+        assert (checks[f"tested on {kind}"]["found"], checks[f"tested on {kind}"]["note"]) == (tested.what, tested.how)
 
 
 def test_doctor_finds_what_is_missing_old_or_broken(cli: Cli, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import seqtool
 from seqtool.build.check import check
+from seqtool.build.device_support import TESTED
 from seqtool.cli import main
 from seqtool.recipe.train_options import TrainOptions
 from seqtool.registry import default_registry
@@ -121,3 +122,10 @@ def test_links_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_devices_that_the_documentation_calls_tested_are_those() -> None:
+    text = (ROOT / "docs/devices.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE) == [
+        (kind, tested.what, tested.how) for kind, tested in TESTED.items()
+    ]

@@ -96,6 +96,8 @@ def _dependency(requirement: Any, severity: Literal["warning", "error"]) -> Chec
 def _devices() -> Iterator[Check]:
     try:
         import torch
+
+        from seqtool.build.device_support import TESTED
     except Exception:  # told among the dependencies
         return
     yield Check("cpu", "ok", f"{torch.get_num_threads()} threads", f"of {os.cpu_count()} processors")
@@ -110,6 +112,8 @@ def _devices() -> Iterator[Check]:
         built = torch.version.cuda
         yield Check("cuda", "ok", "none", f"torch is built for {built}" if built else "torch is built without it")
     yield Check("mps", "ok", "present" if torch.backends.mps.is_available() else "none")
+    for kind, tested in TESTED.items():
+        yield Check(f"tested on {kind}", "ok", tested.what, tested.how)
 
 
 def _plugins(registry: Registry) -> Iterator[Check]:

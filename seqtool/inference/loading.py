@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from seqtool.build.assembly import assemble
+from seqtool.build.device_support import refuse_float64
 from seqtool.build.kernels import install
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.predictor import Predictor
@@ -63,6 +64,7 @@ def _loaded(
     registry: Registry,
 ) -> Predictor:
     (variant,) = load_recipe(directory.kept_recipe(name), registry=registry).variants.values()
+    refuse_float64(device, variant.train.precision)
     read = read_checkpoint(path, variant, seed)
     assembly = assemble(variant, seed, directory.read_task(name))
     weights = {key.removeprefix("model."): value for key, value in read["state_dict"].items() if _of_model(key)}

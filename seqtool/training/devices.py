@@ -10,6 +10,7 @@ from pytorch_lightning.strategies import StrategyRegistry
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from pytorch_lightning.utilities.rank_zero import rank_zero_only  # type: ignore[attr-defined]
 
+from seqtool.build.device_support import refuse_float64
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.recipe.train_options import TrainOptions
 from seqtool.training.lightning_messages import quiet_lightning
@@ -62,10 +63,11 @@ def check_devices(train: TrainOptions, device: str | None = None) -> None:
     options = trainer_options(train, device)
     try:
         with quiet_lightning():
-            pl.Trainer(**options, plugins=cluster_plugins(), logger=False, enable_checkpointing=False)
+            trainer = pl.Trainer(**options, plugins=cluster_plugins(), logger=False, enable_checkpointing=False)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
         wish = ", ".join(f"{name} {value!r}" for name, value in options.items())
         raise SeqtoolError(f"Lightning cannot train with {wish}: {' '.join(str(error).split())}") from error
+    refuse_float64(trainer.strategy.root_device, train.precision)
 
 
 def _started_processes() -> tuple[int, int] | None:
