@@ -9,6 +9,7 @@ import torch
 from pretend_device import Elsewhere, PretendDevice, to_device
 from torch import Tensor, nn
 
+from seqtool.api import tree
 from seqtool.registry import Registered, default_registry
 from seqtool.testing import CONTRACTS, example_options
 
@@ -24,11 +25,11 @@ def used(part: Any, x: Tensor, mask: Tensor) -> list[Tensor]:
     """What it gives for a source, and the gradients of its parameters."""
     if hasattr(part, "unroll"):
         outputs, state = part.unroll(x, mask, *part.start(len(x), x))
-        given = [outputs, *state]
+        given = [outputs, *tree.leaves(state)]
     else:
         memory, _, final = part(x, mask)
-        given = [memory, *final]
-    total = sum(((one * one).sum() for one in given), x.new_zeros(()))
+        given = [memory, *tree.leaves(final)]
+    total = sum(((one * one).sum() for one in given if one.is_floating_point()), x.new_zeros(()))
     parameters = list(part.parameters())
     found = torch.autograd.grad(total, parameters) if parameters else ()
     return [*given, *found]
