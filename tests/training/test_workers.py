@@ -153,7 +153,7 @@ def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
     assert told == (
         f"error: stopped; every step that was done is saved\n    go on with: seqtool run --resume {out} --workers 2\n"
     )
-    assert workers_of(process.pid) == []
+    wait_for(lambda: workers_of(process.pid) == [])
     steps = [torch.load(path, weights_only=True)["global_step"] for path in checkpoints]
     assert all(10 <= step < 400 for step in steps)
     assert finished(out) == set()
