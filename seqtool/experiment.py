@@ -16,16 +16,19 @@ from seqtool.build.assembly import Tasks, assemble, count_parameters
 from seqtool.build.check import check
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.launch.job import Job
+from seqtool.launch.launcher import FailedJobsError, Launcher
 from seqtool.launch.local import LocalLauncher
+from seqtool.launch.processes import ProcessLauncher
 from seqtool.parts.task import changes
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, default_registry
 from seqtool.runs import FORMAT, RunDirectory
 from seqtool.runs.checkpoint import read_checkpoint
+from seqtool.runs.kept_variant import kept_variant
 from seqtool.runs.provenance import plugin_flags, provenance
 from seqtool.runs.read import Reader
-from seqtool.training.devices import check_devices, is_rank_zero, trainer_options
+from seqtool.training.devices import check_devices, check_one_device, is_rank_zero, trainer_options
 from seqtool.training.stopping import Interrupted, StopSignal
 
 
@@ -45,6 +48,7 @@ class Plan:
     device: str | None
     registry: Registry
     tasks: Tasks
+    workers: int
 
     def summary(self) -> dict[str, Any]:
         """Sizes and devices of what would be trained."""
@@ -58,7 +62,7 @@ class Plan:
                 "steps": variant.train.steps,
                 "device": f"{options['accelerator']} x {options['devices']}",
             }
-        return {"recipe": self.name, "seeds": self.seeds, "variants": variants}
+        return {"recipe": self.name, "seeds": self.seeds, "workers": self.workers, "variants": variants}
 
 
 def plan(
@@ -71,6 +75,7 @@ def plan(
     seeds: Sequence[int] = (),
     device: str | None = None,
     registry: Registry | None = None,
+    workers: int = 1,
 ) -> Plan:
     """Check what `run` with the same arguments would do, and do nothing. Arguments and errors: see `run`."""
     registry = registry or default_registry()
@@ -78,6 +83,8 @@ def plan(
         raise MisuseError("overrides and variants are lists of strings, such as ['train.steps=200']")
     if any(not isinstance(seed, int) or seed < 0 for seed in seeds):
         raise MisuseError(f"seeds are whole numbers from 0 on; got {list(seeds)}")
+    if not isinstance(workers, int) or workers < 1:
+        raise MisuseError(f"workers is a whole number from 1 on; got {workers!r}")
     loaded, directory = None, None
     if resume is not None:
         if out is not None or overrides:
@@ -96,6 +103,8 @@ def plan(
     chosen = {name: chosen[name] for name in _chosen(variants, chosen, "variant")}
     for variant in chosen.values():
         check_devices(variant.train, device)
+        if workers > 1:
+            check_one_device(variant.train, device)
     tasks = Tasks()
     if directory:
         _check_checkpoints(directory, chosen, seeds)
@@ -104,7 +113,7 @@ def plan(
         loaded = replace(loaded, variants=chosen)
         check(loaded, tasks)
     place = Path(out) if out is not None else None
-    return Plan(name, loaded, directory, place, chosen, list(seeds), device, registry, tasks)
+    return Plan(name, loaded, directory, place, chosen, list(seeds), device, registry, tasks, workers)
 
 
 def run(
@@ -117,6 +126,7 @@ def run(
     seeds: Sequence[int] = (),
     device: str | None = None,
     registry: Registry | None = None,
+    workers: int = 1,
     show_bar: bool = False,
 ) -> dict[str, Any]:
     """Train every variant and seed of a recipe, and return what the run's result.json holds.
@@ -130,6 +140,9 @@ def run(
         seeds: train these instead of the recipe's.
         device: "cpu", "cuda", "cuda:1", "mps"; default: the recipe's.
         registry: where parts are found; default: all installed plugins.
+        workers: how many seeds to train at a time, each in its own process, on one device that they share; 1 trains
+            them one after the other in this process. Metrics do not depend on it where the number of threads is equal.
+            A script that gives more than 1 does so within `if __name__ == "__main__":`.
         show_bar: a progress bar on stderr.
 
     Raises:
@@ -145,6 +158,7 @@ def run(
         seeds=seeds,
         device=device,
         registry=registry,
+        workers=workers,
     )
     directory = planned.directory
     writes = is_rank_zero()
@@ -155,11 +169,13 @@ def run(
         directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved, states)
     try:
         with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
-            LocalLauncher().run(_jobs(planned, directory), stop, show_bar=show_bar)
+            launcher(workers).run(_jobs(planned, directory), stop, show_bar=show_bar)
     except Interrupted as error:
-        where = directory.path if directory else "RUN"
-        line = f"seqtool run --resume {shlex.quote(str(where))}{plugin_flags(planned.registry)}"
-        raise SeqtoolError(f"stopped; every step that was done is saved\n    go on with: {line}") from error
+        raise SeqtoolError(
+            f"stopped; every step that was done is saved\n    go on with: {_resume_command(planned, directory)}"
+        ) from error
+    except FailedJobsError as error:
+        raise SeqtoolError(f"{error}\n    try again with: {_resume_command(planned, directory)}") from error
     if not writes or not directory:
         return {"format": FORMAT, "run": "", "variants": {}}
     result = directory.write_result()
@@ -168,6 +184,17 @@ def run(
     draw_weights(found, directory.weights)
     write_page(found, directory.report)
     return result
+
+
+def launcher(workers: int) -> Launcher:
+    """What runs the jobs of a run."""
+    return ProcessLauncher(workers) if workers > 1 else LocalLauncher()
+
+
+def _resume_command(planned: Plan, directory: RunDirectory | None) -> str:
+    where = shlex.quote(str(directory.path)) if directory else "RUN"
+    workers = f" --workers {planned.workers}" if planned.workers > 1 else ""
+    return f"seqtool run --resume {where}{workers}{plugin_flags(planned.registry)}"
 
 
 def as_recipe(recipe: str | Path | Recipe, registry: Registry, overrides: Sequence[str]) -> Recipe:
@@ -183,10 +210,7 @@ def resumed_variants(
     directory: RunDirectory, written: dict[str, Any], registry: Registry, recipe: str | Path | Recipe | None
 ) -> dict[str, Variant]:
     """The variants of a run as it resolved them; a recipe given beside must resolve to the same."""
-    found = {}
-    for name in written["variants"]:
-        (variant,) = load_recipe(directory.kept_recipe(name), registry=registry).variants.values()
-        found[name] = replace(variant, name=name)
+    found = {name: kept_variant(directory, name, registry) for name in written["variants"]}
     if recipe is not None:
         overrides = () if isinstance(recipe, Recipe) else written["overrides"]
         given = as_recipe(recipe, registry, overrides).variants
@@ -231,10 +255,10 @@ def _jobs(planned: Plan, directory: RunDirectory | None) -> list[Job]:
             variant,
             seed,
             task=planned.tasks.of(variant),
-            directory=directory.seed(name, seed) if directory else None,
+            run_directory=directory,
             device=planned.device,
         )
-        for name, variant in planned.variants.items()
+        for variant in planned.variants.values()
         for seed in planned.seeds
     ]
 

@@ -12,6 +12,7 @@ from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, v
 EXAMPLE = """\
 seqtool run align_60_20
 seqtool run my.yaml --set train.steps=200 --variant attentive --seed 0 --seed 1
+seqtool run align_60_20 --seed 0 --seed 1 --seed 2 --seed 3 --workers 2
 seqtool run --resume runs/align_60_20/20261121-101500-ab12"""
 
 
@@ -26,6 +27,13 @@ LOOKS = ("valid_attention_", "valid_alignment_")
     "--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="This seed instead of the recipe's (repeatable)."
 )
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps; default: the recipe's.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Train N seeds at a time, in processes that share the device; default: 1.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder, new or empty; default: runs/NAME/ID.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be trained, write nothing.")
@@ -38,6 +46,7 @@ def command(
     variants: tuple[str, ...],
     seeds: tuple[int, ...],
     device: str | None,
+    workers: int,
     out: Path | None,
     resume: Path | None,
     dry_run: bool,
@@ -50,6 +59,10 @@ def command(
     Leaves a run directory: the recipe as resolved, metrics.csv, checkpoints, predictions, result.json, losses.png.
     Ctrl-C saves a checkpoint and prints the line that goes on from it.
     """
+    from seqtool.launch.process_start import start_server
+
+    if workers > 1 and not dry_run:
+        start_server()
     from seqtool.experiment import plan, run
 
     arguments: dict[str, Any] = {
@@ -60,6 +73,7 @@ def command(
         "seeds": seeds,
         "device": device,
         "registry": plugins.registry(),
+        "workers": workers,
     }
     if dry_run:
         _show_plan(plan(recipe, **arguments).summary(), as_json)
@@ -110,4 +124,6 @@ def _show_plan(summary: dict[str, Any], as_json: bool) -> None:
         for name, item in summary["variants"].items()
     ]
     emit_table(("variant", "seeds", "parameters", "steps", "device"), rows)
+    if summary["workers"] > 1:
+        click.echo(f"\n{summary['workers']} seeds at a time, each in its own process")
     click.echo("\nnothing was trained or written: --dry-run")

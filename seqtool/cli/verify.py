@@ -30,6 +30,13 @@ seqtool verify scan_length --seed 0 --out my_runs"""
     "--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="Only this seed of the claim (repeatable)."
 )
 @click.option("--device", metavar="NAME", help="cpu, cuda, mps; default: the recipe's, and the CPU to evaluate.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Train N seeds at a time, in processes that share the device; default: 1.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @json_option
 @plugin_options
@@ -41,6 +48,7 @@ def command(
     count: int | None,
     seeds: tuple[int, ...],
     device: str | None,
+    workers: int,
     quiet: bool,
     as_json: bool,
     plugins: PluginFlags,
@@ -73,6 +81,7 @@ def command(
         seeds=known[:count] if count else seeds,
         device=device,
         registry=registry,
+        workers=workers,
         show_bar=not quiet,
     )
     if as_json:

@@ -10,11 +10,11 @@ from seqtool.build.device_support import refuse_float64
 from seqtool.build.kernels import install
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.predictor import Predictor
-from seqtool.recipe import load_recipe
 from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry, default_registry
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.runs.checkpoint import read_checkpoint
+from seqtool.runs.kept_variant import kept_variant
 
 CHECKPOINTS = ("best", "last")
 DEVICES = ("cpu", "cuda", "cuda:0", "mps", "auto")
@@ -63,7 +63,7 @@ def _loaded(
     device: torch.device,
     registry: Registry,
 ) -> Predictor:
-    (variant,) = load_recipe(directory.kept_recipe(name), registry=registry).variants.values()
+    variant = kept_variant(directory, name, registry)
     refuse_float64(device, variant.train.precision)
     read = read_checkpoint(path, variant, seed)
     assembly = assemble(variant, seed, directory.read_task(name))

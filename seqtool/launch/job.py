@@ -1,11 +1,13 @@
 """A job: one seed of one variant, trained in its own folder."""
 
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
-from seqtool.runs import SeedDirectory
+from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.training.devices import is_rank_zero
 from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import StopSignal
@@ -20,40 +22,62 @@ class Job:
 
     Attributes:
         task: the variant's task, prepared.
-        directory: the folder of the seed; None on ranks other than 0 of a new run, which write nothing.
+        run_directory: the run that it belongs to; None on ranks other than 0 of a new run, which write nothing.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the recipe's.
     """
 
     variant: Variant
     seed: int
     task: Task
-    directory: SeedDirectory | None
+    run_directory: RunDirectory | None
     device: str | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant.name}, seed {self.seed}"
+
+    @property
+    def directory(self) -> SeedDirectory | None:
+        """The folder of the seed."""
+        return self.run_directory.seed(self.variant.name, self.seed) if self.run_directory else None
 
     @property
     def finished(self) -> bool:
         """Whether its result is written."""
         return self.directory is not None and self.directory.finished
 
-    def run(self, stop: StopSignal, *, show_bar: bool = False) -> None:
+    def run(
+        self,
+        stop: StopSignal,
+        *,
+        show_bar: bool = False,
+        listeners: Sequence[Callable[[dict[str, float]], None]] = (),
+    ) -> None:
         """Train it in this process, from its last checkpoint if it has one; on all ranks, of which rank 0 writes.
+
+        Args:
+            stop: set when the user or the system wants the training to end.
+            show_bar: whether progress is shown on stderr.
+            listeners: called with each row of metrics.
 
         Raises:
             Interrupted: `stop` was given; every step that was done is saved.
-            SeqtoolError: a part cannot be trained as the recipe says.
+            SeqtoolError: a part cannot be trained as the recipe says, or another process trains the same job.
         """
-        writes, place = is_rank_zero(), self.directory
+        place = self.directory if is_rank_zero() else None
         try:
-            fit_seed(
-                self.variant,
-                self.seed,
-                place if writes else None,
-                stop,
-                task=self.task,
-                resume=place.last if place and place.last.exists() else None,
-                device=self.device,
-                show_bar=show_bar and writes,
-            )
+            with place.locked() if place else nullcontext():
+                fit_seed(
+                    self.variant,
+                    self.seed,
+                    place,
+                    stop,
+                    task=self.task,
+                    resume=self.directory.last if self.directory and self.directory.last.exists() else None,
+                    device=self.device,
+                    show_bar=show_bar and is_rank_zero(),
+                    listeners=listeners,
+                )
         except PartError as error:
             allowed = f"\n    allowed: {error.allowed}" if error.allowed else ""
-            raise SeqtoolError(f"{self.variant.name}, seed {self.seed}: {error}{allowed}") from error
+            raise SeqtoolError(f"{self.name}: {error}{allowed}") from error

@@ -11,6 +11,9 @@ from seqtool.registry.discovery import find_plugins
 from seqtool.registry.kinds import KINDS
 from seqtool.registry.records import Plugin, Registered
 
+FROM_FOLDER = "--plugins-dir "
+"""The beginning of the origin of a plugin that was found in a folder."""
+
 
 class UnknownPartError(PluginError):
     """A name that means no part, or more than one."""
@@ -81,6 +84,18 @@ class Registry:
             + " and ".join(f"{part.canonical} ({part.plugin.source})" for part in found),
             allowed=", ".join(part.canonical for part in found),
         )
+
+    def discovery(self) -> dict[str, list[str]]:
+        """The arguments with which `discover` finds the same plugins in another process."""
+        found: dict[str, list[str]] = {"modules": [], "plugins_dirs": [], "disabled": []}
+        for plugin in self.plugins:
+            if plugin.origin == "-p":
+                found["modules"].append(plugin.module)
+            elif plugin.origin.startswith(FROM_FOLDER):
+                found["plugins_dirs"].append(plugin.origin.removeprefix(FROM_FOLDER))
+            if plugin.disabled:
+                found["disabled"].append(plugin.name)
+        return {name: list(dict.fromkeys(values)) for name, values in found.items()}
 
     def broken(self) -> list[Plugin]:
         """The plugins that could not be used."""

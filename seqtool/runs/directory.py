@@ -14,6 +14,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
     predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
     snapshots/<step>.npz   where the model looked in a few examples of it, while it was trained
     result.json            written last: a seed that has one is finished
+    error.log              why it failed, with `--workers`
     interventions.json     of `seqtool intervene --save`
 """
 

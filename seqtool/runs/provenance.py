@@ -53,15 +53,9 @@ def machine() -> dict[str, Any]:
 
 def plugin_flags(registry: Registry) -> str:
     """The flags that found other plugins than those installed, for the line that resumes."""
-    flags = []
-    for plugin in registry.plugins:
-        if plugin.disabled:
-            flags.append(f"--no-plugin {shlex.quote(plugin.name)}")
-        elif plugin.origin == "-p":
-            flags.append(f"-p {shlex.quote(plugin.module)}")
-        elif plugin.origin.startswith("--plugins-dir "):
-            flags.append(f"--plugins-dir {shlex.quote(plugin.origin.removeprefix('--plugins-dir '))}")
-    return "".join(f" {flag}" for flag in dict.fromkeys(flags))
+    flags = {"modules": "-p", "plugins_dirs": "--plugins-dir", "disabled": "--no-plugin"}
+    found = registry.discovery()
+    return "".join(f" {flag} {shlex.quote(value)}" for name, flag in flags.items() for value in found[name])
 
 
 def _processor() -> str:

@@ -3,15 +3,16 @@
 The layout is that of `seqtool.runs.directory`.
 """
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqtool.runs.files import read_json, sweep, telling, write_atomic, write_json
+from seqtool.runs.files import held_folder, read_json, sweep, telling, write_atomic, write_json
 
 FORMAT = 1
 """The number of the layout; a run directory of another one is refused."""
@@ -54,6 +55,10 @@ class SeedDirectory:
     @property
     def gates(self) -> Path:
         return self.path / "gates.npz"
+
+    @property
+    def error(self) -> Path:
+        return self.path / "error.log"
 
     @property
     def environment(self) -> Path:
@@ -99,6 +104,24 @@ class SeedDirectory:
     def write_result(self, result: Mapping[str, Any]) -> None:
         write_json(self.result, {"format": FORMAT, **result})
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process, made where it is not there yet.
+
+        Raises:
+            SeqtoolError: another process trains it, such as one that a killed run left behind for its last step.
+        """
+        with telling(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        with held_folder(self.path, f"another process is training {self.path}"):
+            yield
+
+    def write_error(self, text: str) -> None:
+        """Keep why the job failed, instead of what was kept before; the next attempt removes it."""
+        with telling(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.error, text.encode())
+
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         write_json(self.environment, {"format": FORMAT, **environment})
 
@@ -110,6 +133,7 @@ class SeedDirectory:
         with telling(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lines = self.metrics.read_text().splitlines(keepends=True) if step else []
+            self.error.unlink(missing_ok=True)
         sweep(self.path)
         sweep(self.snapshots)
         for late in self.snapshot_steps():

@@ -70,6 +70,29 @@ def check_devices(train: TrainOptions, device: str | None = None) -> None:
     refuse_float64(trainer.strategy.root_device, train.precision)
 
 
+def check_one_device(train: TrainOptions, device: str | None = None) -> None:
+    """Check that each training uses one device in one process, as several at once on a machine must.
+
+    Raises:
+        MisuseError: the recipe asks for several devices or nodes, or torchrun or SLURM started several processes.
+    """
+    local, nodes = _started_processes() or (1, 1)
+    if local * nodes > 1:
+        raise MisuseError(
+            f"--workers starts its own processes, and this is one of {local * nodes} that torchrun or SLURM started",
+            allowed=["--workers in a single process", "no --workers"],
+        )
+    options = trainer_options(train, device)
+    devices = options["devices"]
+    count = len(devices) if isinstance(devices, list) else devices
+    if count != 1 or options["num_nodes"] != 1:
+        found = f"{count} devices" if options["num_nodes"] == 1 else f"{options['num_nodes']} nodes"
+        raise MisuseError(
+            f"--workers runs each seed on one device, and this recipe trains each on {found}",
+            allowed=["--set train.devices=1 --set train.num_nodes=1", "no --workers"],
+        )
+
+
 def _started_processes() -> tuple[int, int] | None:
     """`(processes a node, nodes)` that torchrun or SLURM started; None where neither did."""
     environment = os.environ

@@ -1,6 +1,7 @@
 """One seed of one variant, trained from its start or from its last checkpoint."""
 
 import platform
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def fit_seed(
     resume: Path | None = None,
     device: str | None = None,
     show_bar: bool = False,
+    listeners: Sequence[Callable[[dict[str, float]], None]] = (),
 ) -> None:
     """Train one seed, and leave what docs/run_directory.md lists.
 
@@ -60,6 +62,7 @@ def fit_seed(
         task: the variant's task where it is prepared already.
         resume: a checkpoint to go on from, None to begin.
         device: overrides the recipe's accelerator.
+        listeners: called with each row of metrics.
 
     Raises:
         SeqtoolError: the checkpoint is another recipe's, the disk is full, the loss is no longer finite.
@@ -77,7 +80,7 @@ def fit_seed(
         directory.prepare([*(TRAIN_COLUMNS if module.symbols else VALUE_COLUMNS), *valid, "seconds"], done)
     label = f"{variant.name}, seed {seed}"
     with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning(), torch_flags_restored():
-        recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show])
+        recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show, *listeners])
         trainer = _trainer(module, options, recorder, done)
         choices = _install_twins(module, trainer.strategy.root_device)
         refused = _graph(module, trainer.strategy)

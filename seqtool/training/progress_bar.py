@@ -1,6 +1,7 @@
-"""The progress bar: step, loss, accuracy, steps per second, time left."""
+"""Progress bars: of one training, with loss and accuracy; of many, with how many are finished."""
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 from tqdm import tqdm
@@ -31,3 +32,43 @@ class Bar:
             text += f", accuracy {row['train_token_accuracy']:.3f}"
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(int(row["step"]) - self._bar.n)
+
+
+class JobsBar:
+    """One bar on stderr over the steps of many jobs."""
+
+    def __init__(self, steps: Sequence[int], show: bool) -> None:
+        """`steps` are those of each job."""
+        self._steps, self._done, self._finished = steps, [0] * len(steps), 0
+        form = "{desc} {percentage:3.0f}%|{bar}| [{rate_fmt}, {remaining} left]"
+        self._bar = tqdm(
+            total=sum(steps), desc=self._label(), disable=not show, file=sys.stderr, unit=" steps", bar_format=form,
+            dynamic_ncols=True, mininterval=0.2,
+        )  # fmt: skip
+
+    def __enter__(self) -> "JobsBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def show(self, job: int, step: int) -> None:
+        """Move job number `job` to `step`."""
+        self._done[job] = step
+        self._move()
+
+    def finish(self, job: int) -> None:
+        """Count job number `job` as finished, with all its steps: early stopping may have saved some."""
+        self._done[job] = self._steps[job]
+        self._finished += 1
+        self._move()
+
+    def _move(self) -> None:
+        self._bar.set_description_str(self._label(), refresh=False)
+        self._bar.update(sum(self._done) - self._bar.n)
+
+    def _label(self) -> str:
+        jobs = f"{self._finished} of {len(self._steps)} jobs"
+        return f"{jobs}, {sum(self._done):,} of {sum(self._steps):,} steps"

@@ -60,7 +60,7 @@ class Runs:
                 self.strangers.append(directory.path)
             self._take(directory, same)
 
-    def train(self, device: str | None, show_bar: bool) -> None:
+    def train(self, device: str | None, workers: int, show_bar: bool) -> None:
         """Go on with what was begun, and train the rest in a run of its own in the folder.
 
         Raises:
@@ -79,17 +79,17 @@ class Runs:
             raise SeqtoolError(f"{message}\n    allowed: --out with a folder that holds it, or fewer seeds")
         for path, keys in begun.items():
             variants, seeds_of = (list(dict.fromkeys(side)) for side in zip(*keys, strict=True))
-            self._run(device, show_bar, resume=path, variants=variants, seeds=seeds_of)
+            self._run(device, workers, show_bar, resume=path, variants=variants, seeds=seeds_of)
         together = defaultdict[tuple[str, ...], list[int]](list)
         for seed, names in new.items():
             together[tuple(names)].append(seed)
         for lacking, seeds_of in together.items():
             out = self._new_folder(seeds_of)
-            self._run(device, show_bar, recipe=self.recipe, out=out, variants=lacking, seeds=seeds_of)
+            self._run(device, workers, show_bar, recipe=self.recipe, out=out, variants=lacking, seeds=seeds_of)
         self.find()
 
-    def _run(self, device: str | None, show_bar: bool, **what: Any) -> None:
-        run(**what, device=device, registry=self.registry, show_bar=show_bar)
+    def _run(self, device: str | None, workers: int, show_bar: bool, **what: Any) -> None:
+        run(**what, device=device, registry=self.registry, workers=workers, show_bar=show_bar)
 
     def _there(self) -> list[RunDirectory]:
         folders = [self.folder, *sorted(path for path in self.folder.glob("*") if path.is_dir())]

@@ -34,6 +34,7 @@ def verify(
     seeds: Sequence[int] = (),
     device: str | None = None,
     registry: Registry | None = None,
+    workers: int = 1,
     show_bar: bool = False,
 ) -> Verdict:
     """Hold a claim against what its recipe reaches, and write verdict.json.
@@ -45,6 +46,7 @@ def verify(
         seeds: only these of the claim's; the verdict says that it is partial.
         device: "cpu", "cuda", "cuda:1", "mps"; default: the recipe's to train, the CPU to evaluate.
         registry: where parts are found; default: all installed plugins.
+        workers: how many seeds to train at a time; see `seqtool.run`.
         show_bar: a progress bar on stderr.
 
     Raises:
@@ -61,7 +63,7 @@ def verify(
     wanted = tuple((variant, seed) for variant in dict.fromkeys(variants) for seed in chosen)
     runs = Runs(folder, recipe, wanted, registry)
     runs.find()
-    runs.train(device, show_bar)
+    runs.train(device, workers, show_bar)
     findings = _findings(claim, variants, chosen, runs, device, registry)
     about = {
         "recipe": recipe.name,

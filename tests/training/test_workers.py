@@ -1,0 +1,266 @@
+"""Seeds trained by several worker processes: the same results, and every way in which a worker can end."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import same_run
+
+import seqtool
+from seqtool.errors import MisuseError, SeqtoolError
+from seqtool.experiment import launcher
+from seqtool.launch.launcher import FailedJob, FailedJobsError
+from seqtool.launch.local import LocalLauncher
+from seqtool.launch.processes import ProcessLauncher
+from seqtool.training.progress_bar import JobsBar
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+FAULTY = """\
+import os
+import signal
+
+import torch
+
+from seqtool.api import Component, hookimpl
+from seqtool_tasks.alignment import Alignment
+
+SEQTOOL_API = (1, 0)
+
+
+class Faulty(Alignment):
+    def batch(self, split, k, *, seed, **where):
+        if split == "train" and k == 12 and seed == 1:
+            if os.environ.get("FAULT") == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if os.environ.get("FAULT") == "raise":
+                raise ValueError("seed 1 cannot be drawn")
+        return super().batch(split, k, seed=seed, **where)
+
+
+@hookimpl
+def seqtool_components():
+    yield Component("task", "faulty", Faulty)
+"""
+"""A plugin whose task fails in one seed, in a way that the environment names."""
+
+
+@pytest.fixture
+def faulty(small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small recipe with three seeds of the faulty task, which the module `faulty` of its folder brings."""
+    (small.parent / "faulty.py").write_text(FAULTY)
+    text = small.read_text().replace("type: alignment", "type: faulty").replace("seeds: [0]", "seeds: [0, 1, 2]")
+    small.write_text(text)
+    monkeypatch.chdir(small.parent)
+    return small
+
+
+def finished(run: Path) -> set[int]:
+    return {int(path.parent.name.removeprefix("seed")) for path in run.glob("*/seed*/result.json")}
+
+
+def started(*arguments: str | Path) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-m", "seqtool", "run", *map(str, arguments), "--workers", "2", "--quiet"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+
+
+def wait_for(there: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
+    """Wait for what the processes of a test do; the test fails after two minutes."""
+    for _ in range(2400):
+        if there() or (process and process.poll() is not None):
+            return
+        time.sleep(0.05)
+    pytest.fail("nothing happened within two minutes")
+
+
+def workers_of(session: int) -> list[int]:
+    """The processes of a session that are alive, without its first."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(its) == session and int(stat.parent.name) != session and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def test_two_workers_leave_what_one_process_leaves(small: Path, tmp_path: Path) -> None:
+    changes = ["seeds=[0, 1, 2]"]
+    one = seqtool.run(small, out=tmp_path / "one", overrides=changes)
+    two = seqtool.run(small, out=tmp_path / "two", overrides=changes, workers=2)
+    assert set(one["variants"]["default"]["seeds"]) == set(two["variants"]["default"]["seeds"]) == {"0", "1", "2"}
+    for seed in range(3):
+        same_run(tmp_path / f"one/default/seed{seed}", tmp_path / f"two/default/seed{seed}")
+    kept = [json.loads((tmp_path / f"{name}/default/seed0/environment.json").read_text()) for name in ("one", "two")]
+    assert kept[0] == kept[1]
+
+
+def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, command: Command) -> None:
+    flags = ("-p", "faulty", "--workers", "2", "--quiet")
+    done = command("run", faulty, "--out", "run", *flags, FAULT="raise")
+    assert done.returncode == 1
+    assert finished(Path("run")) == {0, 2}
+    log = Path("run/default/seed1/error.log")
+    assert "1 of 3 jobs failed\n    default, seed 1: ValueError: seed 1 cannot be drawn" in done.stderr
+    assert f"log: {log}" in done.stderr
+    assert "try again with: seqtool run --resume run --workers 2 -p faulty" in done.stderr
+    assert 'raise ValueError("seed 1 cannot be drawn")' in log.read_text()
+    assert command("run", "--resume", "run", *flags).returncode == 0
+    assert finished(Path("run")) == {0, 1, 2}
+    assert not log.exists()
+
+
+def test_a_killed_worker_fails_its_job_alone_and_a_resume_makes_up_for_it(faulty: Path, command: Command) -> None:
+    flags = ("-p", "faulty", "--quiet")
+    done = command("run", faulty, "--out", "run", *flags, "--workers", "2", FAULT="kill")
+    assert done.returncode == 1
+    assert finished(Path("run")) == {0, 2}
+    assert "default, seed 1: its worker process was killed by SIGKILL" in done.stderr
+    assert "killed by SIGKILL" in Path("run/default/seed1/error.log").read_text()
+    assert command("run", "--resume", "run", *flags, "--workers", "2").returncode == 0
+    assert command("run", faulty, "--out", "whole", *flags).returncode == 0
+    for seed in range(3):
+        same_run(Path(f"whole/default/seed{seed}"), Path(f"run/default/seed{seed}"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
+    small: Path, tmp_path: Path, command: Command, number: signal.Signals
+) -> None:
+    flags = ("--set", "seeds=[0, 1, 2]", "--set", "train.steps=400")
+    out = tmp_path / "run"
+    process = started(small, "--out", out, *flags)
+    checkpoints = [out / f"default/seed{seed}/last.ckpt" for seed in (0, 1)]
+    wait_for(lambda: all(path.exists() for path in checkpoints), process)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does: every process of the group
+    else:
+        process.send_signal(number)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 1, told
+    assert told == (
+        f"error: stopped; every step that was done is saved\n    go on with: seqtool run --resume {out} --workers 2\n"
+    )
+    wait_for(lambda: workers_of(process.pid) == [])
+    steps = [torch.load(path, weights_only=True)["global_step"] for path in checkpoints]
+    assert all(10 <= step < 400 for step in steps)
+    assert finished(out) == set()
+    assert command("run", "--resume", out, "--workers", "2", "--quiet").returncode == 0
+    assert command("run", small, "--out", tmp_path / "whole", "--quiet", *flags).returncode == 0
+    for seed in range(3):
+        same_run(tmp_path / f"whole/default/seed{seed}", out / f"default/seed{seed}")
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_ends_all_at_once(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = started(small, "--out", out, "--set", "seeds=[0, 1]", "--set", "train.steps=100000")
+    wait_for((out / "default/seed0/last.ckpt").exists, process)
+    (stopped, *others) = workers_of(process.pid)
+    for worker in (stopped, *others):
+        os.kill(worker, signal.SIGSTOP)  # none can save, so that only the second signal ends them
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    for worker in workers_of(process.pid):
+        os.kill(worker, signal.SIGCONT)  # the fork server, which was stopped too
+    wait_for(lambda: workers_of(process.pid) == [])
+
+
+@pytest.mark.slow
+def test_workers_of_a_killed_command_save_and_end(small: Path, tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "run"
+    flags = ("--set", "seeds=[0, 1]", "--set", "train.steps=400", "--set", "train.checkpoint_every=0")
+    process = started(small, "--out", out, *flags, "--set", "train.validate_every=400")
+    rows = [out / f"default/seed{seed}/metrics.csv" for seed in (0, 1)]
+    wait_for(lambda: all(path.exists() and len(path.read_text().splitlines()) > 2 for path in rows), process)
+    process.kill()
+    process.communicate(timeout=60)
+    wait_for(lambda: workers_of(process.pid) == [])
+    for seed in (0, 1):
+        assert torch.load(out / f"default/seed{seed}/last.ckpt", weights_only=True)["global_step"] < 400
+    assert command("run", "--resume", out, "--quiet").returncode == 0
+    assert finished(out) == {0, 1}
+
+
+def test_the_bar_counts_jobs_and_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    with JobsBar([1000, 1000, 500], show=True) as bar:
+        bar.show(0, 1000)
+        bar.finish(0)
+        bar.show(2, 240)
+    assert "0 of 3 jobs, 0 of 2,500 steps   0%|" in shown.getvalue()
+    assert "1 of 3 jobs, 1,240 of 2,500 steps  50%|" in shown.getvalue()
+    shown.truncate(0)
+    with JobsBar([10], show=False) as bar:
+        bar.finish(0)
+    assert shown.getvalue().strip("\0") == ""
+
+
+def test_early_stopping_counts_as_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    with JobsBar([1000], show=True) as bar:
+        bar.show(0, 30)
+        bar.finish(0)
+    assert "1 of 1 jobs, 1,000 of 1,000 steps 100%|" in shown.getvalue()
+
+
+def test_an_error_of_many_jobs_stays_short(tmp_path: Path) -> None:
+    failed = [FailedJob(f"a, seed {seed}", "one\ntwo\nthree\nfour\nfive", tmp_path / "error.log") for seed in range(12)]
+    text = str(FailedJobsError(failed, 16))
+    assert text.startswith("12 of 16 jobs failed\n    a, seed 0: one\n    two\n")
+    assert "five" not in text
+    assert text.endswith("... and 2 more")
+    assert text.count("log: ") == 10
+
+
+def test_what_runs_the_jobs_of_a_run() -> None:
+    assert isinstance(launcher(1), LocalLauncher)
+    assert isinstance(launcher(2), ProcessLauncher)
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2"])
+def test_a_number_of_workers_that_is_none(small: Path, workers: object) -> None:
+    with pytest.raises(MisuseError, match="workers is a whole number from 1 on"):
+        seqtool.run(small, workers=workers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", ["train.devices=2", "train.num_nodes=2"])
+def test_trainings_of_several_processes_take_no_workers(small: Path, tmp_path: Path, change: str) -> None:
+    with pytest.raises(
+        SeqtoolError, match=r"--workers runs each seed on one device, .* trains each on 2 (devices|nodes)"
+    ):
+        seqtool.run(small, out=tmp_path / "run", overrides=[change, "train.strategy=ddp"], workers=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_ranks_of_torchrun_take_no_workers(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(MisuseError, match="one of 2 that torchrun or SLURM started"):
+        seqtool.run(small, out=tmp_path / "run", workers=2)
+
+
+def test_the_command_line_names_the_workers(small: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+    assert "2 seeds at a time, each in its own process" in call("run", small, "--workers", "2", "--dry-run")[1]
+    assert json.loads(call("run", small, "--workers", "2", "--dry-run", "--json")[1])["workers"] == 2
+    code, _, told = call("run", small, "--workers", "0")
+    assert code == 2
+    assert "--workers" in told
