@@ -26,26 +26,27 @@ def map(function: Callable[..., Tensor], tree: T, *others: T) -> T:
     Raises:
         PartError: something in a tree is neither a tensor nor a tuple, or the trees differ in structure.
     """
-    if isinstance(tree, Tensor):
-        return function(tree, *others)  # type: ignore[return-value]
+    if isinstance(tree, tuple):
+        _require_same(tree, others)
+        parts = [
+            function(*same) if type(same[0]) is Tensor else map(function, *same)
+            for same in zip(tree, *others, strict=True)
+        ]
+        return tuple(parts) if type(tree) is tuple else tree._make(parts)  # type: ignore[return-value, attr-defined]
     if tree is None:
         return tree
-    _require_same(tree, others)
-    parts = [
-        function(*same) if isinstance(same[0], Tensor) else map(function, *same)
-        for same in zip(tree, *others, strict=True)  # type: ignore[call-overload]
-    ]
-    return tuple(parts) if type(tree) is tuple else tree._make(parts)  # type: ignore[return-value, attr-defined]
+    _require_tensor(tree)
+    return function(tree, *others)  # type: ignore[return-value]
 
 
 def leaves(tree: Tree) -> list[Tensor]:
     """All tensors of a tree, in order."""
-    if isinstance(tree, Tensor):
-        return [tree]
+    if isinstance(tree, tuple):
+        return [leaf for part in tree for leaf in ((part,) if type(part) is Tensor else leaves(part))]
     if tree is None:
         return []
-    _require_same(tree, ())
-    return [leaf for part in tree for leaf in leaves(part)]
+    _require_tensor(tree)
+    return [tree]
 
 
 def rebuild(tree: T, tensors: list[Tensor]) -> T:
@@ -74,6 +75,14 @@ def where_real(real: Tensor, new: T, old: T) -> T:
 
     Where a leaf has grown, the old one is followed by zeros.
     """
+    if isinstance(new, tuple):
+        if type(old) is not type(new) or len(old) != len(new):  # type: ignore[arg-type]
+            _require_same(new, (old,))
+        parts = [
+            _where(real, after, before) if type(after) is Tensor else where_real(real, after, before)
+            for after, before in zip(new, old, strict=True)  # type: ignore[call-overload]
+        ]
+        return tuple(parts) if type(new) is tuple else new._make(parts)  # type: ignore[return-value, attr-defined]
     return map(partial(_where, real), new, old)
 
 
@@ -88,19 +97,21 @@ def unfold(tree: T, num_heads: int) -> T:
 
 
 def _where(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    if new.dim() != 2:
-        real = real.reshape(-1, *[1] * (new.dim() - 1))
-    if new.shape != old.shape:
+    if new.numel() != old.numel():
         added = [after - before for after, before in zip(new.shape, old.shape, strict=True)]
         old = F.pad(old, [size for count in reversed(added) for size in (0, count)])
+    if new.dim() != 2:
+        real = real.reshape(-1, *[1] * (new.dim() - 1))
     return torch.where(real, new, old)
 
 
-def _require_same(tree: Any, others: tuple[Any, ...]) -> None:
-    if not isinstance(tree, tuple):
-        raise PartError(
-            f"fixed and state are trees: a tensor, or a tuple or NamedTuple of trees; got {type(tree).__name__}"
-        )
+def _require_tensor(leaf: Any) -> None:
+    if not isinstance(leaf, Tensor):
+        words = "fixed and state are trees: a tensor, or a tuple or NamedTuple of trees"
+        raise PartError(f"{words}; got {type(leaf).__name__}")
+
+
+def _require_same(tree: tuple[Any, ...], others: tuple[Any, ...]) -> None:
     for other in others:
         if type(other) is not type(tree) or len(other) != len(tree):
             raise PartError(f"a state keeps its structure: {_words(tree)} became {_words(other)}")
