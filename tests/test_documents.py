@@ -90,11 +90,12 @@ def test_the_docs_claim_is_right(tmp_path: Path) -> None:
 
 
 def test_the_docs_scorer_passes_the_suite_as_shown(tmp_path: Path) -> None:
-    scorer, plugin, test = blocks("docs/plugins.md", "python")
-    folder = tmp_path / "my_scorers"
-    folder.mkdir()
-    (folder / "bilinear.py").write_text(scorer)
-    (folder / "__init__.py").write_text(plugin)
+    shown = blocks("docs/plugins.md", "python")
+    for block in shown:
+        if named := re.match(r'"""(my_scorers/\w+\.py)"""', block):
+            (tmp_path / named[1]).parent.mkdir(exist_ok=True)
+            (tmp_path / named[1]).write_text(block)
+    (test,) = [block for block in shown if "check_scorer" in block]
     (tmp_path / "test_mine.py").write_text(test)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
