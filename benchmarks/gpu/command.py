@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.gpu.report import Outcome, Setting, carried_out
 
-SECTIONS = {"correctness": 110, "training": 90, "decoding": 20, "loop": 25, "seeds": 40, "compiled": 45}
+SECTIONS = {"correctness": 100, "training": 60, "decoding": 10, "loop": 25, "seeds": 90, "compiled": 45}
 """Seconds of each."""
 GRACE = 40
 """Seconds that a process may take beyond its section's budget: for starting, and until its last item is stopped."""

@@ -133,11 +133,14 @@ def _gradients(family: str, shape: Shape, device: torch.device, engine: str) -> 
 
 
 def _graphs(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any]:
-    """Parameters after eight steps that are replayed as CUDA graphs, against eight that are not."""
+    """Parameters after eight steps that are replayed as CUDA graphs, against eight that are not.
+
+    Some of torch's kernels add in any order; what they make of the same eight steps, run twice, is the scale.
+    """
     if setting.device.type != "cuda":
         raise SkippedError("CUDA graphs need a CUDA device")
     ends = []
-    for graphs in (False, True):
+    for graphs in (False, False, True):
         made, optimizer = steps.trained(variant(family, shape, engine="auto"), setting.device)
         try:
             step = steps.stepped(made, optimizer, graphs=graphs)
@@ -146,11 +149,12 @@ def _graphs(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any
         for k in range(8):
             step(made.task.batch("train", k, seed=0, rank=0, batch_size=shape.batch, device=setting.device))
         ends.append({name: x.detach().cpu() for name, x in made.model.state_dict().items()})
-    eager, replayed = ends
+    eager, again, replayed = ends
+    spread = max(float((again[name] - x).abs().max()) for name, x in eager.items())
     errors = {name: float((replayed[name] - x).abs().max()) for name, x in eager.items()}
     worst = max(errors, key=errors.__getitem__)
-    line = f"parameters are at most {errors[worst]:.1e} apart, in {worst}"
-    if not errors[worst] <= 1e-4:
+    line = f"parameters are at most {errors[worst]:.1e} apart, in {worst}; two eager trainings are {spread:.1e} apart"
+    if not errors[worst] <= max(1e-6, 3 * spread):
         raise FailedError(line)
     return [line], errors
 

@@ -33,9 +33,10 @@ def whole_lstm(x: Tensor, state: tuple[Tensor, Tensor], weights: Sequence[Tensor
 def lstm_needs_float32(dtype: torch.dtype) -> bool:
     """Whether this processor has no LSTM under autocast to `dtype`. Tried once."""
     x, h = torch.zeros(1, 1, 1), torch.zeros(1, 1)
+    weights = [torch.zeros(shape, requires_grad=True) for shape in ((4, 1), (4, 1), (4,), (4,))]
     try:
-        with torch.no_grad(), torch.autocast("cpu", dtype=dtype):
-            _unrolled(x, (h, h), (torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4), torch.zeros(4)))
+        with torch.enable_grad(), torch.autocast("cpu", dtype=dtype):
+            _unrolled(x, (h, h), weights)[0].sum().backward()  # some processors have the forward pass alone
     except RuntimeError:
         return True
     return False

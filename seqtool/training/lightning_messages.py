@@ -17,6 +17,7 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*available but not used.*")
             warnings.filterwarnings("ignore", message=".*not part of single contiguous chunk of memory.*")
+            warnings.filterwarnings("ignore", message=".*`training_step` returned `None`.*")
             warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
             yield
     finally:

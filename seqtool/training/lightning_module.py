@@ -52,18 +52,17 @@ class SequenceModule(LeanModule):
         self._valid_sums: dict[str, Tensor] = {}
 
     @signature_kept
-    def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor:
+    def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor | None:
         """The loss, summed over all ranks' tokens and divided by their number.
 
-        A replayed step has done all that follows from it, and returns a loss without a gradient.
+        None for a replayed step, which contains the backward pass and the optimizer's step.
         """
         trainer, batch = self.trainer, carrier.batch
         seed_device(self.device, derive(self.seed, self.global_rank, trainer.global_step, "model"))
         if self._replays():
             assert self.graphs is not None
-            replayed = self.graphs(batch)
-            self.step_sums.append(replayed.unbind())
-            return replayed[0]
+            self.step_sums.append(self.graphs(batch).unbind())
+            return None
         total, sums = self._sums(batch, self.feeding(trainer.global_step))
         mean: Tensor = total / sums[1].clamp(min=1)
         if trainer.world_size > 1:
@@ -106,11 +105,6 @@ class SequenceModule(LeanModule):
         """Forget the gradients; those of a replayed step stay where the graph writes them."""
         if not self._replays():
             super().optimizer_zero_grad(epoch, batch_idx, optimizer)
-
-    def backward(self, loss: Tensor, *arguments: Any, **named: Any) -> None:
-        """Gradients of the loss, which a replayed step has made already."""
-        if not self._replays():
-            super().backward(loss, *arguments, **named)
 
     def on_validation_epoch_start(self) -> None:
         """Begin new sums, on the CPU: not every device has float64."""
