@@ -74,10 +74,12 @@ def started(*arguments: str | Path) -> "subprocess.Popen[str]":
 
 
 def wait_for(there: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
-    """Wait for what the processes of a test do; the test fails after two minutes."""
+    """Wait for what a process does; the test fails after two minutes, or when the process ends before."""
     for _ in range(2400):
-        if there() or (process and process.poll() is not None):
+        if there():
             return
+        if process and process.poll() is not None:
+            pytest.fail(f"the command ended: {process.communicate()[1]}")
         time.sleep(0.05)
     pytest.fail("nothing happened within two minutes")
 
@@ -184,7 +186,7 @@ def test_a_second_ctrl_c_ends_all_at_once(small: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_workers_of_a_killed_command_save_and_end(small: Path, tmp_path: Path, command: Command) -> None:
     out = tmp_path / "run"
-    flags = ("--set", "seeds=[0, 1]", "--set", "train.steps=400", "--set", "train.checkpoint_every=0")
+    flags = ("--set", "seeds=[0, 1]", "--set", "train.steps=400", "--set", "train.checkpoint_every=null")
     process = started(small, "--out", out, *flags, "--set", "train.validate_every=400")
     rows = [out / f"default/seed{seed}/metrics.csv" for seed in (0, 1)]
     wait_for(lambda: all(path.exists() and len(path.read_text().splitlines()) > 2 for path in rows), process)
