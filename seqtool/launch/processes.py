@@ -100,7 +100,8 @@ class _Pool:
         finally:
             for worker in self.workers:
                 worker.process.kill()
-                worker.process.join()
+            for worker in self.workers:
+                worker.process.join(END_WITHIN)
                 worker.connection.close()
 
     def _fill(self) -> None:

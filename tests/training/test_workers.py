@@ -74,24 +74,26 @@ def started(*arguments: str | Path) -> "subprocess.Popen[str]":
 
 
 def wait_for(there: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
-    """Wait for what the processes of a test do; the test fails after two minutes."""
+    """Wait for what a process does; the test fails after two minutes, or when the process ends before."""
     for _ in range(2400):
-        if there() or (process and process.poll() is not None):
+        if there():
             return
+        if process and process.poll() is not None:
+            pytest.fail(f"the command ended: {process.communicate()[1]}")
         time.sleep(0.05)
     pytest.fail("nothing happened within two minutes")
 
 
-def workers_of(session: int) -> list[int]:
-    """The processes of a session that are alive, without its first."""
-    found = []
+def others_of(session: int) -> dict[int, int]:
+    """The processes of a session that are alive, without its first: each with its parent."""
+    found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, _, _, its = stat.read_text().rpartition(")")[2].split()[:4]
+            state, parent, _, its = stat.read_text().rpartition(")")[2].split()[:4]
         except OSError:
             continue
         if int(its) == session and int(stat.parent.name) != session and state != "Z":
-            found.append(int(stat.parent.name))
+            found[int(stat.parent.name)] = int(parent)
     return found
 
 
@@ -153,7 +155,7 @@ def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
     assert told == (
         f"error: stopped; every step that was done is saved\n    go on with: seqtool run --resume {out} --workers 2\n"
     )
-    wait_for(lambda: workers_of(process.pid) == [])
+    wait_for(lambda: not others_of(process.pid))
     steps = [torch.load(path, weights_only=True)["global_step"] for path in checkpoints]
     assert all(10 <= step < 400 for step in steps)
     assert finished(out) == set()
@@ -168,8 +170,9 @@ def test_a_second_ctrl_c_ends_all_at_once(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = started(small, "--out", out, "--set", "seeds=[0, 1]", "--set", "train.steps=100000")
     wait_for((out / "default/seed0/last.ckpt").exists, process)
-    (stopped, *others) = workers_of(process.pid)
-    for worker in (stopped, *others):
+    workers = [child for child, parent in others_of(process.pid).items() if parent != process.pid]
+    assert len(workers) == 2, "children of the fork server"
+    for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # none can save, so that only the second signal ends them
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -177,21 +180,19 @@ def test_a_second_ctrl_c_ends_all_at_once(small: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 1
-    for worker in workers_of(process.pid):
-        os.kill(worker, signal.SIGCONT)  # the fork server, which was stopped too
-    wait_for(lambda: workers_of(process.pid) == [])
+    wait_for(lambda: not others_of(process.pid))
 
 
 @pytest.mark.slow
 def test_workers_of_a_killed_command_save_and_end(small: Path, tmp_path: Path, command: Command) -> None:
     out = tmp_path / "run"
-    flags = ("--set", "seeds=[0, 1]", "--set", "train.steps=400", "--set", "train.checkpoint_every=0")
+    flags = ("--set", "seeds=[0, 1]", "--set", "train.steps=400", "--set", "train.checkpoint_every=null")
     process = started(small, "--out", out, *flags, "--set", "train.validate_every=400")
     rows = [out / f"default/seed{seed}/metrics.csv" for seed in (0, 1)]
     wait_for(lambda: all(path.exists() and len(path.read_text().splitlines()) > 2 for path in rows), process)
     process.kill()
     process.communicate(timeout=60)
-    wait_for(lambda: workers_of(process.pid) == [])
+    wait_for(lambda: not others_of(process.pid))
     for seed in (0, 1):
         assert torch.load(out / f"default/seed{seed}/last.ckpt", weights_only=True)["global_step"] < 400
     assert command("run", "--resume", out, "--quiet").returncode == 0
