@@ -90,7 +90,7 @@ def test_the_docs_claim_is_right(tmp_path: Path) -> None:
 
 
 def test_the_docs_scorer_passes_the_suite_as_shown(tmp_path: Path) -> None:
-    scorer, plugin, test = blocks("docs/plugins.md", "python")
+    scorer, _, _, plugin, test = blocks("docs/plugins.md", "python")
     folder = tmp_path / "my_scorers"
     folder.mkdir()
     (folder / "bilinear.py").write_text(scorer)
