@@ -155,7 +155,7 @@ def test_continuous_targets_are_reported_as_values() -> None:
         values: list[float] = []
         for step in range(LENGTH):
             expect_logits(found.ids[:, 0], row, step, values, number)
-            values.append(float(found.ids[row, 0, step].sum()))
+            values.append(found.ids[row, 0, step].sum().item())
 
 
 def test_a_decoder_that_does_not_override_observe_takes_all_steps_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
