@@ -1,4 +1,4 @@
-"""What torch takes around a call of C with a gradient: `autograd.Function`, which twins use, and a custom operator."""
+"""What torch takes around a call of C with a gradient: `autograd.Function`, as kernels use, or a custom operator."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 def trained(chosen: Variant, device: torch.device = CPU) -> tuple[Assembly, torch.optim.Optimizer]:
-    """That model with its task, its loss, its optimizer, and the twins that its engine has for them."""
+    """That model with its task, its loss, its optimizer, and the kernels that its engine has for them."""
     made = assemble(chosen, seed=0)
     made.model.to(device)
     made.loss.to(device)

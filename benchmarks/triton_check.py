@@ -67,9 +67,9 @@ def decoder(kind: str, cell: str, scorer: str, size: int, *, input_size: int, me
 
 def kernel(part: Decoder) -> Callable[..., Any]:
     """What takes over `unroll`."""
-    from seqtool_triton.small import AttendAfterTwin, AttendBeforeTwin
+    from seqtool_triton.small import AttendAfterKernel, AttendBeforeKernel
 
-    found = AttendAfterTwin() if hasattr(part, "combine") else AttendBeforeTwin()
+    found = AttendAfterKernel() if hasattr(part, "combine") else AttendBeforeKernel()
     reason = found.unavailable() or found.serves(part)
     if reason:
         raise RuntimeError(reason)

@@ -24,15 +24,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.shapes import Shape, variant
-from seqtool.api import Attention, Decoder, Encoded, Twin, tree
+from seqtool.api import Attention, Decoder, Encoded, Kernel, tree
 from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing.differences import named
-from seqtool.testing.twinned import bound
+from seqtool.testing.kernel_binding import bound
 from seqtool_triton import attend_step
-from seqtool_triton.both_ways import BothWaysTwin
-from seqtool_triton.wide import AttentionTwin, WideAttendAfterTwin, WideAttendBeforeTwin
+from seqtool_triton.both_ways import BothWaysKernel
+from seqtool_triton.wide import AttentionKernel, WideAttendAfterKernel, WideAttendBeforeKernel
 
 ROUNDS = 7
 CPU = torch.device("cpu")
@@ -42,10 +42,10 @@ FUSED = {"fused": True, "capturable": True}
 
 @dataclass(frozen=True)
 class Case:
-    """A part that a twin serves, its sizes, and how many rows, source positions and target steps."""
+    """A part that a kernel serves, its sizes, and how many rows, source positions and target steps."""
 
     name: str
-    twin: type[Twin]
+    kernel: type[Kernel]
     spec: str
     sizes: tuple[Any, ...]
     options: Mapping[str, Any]
@@ -62,20 +62,27 @@ def cases(hidden: int, rows: int, positions: int, steps: int) -> Iterator[Case]:
         options = {"cell": {"type": cell, "hidden_size": hidden}, "attention": {"scorer": scorer}}
         sizes, shape = (inputs, memory, (), 5), (rows, positions, steps)
         yield Case(
-            f"attend_after {cell} {scorer}", WideAttendAfterTwin, "decoder/attend_after", sizes, options | after, *shape
+            f"attend_after {cell} {scorer}",
+            WideAttendAfterKernel,
+            "decoder/attend_after",
+            sizes,
+            options | after,
+            *shape,
         )
         query = ("output", "input") if scorer == "additive" else ("output",)
         features = {"query": query, "features": ("output", "context")}
         yield Case(
             f"attend_before {cell} {scorer}",
-            WideAttendBeforeTwin,
+            WideAttendBeforeKernel,
             "decoder/attend_before",
             sizes,
             options | features,
             *shape,
         )
     for scorer, memory_size in (("additive", memory), ("scaled_dot", hidden)):
-        yield Case(f"attention {scorer}", AttentionTwin, "attention", (hidden, memory_size), {"scorer": scorer}, *shape)
+        yield Case(
+            f"attention {scorer}", AttentionKernel, "attention", (hidden, memory_size), {"scorer": scorer}, *shape
+        )
 
 
 def run(part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -132,12 +139,12 @@ def check(case: Case, device: torch.device) -> bool:
     double = {name: x.double().cpu() if x.is_floating_point() else x.cpu() for name, x in given.items()}
     wanted = measured(copy.deepcopy(part).double().cpu(), double)
     own = error(wanted, measured(copy.deepcopy(part), given))[0]
-    twin = case.twin()
-    why = twin.unavailable() or twin.serves(part)
+    kernel = case.kernel()
+    why = kernel.unavailable() or kernel.serves(part)
     assert why is None, why
     left: list[str] = []
-    twin.reference = lambda *_: left.append("left to the reference")  # type: ignore[method-assign]
-    faster = bound(twin, copy.deepcopy(part))
+    kernel.reference = lambda *_: left.append("left to the reference")  # type: ignore[method-assign]
+    faster = bound(kernel, copy.deepcopy(part))
     found, worst = error(wanted, measured(faster, given))
     assert not left
     line = f"{case.name:30} B {case.rows} S {case.positions} T {case.steps}  error {found:.1e} ({worst}), own {own:.1e}"
@@ -227,7 +234,7 @@ def encoders() -> None:
     torch.manual_seed(0)
     own = make("encoder/rnn", 256, cell={"type": "lstm", "hidden_size": 256}, bidirectional=True).cuda()
     once, whole = (
-        bound(BothWaysTwin(), copy.deepcopy(own)),
+        bound(BothWaysKernel(), copy.deepcopy(own)),
         nn.LSTM(256, 256, batch_first=True, bidirectional=True).cuda(),
     )
     x, mask = torch.randn(64, 60, 256, device="cuda"), torch.ones(64, 60, dtype=torch.bool, device="cuda")
@@ -283,7 +290,9 @@ def training(shape: Shape, device: torch.device) -> None:
         here, model, loss_of = here.to(device), made.model.to(device), made.loss
         if engine == "auto":
             parts = install(model, engine, default_registry(), device, torch.float32)
-            print("  " + ", ".join(f"{choice.part}.{choice.method}: {choice.twin or 'reference'}" for choice in parts))
+            print(
+                "  " + ", ".join(f"{choice.part}.{choice.method}: {choice.kernel or 'reference'}" for choice in parts)
+            )
 
         def loss(model: Any = model, loss_of: Any = loss_of, here: Any = here) -> Tensor:
             total, count = loss_of(*model(here), here)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seqtool.parts.embedding import Embedding
     from seqtool.parts.encoder import Encoder
     from seqtool.parts.example_task import Examples, ExampleTask, Ragged
+    from seqtool.parts.kernel import Kernel, class_name
     from seqtool.parts.loss import Loss
     from seqtool.parts.mask import known_full, last_real, lengths, reverse_real
     from seqtool.parts.metric import Metric
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from seqtool.parts.search import Hypotheses, Search, StepModel
     from seqtool.parts.task import Split, SyntheticTask, Task
     from seqtool.parts.tree import Tree
-    from seqtool.parts.twin import Twin, class_name
     from seqtool.parts.types import Encoded, position_dtype
     from seqtool.parts.vocabulary import Form, Values, Vocabulary
     from seqtool.registry.component import Component
@@ -73,7 +73,7 @@ _HOME = {
     "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
     "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
     "seqtool.parts.tree": ("Tree", "tree"),
-    "seqtool.parts.twin": ("Twin", "class_name"),
+    "seqtool.parts.kernel": ("Kernel", "class_name"),
     "seqtool.parts.types": ("Encoded", "position_dtype"),
     "seqtool.parts.vocabulary": ("Form", "Values", "Vocabulary"),
 }  # fmt: skip

@@ -14,8 +14,8 @@ from seqtool.api import (
     SyntheticTask,
     Vocabulary,
 )
-from seqtool_fused.lstm import LSTMTwin
-from seqtool_fused.update import AdamTwin, ClipTwin, ZeroGradTwin
+from seqtool_fused.lstm import LSTMKernel
+from seqtool_fused.update import AdamKernel, ClipKernel, ZeroGradKernel
 from seqtool_search.beam import Beam
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy
@@ -229,21 +229,21 @@ class Uphill(torch.optim.SGD):
         super().step(closure)
 
 
-class Leaky(LSTMTwin):
+class Leaky(LSTMKernel):
     """Forgets that padding freezes the state."""
 
     def __call__(self, module: Any, x: Tensor, mask: Tensor, *rest: Any) -> Any:
         return super().__call__(module, x, torch.ones_like(mask), *rest)
 
 
-class Lazy(LSTMTwin):
+class Lazy(LSTMKernel):
     """Says that it serves, and does not."""
 
     def __call__(self, module: Any, *arguments: Any) -> Any:
         return self.reference(module, *arguments)
 
 
-class Decaying(AdamTwin):
+class Decaying(AdamKernel):
     """Decays the weights apart from the gradient, whatever the optimizer."""
 
     def __call__(self, module: Any, closure: Any = None) -> Any:
@@ -252,7 +252,7 @@ class Decaying(AdamTwin):
         return super().__call__(module, closure)
 
 
-class Shortened(ClipTwin):
+class Shortened(ClipKernel):
     """Clips to the limit what is shorter, too."""
 
     def __call__(self, module: Any, limit: float) -> None:
@@ -262,7 +262,7 @@ class Shortened(ClipTwin):
             of.mul_(limit / length)
 
 
-class Unheard(AdamTwin):
+class Unheard(AdamKernel):
     """Forgets that hooks are to run."""
 
     def __call__(self, module: Any, closure: Any = None) -> Any:
@@ -273,14 +273,14 @@ class Unheard(AdamTwin):
         return result
 
 
-class Forgetful(ZeroGradTwin):
+class Forgetful(ZeroGradKernel):
     """Leaves the gradients of the last step."""
 
     def __call__(self, module: Any, set_to_none: bool = True) -> None:
         pass
 
 
-class OneRule(AdamTwin):
+class OneRule(AdamKernel):
     """Moves every group at the rate of the first."""
 
     def __call__(self, module: Any, closure: Any = None) -> Any:
@@ -293,7 +293,7 @@ class OneRule(AdamTwin):
         return result
 
 
-class Secretive(ClipTwin):
+class Secretive(ClipKernel):
     """Writes to gradients behind autograd's back."""
 
     def __call__(self, module: Any, limit: float) -> None:

@@ -48,7 +48,7 @@ def test_every_rule_says_what_it_asks() -> None:
 
 @pytest.mark.parametrize(("part", "rule"), RULES)
 def test_part_keeps_rule(part: Registered, rule: str) -> None:
-    if part.kind == "twin" and "cpu" not in part.load().devices and not torch.cuda.is_available():
+    if part.kind == "kernel" and "cpu" not in part.load().devices and not torch.cuda.is_available():
         pytest.skip("there is no CUDA device; tests/test_triton_loops.py runs the kernels in Triton's interpreter")
     check(part.kind, filled(part), name=part.name, rules=[rule])
 

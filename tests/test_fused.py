@@ -1,4 +1,4 @@
-"""What the contract of twins does not ask of those in C: sizes around the width of a vector, threads, the compiler."""
+"""What the contract of kernels does not ask of those in C: sizes around a vector's width, threads, the compiler."""
 
 import copy
 import os
@@ -29,9 +29,9 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(1)
 
 
-def with_twins(module: nn.Module) -> nn.Module:
+def with_kernels(module: nn.Module) -> nn.Module:
     choices = install(module, "fused", default_registry(), torch.device("cpu"), torch.float32)
-    assert all(choice.twin for choice in choices)
+    assert all(choice.kernel for choice in choices)
     return module
 
 
@@ -70,7 +70,7 @@ def test_cells_of_all_sizes(name: str, batch: int, steps: int, inputs: int, size
     length = torch.randint(0, steps + 1, (batch,)) if ragged else torch.full((batch,), steps)
     mask = torch.arange(steps) < length[:, None]
     wanted = unrolled(copy.deepcopy(cell).double(), x.double(), mask, tree.map(Tensor.double, state))
-    expect_close(unrolled(with_twins(cell), x, mask, state), wanted)
+    expect_close(unrolled(with_kernels(cell), x, mask, state), wanted)
 
 
 def scored(scorer: Additive, query: Tensor, memory: Tensor) -> list[Tensor]:
@@ -91,7 +91,7 @@ def test_additive_scores_of_all_sizes(batch: int, targets: int, sources: int, si
     scorer = Additive(4, 6, hidden_size=size)
     query, memory = scale * torch.randn(batch, targets, 4), scale * torch.randn(batch, sources, 6)
     wanted = scored(copy.deepcopy(scorer).double(), query.double(), memory.double())
-    expect_close(scored(with_twins(scorer), query, memory), wanted, 1e-5 * scale, floor=1e-3)
+    expect_close(scored(with_kernels(scorer), query, memory), wanted, 1e-5 * scale, floor=1e-3)
 
 
 def test_opposite_queries_and_keys_do_not_overflow() -> None:
@@ -101,7 +101,7 @@ def test_opposite_queries_and_keys_do_not_overflow() -> None:
             parameter.copy_(torch.ones_like(parameter))
         scorer.key_map.bias.zero_()
     query, memory = torch.full((1, 1, 1), 200.0), torch.full((1, 1, 1), -200.5)
-    scores, *_ = scored(with_twins(scorer), query, memory)
+    scores, *_ = scored(with_kernels(scorer), query, memory)
     assert scores.item() == pytest.approx(-0.46211716, rel=1e-6)  # tanh(-0.5)
 
 
@@ -109,7 +109,7 @@ def test_opposite_queries_and_keys_do_not_overflow() -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_two_threads_give_the_same_numbers_again_and_again(name: str) -> None:
     torch.manual_seed(0)
-    cell = with_twins(CELLS[name](5, hidden_size=9))
+    cell = with_kernels(CELLS[name](5, hidden_size=9))
     x, mask = torch.randn(31, 7, 5), torch.arange(7) < torch.randint(0, 8, (31, 1))
     state = random_state(cell, 31)
     first = unrolled(cell, x, mask, state)
@@ -134,13 +134,13 @@ def test_keys_of_all_sizes(two_threads: None, rows: int, inputs: int, outputs: i
         return [found, *torch.autograd.grad((found**2).sum(), [given, part.key_map.weight, part.key_map.bias])]
 
     wanted = keys(copy.deepcopy(scorer).double(), memory.double())
-    found = keys(with_twins(scorer), memory)
+    found = keys(with_kernels(scorer), memory)
     expect_close(found, wanted)
     assert all(torch.equal(a, b) for a, b in zip(found, keys(scorer, memory), strict=True))
 
 
 def test_backward_twice_through_one_graph() -> None:
-    cell = with_twins(LSTM(3, hidden_size=4))
+    cell = with_kernels(LSTM(3, hidden_size=4))
     x = torch.randn(2, 5, 3, requires_grad=True)
     outputs, _ = cell.unroll(x, torch.ones(2, 5, dtype=torch.bool), *cell.start(2, x))
     first, second = (torch.autograd.grad(outputs.sum(), x, retain_graph=True)[0] for _ in range(2))
@@ -148,7 +148,7 @@ def test_backward_twice_through_one_graph() -> None:
 
 
 def test_frozen_weights_get_no_gradient() -> None:
-    cell = with_twins(LSTM(3, hidden_size=4))
+    cell = with_kernels(LSTM(3, hidden_size=4))
     cell.weight_hh.requires_grad_(False)
     x = torch.randn(2, 5, 3)
     outputs, _ = cell.unroll(x, torch.ones(2, 5, dtype=torch.bool), *cell.start(2, x))

@@ -15,7 +15,7 @@ import seqtool_fused
 from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
 from seqtool.testing.differences import named
-from seqtool_fused.attend import AttendAfterTwin, AttendBeforeTwin
+from seqtool_fused.attend import AttendAfterKernel, AttendBeforeKernel
 from seqtool_fused.layout import Layout
 
 INPUT, MEMORY, SOURCES, STEPS = 11, 13, 21, 5
@@ -31,7 +31,7 @@ def decoder(kind: str, cell: str, size: int, scorer: Any, normalizer: str = "sof
     return made
 
 
-def numbers(part: Decoder, mask: Tensor, twin: bool) -> dict[str, Tensor]:
+def numbers(part: Decoder, mask: Tensor, kernel: bool) -> dict[str, Tensor]:
     """Features, weights, states, and all gradients of a weighted sum of them."""
     generator = torch.Generator().manual_seed(1)
     like = next(part.parameters())
@@ -43,8 +43,8 @@ def numbers(part: Decoder, mask: Tensor, twin: bool) -> dict[str, Tensor]:
     x, memory = draw(rows, STEPS, INPUT).requires_grad_(), draw(rows, mask.shape[1], MEMORY).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask, ()))
     first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
-    call: Any = (AttendAfterTwin if hasattr(part, "combine") else AttendBeforeTwin)() if twin else None
-    features, weights, last = call(part, x, fixed, first) if twin else part.unroll(x, fixed, first)
+    call: Any = (AttendAfterKernel if hasattr(part, "combine") else AttendBeforeKernel)() if kernel else None
+    features, weights, last = call(part, x, fixed, first) if kernel else part.unroll(x, fixed, first)
     found = {"features": features, "weights": weights, **named(last, "state")}
     sum((out * draw(*out.shape)).sum() for out in found.values()).backward()
     leaves = {"x": x, "memory": memory, **named(first, "first")}
@@ -53,8 +53,8 @@ def numbers(part: Decoder, mask: Tensor, twin: bool) -> dict[str, Tensor]:
 
 
 def expect_same(part: Decoder, mask: Tensor) -> None:
-    twin = AttendAfterTwin() if hasattr(part, "combine") else AttendBeforeTwin()
-    assert twin.serves(part) is None
+    kernel = AttendAfterKernel() if hasattr(part, "combine") else AttendBeforeKernel()
+    assert kernel.serves(part) is None
     wanted, found = numbers(copy.deepcopy(part).double(), mask, False), numbers(part, mask, True)
     assert wanted.keys() == found.keys()
     for name, value in wanted.items():
@@ -135,14 +135,14 @@ def test_refusals(attention: Options | None, options: Options, reason: str) -> N
     sizes = (INPUT, 13, (13, 13), 7)
     cell = {"type": "lstm", "hidden_size": 13}
     part = make("decoder/attend_before", *sizes, cell=cell, attention=attention, **options)
-    assert reason in (AttendBeforeTwin().serves(part) or "")
+    assert reason in (AttendBeforeKernel().serves(part) or "")
 
 
 def test_a_cell_it_does_not_know() -> None:
     for cell, attention in itertools.product(("rnn", "min_gru"), ({"scorer": "general"},)):
         sized = {"type": cell, "hidden_size": 13}
         part = make("decoder/attend_before", INPUT, MEMORY, (), 7, cell=sized, attention=attention)
-        assert "its cell is" in (AttendBeforeTwin().serves(part) or "")
+        assert "its cell is" in (AttendBeforeKernel().serves(part) or "")
 
 
 def test_python_and_c_agree_on_the_layout() -> None:

@@ -1,4 +1,4 @@
-"""Whole models by twins: vectors that tell their symbols, encoders of several layers, and what is left to the parts."""
+"""Whole models by kernels: embedded symbols, encoders of several layers, and what is left to the parts."""
 
 import copy
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def batch_of(made: Assembly, size: int = 16) -> Any:
     return made.task.batch("train", 0, seed=0, rank=0, batch_size=size, device=torch.device("cpu"))
 
 
-def with_twins(model: nn.Module) -> nn.Module:
+def with_kernels(model: nn.Module) -> nn.Module:
     install(model, "fused", default_registry(), torch.device("cpu"), torch.float32)
     return model
 
@@ -79,7 +79,7 @@ def largest_error(found: list[Tensor], wanted: list[Tensor]) -> float:
 
 @pytest.fixture
 def lookups(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each call of a twin saw of which symbols its input is."""
+    """Whether each call of a kernel saw of which symbols its input is."""
     seen: list[bool] = []
 
     def watched(own: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
@@ -103,7 +103,7 @@ def test_models_that_map_each_symbol_once(
     made = assembled(tmp_path, embedding=EMBEDDINGS[embedding], decoder=DECODERS[decoder], cell=cell)
     batch = batch_of(made)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
-    error = largest_error(gradients(with_twins(made.model), batch), wanted)
+    error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
     assert lookups == [True, True]
 
@@ -114,7 +114,7 @@ def test_encoders_of_layers(tmp_path: Path, lookups: list[bool], layers: str, ce
     made = assembled(tmp_path, encoder=ENCODERS[layers], decoder=DECODERS["before"], cell=cell)
     batch = batch_of(made)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
-    error = largest_error(gradients(with_twins(made.model), batch), wanted)
+    error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
     assert lookups == ([True] if layers == "residual" else [True, True])
 
@@ -123,7 +123,7 @@ def test_few_positions_are_mapped_one_by_one(tmp_path: Path, lookups: list[bool]
     made = assembled(tmp_path, decoder=DECODERS["before"])
     batch = batch_of(made, 1)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
-    error = largest_error(gradients(with_twins(made.model), batch), wanted)
+    error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
     assert not any(lookups)
 
@@ -132,14 +132,14 @@ def test_narrow_vectors_are_mapped_one_by_one(tmp_path: Path, lookups: list[bool
     made = assembled(tmp_path, embedding="{type: learned, embedding_size: 15}")
     batch = batch_of(made)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
-    error = largest_error(gradients(with_twins(made.model), batch), wanted)
+    error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
     assert not any(lookups)
 
 
 def test_vectors_that_were_written_to_tell_no_symbols(tmp_path: Path) -> None:
     made = assembled(tmp_path)
-    model: Any = with_twins(made.model)
+    model: Any = with_kernels(made.model)
     ids = batch_of(made).source
     with torch.no_grad():
         x = model.source_embedding(ids)
@@ -149,15 +149,15 @@ def test_vectors_that_were_written_to_tell_no_symbols(tmp_path: Path) -> None:
         assert looked_up(model.source_embedding(ids) + 1) is None
 
 
-def test_whoever_looks_at_gates_sees_the_cells_and_the_twins_come_back(tmp_path: Path) -> None:
+def test_whoever_looks_at_gates_sees_the_cells_and_the_kernels_come_back(tmp_path: Path) -> None:
     made = assembled(tmp_path)
     batch = batch_of(made)
-    model: Any = with_twins(made.model)
+    model: Any = with_kernels(made.model)
     with torch.no_grad(), by_reference(model), watched_gates(model) as said:
         model(batch)
     assert {name.partition("/")[0] for name in said} == {"encoder.cells.0", "encoder.cells.1", "decoder.cell"}
-    twinned = [vars(module) for module in (model.encoder, model.encoder.cells[0], model.decoder.cell)]
-    assert [{"forward", "unroll"} & set(held) for held in twinned] == [{"forward"}, {"unroll"}, {"unroll"}]
+    held_by = [vars(module) for module in (model.encoder, model.encoder.cells[0], model.decoder.cell)]
+    assert [{"forward", "unroll"} & set(held) for held in held_by] == [{"forward"}, {"unroll"}, {"unroll"}]
 
 
 def test_a_gradient_of_a_gradient_reaches_the_table(tmp_path: Path) -> None:
@@ -172,5 +172,5 @@ def test_a_gradient_of_a_gradient_reaches_the_table(tmp_path: Path) -> None:
         return found
 
     wanted = second(copy.deepcopy(made.model).double())
-    error = largest_error([second(with_twins(made.model))], [wanted])
+    error = largest_error([second(with_kernels(made.model))], [wanted])
     assert error <= 1e-3

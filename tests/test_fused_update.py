@@ -1,4 +1,4 @@
-"""Twins of optimizers on what the contract does not try: states and options that come from elsewhere."""
+"""Kernels of optimizers on what the contract does not try: states and options that come from elsewhere."""
 
 import copy
 from typing import Any
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 import seqtool
-from seqtool.testing.twinned import bound, watched
-from seqtool_fused.update import AdamTwin, ClipTwin
+from seqtool.testing.kernel_binding import bound, watched
+from seqtool_fused.update import AdamKernel, ClipKernel
 
 OTHERS: list[dict[str, Any]] = [{"amsgrad": True}, {"maximize": True}]
 
@@ -35,7 +35,7 @@ def test_options_that_a_loaded_state_brings_are_left_to_the_reference(loaded: di
     ours, theirs = made(), made()
     for optimizer in (ours, theirs):
         optimizer.load_state_dict(copy.deepcopy(source.state_dict()))
-    assert torch.equal(stepped(bound(AdamTwin(), ours)), stepped(theirs))
+    assert torch.equal(stepped(bound(AdamKernel(), ours)), stepped(theirs))
 
 
 def test_a_state_of_another_size_goes_to_the_reference_which_refuses_it() -> None:
@@ -43,11 +43,11 @@ def test_a_state_of_another_size_goes_to_the_reference_which_refuses_it() -> Non
     stepped(source)
     ours.load_state_dict(copy.deepcopy(source.state_dict()))
     with pytest.raises(RuntimeError, match="size"):
-        stepped(bound(AdamTwin(), ours))
+        stepped(bound(AdamKernel(), ours))
 
 
 def test_a_mean_that_keeps_nothing_is_the_gradient() -> None:
-    ours = bound(AdamTwin(), made(betas=(0.0, 0.999)))
+    ours = bound(AdamKernel(), made(betas=(0.0, 0.999)))
     (parameter,) = ours.param_groups[0]["params"]
     for size in (1.0, 1e4, 1e-4):
         parameter.grad = torch.full((50,), size)
@@ -57,7 +57,7 @@ def test_a_mean_that_keeps_nothing_is_the_gradient() -> None:
 
 def test_nothing_to_clip_and_nothing_finite() -> None:
     left: list[Any] = []
-    ours = bound(watched(ClipTwin(), left), made())
+    ours = bound(watched(ClipKernel(), left), made())
     ours.clip(1.0)
     (parameter,) = ours.param_groups[0]["params"]
     parameter.grad = torch.ones(50)

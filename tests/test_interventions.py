@@ -280,7 +280,7 @@ def test_in_every_decoder(tmp_path: Path, variant: str, heads: int) -> None:
 
 
 @pytest.mark.parametrize("decoder", ["attend_before", "attend_after", "fed"])
-def test_a_twin_of_the_decoder_leaves_forced_weights_to_the_reference(tmp_path: Path, decoder: str) -> None:
+def test_a_kernel_of_the_decoder_leaves_forced_weights_to_the_reference(tmp_path: Path, decoder: str) -> None:
     model, batch = made(tmp_path, decoder, 1)
     model.float()
     taken = copy.deepcopy(model)

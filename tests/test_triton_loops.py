@@ -15,7 +15,7 @@ from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing import check
 from seqtool.testing.differences import named
-from seqtool_triton.small import AttendAfterTwin, AttendBeforeTwin
+from seqtool_triton.small import AttendAfterKernel, AttendBeforeKernel
 
 pytest.importorskip("triton", reason="triton is not installed")
 
@@ -35,11 +35,11 @@ def decoder(kind: str, cell: str, size: int, scorer: Any, normalizer: str = "sof
     return made
 
 
-def kernel(part: Decoder) -> Any:
-    return AttendAfterTwin() if hasattr(part, "combine") else AttendBeforeTwin()
+def kernel_of(part: Decoder) -> Any:
+    return AttendAfterKernel() if hasattr(part, "combine") else AttendBeforeKernel()
 
 
-def numbers(part: Decoder, mask: Tensor, twin: Any, steps: int = STEPS) -> dict[str, Tensor]:
+def numbers(part: Decoder, mask: Tensor, kernel: Any, steps: int = STEPS) -> dict[str, Tensor]:
     """Features, weights, states, and all gradients of a weighted sum of them."""
     generator, like = torch.Generator().manual_seed(1), next(part.parameters())
 
@@ -49,7 +49,7 @@ def numbers(part: Decoder, mask: Tensor, twin: Any, steps: int = STEPS) -> dict[
     x, memory = draw(len(mask), steps, INPUT).requires_grad_(), draw(*mask.shape, MEMORY).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask.to(like.device), ()))
     first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
-    features, weights, last = twin(part, x, fixed, first) if twin else part.unroll(x, fixed, first)
+    features, weights, last = kernel(part, x, fixed, first) if kernel else part.unroll(x, fixed, first)
     found = {"features": features, "weights": weights, **named(last, "state")}
     sum(((out * draw(*out.shape)).sum() for out in found.values()), like.new_zeros(())).backward()
     leaves = {"x": x, "memory": memory, **named(first, "first")}
@@ -58,12 +58,12 @@ def numbers(part: Decoder, mask: Tensor, twin: Any, steps: int = STEPS) -> dict[
 
 
 def expect_same(part: Decoder, mask: Tensor | None = None, steps: int = STEPS) -> None:
-    twin, left = kernel(part), []
-    assert twin.serves(part) is None
-    vars(twin)["reference"] = lambda *arguments: left.append(arguments)
+    kernel, left = kernel_of(part), []
+    assert kernel.serves(part) is None
+    vars(kernel)["reference"] = lambda *arguments: left.append(arguments)
     mask = torch.arange(SOURCES) < torch.tensor(LENGTHS)[:, None] if mask is None else mask
     wanted = numbers(copy.deepcopy(part).double(), mask, None, steps)
-    found = numbers(part.to(DEVICE), mask, twin, steps)
+    found = numbers(part.to(DEVICE), mask, kernel, steps)
     assert wanted.keys() <= found.keys()
     assert not left
     for name, value in wanted.items():
@@ -117,18 +117,18 @@ def test_huge_scores() -> None:
 
 
 @pytest.mark.parametrize("rule", ["gradients_of_their_own", "same_without_gradients", "twice", "leaves_the_rest"])
-@pytest.mark.parametrize("twin", [AttendBeforeTwin, AttendAfterTwin])
-def test_contract(twin: Any, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kernel", [AttendBeforeKernel, AttendAfterKernel])
+def test_contract(kernel: Any, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its other rules, at more sizes, run where there is a GPU: tests/test_contracts.py."""
-    monkeypatch.setattr(twin, "examples", twin.examples[:1])
-    monkeypatch.setattr("seqtool.testing.twin.variations", lambda *_: ())
+    monkeypatch.setattr(kernel, "examples", kernel.examples[:1])
+    monkeypatch.setattr("seqtool.testing.kernel.variations", lambda *_: ())
     monkeypatch.setattr("seqtool.testing.module_contract.BATCH", 2)
-    check("twin", twin, rules=[rule])
+    check("kernel", kernel, rules=[rule])
 
 
-@pytest.mark.parametrize("twin", [AttendBeforeTwin, AttendAfterTwin])
-def test_serves_and_refuses_in_words(twin: Any) -> None:
-    check("twin", twin, rules=["available", "knows_its_parts", "refuses_in_words"])
+@pytest.mark.parametrize("kernel", [AttendBeforeKernel, AttendAfterKernel])
+def test_serves_and_refuses_in_words(kernel: Any) -> None:
+    check("kernel", kernel, rules=["available", "knows_its_parts", "refuses_in_words"])
 
 
 @pytest.mark.parametrize(
@@ -154,21 +154,21 @@ def test_serves_and_refuses_in_words(twin: Any) -> None:
 def test_refusals(kind: str, size: int, attention: Options | None, options: Options, reason: str) -> None:
     cell = {"type": "lstm", "hidden_size": size}
     part = make(f"decoder/{kind}", INPUT, 13, (size, size), 7, cell=cell, attention=attention, **options)
-    twin = AttendBeforeTwin() if kind == "attend_before" else AttendAfterTwin()
-    assert reason in (twin.serves(part) or "")
+    kernel = AttendBeforeKernel() if kind == "attend_before" else AttendAfterKernel()
+    assert reason in (kernel.serves(part) or "")
 
 
 def test_auto_takes_them_on_cuda_alone() -> None:
     part = torch.nn.ModuleDict({"decoder": decoder("attend_before", "lstm", 7, "additive")})
     for device, ours in (("cuda", True), ("cpu", False)):
         choices = install(copy.deepcopy(part), "auto", default_registry(), torch.device(device), torch.float32)
-        (chosen,) = [choice.twin for choice in choices if (choice.part, choice.method) == ("decoder", "unroll")]
+        (chosen,) = [choice.kernel for choice in choices if (choice.part, choice.method) == ("decoder", "unroll")]
         assert (chosen == "triton:attend_before_cuda") == ours
 
 
 def test_a_large_memory_is_left_to_the_reference() -> None:
     part, left = decoder("attend_before", "lstm", 7, "additive").to(DEVICE), []
-    twin = AttendBeforeTwin()
-    vars(twin)["reference"] = lambda *arguments: left.append(arguments) or type(part).unroll(*arguments)
-    numbers(part, torch.ones(1, 2049, dtype=torch.bool), twin)
+    kernel = AttendBeforeKernel()
+    vars(kernel)["reference"] = lambda *arguments: left.append(arguments) or type(part).unroll(*arguments)
+    numbers(part, torch.ones(1, 2049, dtype=torch.bool), kernel)
     assert len(left) == 1

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.shapes import Shape, variant
-from seqtool.api import Attention, Decoder, Encoded, Encoder, Twin, tree
+from seqtool.api import Attention, Decoder, Encoded, Encoder, Kernel, tree
 from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
-from seqtool.testing.twinned import bound
-from seqtool_triton.both_ways import BothWaysTwin
-from seqtool_triton.wide import AttentionTwin, WideAttendAfterTwin, WideAttendBeforeTwin
+from seqtool.testing.kernel_binding import bound
+from seqtool_triton.both_ways import BothWaysKernel
+from seqtool_triton.wide import AttentionKernel, WideAttendAfterKernel, WideAttendBeforeKernel
 
 pytest.importorskip("triton", reason="triton is not installed")
 from seqtool_triton import attend_step, cell_step
@@ -64,12 +64,12 @@ def encoder(cell: str, **options: Any) -> nn.Module:
     return made.to(DEVICE)
 
 
-def kernel(part: nn.Module) -> Twin:
+def kernel_of(part: nn.Module) -> Kernel:
     if isinstance(part, Attention):
-        return AttentionTwin()
+        return AttentionKernel()
     if isinstance(part, Encoder):
-        return BothWaysTwin()
-    return WideAttendAfterTwin() if hasattr(part, "combine") else WideAttendBeforeTwin()
+        return BothWaysKernel()
+    return WideAttendAfterKernel() if hasattr(part, "combine") else WideAttendBeforeKernel()
 
 
 def outputs(part: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -120,10 +120,10 @@ def numbers(part: nn.Module, given: dict[str, Tensor], *used: str) -> dict[str, 
 
 def with_kernel(part: nn.Module) -> nn.Module:
     """A copy whose kernel takes every call."""
-    twin, part = kernel(part), copy.deepcopy(part)
-    assert twin.serves(part) is None
-    vars(twin)["reference"] = lambda *_: pytest.fail("the call is left to the reference")
-    result: nn.Module = bound(twin, part)
+    kernel, part = kernel_of(part), copy.deepcopy(part)
+    assert kernel.serves(part) is None
+    vars(kernel)["reference"] = lambda *_: pytest.fail("the call is left to the reference")
+    result: nn.Module = bound(kernel, part)
     return result
 
 
@@ -234,12 +234,12 @@ def test_a_step_launches_four_kernels_each_way_and_nothing_waits_for_the_device(
 def test_what_a_call_alone_knows_is_left_to_the_reference() -> None:
     part = decoder(*CASES["after, lstm, additive"])
     given = drawn(part)
-    double = bound(kernel(part), copy.deepcopy(part).double())
+    double = bound(kernel_of(part), copy.deepcopy(part).double())
     for name, value in outputs(double, given).items():
         assert torch.equal(value, outputs(copy.deepcopy(part).double(), given)[name])
     single = {name: x.float() if x.is_floating_point() else x for name, x in given.items()}
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
-        wanted, found = outputs(part, single), outputs(bound(kernel(part), copy.deepcopy(part)), single)
+        wanted, found = outputs(part, single), outputs(bound(kernel_of(part), copy.deepcopy(part)), single)
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
@@ -248,7 +248,7 @@ def test_parts_that_the_kernels_do_not_know_are_refused_in_words() -> None:
 
     def why(kind: str, **options: Any) -> str | None:
         part = make(f"decoder/{kind}", INPUT, MEMORY, (), 7, **options)
-        return kernel(part).serves(part)
+        return kernel_of(part).serves(part)
 
     assert why("attend_after", **after) is None
     assert "64" in str(why("attend_after", **after | {"cell": {"type": "lstm", "hidden_size": 64}}))
@@ -266,7 +266,7 @@ def test_parts_that_the_kernels_do_not_know_are_refused_in_words() -> None:
 def test_an_engine_chooses_them_for_cuda() -> None:
     made = assemble(variant("input_feeding", Shape(hidden=HIDDEN, source=3, target=2, batch=2)), seed=0)
     choices = install(made.model, "auto", default_registry(), torch.device("cuda"), torch.float32)
-    chosen = {f"{choice.part}.{choice.method}": choice.twin for choice in choices}
+    chosen = {f"{choice.part}.{choice.method}": choice.kernel for choice in choices}
     assert chosen["encoder.forward"] == "triton:both_ways"
     assert chosen["decoder.unroll"] == "triton:wide_attend_after"
     assert chosen["decoder.attention.forward"] == "triton:attention"

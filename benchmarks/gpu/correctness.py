@@ -32,7 +32,7 @@ from seqtool.training.checkpoints import AtomicCheckpoints
 DTYPES = (torch.float32, torch.bfloat16)
 PRECISIONS = ("16-mixed", "bf16-mixed", "bf16-true")
 FAMILIES = ("gmm", "input_feeding", "plain", "transformer")
-KERNELS = ALL_CONTRACTS["twin"]
+KERNELS = ALL_CONTRACTS["kernel"]
 ONCE = ("task",)
 """Kinds of which only the first options are tried: they read data, and compute little."""
 
@@ -57,7 +57,7 @@ def items(setting: Setting) -> Iterator[Item]:
         if kind != "attention":
             parts = registry.parts(kind)[: 2 if setting.quick else None]
             yield Item(f"{kind}: {len(parts)} parts", partial(_parts, parts, setting))
-    for part in registry.parts("twin"):
+    for part in registry.parts("kernel"):
         if setting.device.type in part.load().devices and not setting.quick:
             yield Item(f"kernel {part.name}", partial(_kernel, part))
 

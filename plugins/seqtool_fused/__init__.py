@@ -1,4 +1,4 @@
-"""Twins in C: the same numbers as the parts they stand in for, in a fraction of the time."""
+"""Kernels in C: the same numbers as the parts they stand in for, in a fraction of the time."""
 
 from collections.abc import Iterable
 
@@ -9,25 +9,29 @@ SEQTOOL_API = (1, 0)
 
 @hookimpl
 def seqtool_components() -> Iterable[Component]:
-    """The twins of this package."""
-    yield Component("twin", "rnn_encoder", "seqtool_fused.encoder:EncoderTwin", "an encoder rnn, both ways, in C")
-    yield Component("twin", "learned", "seqtool_fused.embedding:LearnedTwin", "vectors that tell their symbols")
-    yield Component("twin", "one_hot", "seqtool_fused.embedding:OneHotTwin", "vectors that tell their symbols")
-    yield Component("twin", "lstm", "seqtool_fused.lstm:LSTMTwin", "all steps of an LSTM in C")
-    yield Component("twin", "attend_before", "seqtool_fused.attend:AttendBeforeTwin", "all steps of attend_before in C")
-    yield Component("twin", "attend_after", "seqtool_fused.attend:AttendAfterTwin", "all steps of attend_after in C")
-    yield Component("twin", "gru", "seqtool_fused.gru:GRUTwin", "all steps of a GRU in C")
-    yield Component("twin", "additive", "seqtool_fused.additive:AdditiveTwin", "additive scores in C")
-    yield Component("twin", "additive_keys", "seqtool_fused.keys:AdditiveKeysTwin", "keys of additive scores in C")
-    yield Component("twin", "general_keys", "seqtool_fused.keys:GeneralKeysTwin", "keys of general scores in C")
-    yield Component("twin", "concat", "seqtool_fused.additive:ConcatTwin", "scores of a joined map in C")
-    yield Component("twin", "coverage", "seqtool_fused.additive:CoverageTwin", "additive scores with coverage in C")
-    yield Component("twin", "adam", "seqtool_fused.update:AdamTwin", "Adam of all parameters in C")
-    yield Component("twin", "clip", "seqtool_fused.update:ClipTwin", "the norm of all gradients in C")
-    yield Component("twin", "zero_grad", "seqtool_fused.update:ZeroGradTwin", "gradients given back at once")
+    """The kernels of this package."""
+    yield Component("kernel", "rnn_encoder", "seqtool_fused.encoder:EncoderKernel", "an encoder rnn, both ways, in C")
+    yield Component("kernel", "learned", "seqtool_fused.embedding:LearnedKernel", "vectors that tell their symbols")
+    yield Component("kernel", "one_hot", "seqtool_fused.embedding:OneHotKernel", "vectors that tell their symbols")
+    yield Component("kernel", "lstm", "seqtool_fused.lstm:LSTMKernel", "all steps of an LSTM in C")
     yield Component(
-        "twin",
+        "kernel", "attend_before", "seqtool_fused.attend:AttendBeforeKernel", "all steps of attend_before in C"
+    )
+    yield Component(
+        "kernel", "attend_after", "seqtool_fused.attend:AttendAfterKernel", "all steps of attend_after in C"
+    )
+    yield Component("kernel", "gru", "seqtool_fused.gru:GRUKernel", "all steps of a GRU in C")
+    yield Component("kernel", "additive", "seqtool_fused.additive:AdditiveKernel", "additive scores in C")
+    yield Component("kernel", "additive_keys", "seqtool_fused.keys:AdditiveKeysKernel", "keys of additive scores in C")
+    yield Component("kernel", "general_keys", "seqtool_fused.keys:GeneralKeysKernel", "keys of general scores in C")
+    yield Component("kernel", "concat", "seqtool_fused.additive:ConcatKernel", "scores of a joined map in C")
+    yield Component("kernel", "coverage", "seqtool_fused.additive:CoverageKernel", "additive scores with coverage in C")
+    yield Component("kernel", "adam", "seqtool_fused.update:AdamKernel", "Adam of all parameters in C")
+    yield Component("kernel", "clip", "seqtool_fused.update:ClipKernel", "the norm of all gradients in C")
+    yield Component("kernel", "zero_grad", "seqtool_fused.update:ZeroGradKernel", "gradients given back at once")
+    yield Component(
+        "kernel",
         "location_aware",
-        "seqtool_fused.additive:LocationAwareTwin",
+        "seqtool_fused.additive:LocationAwareKernel",
         "additive scores that see the last weights, in C",
     )

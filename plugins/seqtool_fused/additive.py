@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Tree, Twin, tree
-from seqtool_fused.calling import Kernel, Numbers, call, ready
+from seqtool.api import Kernel, Tree, tree
+from seqtool_fused.calling import Numbers, Operation, call, ready
 from seqtool_fused.library import missing
 
 
-class Comparison(Kernel):
+class Comparison(Operation):
     """v . tanh(q_i + k_j), of q `[B, T, H]`, k `[B, S, H]`, v `[H]`. See csrc/additive.c."""
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
-        """See `Kernel.forward`."""
+        """See `Operation.forward`."""
         query, keys, vector = (tensor.contiguous() for tensor in inputs)
         scores = query.new_empty(*query.shape[:2], keys.shape[1])
         call("seqtool_additive_forward", *_sizes(query, keys), query, keys, vector, scores)
@@ -25,7 +25,7 @@ class Comparison(Kernel):
     def backward(
         self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
-        """See `Kernel.backward`."""
+        """See `Operation.backward`."""
         query, keys, vector = (tensor.contiguous() for tensor in inputs)
         of_query, of_keys = torch.empty_like(query), torch.empty_like(keys)
         of_vectors = query.new_empty(len(query), len(vector))
@@ -36,7 +36,7 @@ class Comparison(Kernel):
         return of_query, of_keys, of_vectors.sum(0)
 
     def reference(self, *inputs: Tensor) -> Numbers:
-        """See `Kernel.reference`."""
+        """See `Operation.reference`."""
         query, keys, vector = inputs
         return (torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ vector,)
 
@@ -45,7 +45,7 @@ def _sizes(query: Tensor, keys: Tensor) -> tuple[int, ...]:
     return len(query), query.shape[1], keys.shape[1], query.shape[2]
 
 
-class AdditiveTwin(Twin):
+class AdditiveKernel(Kernel):
     """`Additive.score`, all steps at once or one.
 
     Equation:
@@ -65,7 +65,7 @@ class AdditiveTwin(Twin):
     examples = (("scorer/attention:additive", {"hidden_size": 19}),)
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
     def __call__(self, module: Any, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
@@ -87,11 +87,11 @@ class AdditiveTwin(Twin):
         return keys
 
 
-class ConcatTwin(AdditiveTwin):
+class ConcatKernel(AdditiveKernel):
     """`Concat.score`: additive, its query's part of one map taken for W.
 
     Equation:
-        e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as twin/additive
+        e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as kernel/additive
 
     Source: its part's, scorer/concat.
 
@@ -102,15 +102,15 @@ class ConcatTwin(AdditiveTwin):
     examples = (("scorer/attention:concat", {"hidden_size": 19}),)
 
     def mapped(self, module: Any, query: Tensor) -> Tensor:
-        """See `AdditiveTwin.mapped`."""
+        """See `AdditiveKernel.mapped`."""
         return F.linear(query, module.map.weight[:, : module.query_size])
 
 
-class CoverageTwin(AdditiveTwin):
+class CoverageKernel(AdditiveKernel):
     """`Coverage.score`: additive, the coverage added to the keys of each step.
 
     Equation:
-        e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as twin/additive, with k + w c_j for k
+        e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as kernel/additive, with k + w c_j for k
 
     Source: its part's, scorer/coverage.
 
@@ -121,15 +121,15 @@ class CoverageTwin(AdditiveTwin):
     examples = (("scorer/attention:coverage", {"hidden_size": 19}),)
 
     def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
-        """See `AdditiveTwin.shifted`."""
+        """See `AdditiveKernel.shifted`."""
         return torch.addcmul(keys, state.unsqueeze(2), module.coverage_map.weight[:, 0])
 
 
-class LocationAwareTwin(AdditiveTwin):
+class LocationAwareKernel(AdditiveKernel):
     """`LocationAware.score`: additive, features of the last weights added to the keys of each step.
 
     Equation:
-        e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as twin/additive, with k + U f_j for k
+        e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as kernel/additive, with k + U f_j for k
 
     Source: its part's, scorer/location_aware.
 
@@ -140,6 +140,6 @@ class LocationAwareTwin(AdditiveTwin):
     examples = (("scorer/attention:location_aware", {"hidden_size": 19}),)
 
     def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
-        """See `AdditiveTwin.shifted`."""
+        """See `AdditiveKernel.shifted`."""
         features = module.filters(state.unsqueeze(1)).transpose(1, 2)
         return keys + F.linear(features, module.feature_map.weight)

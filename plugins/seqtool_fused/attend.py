@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from seqtool.api import Tree, Twin, tree
+from seqtool.api import Kernel, Tree, tree
 from seqtool_fused.calling import ready
 from seqtool_fused.embedding import looked_up
 from seqtool_fused.layout import Shape
@@ -25,13 +25,13 @@ def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[int, tuple[Shape, list[tuple[nn.Module, str]]]]] = WeakKeyDictionary()
 
 
-class _AttendTwin(Twin):
+class _AttendKernel(Kernel):
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         return why_not(module)
 
     def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
@@ -70,7 +70,7 @@ class _AttendTwin(Twin):
         raise NotImplementedError
 
 
-class AttendBeforeTwin(_AttendTwin):
+class AttendBeforeKernel(_AttendKernel):
     """`AttendBefore.unroll` of an LSTM or a GRU with gmm, additive or a product, forward and backward.
 
     Equation:
@@ -90,7 +90,7 @@ class AttendBeforeTwin(_AttendTwin):
     )
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         reason = super().serves(module)
         if reason:
             return reason
@@ -102,7 +102,7 @@ class AttendBeforeTwin(_AttendTwin):
         return None
 
     def places(self, module: Any, input_size: int) -> Mapping[str, int]:
-        """See `_AttendTwin.places`."""
+        """See `_AttendKernel.places`."""
         size, memory_size = module.cell.output_size, module.attention.memory_size
         whole = size * len(states_of(module.cell))
         widths = {"output": size, "inner_state": size, "state": whole, "input": input_size, "context": memory_size}
@@ -128,7 +128,7 @@ class AttendBeforeTwin(_AttendTwin):
         }
 
 
-class AttendAfterTwin(_AttendTwin):
+class AttendAfterKernel(_AttendKernel):
     """`AttendAfter.unroll` of an LSTM or a GRU with gmm, additive or a product, with input feeding or not.
 
     Equation:
@@ -146,11 +146,11 @@ class AttendAfterTwin(_AttendTwin):
     )
 
     def extra(self, module: Any) -> tuple[str, ...]:
-        """See `_AttendTwin.extra`."""
+        """See `_AttendKernel.extra`."""
         return ("fed",) if module.input_feeding else ()
 
     def places(self, module: Any, input_size: int) -> Mapping[str, int]:
-        """See `_AttendTwin.places`."""
+        """See `_AttendKernel.places`."""
         nowhere = dict.fromkeys(("query_c", "query_x", "features_h", "features_context", "features_x"), -1)
         fed = module.feature_size if module.input_feeding else 0
         return nowhere | {

@@ -1,4 +1,4 @@
-"""What all twins in C share: when they may be called, tensors as pointers, and gradients."""
+"""What all kernels in C share: when they may be called, tensors as pointers, and gradients."""
 
 import ctypes
 import functools
@@ -83,7 +83,7 @@ class _Used(nn.Module):
         return self.use(self.module)
 
 
-class Kernel:
+class Operation:
     """A computation in C with its gradient.
 
     `forward(*inputs)` gives the outputs and what `backward` wants to see again; `backward(saved, inputs, of_outputs,
@@ -114,9 +114,9 @@ class _Differentiable(torch.autograd.Function):
     """A kernel's gradient; where a gradient of that will be asked for, the reference's."""
 
     @staticmethod
-    def forward(ctx: Any, kernel: Kernel, *inputs: Tensor) -> Numbers:
-        outputs, saved = kernel.forward(*inputs)
-        ctx.kernel, ctx.num_inputs = kernel, len(inputs)
+    def forward(ctx: Any, operation: Operation, *inputs: Tensor) -> Numbers:
+        outputs, saved = operation.forward(*inputs)
+        ctx.operation, ctx.num_inputs = operation, len(inputs)
         ctx.save_for_backward(*inputs, *saved)
         ctx.set_materialize_grads(False)
         return outputs
@@ -126,8 +126,8 @@ class _Differentiable(torch.autograd.Function):
         inputs, saved = ctx.saved_tensors[: ctx.num_inputs], ctx.saved_tensors[ctx.num_inputs :]
         wanted = ctx.needs_input_grad[1:]
         if not torch.is_grad_enabled():
-            return None, *ctx.kernel.backward(saved, inputs, of_outputs, wanted)
-        found = iter(_twice_differentiable(ctx.kernel.reference, inputs, of_outputs, wanted))
+            return None, *ctx.operation.backward(saved, inputs, of_outputs, wanted)
+        found = iter(_twice_differentiable(ctx.operation.reference, inputs, of_outputs, wanted))
         return None, *(next(found) if want else None for want in wanted)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Twin
+from seqtool.api import Kernel
 from seqtool_fused.calling import ready
 from seqtool_fused.library import missing
 
@@ -64,11 +64,11 @@ def looked_up(x: Tensor) -> LookedUp | None:
     return found if ready(found.table) else None
 
 
-class _LookUpTwin(Twin):
+class _LookUpKernel(Kernel):
     method = "forward"
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`; without the library nobody asks for symbols."""
+        """See `Kernel.unavailable`; without the library nobody asks for symbols."""
         return missing()
 
     def __call__(self, module: Any, ids: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class _LookUpTwin(Twin):
         raise NotImplementedError
 
 
-class LearnedTwin(_LookUpTwin):
+class LearnedKernel(_LookUpKernel):
     """`Learned.forward` without dropout; the vectors say of which rows of the table they are.
 
     Equation:
@@ -93,7 +93,7 @@ class LearnedTwin(_LookUpTwin):
 
     Source: its part's, embedding/learned.
 
-    When to use: chosen by `engine: auto`. The twins of recurrent encoders and decoders then map each symbol once, not
+    When to use: chosen by `engine: auto`. The kernels of recurrent encoders and decoders then map each symbol once, not
     at each position: of a small alphabet that is a good part of their products.
     """
 
@@ -101,16 +101,16 @@ class LearnedTwin(_LookUpTwin):
     examples = (("embedding/learned", {"embedding_size": 5}),)
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         return f"its dropout is {module.dropout.p:g}" if module.dropout.p else None
 
     def table(self, module: Any) -> Tensor:
-        """See `_LookUpTwin.table`."""
+        """See `_LookUpKernel.table`."""
         weight: Tensor = module.vectors.weight
         return weight
 
 
-class OneHotTwin(_LookUpTwin):
+class OneHotKernel(_LookUpKernel):
     """`OneHot.forward`; the vectors say of which rows of the table they are.
 
     Equation:
@@ -118,13 +118,13 @@ class OneHotTwin(_LookUpTwin):
 
     Source: its part's, embedding/one_hot.
 
-    When to use: chosen by `engine: auto`; see twin/learned.
+    When to use: chosen by `engine: auto`; see kernel/learned.
     """
 
     of = ("seqtool_embeddings.one_hot:OneHot",)
     examples = (("embedding/one_hot", {}),)
 
     def table(self, module: Any) -> Tensor:
-        """See `_LookUpTwin.table`."""
+        """See `_LookUpKernel.table`."""
         table: Tensor = module.table
         return table

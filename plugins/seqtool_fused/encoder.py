@@ -6,18 +6,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Encoded, Twin, class_name, known_full, lengths
-from seqtool_fused.calling import Kernel, Numbers, own, ready, with_parameters
+from seqtool.api import Encoded, Kernel, class_name, known_full, lengths
+from seqtool_fused.calling import Numbers, Operation, own, ready, with_parameters
 from seqtool_fused.embedding import LookedUp, looked_up
-from seqtool_fused.gru import GRUTwin
+from seqtool_fused.gru import GRUKernel
 from seqtool_fused.library import missing
-from seqtool_fused.lstm import LSTMTwin
+from seqtool_fused.lstm import LSTMKernel
 from seqtool_fused.recurrent import PARAMETERS, Given, Of, Steps, Way, mapped, unmapped
 
-STEPS: dict[str, Steps] = {target: twin.steps for twin in (LSTMTwin, GRUTwin) for target in twin.of}
+STEPS: dict[str, Steps] = {target: kernel.steps for kernel in (LSTMKernel, GRUKernel) for target in kernel.of}
 
 
-class EncoderKernel(Kernel):
+class EncoderOperation(Operation):
     """`forward` of an encoder `rnn`, `own`. Inputs: x or its table, and the `PARAMETERS` of each of its cells."""
 
     def __init__(self, own: Callable[..., Encoded], module: Any, mask: Tensor, found: LookedUp | None) -> None:
@@ -27,7 +27,7 @@ class EncoderKernel(Kernel):
         self.ways = [Way(known, n > 0, n * self.size) for n in range(module.num_directions)]
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
-        """See `Kernel.forward`."""
+        """See `Operation.forward`."""
         x = inputs[0].contiguous()
         saved: list[Tensor] = []
         final: list[Tensor] = []
@@ -49,7 +49,7 @@ class EncoderKernel(Kernel):
     def backward(
         self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
-        """See `Kernel.backward`."""
+        """See `Operation.backward`."""
         states, each = self.steps.states, 2 + len(self.ways)
         of_memory = torch.zeros_like(saved[1 - each]) if of_outputs[0] is None else of_outputs[0].contiguous()
         of_cells: list[Tensor] = []
@@ -79,7 +79,7 @@ class EncoderKernel(Kernel):
         return of_x if wanted[0] else None, *of_cells
 
     def reference(self, *inputs: Tensor) -> Numbers:
-        """See `Kernel.reference`."""
+        """See `Operation.reference`."""
         x = LookedUp(inputs[0], self.found.ids).x() if self.found else inputs[0]
 
         def use(module: nn.Module) -> Numbers:
@@ -103,7 +103,7 @@ class EncoderKernel(Kernel):
         return x.masked_fill(~self.mask[:, :, None], 0)
 
 
-class EncoderTwin(Twin):
+class EncoderKernel(Kernel):
     """`RNNEncoder.forward` with LSTM or GRU cells, one way or both, in any number of layers, forward and backward.
 
     Equation:
@@ -111,7 +111,7 @@ class EncoderTwin(Twin):
 
     Source: its part's, encoder/rnn; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
-    When to use: chosen by `engine: auto`. Beside the twins of the cells alone it turns no row round, joins no outputs
+    When to use: chosen by `engine: auto`. Beside the kernels of the cells alone it turns no row round, joins no outputs
     and adds no gradients of x outside of C.
     """
 
@@ -123,11 +123,11 @@ class EncoderTwin(Twin):
     )
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         if class_name(module.cells[0]) not in STEPS:
             return f"its cell is {type(module.cells[0]).__name__}; known are LSTM and GRU"
         return None
@@ -139,5 +139,5 @@ class EncoderTwin(Twin):
             result: Encoded = self.reference(module, x, mask)
             return result
         found = None if module.added[0] else looked_up(x)  # what is added is x itself
-        memory, *final = EncoderKernel(self.reference, module, mask, found)(found.table if found else x, *weights)
+        memory, *final = EncoderOperation(self.reference, module, mask, found)(found.table if found else x, *weights)
         return Encoded(memory, mask, tuple(final))

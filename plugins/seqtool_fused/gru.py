@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtool_fused.calling import Numbers, call
-from seqtool_fused.recurrent import Given, Of, RecurrentTwin, Steps, numbers_of
+from seqtool_fused.recurrent import Given, Of, RecurrentKernel, Steps, numbers_of
 
 
 class GRUSteps(Steps):
@@ -37,7 +37,7 @@ class GRUSteps(Steps):
         return tuple(of.last), (of_weight_ih, of_weights[1].t(), *of_biases)
 
 
-class GRUTwin(RecurrentTwin):
+class GRUKernel(RecurrentKernel):
     """`GRU.unroll`, forward and backward.
 
     Equation:

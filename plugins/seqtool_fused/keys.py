@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Tree, Twin
-from seqtool_fused.calling import Kernel, Numbers, call, ready
+from seqtool.api import Kernel, Tree
+from seqtool_fused.calling import Numbers, Operation, call, ready
 from seqtool_fused.library import missing
 
 
-class Affine(Kernel):
+class Affine(Operation):
     """W x + b of x `[B, S, I]`, W `[O, I]`, and b `[O]` if there is one. See csrc/affine.c."""
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
-        """See `Kernel.forward`."""
+        """See `Operation.forward`."""
         x, weight, *bias = (tensor.contiguous() for tensor in inputs)
         y = x.new_empty(*x.shape[:2], len(weight))
         call("seqtool_affine_forward", *_sizes(x, weight), x, weight, bias[0] if bias else None, y)
@@ -25,7 +25,7 @@ class Affine(Kernel):
     def backward(
         self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
-        """See `Kernel.backward`."""
+        """See `Operation.backward`."""
         x, weight, *bias = (tensor.contiguous() for tensor in inputs)
         (of_y,) = of_outputs
         assert of_y is not None, "where the only output has no gradient, nothing asks for those of the inputs"
@@ -35,7 +35,7 @@ class Affine(Kernel):
         return of_x, of_weight, *((of_bias,) if bias else ())
 
     def reference(self, *inputs: Tensor) -> Numbers:
-        """See `Kernel.reference`."""
+        """See `Operation.reference`."""
         return (F.linear(*inputs),)
 
 
@@ -43,11 +43,11 @@ def _sizes(x: Tensor, weight: Tensor) -> tuple[int, int, int]:
     return x.shape[0] * x.shape[1], x.shape[2], len(weight)
 
 
-class _KeysTwin(Twin):
+class _KeysKernel(Kernel):
     method = "start"
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
     def __call__(self, module: Any, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
@@ -64,7 +64,7 @@ class _KeysTwin(Twin):
         raise NotImplementedError
 
 
-class AdditiveKeysTwin(_KeysTwin):
+class AdditiveKeysKernel(_KeysKernel):
     """`Additive.start`: the keys of all positions.
 
     Equation:
@@ -79,11 +79,11 @@ class AdditiveKeysTwin(_KeysTwin):
     examples = (("scorer/attention:additive", {"hidden_size": 19}),)
 
     def key_map(self, module: Any) -> Any:
-        """See `_KeysTwin.key_map`."""
+        """See `_KeysKernel.key_map`."""
         return module.key_map
 
 
-class GeneralKeysTwin(_KeysTwin):
+class GeneralKeysKernel(_KeysKernel):
     """`General.start`: the keys of all positions.
 
     Equation:
@@ -91,12 +91,12 @@ class GeneralKeysTwin(_KeysTwin):
 
     Source: its part's, scorer/general.
 
-    When to use: chosen by `engine: auto`; see twin/additive_keys.
+    When to use: chosen by `engine: auto`; see kernel/additive_keys.
     """
 
     of = ("seqtool_attention.general:General",)
     examples = (("scorer/general", {}),)
 
     def key_map(self, module: Any) -> Any:
-        """See `_KeysTwin.key_map`."""
+        """See `_KeysKernel.key_map`."""
         return module.map

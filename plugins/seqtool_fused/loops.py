@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Tree, tree
-from seqtool_fused.calling import Kernel, Numbers, own, with_parameters
+from seqtool_fused.calling import Numbers, Operation, own, with_parameters
 from seqtool_fused.embedding import LookedUp
 from seqtool_fused.layout import STATES, Layout, Shape
 from seqtool_fused.library import library
@@ -21,7 +21,7 @@ class Start(NamedTuple):
     state: Tree
 
 
-class Attend(Kernel):
+class Attend(Operation):
     """`unroll` of a decoder, `own`. Inputs: x or its table, values, keys (not for gmm), the first state, parameters."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Attend(Kernel):
         self.found, self.inputs = found, inputs.detach() if found else None
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
-        """See `Kernel.forward`."""
+        """See `Operation.forward`."""
         named, size = self._read(inputs), self.shape.sizes
         x, new = named["x"], named["x"].new_empty
         rows, steps, _ = x.shape
@@ -68,7 +68,7 @@ class Attend(Kernel):
     def backward(
         self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
-        """See `Kernel.backward`."""
+        """See `Operation.backward`."""
         named, want, size = self._read(inputs, back=True), self._named(wanted), self.shape.sizes
         given, kept = self._given(named), dict(zip(self.kept, saved, strict=True))
         of_features, of_weights, *of_states = of_outputs
@@ -103,7 +103,7 @@ class Attend(Kernel):
         return tuple(of[name] if want[name] else None for name in self.names)
 
     def reference(self, *inputs: Tensor) -> Numbers:
-        """See `Kernel.reference`."""
+        """See `Operation.reference`."""
         named = self._named(inputs)
         x = LookedUp(named["x"], self.found.ids).x() if self.found else named["x"]
         attention = self.start.fixed.attention._replace(values=named["values"])

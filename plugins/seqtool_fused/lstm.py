@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtool_fused.calling import Numbers, call
-from seqtool_fused.recurrent import Given, Of, RecurrentTwin, Steps, numbers_of
+from seqtool_fused.recurrent import Given, Of, RecurrentKernel, Steps, numbers_of
 
 
 class LSTMSteps(Steps):
@@ -45,7 +45,7 @@ class LSTMSteps(Steps):
         )
 
 
-class LSTMTwin(RecurrentTwin):
+class LSTMKernel(RecurrentKernel):
     """`LSTM.unroll`, forward and backward.
 
     Equation:

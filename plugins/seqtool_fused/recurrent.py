@@ -1,4 +1,4 @@
-"""What the twins of cells share."""
+"""What the kernels of cells share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -7,8 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Tree, Twin, known_full, lengths, tree
-from seqtool_fused.calling import Kernel, Numbers, own, ready, with_parameters
+from seqtool.api import Kernel, Tree, known_full, lengths, tree
+from seqtool_fused.calling import Numbers, Operation, own, ready, with_parameters
 from seqtool_fused.embedding import LookedUp, looked_up
 from seqtool_fused.library import missing
 
@@ -96,7 +96,7 @@ def unmapped(found: LookedUp | None, x: Tensor, parameters: Sequence[Tensor]) ->
     return Mapped(found.ids, found.room(parameters[0])) if found else x
 
 
-class RecurrentKernel(Kernel):
+class RecurrentOperation(Operation):
     """All steps of a cell; inputs are x or its table, the tensors of the state, and the cell's `PARAMETERS`."""
 
     def __init__(
@@ -113,7 +113,7 @@ class RecurrentKernel(Kernel):
         self.way = Way(None if known_full(mask) else lengths(mask))
 
     def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
-        """See `Kernel.forward`."""
+        """See `Operation.forward`."""
         x, state, parameters = self._parted(inputs)
         outputs = x.new_empty(*self.mask.shape, self.module.output_size)
         given = Given(self.way, mapped(self.found, x, parameters), state, parameters)
@@ -123,7 +123,7 @@ class RecurrentKernel(Kernel):
     def backward(
         self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
-        """See `Kernel.backward`."""
+        """See `Operation.backward`."""
         x, state, parameters = self._parted(inputs)
         kept, outputs = saved
         of_x = torch.empty_like(x) if wanted[0] and not self.found else None
@@ -137,7 +137,7 @@ class RecurrentKernel(Kernel):
         return of_x, *of_state, of_first, *of_rest
 
     def reference(self, *inputs: Tensor) -> Numbers:
-        """See `Kernel.reference`."""
+        """See `Operation.reference`."""
         given, *state = inputs[: -len(PARAMETERS)]
         x = LookedUp(given, self.found.ids).x() if self.found else given
 
@@ -152,13 +152,13 @@ class RecurrentKernel(Kernel):
         return x, tuple(rest[: self.steps.states]), tuple(rest[self.steps.states :])
 
 
-class RecurrentTwin(Twin):
+class RecurrentKernel(Kernel):
     """`unroll` of a cell, by a kernel."""
 
     steps: ClassVar[Steps]
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
     def __call__(self, module: Any, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
@@ -169,6 +169,6 @@ class RecurrentTwin(Twin):
             result: tuple[Tensor, Tree] = self.reference(module, x, mask, fixed, state)
             return result
         found = looked_up(x)
-        kernel = RecurrentKernel(self.steps, self.reference, module, mask, state, found)
+        kernel = RecurrentOperation(self.steps, self.reference, module, mask, state, found)
         outputs, *after = kernel(found.table if found else x, *first, *weights)
         return outputs, tree.rebuild(state, after)

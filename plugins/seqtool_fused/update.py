@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizer
 
-from seqtool.api import Twin
+from seqtool.api import Kernel
 from seqtool_fused.calling import call, pointers
 from seqtool_fused.library import missing
 
@@ -19,16 +19,16 @@ UNKNOWN = ("amsgrad", "maximize", "capturable", "differentiable")
 """Options in the groups of torch's Adam that C knows nothing of."""
 
 
-class _UpdateTwin(Twin):
+class _UpdateKernel(Kernel):
     of: ClassVar[tuple[str, ...]] = ("seqtool_training.optimizers:Adam", "seqtool_training.optimizers:AdamW")
     examples = (("optimizer/adam", {"lr": 0.01}), ("optimizer/adamw", {"lr": 0.01}))
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
 
-class AdamTwin(_UpdateTwin):
+class AdamKernel(_UpdateKernel):
     """`step` of Adam and AdamW, all parameters in one call.
 
     Equation:
@@ -43,7 +43,7 @@ class AdamTwin(_UpdateTwin):
     method = "step"
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         asked = [name for name in UNKNOWN if any(group[name] for group in module.param_groups)]
         return f"it knows no {' and no '.join(asked)}" if asked else None
 
@@ -67,7 +67,7 @@ class AdamTwin(_UpdateTwin):
         return loss
 
 
-class ClipTwin(_UpdateTwin):
+class ClipKernel(_UpdateKernel):
     """`clip` of Adam and AdamW: the length of all gradients in one call.
 
     Equation:
@@ -75,7 +75,7 @@ class ClipTwin(_UpdateTwin):
 
     Source: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1; as torch's `clip_grad_norm_`.
 
-    When to use: chosen by `engine: auto`; see twin/adam.
+    When to use: chosen by `engine: auto`; see kernel/adam.
     """
 
     method = "clip"
@@ -90,7 +90,7 @@ class ClipTwin(_UpdateTwin):
         increment_version(gradients)
 
 
-class ZeroGradTwin(_UpdateTwin):
+class ZeroGradKernel(_UpdateKernel):
     """`zero_grad` of Adam and AdamW, without what torch notes for its profiler and its compiler.
 
     Equation:
@@ -98,7 +98,7 @@ class ZeroGradTwin(_UpdateTwin):
 
     Source: its parts', optimizer/adam and optimizer/adamw.
 
-    When to use: chosen by `engine: auto`; see twin/adam.
+    When to use: chosen by `engine: auto`; see kernel/adam.
     """
 
     method = "zero_grad"

@@ -11,20 +11,24 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The kernels of this package."""
     yield Component(
-        "twin",
+        "kernel",
         "attend_before_cuda",
-        "seqtool_triton.small:AttendBeforeTwin",
+        "seqtool_triton.small:AttendBeforeKernel",
         "all steps of a small attend_before in one CUDA kernel",
     )
     yield Component(
-        "twin",
+        "kernel",
         "attend_after_cuda",
-        "seqtool_triton.small:AttendAfterTwin",
+        "seqtool_triton.small:AttendAfterKernel",
         "all steps of a small attend_after with input feeding in one CUDA kernel",
     )
-    yield Component("twin", "wide_attend_after", "seqtool_triton.wide:WideAttendAfterTwin", "wide attend_after on CUDA")
     yield Component(
-        "twin", "wide_attend_before", "seqtool_triton.wide:WideAttendBeforeTwin", "wide attend_before on CUDA"
+        "kernel", "wide_attend_after", "seqtool_triton.wide:WideAttendAfterKernel", "wide attend_after on CUDA"
     )
-    yield Component("twin", "attention", "seqtool_triton.wide:AttentionTwin", "an attention's queries on CUDA")
-    yield Component("twin", "both_ways", "seqtool_triton.both_ways:BothWaysTwin", "an encoder rnn both ways on CUDA")
+    yield Component(
+        "kernel", "wide_attend_before", "seqtool_triton.wide:WideAttendBeforeKernel", "wide attend_before on CUDA"
+    )
+    yield Component("kernel", "attention", "seqtool_triton.wide:AttentionKernel", "an attention's queries on CUDA")
+    yield Component(
+        "kernel", "both_ways", "seqtool_triton.both_ways:BothWaysKernel", "an encoder rnn both ways on CUDA"
+    )

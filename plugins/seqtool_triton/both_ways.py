@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqtool.api import Encoded, Twin, class_name, last_real
+from seqtool.api import Encoded, Kernel, class_name, last_real
 from seqtool_triton.wide import CELLS, ready
 
 FROZEN = 1e4
@@ -15,7 +15,7 @@ PADDED: dict[str, tuple[float, ...]] = {"lstm": (-FROZEN, FROZEN, 0.0, 0.0), "gr
 """What padding adds to each gate, so that the state stays: i and f of an LSTM, z of a GRU."""
 
 
-class BothWaysTwin(Twin):
+class BothWaysKernel(Kernel):
     """`RNNEncoder.forward` with LSTM or GRU cells both ways: one call of cuDNN per layer.
 
     Equation:
@@ -38,7 +38,7 @@ class BothWaysTwin(Twin):
     )
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         if module.num_directions != 2:
             return "it reads one way"
         if class_name(module.cells[0]) not in CELLS:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from seqtool.api import Tree, Twin, class_name, tree
+from seqtool.api import Kernel, Tree, class_name, tree
 from seqtool_triton.small_loop import Loop, Numbers, Plan, padded
 from seqtool_triton.wide import CELLS, missing, ready
 
@@ -34,15 +34,15 @@ def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> 
     return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
 
 
-class _AttendTwin(Twin):
+class _AttendKernel(Kernel):
     devices = ("cuda",)
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         return _parts(module) or self.options(module) or _sizes(module)
 
     def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
@@ -68,7 +68,7 @@ class _AttendTwin(Twin):
         raise NotImplementedError
 
 
-class AttendBeforeTwin(_AttendTwin):
+class AttendBeforeKernel(_AttendKernel):
     """`AttendBefore.unroll` of an LSTM or a GRU of at most 64 units with gmm, additive or a product, on CUDA.
 
     Equation:
@@ -87,7 +87,7 @@ class AttendBeforeTwin(_AttendTwin):
     )
 
     def options(self, module: Any) -> str | None:
-        """See `_AttendTwin.options`."""
+        """See `_AttendKernel.options`."""
         for option, pieces in (("query", module.query), ("feed", module.feed), ("features", module.features)):
             if len(set(pieces)) < len(pieces):
                 return f"its {option} holds the same twice"
@@ -100,7 +100,7 @@ class AttendBeforeTwin(_AttendTwin):
         return None
 
     def plan(self, module: Any, input_size: int) -> Plan:
-        """See `_AttendTwin.plan`."""
+        """See `_AttendKernel.plan`."""
         cell, memory = module.cell.output_size, module.attention.memory_size
         widths = {"input": input_size, "context": memory, "output": cell}
         feed = _slices(module.feed, widths)
@@ -110,7 +110,7 @@ class AttendBeforeTwin(_AttendTwin):
         return _plan(module, False, memory, ordered, query, features)
 
 
-class AttendAfterTwin(_AttendTwin):
+class AttendAfterKernel(_AttendKernel):
     """`AttendAfter.unroll` with input feeding of an LSTM or a GRU of at most 64 units, on CUDA.
 
     Equation:
@@ -129,7 +129,7 @@ class AttendAfterTwin(_AttendTwin):
     )
 
     def options(self, module: Any) -> str | None:
-        """See `_AttendTwin.options`."""
+        """See `_AttendKernel.options`."""
         if not module.input_feeding:
             return "without input feeding its own method computes all steps in parallel"
         if module.feature_size > LARGEST_HIDDEN:
@@ -137,7 +137,7 @@ class AttendAfterTwin(_AttendTwin):
         return None
 
     def plan(self, module: Any, input_size: int) -> Plan:
-        """See `_AttendTwin.plan`."""
+        """See `_AttendKernel.plan`."""
         size = module.feature_size
         feed = {"input": slice(0, input_size), "seen": slice(input_size, input_size + size)}
         return _plan(module, True, size, feed, {"output": slice(0, module.cell.output_size)}, {})

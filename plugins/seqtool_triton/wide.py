@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Tree, Twin, class_name, tree
+from seqtool.api import Kernel, Tree, class_name, tree
 
 WIDER_THAN = 64
 """Hidden sizes up to this are left to a loop in one kernel."""
@@ -84,13 +84,13 @@ def gate_rows(cell: Any, of: Tensor, *, hidden: bool) -> Tensor:
     return torch.cat([shared, nothing, n] if hidden else [shared, n, nothing])
 
 
-class WideTwin(Twin):
+class WideKernel(Kernel):
     """What the kernels of this package have in common."""
 
     devices = ("cuda",)
 
     def unavailable(self) -> str | None:
-        """See `Twin.unavailable`."""
+        """See `Kernel.unavailable`."""
         return missing()
 
     def vector(self, attention: Any, like: Tensor) -> Tensor:
@@ -106,9 +106,9 @@ class WideTwin(Twin):
         return Scores(class_name(scorer) == ADDITIVE, getattr(scorer, "scale", 1.0), mask.contiguous())
 
 
-class _DecoderTwin(WideTwin):
+class _DecoderKernel(WideKernel):
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         return decoder_refusal(module)
 
     def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
@@ -139,7 +139,7 @@ class _DecoderTwin(WideTwin):
         raise NotImplementedError
 
 
-class WideAttendAfterTwin(_DecoderTwin):
+class WideAttendAfterKernel(_DecoderKernel):
     """`AttendAfter.unroll` with input feeding, of an LSTM or a GRU with additive or product scores: 4 kernels a step.
 
     Equation:
@@ -175,7 +175,7 @@ class WideAttendAfterTwin(_DecoderTwin):
     )
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         if not module.input_feeding:
             return "without input feeding its own unroll takes all steps at once"
         return super().serves(module)
@@ -183,7 +183,7 @@ class WideAttendAfterTwin(_DecoderTwin):
     def looped(
         self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """See `_DecoderTwin.looped`."""
+        """See `_DecoderKernel.looped`."""
         from seqtool_triton.wide_loops import AttendAfterSteps
 
         cell, h, first_c = module.cell, loop.hidden, first[1] if loop.cell == "lstm" else None
@@ -202,7 +202,7 @@ class WideAttendAfterTwin(_DecoderTwin):
         return held[1:, :, h.stop :].transpose(0, 1), weights.transpose(0, 1).unsqueeze(1), last
 
 
-class WideAttendBeforeTwin(_DecoderTwin):
+class WideAttendBeforeKernel(_DecoderKernel):
     """`AttendBefore.unroll` of an LSTM or a GRU with additive or product scores: 4 kernels a step.
 
     Equation:
@@ -232,7 +232,7 @@ class WideAttendBeforeTwin(_DecoderTwin):
     )
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         reason = super().serves(module)
         if reason:
             return reason
@@ -247,14 +247,14 @@ class WideAttendBeforeTwin(_DecoderTwin):
         return None
 
     def context_size(self, module: Any) -> int:
-        """See `_DecoderTwin.context_size`."""
+        """See `_DecoderKernel.context_size`."""
         size: int = module.attention.memory_size
         return size
 
     def looped(
         self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """See `_DecoderTwin.looped`."""
+        """See `_DecoderKernel.looped`."""
         from seqtool_triton.wide_loops import AttendBeforeSteps
 
         cell, h, first_c = module.cell, loop.hidden, first[1] if loop.cell == "lstm" else None
@@ -282,7 +282,7 @@ class WideAttendBeforeTwin(_DecoderTwin):
         return features, weights.transpose(0, 1).unsqueeze(1), last
 
 
-class AttentionTwin(WideTwin):
+class AttentionKernel(WideKernel):
     """`Attention` of one head with softmax and additive or product scores, each query in one kernel.
 
     Equation:
@@ -301,7 +301,7 @@ class AttentionTwin(WideTwin):
     )
 
     def serves(self, module: Any) -> str | None:
-        """See `Twin.serves`."""
+        """See `Kernel.serves`."""
         return attention_refusal(module)
 
     def __call__(self, module: Any, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor, Tree]:

@@ -37,7 +37,7 @@ class Check:
 def command(plugins: PluginFlags, as_json: bool) -> int:
     """Check versions, devices, plugins and parts. The exit code is 1 if something needed is wrong."""
     registry = plugins.registry(warn=False)
-    checks = [*_system(), *_dependencies(), *_devices(), *_plugins(registry), *_twins(registry)]
+    checks = [*_system(), *_dependencies(), *_devices(), *_plugins(registry), *_kernels(registry)]
     sound = all(check.status != "error" for check in checks)
     if as_json:
         emit_json({"ok": sound, "checks": [asdict(check) for check in checks]})
@@ -136,15 +136,15 @@ def _plugins(registry: Registry) -> Iterator[Check]:
     yield Check("parts", "ok" if parts else "error", found, "" if parts else "no plugin works: reinstall seqtool")
 
 
-def _twins(registry: Registry) -> Iterator[Check]:
-    """Which twins can serve on this machine; without them the reference computes, and slower."""
+def _kernels(registry: Registry) -> Iterator[Check]:
+    """Which kernels can serve on this machine; without them the reference computes, and slower."""
     try:
-        from seqtool.build.kernels import available_twins
+        from seqtool.build.kernels import available_kernels
     except ImportError:  # told among the dependencies
         return
-    reasons = {name: twin.unavailable() for name, twin in available_twins(registry)}
+    reasons = {name: kernel.unavailable() for name, kernel in available_kernels(registry)}
     for reason in sorted({reason for reason in reasons.values() if reason}):
         idle = [name for name, why in reasons.items() if why == reason]
-        yield Check("twins", "warning", f"{len(idle)} of {len(reasons)} cannot serve", reason)
+        yield Check("kernels", "warning", f"{len(idle)} of {len(reasons)} cannot serve", reason)
     if not any(reasons.values()):
-        yield Check("twins", "ok", f"{len(reasons)} of {len(reasons)} can serve", "train.engine: auto takes them")
+        yield Check("kernels", "ok", f"{len(reasons)} of {len(reasons)} can serve", "train.engine: auto takes them")

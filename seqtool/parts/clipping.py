@@ -4,7 +4,7 @@ import torch
 
 
 class Clipping(torch.optim.Optimizer):
-    """An optimizer whose `clip` a twin may take over; of others, the trainer clips the gradients."""
+    """An optimizer whose `clip` a kernel may take over; of others, the trainer clips the gradients."""
 
     def clip(self, limit: float) -> None:
         """Make all gradients together no longer than `limit`: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1."""

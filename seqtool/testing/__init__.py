@@ -20,6 +20,7 @@ from seqtool.testing.device import check_on_device
 from seqtool.testing.embedding import EmbeddingContract, check_embedding
 from seqtool.testing.encoder import EncoderContract, check_encoder
 from seqtool.testing.example_options import EXAMPLE_SIZES, example_options, variations
+from seqtool.testing.kernel import KernelContract, check_kernel
 from seqtool.testing.loss import LossContract, check_loss
 from seqtool.testing.metric import MetricContract, check_metric
 from seqtool.testing.normalizer import NormalizerContract, check_normalizer
@@ -30,7 +31,6 @@ from seqtool.testing.scorer import ScorerContract, check_scorer
 from seqtool.testing.search import SearchContract, check_search
 from seqtool.testing.stand_ins import STAND_INS
 from seqtool.testing.task import TaskContract, check_task
-from seqtool.testing.twin import TwinContract, check_twin
 
 __all__ = [
     "CONTRACTS",
@@ -44,6 +44,7 @@ __all__ = [
     "check_decoder",
     "check_embedding",
     "check_encoder",
+    "check_kernel",
     "check_loss",
     "check_metric",
     "check_normalizer",
@@ -54,7 +55,6 @@ __all__ = [
     "check_scorer",
     "check_search",
     "check_task",
-    "check_twin",
     "example_options",
     "variations",
 ]
@@ -76,7 +76,7 @@ CONTRACTS: dict[str, type[Contract]] = {
         ScorerContract,
         SearchContract,
         TaskContract,
-        TwinContract,
+        KernelContract,
     )
 }
 """The contract of each kind, and of "attention"."""

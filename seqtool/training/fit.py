@@ -82,7 +82,7 @@ def fit_seed(
     with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning(), torch_flags_restored():
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show, *listeners])
         trainer = _trainer(module, options, recorder, done)
-        choices = _install_twins(module, trainer.strategy.root_device)
+        choices = _install_kernels(module, trainer.strategy.root_device)
         refused = _graph(module, trainer.strategy)
         environment = _environment(trainer, module, choices) | {"step": step_record(refused)}
         if directory:
@@ -175,7 +175,7 @@ def _log_pictures(logger: pl.loggers.TensorBoardLogger, step: int, seen: Glimpse
         logger.experiment.add_image(name, pixels, step, dataformats="HWC")
 
 
-def _install_twins(module: SequenceModule, device: torch.device) -> list[Choice]:
+def _install_kernels(module: SequenceModule, device: torch.device) -> list[Choice]:
     train, dtype = module.variant.train, DTYPES.get(module.variant.train.precision)
     beside = {"optimizer": module.optimizer}
     return install(module.model, train.engine, module.variant.registry, device, dtype, beside)

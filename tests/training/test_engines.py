@@ -20,15 +20,15 @@ def environment(run: Path) -> dict[str, object]:
     return json.loads((run / "default/seed0/environment.json").read_text())
 
 
-def test_auto_takes_the_twins_that_serve_and_says_so(small: Path, tmp_path: Path) -> None:
+def test_auto_takes_the_kernels_that_serve_and_says_so(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run")
     found = environment(tmp_path / "run")
     assert found["engine"] == "auto"
-    assert found["twins"]["encoder.cells.0.unroll"] == "fused:lstm"
-    assert found["twins"]["encoder.cells.1.unroll"] == "fused:lstm"
-    assert found["twins"]["decoder.attention.scorers.0.score"] == "fused:additive"
-    assert found["twins"]["optimizer.step"] == "fused:adam"
-    assert found["twins"]["optimizer.clip"] == "fused:clip"
+    assert found["kernels"]["encoder.cells.0.unroll"] == "fused:lstm"
+    assert found["kernels"]["encoder.cells.1.unroll"] == "fused:lstm"
+    assert found["kernels"]["decoder.attention.scorers.0.score"] == "fused:additive"
+    assert found["kernels"]["optimizer.step"] == "fused:adam"
+    assert found["kernels"]["optimizer.clip"] == "fused:clip"
 
 
 @pytest.mark.parametrize("optimizer", ["{type: adam, lr: 3e-3}", "{type: adamw, lr: 3e-3, weight_decay: 0.1}"])
@@ -36,13 +36,13 @@ def test_auto_and_reference_learn_the_same(small: Path, tmp_path: Path, optimize
     for engine in ("auto", "reference"):
         changes = [f"train.engine={engine}", f"train.optimizer={optimizer}", "train.clip_norm=0.5"]
         seqtool.run(small, out=tmp_path / engine, overrides=changes)
-    assert environment(tmp_path / "reference")["twins"] == {}
+    assert environment(tmp_path / "reference")["kernels"] == {}
     losses = [
         [float(row["train_loss"]) for row in rows(tmp_path / engine / "default/seed0") if row["train_loss"]]
         for engine in ("auto", "reference")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    assert losses[0] != losses[1], "the twins did not compute at all"
+    assert losses[0] != losses[1], "the kernels did not compute at all"
     states = [
         torch.load(tmp_path / engine / "default/seed0/last.ckpt", weights_only=True)["state_dict"]
         for engine in ("auto", "reference")
@@ -59,7 +59,7 @@ def test_a_loaded_run_predicts_by_the_engine_it_was_trained_by(small: Path, tmp_
 
 def test_double_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=["train.precision=64-true", "train.steps=2"])
-    reasons = environment(tmp_path / "run")["twins"]["encoder.cells.0.unroll"]["reference"]
+    reasons = environment(tmp_path / "run")["kernels"]["encoder.cells.0.unroll"]["reference"]
     assert reasons == {"fused:lstm": "it works in float32, and this is float64"}
 
 
@@ -67,7 +67,7 @@ def test_mixed_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_
     seqtool.run(
         small, out=tmp_path / "run", overrides=["train.precision=bf16-mixed", "train.steps=2", "train.clip_norm=null"]
     )
-    reasons = environment(tmp_path / "run")["twins"]["encoder.cells.0.unroll"]["reference"]
+    reasons = environment(tmp_path / "run")["kernels"]["encoder.cells.0.unroll"]["reference"]
     assert reasons == {"fused:lstm": "it does not work in mixed precision"}
 
 
@@ -82,25 +82,25 @@ def test_without_a_compiler_the_reference_trains(
     bare = {"CC": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path)}
     done = command("run", small, "--out", tmp_path / "run", "--set", "train.steps=3", **bare)
     assert done.returncode == 0, done.stderr
-    reasons = environment(tmp_path / "run")["twins"]["encoder.cells.0.unroll"]["reference"]
+    reasons = environment(tmp_path / "run")["kernels"]["encoder.cells.0.unroll"]["reference"]
     assert reasons == {"fused:lstm": "no C compiler was found (no-such-compiler)"}
     told = command("doctor", **bare)
     assert told.returncode == 0
     assert "no C compiler was found (no-such-compiler)" in told.stdout
 
 
-def test_a_twin_elsewhere_is_refused_by_its_device() -> None:
+def test_a_kernel_elsewhere_is_refused_by_its_device() -> None:
     cell = seqtool.make("cell/lstm", 3, hidden_size=4)
     (choice,) = install(cell, "auto", default_registry(), torch.device("cuda"), torch.float32)
     assert choice.reasons == {"fused:lstm": "it works on cpu, and this is cuda"}
     assert "unroll" not in vars(cell)
 
 
-def test_without_plugins_there_is_no_twin() -> None:
+def test_without_plugins_there_is_no_kernel() -> None:
     cell = seqtool.make("cell/lstm", 3, hidden_size=4)
     empty = discover(disabled=["fused", "triton"])
     assert install(cell, "auto", empty, torch.device("cpu"), torch.float32) == []
-    with pytest.raises(SeqtoolError, match="twins there are: none"):
+    with pytest.raises(SeqtoolError, match="kernels there are: none"):
         install(cell, "fused", empty, torch.device("cpu"), torch.float32)
 
 
@@ -122,7 +122,7 @@ def test_compiled_learns_the_same(
     for engine in ("compiled", "reference"):
         done = command("run", small, "--out", tmp_path / engine, "--set", f"train.engine={engine}", *flags, timeout=900)
         assert done.returncode == 0, done.stderr
-    found = environment(tmp_path / "compiled")["twins"]
+    found = environment(tmp_path / "compiled")["kernels"]
     assert found["decoder.unroll"] == "torch.compile"
     assert found["encoder.cells.0.unroll"] == "fused:lstm"
     losses = [

@@ -1,4 +1,4 @@
-"""The contract of a twin: a faster form of one method of a part, with the part's own parameters and state."""
+"""The contract of a kernel: a faster form of one method of a part, with the part's own parameters and state."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import torch
 
 
-class Twin:
+class Kernel:
     """Takes over `method` of parts of the classes `of`, one at a time, where `serves` finds no reason against it.
 
-    A twin holds nothing: parameters stay the part's, so checkpoints interchange. What only a call knows (another
+    A kernel holds nothing: parameters stay the part's, so checkpoints interchange. What only a call knows (another
     dtype, autocast, a gradient of a gradient) it leaves to `reference`, the part's own method. `seqtool.build.kernels`
-    chooses among twins; the part knows nothing of them.
+    chooses among kernels; the part knows nothing of them.
 
     Attributes:
         of: the classes it knows, "package.module:Class" each; a subclass is another part.
@@ -23,7 +23,7 @@ class Twin:
         tolerance: how far outputs and gradients may be from the float64 reference, as a share of the largest number.
     """
 
-    kind = "twin"
+    kind = "kernel"
     of: ClassVar[tuple[str, ...]]
     method: ClassVar[str] = "unroll"
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
@@ -49,5 +49,5 @@ class Twin:
 
 
 def class_name(module: object) -> str:
-    """ "package.module:Class" of a part, as `Twin.of` and `Component.target` give it."""
+    """ "package.module:Class" of a part, as `Kernel.of` and `Component.target` give it."""
     return f"{type(module).__module__}:{type(module).__qualname__}"

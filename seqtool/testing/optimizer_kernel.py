@@ -1,4 +1,4 @@
-"""The rules of a twin that stands in for a method of an optimizer: the same numbers, the same state."""
+"""The rules of a kernel that stands in for a method of an optimizer: the same numbers, the same state."""
 
 import copy
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from torch import nn
 from seqtool.build.assembly import make
 from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.clipping import Clipping
-from seqtool.parts.twin import Twin
+from seqtool.parts.kernel import Kernel
 from seqtool.testing.contract import Contract, rule
 from seqtool.testing.differences import Outputs, difference
 from seqtool.testing.example_options import variations
-from seqtool.testing.twinned import bound, watched
+from seqtool.testing.kernel_binding import bound, watched
 
 SHAPES = ((3,), (23, 7), (300, 301), (5,), ())
 """Of parameters: less than a vector holds, with a rest, more than one thread takes; the last gets no gradient."""
@@ -29,8 +29,8 @@ Tried = tuple[str, torch.optim.Optimizer, bool]
 """What an optimizer is, the optimizer of float32 parameters, whether it is an example itself."""
 
 
-class OptimizerTwinRules(Contract):
-    """What a twin keeps whose examples are optimizers; nothing is asked of others."""
+class OptimizerKernelRules(Contract):
+    """What a kernel keeps whose examples are optimizers; nothing is asked of others."""
 
     @rule
     def same_updates(self) -> None:
@@ -38,13 +38,13 @@ class OptimizerTwinRules(Contract):
 
         The first step, which makes a state, may be the reference's.
         """
-        for twin, label, optimizer in self._served():
+        for kernel, label, optimizer in self._served():
             left: list[Any] = []
-            wanted, found = _double(optimizer), bound(watched(twin, left), copy.deepcopy(optimizer))
+            wanted, found = _double(optimizer), bound(watched(kernel, left), copy.deepcopy(optimizer))
             ours, theirs = self._trained(found), self._trained(wanted)
             for name, value in theirs.items():
                 error = float((ours[name].double() - value).abs().max() / value.abs().max().clamp(min=1e-30))
-                tolerance = twin.tolerance
+                tolerance = kernel.tolerance
                 self.expect(error <= tolerance, f"{label}: {name} is off by {error:.1e} of the largest number")
                 told = ours[name]._version > 0 or value._version == 0
                 self.expect(told, f"{label}: autograd is not told that {name} was written to")
@@ -53,15 +53,15 @@ class OptimizerTwinRules(Contract):
     @rule
     def same_state(self) -> None:
         """The reference goes on from its state, and it from the reference's; what a schedule changes counts."""
-        for twin, label, optimizer in self._served():
-            plain, taken = copy.deepcopy(optimizer), bound(twin, copy.deepcopy(optimizer))
+        for kernel, label, optimizer in self._served():
+            plain, taken = copy.deepcopy(optimizer), bound(kernel, copy.deepcopy(optimizer))
             for one in (plain, taken):
                 self._trained(one)
             for source in (plain, taken):
                 found = []
                 for way in (False, True):
                     other = _restored(source)
-                    found.append(self._trained(bound(twin, other) if way else other, lr=0.003))
+                    found.append(self._trained(bound(kernel, other) if way else other, lr=0.003))
                 for name, value in found[0].items():
                     words = difference(value, found[1][name], tolerance=1e-5)
                     self.expect(words is None, f"{label}, gone on with: {name} differs: {words}")
@@ -69,10 +69,10 @@ class OptimizerTwinRules(Contract):
     @rule
     def leaves_other_updates(self) -> None:
         """Parameters of another dtype, and gradients whose numbers do not stand in order, go to the reference."""
-        for twin, label, optimizer in self._served():
+        for kernel, label, optimizer in self._served():
             for what, other in (("float64", _double(optimizer)), ("turned gradients", optimizer)):
                 turned = other is optimizer
-                found = self._trained(bound(twin, copy.deepcopy(other)), turned=turned)
+                found = self._trained(bound(kernel, copy.deepcopy(other)), turned=turned)
                 for name, value in self._trained(copy.deepcopy(other), turned=turned).items():
                     words = difference(value, found[name], exact=True)
                     self.expect(words is None, f"{label}, {what}: {name} is not the reference's: {words}")
@@ -80,31 +80,31 @@ class OptimizerTwinRules(Contract):
     @rule
     def closures_and_hooks(self) -> None:
         """A step runs its closure with gradients and gives what that returns; hooks run."""
-        for twin, label, optimizer in self._served():
-            if twin.method != "step":
+        for kernel, label, optimizer in self._served():
+            if kernel.method != "step":
                 continue
-            taken = bound(twin, copy.deepcopy(optimizer))
+            taken = bound(kernel, copy.deepcopy(optimizer))
             self._trained(taken)
             with torch.no_grad():
                 result = taken.step(torch.is_grad_enabled)
             self.expect(result is True, f"{label}: a step gives {result!r}, not what its closure does with gradients")
             for register in ("register_step_pre_hook", "register_step_post_hook"):
-                hooked, seen = bound(twin, copy.deepcopy(taken)), list[Any]()
+                hooked, seen = bound(kernel, copy.deepcopy(taken)), list[Any]()
                 getattr(hooked, register)(partial(_note, seen))
                 hooked.step()
                 self.expect(len(seen) == 1, f"{label}: a hook of {register} ran {len(seen)} times at a step")
 
-    def _served(self) -> Iterator[tuple[Twin, str, torch.optim.Optimizer]]:
-        twin = self.part()
-        for label, optimizer, example in self.optimizers(twin):
-            why = twin.serves(optimizer)
+    def _served(self) -> Iterator[tuple[Kernel, str, torch.optim.Optimizer]]:
+        kernel = self.part()
+        for label, optimizer, example in self.optimizers(kernel):
+            why = kernel.serves(optimizer)
             self.expect(why is None or not example, f"refuses its own example {label}: {why}")
             if why is None:
-                yield twin, label, optimizer
+                yield kernel, label, optimizer
 
-    def optimizers(self, twin: Twin) -> Iterator[Tried]:
+    def optimizers(self, kernel: Kernel) -> Iterator[Tried]:
         """The optimizers among its examples, and their variations."""
-        for spec, options in twin.examples:
+        for spec, options in kernel.examples:
             if not spec.startswith(OPTIMIZERS):
                 continue
             optimizer = make(spec, self._drawn(), **options)

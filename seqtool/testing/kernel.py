@@ -1,4 +1,4 @@
-"""The contract of a twin, as rules: the numbers of the part that it stands in for."""
+"""The contract of a kernel, as rules: the numbers of the part that it stands in for."""
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from torch import nn
 from seqtool.build.assembly import make
 from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.cell import Cell
-from seqtool.parts.twin import Twin, class_name
+from seqtool.parts.kernel import Kernel, class_name
 from seqtool.registry.records import resolve
 from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
@@ -21,9 +21,9 @@ from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
 from seqtool.testing.example_options import variations
 from seqtool.testing.gradients import GradientContract, Run
-from seqtool.testing.optimizer_twin import OPTIMIZERS, OptimizerTwinRules
+from seqtool.testing.kernel_binding import bound, watched
+from seqtool.testing.optimizer_kernel import OPTIMIZERS, OptimizerKernelRules
 from seqtool.testing.scorer import ScorerContract
-from seqtool.testing.twinned import bound, watched
 
 LENGTHS = ((1, 1), (2, 2), (63, 3), (7, 63))
 """Source positions and target steps to try."""
@@ -31,19 +31,19 @@ CONTRACTS = (AttentionContract, CellContract, DecoderContract, EmbeddingContract
 MILD = 0.3
 """What a decoder's weights are multiplied with: feeding back what was seen amplifies the rounding of strong ones."""
 CHAOS = 1e-3
-"""How far off the reference's own numbers in the twin's dtype may be before they are worth nothing."""
+"""How far off the reference's own numbers in the kernel's dtype may be before they are worth nothing."""
 
 Try = tuple[str, GradientContract, nn.Module]
 """What a part is, the contract of its kind, the part."""
 
 
-class TwinContract(OptimizerTwinRules):
-    """`build()` makes the twin. It is held against the parts of its `examples`, with every other option in turn."""
+class KernelContract(OptimizerKernelRules):
+    """`build()` makes the kernel. It is held against the parts of its `examples`, with every other option in turn."""
 
-    kind = "twin"
+    kind = "kernel"
     contracts: ClassVar[Mapping[str, type[GradientContract]]] = {contract.kind: contract for contract in CONTRACTS}
 
-    def exercise(self, part: Twin) -> Outputs:
+    def exercise(self, part: Kernel) -> Outputs:
         """Every example once."""
         found: Outputs = {}
         for label, contract, module in self._modules(part):
@@ -60,22 +60,22 @@ class TwinContract(OptimizerTwinRules):
     @rule
     def knows_its_parts(self) -> None:
         """Each class of `of` is there and has the method; one of its examples is of each class."""
-        twin = self.part()
-        for target in twin.of:
-            self.expect(hasattr(resolve(target), twin.method), f"{target} has no method {twin.method}")
-        tried = {class_name(module) for _, _, module in self._modules(twin)}
-        tried |= {class_name(optimizer) for _, optimizer, _ in self.optimizers(twin)}
-        self.expect(tried == set(twin.of), f"serves {', '.join(sorted(tried)) or 'nothing'}, and says {twin.of}")
+        kernel = self.part()
+        for target in kernel.of:
+            self.expect(hasattr(resolve(target), kernel.method), f"{target} has no method {kernel.method}")
+        tried = {class_name(module) for _, _, module in self._modules(kernel)}
+        tried |= {class_name(optimizer) for _, optimizer, _ in self.optimizers(kernel)}
+        self.expect(tried == set(kernel.of), f"serves {', '.join(sorted(tried)) or 'nothing'}, and says {kernel.of}")
 
     @rule
     def refuses_in_words(self) -> None:
         """`serves` is None or says why not, whatever the dtype; examples are served."""
-        twin = self.part()
-        for label, _, module, example in self._built(twin):
-            why = twin.serves(module)
+        kernel = self.part()
+        for label, _, module, example in self._built(kernel):
+            why = kernel.serves(module)
             self.expect(why is None or (isinstance(why, str) and why != ""), f"serves {label} with {why!r}")
             self.expect(why is None or not example, f"refuses its own example {label}: {why}")
-            again = twin.serves(copy.deepcopy(module).double())
+            again = kernel.serves(copy.deepcopy(module).double())
             self.expect(why == again, f"says {why!r} of {label} in float32 and {again!r} in float64")
 
     @rule
@@ -85,7 +85,7 @@ class TwinContract(OptimizerTwinRules):
 
     @rule
     def strong_weights(self) -> None:
-        """A decoder with strong weights is at most ten times as far off as the reference itself in the twin's dtype.
+        """A decoder with strong weights is at most ten times as far off as the reference itself in the kernel's dtype.
 
         Rounding grows there from step to step. Where the reference is off by more than `CHAOS`, that tells nothing.
         """
@@ -101,22 +101,22 @@ class TwinContract(OptimizerTwinRules):
             yield label, contract, module
 
     def _try_lengths(self, modules: Iterable[Try], allowed: Callable[[float], float]) -> None:
-        """`allowed` tells, of the reference's own error in the twin's dtype, how far off the twin may be."""
-        twin = self.part()
+        """`allowed` tells, of the reference's own error in the kernel's dtype, how far off the kernel may be."""
+        kernel = self.part()
         for label, contract, module in modules:
             for source_length, steps in LENGTHS:
                 inputs = _drawn(contract, module, source_length=source_length, steps=steps)
                 for full in (False, True) if "mask" in inputs else (True,):
                     given = inputs | {"mask": torch.ones_like(inputs["mask"])} if full and "mask" in inputs else inputs
                     where = f"{label}, {source_length} positions, {steps} steps, {'no' if full else 'with'} padding"
-                    self._expect_same(twin, contract, module, given, where, allowed)
+                    self._expect_same(kernel, contract, module, given, where, allowed)
 
     @rule
     def gradients_of_their_own(self) -> None:
         """No two parameters' gradients stand in the same memory: clipping writes to each of them."""
-        twin = self.part()
-        for label, contract, module in self._modules(twin):
-            total = contract.weighted_sum(self._run(contract)(bound(twin, module), _drawn(contract, module)))
+        kernel = self.part()
+        for label, contract, module in self._modules(kernel):
+            total = contract.weighted_sum(self._run(contract)(bound(kernel, module), _drawn(contract, module)))
             if not total.requires_grad:
                 continue
             total.backward()
@@ -130,10 +130,10 @@ class TwinContract(OptimizerTwinRules):
     @rule
     def same_without_gradients(self) -> None:
         """Without a gradient the numbers are the same."""
-        twin = self.part()
-        for label, contract, module in self._modules(twin):
+        kernel = self.part()
+        for label, contract, module in self._modules(kernel):
             inputs, run = _drawn(contract, module), self._run(contract)
-            outputs = run(bound(twin, module), inputs)
+            outputs = run(bound(kernel, module), inputs)
             with torch.no_grad():
                 again = run(module, inputs)
             for name, value in outputs.items():
@@ -143,25 +143,25 @@ class TwinContract(OptimizerTwinRules):
     @rule
     def twice(self) -> None:
         """A gradient may be taken of a gradient."""
-        twin = self.part()
-        for label, contract, module in self._modules(twin):
+        kernel = self.part()
+        for label, contract, module in self._modules(kernel):
             inputs, run = _drawn(contract, module), self._run(contract)
             wanted = _second(contract, copy.deepcopy(module).double(), _double(inputs), run)
-            found = _second(contract, bound(twin, module), inputs, run)
+            found = _second(contract, bound(kernel, module), inputs, run)
             self._expect_close(wanted, found, 1e-3, f"{label}, gradients of gradients")
 
     @rule
     def leaves_the_rest(self) -> None:
         """In another dtype, and under autocast, the reference computes."""
-        twin = self.part()
-        for label, contract, module in self._modules(twin):
+        kernel = self.part()
+        for label, contract, module in self._modules(kernel):
             inputs, run = _drawn(contract, module), self._run(contract)
             double = copy.deepcopy(module).double()
             wanted = run(double, _double(inputs))
-            found = run(bound(twin, double), _double(inputs))
-            with torch.autocast(_device(twin), dtype=torch.bfloat16):
+            found = run(bound(kernel, double), _double(inputs))
+            with torch.autocast(_device(kernel), dtype=torch.bfloat16):
                 wanted |= {f"{name} under autocast": x for name, x in run(module, inputs).items()}
-                mixed = run(bound(twin, module), inputs)
+                mixed = run(bound(kernel, module), inputs)
                 found |= {f"{name} under autocast": x for name, x in mixed.items()}
             for name, value in wanted.items():
                 words = difference(value, found[name], exact=True)
@@ -169,23 +169,23 @@ class TwinContract(OptimizerTwinRules):
 
     @rule
     def no_trace(self) -> None:
-        """A part with a twin has the same `state_dict`; a copy of it computes with its own parameters."""
-        twin = self.part()
-        for label, contract, module in self._modules(twin):
+        """A part with a kernel has the same `state_dict`; a copy of it computes with its own parameters."""
+        kernel = self.part()
+        for label, contract, module in self._modules(kernel):
             inputs, run = _drawn(contract, module), self._run(contract)
             before = list(module.state_dict())
             plain = copy.deepcopy(module)
-            other = copy.deepcopy(bound(twin, module))
+            other = copy.deepcopy(bound(kernel, module))
             self.expect(list(module.state_dict()) == before, f"{label}: its state_dict changes")
             with torch.no_grad():
                 for parameter in (*plain.parameters(), *other.parameters()):
                     parameter.mul_(0.5)
             wanted = run(plain.double(), _double(inputs))
-            self._expect_close(wanted, run(other, inputs), twin.tolerance, f"{label}, copied and changed")
+            self._expect_close(wanted, run(other, inputs), kernel.tolerance, f"{label}, copied and changed")
 
     def _expect_same(
         self,
-        twin: Twin,
+        kernel: Kernel,
         contract: GradientContract,
         module: nn.Module,
         inputs: Outputs,
@@ -195,7 +195,7 @@ class TwinContract(OptimizerTwinRules):
         run = self._run(contract)
         wanted = contract.with_gradients(copy.deepcopy(module).double(), _double(inputs), run)
         left: list[Any] = []
-        found = contract.with_gradients(bound(watched(twin, left), copy.deepcopy(module)), inputs, run)
+        found = contract.with_gradients(bound(watched(kernel, left), copy.deepcopy(module)), inputs, run)
         self.expect(not left, f"{where}: leaves the call to the reference")
         own = contract.with_gradients(copy.deepcopy(module), inputs, run)
         error = max((_error(value, own[name]) for name, value in wanted.items()), default=0.0)
@@ -206,24 +206,29 @@ class TwinContract(OptimizerTwinRules):
             error = _error(value, found[name])
             self.expect(error <= tolerance, f"{where}: {name} are off by {error:.1e} of the largest number")
 
-    def _modules(self, twin: Twin) -> Iterator[Try]:
+    def _modules(self, kernel: Kernel) -> Iterator[Try]:
         """What it serves of the modules among its examples and of their variations."""
-        for label, contract, module, _ in self._built(twin):
-            if twin.serves(module) is None:
+        for label, contract, module, _ in self._built(kernel):
+            if kernel.serves(module) is None:
                 yield label, contract, module
 
-    def _built(self, twin: Twin) -> Iterator[tuple[str, GradientContract, nn.Module, bool]]:
+    def _built(self, kernel: Kernel) -> Iterator[tuple[str, GradientContract, nn.Module, bool]]:
         """Each example and its variations in float32: what it is, its kind's contract, the part, if an example."""
-        for spec, options in twin.examples:
+        for spec, options in kernel.examples:
             if spec.startswith(OPTIMIZERS):
                 continue
             contract = self._contract(spec, options)
-            module = contract.part(torch.float32).to(_device(twin))
+            module = contract.part(torch.float32).to(_device(kernel))
             yield f"{spec} {options}", contract, module, True
             for change in variations(type(module), lambda given: given):
                 other = self._contract(spec, {**options, **change})
                 try:
-                    yield f"{spec} {dict(options) | change}", other, other.part(torch.float32).to(_device(twin)), False
+                    yield (
+                        f"{spec} {dict(options) | change}",
+                        other,
+                        other.part(torch.float32).to(_device(kernel)),
+                        False,
+                    )
                 except (PartError, SeqtoolError):
                     continue
 
@@ -236,9 +241,9 @@ class TwinContract(OptimizerTwinRules):
         return _continued if contract.kind == "cell" else contract.run
 
 
-def _device(twin: Twin) -> str:
+def _device(kernel: Kernel) -> str:
     """The type of device to try it on: the CPU if it works there, or if there is no other."""
-    return "cuda" if "cpu" not in twin.devices and torch.cuda.is_available() else "cpu"
+    return "cuda" if "cpu" not in kernel.devices and torch.cuda.is_available() else "cpu"
 
 
 def _drawn(contract: GradientContract, module: nn.Module, **sizes: int) -> Outputs:
@@ -287,10 +292,10 @@ def _second(contract: GradientContract, module: nn.Module, inputs: Outputs, run:
     return {name: torch.zeros_like(x) if g is None else g for (name, x), g in pairs}
 
 
-def check_twin(build: Callable[[], Twin], *, name: str = "") -> None:
-    """Hold a twin against its contract. `build()` makes it.
+def check_kernel(build: Callable[[], Kernel], *, name: str = "") -> None:
+    """Hold a kernel against its contract. `build()` makes it.
 
     Raises:
         ContractViolation: what is wrong, in words.
     """
-    TwinContract(build, name=name).check()
+    KernelContract(build, name=name).check()
