@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from seqtool.parts.task import Split, SyntheticTask, Task
     from seqtool.parts.tree import Tree
     from seqtool.parts.types import Encoded, position_dtype
-    from seqtool.parts.vocabulary import Form, Values, Vocabulary
+    from seqtool.parts.vocabulary import Continuous, Modality, Vocabulary
     from seqtool.registry.component import Component
     from seqtool.registry.hookspecs import API_VERSION, hookimpl
     from seqtool.registry.options import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Size,
         named,
     )
+    from seqtool.registry.requirement_names import REQUIREMENTS
 
 _HOME = {
     "seqtool.registry.component": ("Component",),
@@ -54,6 +55,7 @@ _HOME = {
         "Count", "DataPath", "Depth", "Example", "Factory", "MinLen", "NonNegative", "Positive", "Probability", "Size",
         "named",
     ),
+    "seqtool.registry.requirement_names": ("REQUIREMENTS",),
     "seqtool.parts.batch": ("Batch",),
     "seqtool.nn.bridge": ("Bridge", "BridgeType"),
     "seqtool.nn.whole_lstm": ("whole_lstm",),
@@ -75,7 +77,7 @@ _HOME = {
     "seqtool.parts.tree": ("Tree", "tree"),
     "seqtool.parts.kernel": ("Kernel", "class_name"),
     "seqtool.parts.types": ("Encoded", "position_dtype"),
-    "seqtool.parts.vocabulary": ("Form", "Values", "Vocabulary"),
+    "seqtool.parts.vocabulary": ("Continuous", "Modality", "Vocabulary"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

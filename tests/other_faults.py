@@ -63,11 +63,11 @@ class SquaresOfPadding(MSE):
 
 
 class ForNumbers(CrossEntropy):
-    forms = ("numbers",)  # type: ignore[assignment]
+    requires = frozenset({"symbol"})
 
 
-class SaysValues(Centred):
-    forms = ("values",)
+class SaysContinuous(Centred):
+    requires = frozenset({"continuous"})
 
     def forward(self, ids: Tensor) -> Tensor:
         return nn.Embedding.forward(self, ids)
@@ -149,10 +149,6 @@ class InDoubles(Halves):
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         batch = super().draw(batch_size, generator)
         return Batch(batch.source.double(), batch.source_mask, batch.target, batch.target_mask, batch.alignment)
-
-
-class JudgedAsSymbols(Halves):
-    loss = "cross_entropy"
 
 
 class ReadTheOtherWay(Halves):

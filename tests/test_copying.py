@@ -92,7 +92,10 @@ def test_decoders_that_copy_start_with_the_probability_of_the_gold_symbol(tmp_pa
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ((POINTER, "task.ending=eos"), r"model\.decoder: Pointer writes nothing but copies, and '</s>' of the target"),
+        (
+            (POINTER, "task.ending=eos"),
+            r"model\.decoder: decoder decoders:pointer outputs nothing but copies, and '</s>' of the target",
+        ),
         (
             (POINTER.replace("additive", "additive, normalizer: exp"),),
             r"weights of Exp do not sum to one",
@@ -106,17 +109,17 @@ def test_decoders_that_copy_start_with_the_probability_of_the_gold_symbol(tmp_pa
         (
             ("model.decoder={type: pointer_generator, decoder: "
              "{type: pointer, cell: {type: gru, hidden_size: 6}, attention: {scorer: additive}}}",),
-            r"Pointer writes nothing but copies",
+            r"Pointer outputs nothing but copies",
         ),
         (
             ("model.decoder={type: plain, cell: {type: gru, hidden_size: 6}}",
              "train.loss={type: sum, losses: [cross_entropy, coverage]}"),
-            r"train\.loss: coverage looks at the weights of an attention, and this decoder has none",
+            r"train\.loss: loss coverage requires attention weights, and this decoder has no attention",
         ),
         (
             ("model.decoder={type: attend_before, cell: {type: gru, hidden_size: 6}, attention: {scorer: additive}}",
              "task=addition", "train.loss={type: sum, losses: [cross_entropy, supervised_attention]}"),
-            r"train\.loss: supervised_attention learns from gold alignments, and this task has none",
+            r"train\.loss: loss supervised_attention requires gold alignments, and this task has none",
         ),
         (("train.loss={type: sum, losses: [cross_entropy], factors: [1, 2]}",), r"2 factors for 1 losses"),
         (("train.loss={type: sum, losses: []}",), r"losses"),
@@ -131,7 +134,7 @@ def test_what_cannot_be_copied_or_weighed_is_refused(tmp_path: Path, overrides: 
 def test_a_task_that_does_not_say_what_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied_as = Vocabulary.copied_as
     monkeypatch.setattr(Vocabulary, "copied_as", lambda self, target: None)
-    with pytest.raises(RecipeError, match="the task does not say what they are copied as"):
+    with pytest.raises(RecipeError, match="copies source symbols, and the task does not declare what they"):
         check(load(tmp_path, WRAPPED))
     monkeypatch.setattr(Vocabulary, "copied_as", copied_as)
     check(load(tmp_path, WRAPPED, "task.ending=eos"))
@@ -147,11 +150,12 @@ class Improper(Pointer):
 class Secret(Pointer):
     """Does not say that it copies."""
 
-    copies = False
+    requires = frozenset({"symbols"})
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"), [(Improper, "logits are not log-probabilities"), (Secret, "copied as; copies is False")]
+    ("fault", "words"),
+    [(Improper, "logits are not log-probabilities"), (Secret, r"copied as, and requires is \['symbols'\]")],
 )
 def test_faults_of_copying_are_named(fault: type[Pointer], words: str) -> None:
     options = {"cell": STAND_INS["cell"], "attention": example_options(Pointer)["attention"]}
@@ -162,11 +166,11 @@ def test_faults_of_copying_are_named(fault: type[Pointer], words: str) -> None:
 class Demanding(GuidedAttention):
     """Does not say that it needs weights."""
 
-    needs_weights = False
+    requires = frozenset()
 
 
 def test_a_loss_that_hides_its_need_is_named() -> None:
-    with pytest.raises(ContractViolation, match="needs_weights is False"):
+    with pytest.raises(ContractViolation, match='does not require "weights"'):
         check_loss(Demanding)
 
 

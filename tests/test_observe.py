@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 import seqtool
-from seqtool.api import Batch, Decoder, Encoded, Hypotheses, Values, Vocabulary
+from seqtool.api import Batch, Continuous, Decoder, Encoded, Hypotheses, Vocabulary
 from seqtool.nn.feeding import Feeding
 from seqtool.nn.model import Seq2Seq
 from seqtool.testing import STAND_INS
-from seqtool.testing.stand_ins import StandInEncoder, StandInValueEmbedding
+from seqtool.testing.stand_ins import StandInContinuousEmbedding, StandInEncoder
 from seqtool_decoders.pointer_generator import PointerGenerator
 
 SYMBOLS = Vocabulary(("a", "b", "c", "</s>", "<s>"), start=4, end=3)
@@ -63,7 +63,7 @@ def log_p(written: list[float], row: float) -> list[float]:
 
 def made(target: Vocabulary = SYMBOLS, decoder: Decoder | None = None) -> Seq2Seq:
     torch.manual_seed(0)
-    embedding = StandInValueEmbedding if isinstance(target, Values) else STAND_INS["embedding"]
+    embedding = StandInContinuousEmbedding if isinstance(target, Continuous) else STAND_INS["embedding"]
     model = Seq2Seq(
         STAND_INS["embedding"](SYMBOLS), embedding(target), StandInEncoder(11), decoder or Summing(target.num_outputs),
         target,
@@ -149,7 +149,7 @@ def test_other_searches_report_the_symbols_of_each_hypothesis(search: str, optio
 
 
 def test_continuous_targets_are_reported_as_values() -> None:
-    model = made(Values(size=2))
+    model = made(Continuous(size=2))
     found = seqtool.make("search/greedy").search(model, *source(), LENGTH)
     for row, number in enumerate(rows_of(model)):
         values: list[float] = []

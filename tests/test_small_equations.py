@@ -11,7 +11,7 @@ from seqtool import equations as eq
 from seqtool.api import PartError
 from seqtool.equations.vectors import plus, times
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Values, Vocabulary
+from seqtool.parts.vocabulary import Continuous, Vocabulary
 from seqtool.registry import default_registry
 
 VOCABULARY = Vocabulary(("_", "a", "b", "</s>", "<s>"), blank=0, start=4, end=3)
@@ -23,13 +23,13 @@ def build(kind: str, name: str, *sizes: Any, **options: Any) -> Any:
 
 
 def test_values_are_their_own_vectors() -> None:
-    embedding = build("embedding", "values", Values(size=2))
+    embedding = build("embedding", "continuous", Continuous(size=2))
     values = torch.tensor([[[0.5, -1.0], [0.0, 3.0]]])
     assert embedding.output_size == 2
     assert embedding(values).tolist() == values.tolist()
     assert embedding.double()(values).dtype == torch.float64
-    with pytest.raises(PartError, match="this side has symbols"):
-        build("embedding", "values", VOCABULARY)
+    with pytest.raises(PartError, match="this side of the task is symbols"):
+        build("embedding", "continuous", VOCABULARY)
 
 
 def test_one_hot_has_no_column_for_what_carries_no_content() -> None:

@@ -125,21 +125,16 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         other_faults.SquaresOfPadding,
         r"the sum changes with what stands at padding|padding alone gives the sum",
     ),
-    "a form that is none": ("loss", other_faults.ForNumbers, r"forms is \('numbers',\), not some of"),
+    "a requirement that is none": ("loss", other_faults.ForNumbers, r"unknown 'symbol' \(did you mean 'symbols'\?\)"),
     "symbols under the name of values": (
         "embedding",
-        other_faults.SaysValues,
-        r"it takes symbols, and forms is \('values',\)",
+        other_faults.SaysContinuous,
+        r"it takes symbols, and requires is \['continuous'\]",
     ),
     "values in another precision": (
         "task",
         other_faults.InDoubles,
         r"source is torch\.float64 \[13, 6, 2\], not float32 values, 2 a position",
-    ),
-    "values judged as symbols": (
-        "task",
-        other_faults.JudgedAsSymbols,
-        r"its targets are values, and its loss or its metrics are those of symbols",
     ),
     "values read the other way": (
         "task",

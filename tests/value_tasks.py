@@ -5,19 +5,17 @@ from typing import Any
 
 import torch
 
-from seqtool.api import Batch, Component, SyntheticTask, Values, Vocabulary, hookimpl
+from seqtool.api import Batch, Component, Continuous, SyntheticTask, Vocabulary, hookimpl
 
 
 class Halves(SyntheticTask):
     """Sources of 3 to 6 pairs of numbers; the target is half of each of the first three, but for a row of two."""
 
-    loss = "mse"
-    metrics = ("within",)
     has_alignment = True
     max_target_length = 3
 
     def __init__(self) -> None:
-        self.source_vocabulary = self.target_vocabulary = Values(size=2)
+        self.source_vocabulary = self.target_vocabulary = Continuous(size=2)
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
         source = torch.rand(batch_size, 6, 2, generator=generator, device=generator.device)
@@ -31,9 +29,6 @@ class Halves(SyntheticTask):
 
 class Signs(Halves):
     """The same numbers, less a half; the target says by a symbol whether the first of a pair is above zero."""
-
-    loss = "cross_entropy"
-    metrics = ("token_accuracy", "sequence_accuracy")
 
     def __init__(self) -> None:
         super().__init__()

@@ -36,8 +36,7 @@ class Pointer(Decoder):
         PartError: the sizes do not fit a part, or the weights do not sum to one.
     """
 
-    copies = True
-    generates = False
+    requires = frozenset({"symbols", "copy_map", "complete_copy_map"})
 
     def __init__(
         self,

@@ -38,10 +38,10 @@ class PointerGenerator(Decoder):
         decoder: the decoder that is wrapped; its attention must have weights that sum to one.
 
     Raises:
-        PartError: the wrapped decoder has no attention, its weights do not sum to one, or it writes nothing of its own.
+        PartError: the wrapped decoder has no attention, its weights do not sum to one, or it outputs only copies.
     """
 
-    copies = True
+    requires = frozenset({"symbols", "copy_map"})
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class PointerGenerator(Decoder):
         self.output_size = output_size
         self.decoder = decoder(input_size, memory_size, final_sizes, output_size)
         refuse_unnormalized(self.decoder, "decoder")
-        if not self.decoder.generates:
+        if "complete_copy_map" in self.decoder.requires:
             raise PartError(
-                f"{type(self.decoder).__name__} writes nothing but copies",
+                f"{type(self.decoder).__name__} outputs nothing but copies",
                 option="decoder",
                 allowed="a decoder that generates too, such as attend_before",
             )

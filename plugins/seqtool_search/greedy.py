@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Hypotheses, Search, StepModel, Values, tree
+from seqtool.api import Continuous, Hypotheses, Search, StepModel, tree
 from seqtool_search.ending import DROP, asks, places, steps_written
 
 
@@ -19,12 +19,12 @@ class Greedy(Search):
     search.
     """
 
-    forms = ("symbols", "values")
+    requires = frozenset()
 
     def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
         """See `Search.search`; one hypothesis for each source."""
         vocabulary = model.target_vocabulary
-        if isinstance(vocabulary, Values):
+        if isinstance(vocabulary, Continuous):
             return written_values(model, vocabulary.size, source, source_mask, max_length)
         fixed, state = model.start(source, source_mask)
         ids = torch.full_like(source_mask[:, 0], vocabulary.start, dtype=torch.int64)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Batch, PartError, Size, SyntheticTask, Values
+from seqtool.api import Batch, Continuous, PartError, Size, SyntheticTask
 from seqtool_tasks.symbols import draw_lengths
 
 SHORTEST = 11
@@ -16,8 +16,6 @@ class MarkedTask(SyntheticTask):
     `low`: values are uniform over low .. 1.
     """
 
-    loss = "mse"
-    metrics = ("within",)
     max_target_length = 1
     low = 0.0
 
@@ -27,7 +25,7 @@ class MarkedTask(SyntheticTask):
                 f"{length} places leave no room for the markers", option="length", allowed=f"from {SHORTEST} on"
             )
         self.length = length
-        self.source_vocabulary, self.target_vocabulary = Values(size=2), Values(size=1)
+        self.source_vocabulary, self.target_vocabulary = Continuous(size=2), Continuous(size=1)
 
     def answer(self, first: Tensor, second: Tensor) -> Tensor:
         """The target of the two marked values, `[B]` each."""

@@ -15,8 +15,8 @@ class AlignmentMetric(Metric):
     """
 
     predictions = "teacher_forced"
-    needs_weights = True
-    forms = ("symbols", "values")
+    requires = frozenset({"weights", "alignment"})
+    default = True
 
     def weight_sums(self, weights: Tensor, memory_mask: Tensor, batch: Batch) -> Tensor:
         """See `Metric.weight_sums`."""

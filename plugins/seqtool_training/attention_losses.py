@@ -9,8 +9,7 @@ from seqtool.api import Batch, Loss, PartError, Positive
 class AttentionLoss(Loss):
     """A cost for each weight: a subclass writes `costs`. The mean over heads, the sum over real target positions."""
 
-    needs_weights = True
-    forms = ("symbols", "values")
+    requires = frozenset({"weights"})
 
     def costs(self, weights: Tensor, batch: Batch) -> Tensor:
         """`weights [B, N, T, S]` -> what each of them costs, same shape."""
@@ -105,7 +104,7 @@ class SupervisedAttention(AttentionLoss):
         PartError: an encoder that shortens the source, so that gold places are not those of the memory.
     """
 
-    needs_alignment = True
+    requires = frozenset({"weights", "alignment"})
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,8 +14,8 @@ class AttentionMetric(Metric):
     """
 
     predictions = "teacher_forced"
-    needs_weights = True
-    forms = ("symbols", "values")
+    requires = frozenset({"weights"})
+    default = True
 
     def weight_sums(self, weights: Tensor, memory_mask: Tensor, batch: Batch) -> Tensor:
         """See `Metric.weight_sums`."""

@@ -30,6 +30,8 @@ class CrossEntropy(Loss):
         label_smoothing: s, the share of each target that is spread over all symbols.
     """
 
+    default = True
+
     def __init__(self, *, label_smoothing: Probability = 0.0) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
@@ -54,7 +56,8 @@ class MSE(Loss):
     When to use: whenever values are predicted.
     """
 
-    forms = ("values",)
+    requires = frozenset({"continuous"})
+    default = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,21 +72,21 @@ class Sum(Loss):
     """Several losses, each multiplied with its factor.
 
     Equation:
-        L = sum_k factor_k L_k
+        L = sum_k factor_k L_k,  L_k = sum of loss k / count of loss k
 
     Source: the usual definition; with `coverage`: See et al. 2017, arXiv 1704.04368, eq. 13.
 
     When to use: to attach a loss on the weights (`coverage`, `guided_attention`) to the loss on the symbols.
 
     Args:
-        losses: what is added up; all count real target positions.
+        losses: what is added up. The mean of each is over what it counts in a batch; the order does not matter.
         factors: one for each loss; null for 1 each.
 
     Raises:
         PartError: as many factors as losses are needed.
     """
 
-    forms = ("symbols", "values")
+    requires = frozenset()
 
     def __init__(
         self,
@@ -98,14 +101,14 @@ class Sum(Loss):
                 f"{len(self.factors)} factors for {len(losses)} losses", option="factors", allowed="one for each loss"
             )
         self.losses = nn.ModuleList(loss() for loss in losses)
-        self.needs_weights = any(loss.needs_weights for loss in self.losses)
-        self.needs_alignment = any(loss.needs_alignment for loss in self.losses)
-        self.forms = tuple(form for form in type(self).forms if all(form in loss.forms for loss in self.losses))
+        self.requires = frozenset().union(*(loss.requires for loss in self.losses))
 
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See `Loss.forward`."""
-        total = logits.new_zeros(())
+        """See `Loss.forward`; the count is that of real target positions, and the sum that many times L."""
+        total, tokens = logits.new_zeros(()), batch.target_mask.sum()
         for factor, loss in zip(self.factors, self.losses, strict=True):
             one, count = loss(logits, weights, batch)
-            total = total + factor * one
-        return total, count
+            wide = torch.promote_types(one.dtype, torch.float32)
+            ratio = tokens.to(wide) / count.clamp(min=1).to(wide)  # exactly 1 where the loss counts all of them
+            total = total + factor * one * ratio.to(one.dtype)
+        return total, tokens

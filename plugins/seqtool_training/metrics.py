@@ -18,6 +18,7 @@ class TokenAccuracy(Metric):
     """
 
     predictions = "teacher_forced"
+    default = True
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
@@ -37,6 +38,7 @@ class DecodedTokenAccuracy(TokenAccuracy):
     """
 
     predictions = "decoded"
+    default = False
 
 
 class SequenceAccuracy(Metric):
@@ -51,6 +53,7 @@ class SequenceAccuracy(Metric):
     """
 
     predictions = "decoded"
+    default = True
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
@@ -73,7 +76,8 @@ class Within(Metric):
     """
 
     predictions = "decoded"
-    forms = ("values",)
+    requires = frozenset({"continuous"})
+    default = True
 
     def __init__(self, *, tolerance: Positive = 0.04) -> None:
         self.tolerance = tolerance

@@ -8,7 +8,10 @@ from typing import Any
 
 import torch
 
-from seqtool.errors import MisuseError, Origin, PartError, Problem, RecipeError
+from seqtool.build.objectives import build_metrics, loss_reference
+from seqtool.build.problems import problem_at
+from seqtool.build.requirements import Provided, check_requirements, placed_parts, placed_slots
+from seqtool.errors import MisuseError, PartError
 from seqtool.nn.attention import Attention
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding
 from seqtool.nn.model import Seq2Seq
@@ -18,8 +21,7 @@ from seqtool.parts.schedule import Schedule
 from seqtool.parts.search import Search
 from seqtool.parts.task import Task
 from seqtool.randomness import derive
-from seqtool.recipe import Reference, Variant, reference
-from seqtool.recipe.recipe import DEFAULT
+from seqtool.recipe import Variant, reference
 from seqtool.registry import Registry, default_registry
 from seqtool.registry.kinds import KINDS
 
@@ -115,22 +117,16 @@ def assemble(
         SeqtoolError: the task's data cannot be read.
     """
     task = task or prepared_task(variant, saved)
-    train = variant.train
-    loss: Loss = loss_of(variant, task)()
+    _check_copy_map(variant, task)
+    provided = Provided(task)
+    loss: Loss = loss_reference(variant, provided)()
+    check_requirements(variant, provided, [*placed_slots(variant), *placed_parts(variant, loss)])
     model = build_model(variant, task, seed)
-    for need, there, why in (
-        ("needs_weights", model.decoder.num_heads, "looks at the weights of an attention, and this decoder has none"),
-        ("needs_alignment", task.has_alignment, "learns from gold alignments, and this task has none"),
-    ):
-        asking = [part for part in loss.modules() if isinstance(part, Loss) and getattr(part, need)]
-        if asking and not there:
-            raise problem_at(variant, ("train", "loss"), f"{variant.registry.name_of(asking[-1])} {why}")
-    metrics = build_metrics(variant, task, model.decoder.num_heads)
-    looking = next((name for name, metric in metrics.items() if metric.needs_weights), None)
-    if looking and not model.decoder.num_heads:
-        message = f"{looking} looks at the weights of an attention, and this decoder has none"
-        raise problem_at(variant, ("train", "metrics"), message)
-    return Assembly(task=task, model=model, loss=loss, metrics=metrics, search=train.search())
+    provided = Provided(task, model.decoder.num_heads)
+    metrics = build_metrics(variant, provided)
+    search: Search = variant.train.search()
+    check_requirements(variant, provided, placed_parts(variant, loss, model, *metrics.values(), search))
+    return Assembly(task=task, model=model, loss=loss, metrics=metrics, search=search)
 
 
 def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
@@ -145,11 +141,7 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
             encoder.final_sizes,
             task.target_vocabulary.num_outputs,
         )
-        _check_copy_map(variant, task)
-        try:
-            return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary, task.copy_map)
-        except PartError as error:
-            raise problem_at(variant, ("model", "decoder"), str(error), error.allowed) from error
+        return Seq2Seq(source_embedding, target_embedding, encoder, decoder, task.target_vocabulary, task.copy_map)
 
 
 def _check_copy_map(variant: Variant, task: Task) -> None:
@@ -163,25 +155,6 @@ def _check_copy_map(variant: Variant, task: Task) -> None:
     if strange:
         message = f"the task's copy_map leads to {strange[0]}, which no target symbol has that may be predicted"
         raise problem_at(variant, ("task",), message)
-
-
-def loss_of(variant: Variant, task: Task) -> Reference:
-    """The loss of a variant, the task's own where it names none."""
-    return _reference(variant.train.loss or reference("loss", task.loss, variant.registry))
-
-
-def metrics_of(variant: Variant, task: Task, num_heads: int = 0) -> list[Reference]:
-    """The metrics of a variant, the task's own where it names none, those on weights where there are any heads."""
-    names = task.metrics
-    if num_heads:
-        names = (*names, *(task.alignment_metrics if task.has_alignment else ()), *task.attention_metrics)
-    metrics = variant.train.metrics or [reference("metric", name, variant.registry) for name in names]
-    return [_reference(metric) for metric in metrics]
-
-
-def build_metrics(variant: Variant, task: Task, num_heads: int = 0) -> dict[str, Metric]:
-    """The metrics of a variant by name, what their columns are called; see `metrics_of`."""
-    return {metric.name.rpartition(":")[2]: metric() for metric in metrics_of(variant, task, num_heads)}
 
 
 def build_schedule(variant: Variant) -> Schedule | None:
@@ -208,21 +181,6 @@ def build_optimizer(variant: Variant, model: torch.nn.Module) -> torch.optim.Opt
 def count_parameters(model: torch.nn.Module) -> int:
     """How many numbers are trained."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def problem_at(
-    variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
-) -> RecipeError:
-    """An error at a place of a variant's recipe, which other variants may share."""
-    origin = variant.origins.get(path)
-    if origin and variant.name != DEFAULT:
-        message = f"{message} (variant {variant.name})"
-    return RecipeError([Problem(message, path, origin or Origin(f"variant {variant.name}"), allowed, nearest)])
-
-
-def _reference(slot: Any) -> Reference:
-    assert isinstance(slot, Reference), "slots of a recipe hold references"
-    return slot
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """What a recipe cannot do, found before anything is trained or written."""
 
-import contextlib
 import importlib.util
 import os
 import warnings
@@ -14,14 +13,11 @@ from seqtool.build.assembly import (
     build_optimizer,
     build_schedule,
     count_parameters,
-    loss_of,
-    metrics_of,
-    problem_at,
 )
-from seqtool.errors import PartError, PluginError, Problem, RecipeError, nearest_name
+from seqtool.build.problems import problem_at
+from seqtool.errors import PartError, Problem, RecipeError, nearest_name
 from seqtool.parts.task import Task
-from seqtool.parts.vocabulary import Form, forms_of
-from seqtool.recipe import Recipe, Reference, Variant
+from seqtool.recipe import Recipe, Variant
 
 TRIED = 20_000_000
 """Models of up to so many parameters are tried when a recipe is checked; larger ones would take too long to build."""
@@ -48,7 +44,6 @@ def check(recipe: Recipe, tasks: Tasks | None = None) -> None:
 
 
 def _check_variant(variant: Variant, task: Task) -> None:
-    _check_forms(variant, task)
     with torch.device("meta"):
         assembly = assemble(variant, seed=0, task=task)
     size = 16 * count_parameters(assembly.model)
@@ -67,8 +62,6 @@ def _check_variant(variant: Variant, task: Task) -> None:
     build_schedule(variant)
     build_feeding(variant)
     train, columns = variant.train, ["valid_loss", *(f"valid_{name}" for name in assembly.metrics)]
-    if train.metrics and len(assembly.metrics) < len(train.metrics):
-        raise problem_at(variant, ("train", "metrics"), "two metrics of one name would share a column")
     monitors: dict[tuple[str, ...], str] = {("train", "monitor"): train.monitor}
     if train.early_stopping:
         monitors["train", "early_stopping", "monitor"] = train.early_stopping().monitor
@@ -83,37 +76,6 @@ def _check_variant(variant: Variant, task: Task) -> None:
     if train.tensorboard and not importlib.util.find_spec("tensorboard"):
         message = "TensorBoard is not installed: pip install 'seqtool[tensorboard]'"
         raise problem_at(variant, ("train", "tensorboard"), message)
-
-
-def _check_forms(variant: Variant, task: Task) -> None:
-    """Each part against what stands on the task's sides, symbols or values.
-
-    Raises:
-        RecipeError: all parts that are for the other.
-    """
-    source, target = task.source_vocabulary.form, task.target_vocabulary.form
-    loss, search = loss_of(variant, task), variant.train.search
-    assert isinstance(search, Reference), "slots of a recipe hold references"
-    held = [
-        (variant.embedding, forms_of(variant.embedding.cls), "source", source),
-        (variant.target_embedding, forms_of(variant.target_embedding.cls), "target", target),
-        (loss, loss().forms, "target", target),
-        *((metric, forms_of(metric.cls), "target", target) for metric in metrics_of(variant, task)),
-        (search, forms_of(search.cls), "target", target),
-    ]
-    wrong = [_misfit(variant, *one) for one in held if one[3] not in one[1]]
-    if wrong:
-        raise RecipeError([problem for error in wrong for problem in error.problems])
-
-
-def _misfit(variant: Variant, part: Reference, forms: tuple[Form, ...], side: str, form: Form) -> RecipeError:
-    others = []
-    for other in variant.registry.parts(part.kind):
-        with contextlib.suppress(PluginError):  # a broken plugin is no way out
-            others += [variant.registry.label(other)] if form in forms_of(other.load()) else []
-    able = " and ".join(forms) or "no target at all"
-    message = f"{part.kind} {part.name} is for {able}, and the {side}s of this task are {form}"
-    return problem_at(variant, part.path or ("task",), message, ", ".join(others))
 
 
 def _try(variant: Variant, task: Task) -> None:

@@ -26,7 +26,7 @@ class Bleu:
             names = get_args(Tokenize)
             message = f"BLEU has no tokenizer {tokenize!r}"
             raise MisuseError(message, allowed=names, nearest=nearest_name(tokenize, names))
-        if task.target_vocabulary.form != "symbols":
+        if task.target_vocabulary.modality != "symbols":
             raise SeqtoolError("BLEU is of symbols, and this task's targets are values")
         try:
             from sacrebleu.metrics.bleu import BLEU

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from seqtool.build.requirements import check_search
 from seqtool.errors import MisuseError
 from seqtool.parts.search import Search
-from seqtool.parts.vocabulary import Form, forms_of
+from seqtool.parts.task import Task
 from seqtool.recipe import Reference, reference
 from seqtool.registry import Registry
 
@@ -13,14 +14,14 @@ Wish = str | Mapping[str, Any] | Reference | Search | None
 """A search as a recipe writes it, or one that is built; None is the recipe's own."""
 
 
-def built_search(search: Any, n_best: int | None, form: Form, registry: Registry) -> Search:
-    """The search that a value describes, for targets of a form. Arguments and errors: see `Predictor.search`."""
+def built_search(search: Any, n_best: int | None, task: Task, registry: Registry) -> Search:
+    """The search that a value describes, for the targets of a task. Arguments and errors: see `Predictor.search`."""
     if isinstance(search, Search):
-        _refuse_misfit(type(search), type(search).__name__, form, registry)
+        check_search(search, registry.name_of(search), task, registry)
         return search
     found = search if isinstance(search, Reference) else reference("search", search, registry)
     cls: Any = found.cls
-    _refuse_misfit(cls, found.name, form, registry)
+    check_search(cls, found.name, task, registry)
     if n_best is not None:
         option = cls.count_option
         if option is None and n_best > 1:
@@ -30,9 +31,3 @@ def built_search(search: Any, n_best: int | None, form: Form, registry: Registry
             found = reference("search", {**found.plain, option: n_best}, registry)
     built: Search = found()
     return built
-
-
-def _refuse_misfit(search: type, name: str, form: Form, registry: Registry) -> None:
-    if form not in forms_of(search):
-        able = [part.name for part in registry.parts("search") if form in forms_of(part.load())]
-        raise MisuseError(f"the search {name!r} writes no {form}, as this task needs", allowed=able)

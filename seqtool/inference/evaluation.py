@@ -84,7 +84,7 @@ class Evaluation:
 
 def measure_names(task: Task, metrics: Mapping[str, Metric]) -> list[str]:
     """What is measured of a task's predictions; BLEU where it is asked for."""
-    if task.target_vocabulary.form == "values":
+    if task.target_vocabulary.modality == "continuous":
         return [*ERRORS, *(name for name, metric in metrics.items() if metric.predictions == "decoded")]
     return [*measures(task.token_name), "bleu"]
 
@@ -169,7 +169,7 @@ class Evaluator:
 
     def scores(self, batch: Batch) -> Any:
         """Compare what is written with the targets of a batch: `Scores`, or `ValueScores`."""
-        if self.task.target_vocabulary.form == "symbols":
+        if self.task.target_vocabulary.modality == "symbols":
             return self._symbols(batch.source, batch.source_mask, right_targets(self.task, batch))
         ids, _ = self._written(batch.source, batch.source_mask, batch.target.shape[1])
         return value_scores(ids, batch, self.metrics)
@@ -199,7 +199,7 @@ class Evaluator:
 
     def _looks(self, batch: Batch) -> dict[str, Any]:
         """The sums of each metric on the weights of a teacher-forced pass, `[B, 2]`."""
-        looking = {name: metric for name, metric in self.metrics.items() if metric.needs_weights}
+        looking = {name: metric for name, metric in self.metrics.items() if "weights" in metric.requires}
         if not looking:
             return {}
         with torch.inference_mode(), watched_memory(self.model.encoder) as masks:

@@ -88,7 +88,7 @@ class Bench:
         with torch.inference_mode():
             logits = how.model(batch.to(how.device))[0].cpu()
         vocabulary, mask = how.task.target_vocabulary, batch.target_mask
-        if vocabulary.form == "values":
+        if vocabulary.modality == "continuous":
             taught: Scores | ValueScores = value_scores(logits, batch, how.metrics)
         else:
             taught = compared(logits.argmax(-1), mask, batch.target, mask, vocabulary)

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from seqtool.build.assembly import build_metrics, prepared_task
+from seqtool.build.assembly import prepared_task
+from seqtool.build.objectives import build_metrics
+from seqtool.build.requirements import Provided
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.chosen_search import Wish, built_search
@@ -133,7 +135,7 @@ class Predictor:
     def _evaluator(
         self, task: Task, search: Search, max_length: int | None, bleu: str | None, bootstrap_seed: int
     ) -> Evaluator:
-        metrics = build_metrics(self.variant, task, self.model.decoder.num_heads)
+        metrics = build_metrics(self.variant, Provided(task, self.model.decoder.num_heads))
         measure = None if bleu is None else Bleu(task, bleu)
         return Evaluator(task, self.model, search, metrics, max_length, self.device, measure, bootstrap_seed)
 
@@ -196,7 +198,7 @@ class Predictor:
                 targets than this task's.
         """
         wish = self.variant.train.search if search is None else search
-        return built_search(wish, n_best, self.task.target_vocabulary.form, self.variant.registry)
+        return built_search(wish, n_best, self.task, self.variant.registry)
 
     def read(self, text: str) -> tuple[Any, ...]:
         """The ids, or the vectors, of one source.
@@ -214,9 +216,9 @@ class Predictor:
         return ids
 
     def read_target(self, text: str) -> tuple[int, ...]:
-        """The ids of one target, the end symbol left out. Raises: see `read`; or a task whose targets are values."""
-        if self.task.target_vocabulary.form != "symbols":
-            raise SeqtoolError("pairs are compared symbol by symbol, and this task's targets are values")
+        """The ids of one target, the end symbol left out. Raises: see `read`; or continuous targets."""
+        if self.task.target_vocabulary.modality != "symbols":
+            raise SeqtoolError("pairs are compared symbol by symbol, and this task's targets are continuous")
         try:
             ids = self.task.encode_target(text)
         except NotImplementedError as error:

@@ -46,7 +46,7 @@ def draw_taught(feeding: Feeding, gold: Tensor) -> Tensor:
 
 def best_guess(logits: Tensor, vocabulary: Vocabulary) -> Tensor:
     """What a model would write: the most probable ids of `logits [..., V]`, or the values `[..., F]` themselves."""
-    return logits if vocabulary.form == "values" else logits.argmax(-1)
+    return logits if vocabulary.modality == "continuous" else logits.argmax(-1)
 
 
 def write_fed(model: StepModel, gold: Tensor, taught: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None]:

@@ -5,14 +5,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqtool.errors import PartError
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding, draw_taught, gold_inputs, write_fed
 from seqtool.parts.batch import Batch
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.embedding import Embedding
 from seqtool.parts.encoder import Encoder
 from seqtool.parts.tree import Tree
-from seqtool.parts.vocabulary import Values, Vocabulary
+from seqtool.parts.vocabulary import Continuous, Vocabulary
 
 
 class ModelFixed(NamedTuple):
@@ -23,13 +22,10 @@ class ModelFixed(NamedTuple):
 
 
 class Seq2Seq(nn.Module):
-    """Source ids -> logits over target symbols; vectors in the place of ids, and values in that of logits, alike.
+    """Source ids -> logits over target symbols; or vectors -> predicted values, for continuous sides.
 
     Args:
         copy_map: the task's; None where nothing can be copied.
-
-    Raises:
-        PartError: the decoder copies, and the task has no `copy_map`, or one that lacks symbols it must write.
     """
 
     copy_map: Tensor | None
@@ -44,7 +40,6 @@ class Seq2Seq(nn.Module):
         copy_map: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
-        _refuse_uncopyable(decoder, target_vocabulary, copy_map)
         self.source_embedding = source_embedding
         self.target_embedding = target_embedding
         self.encoder = encoder
@@ -87,30 +82,12 @@ class Seq2Seq(nn.Module):
 
     def _copied(self, source: Tensor) -> Tensor:
         """The target id that each source position is copied as, `[B, S]`, -1 where there is none."""
-        if self.copy_map is None or not self.decoder.copies:
+        if self.copy_map is None or "copy_map" not in self.decoder.requires:
             return torch.full((1, 1), -1, device=source.device).expand(source.shape[:2])
         return self.copy_map[source]
 
     def _start(self) -> int:
-        if isinstance(self.target_vocabulary, Values):
+        if isinstance(self.target_vocabulary, Continuous):
             return 0
         assert self.target_vocabulary.start is not None, "Task contracts give the target a start symbol"
         return self.target_vocabulary.start
-
-
-def _refuse_uncopyable(decoder: Decoder, target: Vocabulary, copy_map: tuple[int, ...] | None) -> None:
-    if not decoder.copies:
-        return
-    name = type(decoder).__name__
-    if isinstance(target, Values):
-        message = f"{name} copies source symbols, and the targets of this task are values"
-        raise PartError(message, allowed="a decoder that does not copy")
-    if copy_map is None:
-        raise PartError(f"{name} copies source symbols, and the task does not say what they are copied as (`copy_map`)")
-    lacking = [target.symbols[i] for i in range(target.num_outputs) if i not in copy_map]
-    if lacking and not decoder.generates:
-        raise PartError(
-            f"{name} writes nothing but copies, and {', '.join(map(repr, lacking[:3]))} of the target never stands in "
-            "the source",
-            allowed="a task whose target symbols all stand in the source (ending: fixed), or pointer_generator",
-        )

@@ -20,16 +20,15 @@ class Decoder(nn.Module):
     Attributes:
         feature_size: D, the width of the features that the readout gets.
         num_heads: N of its weights; 0 for a decoder without attention.
-        copies: whether `readout` looks at the source; the task must then have a `copy_map`, and the logits are
-            log-probabilities.
-        generates: whether it can write what the source lacks; where not, every target symbol must be in the `copy_map`.
+        requires: what must be there, see `REQUIREMENTS`. One that copies requires "symbols" and a "copy_map": its
+            `readout` gets what source positions are copied as, and its logits are log-probabilities. One that outputs
+            nothing but copies requires a "complete_copy_map" too.
     """
 
     kind = "decoder"
     feature_size: int
     num_heads: int = 0
-    copies: bool = False
-    generates: bool = True
+    requires: frozenset[str] = frozenset()
     readout_layer: nn.Module
 
     def start(self, encoded: Encoded) -> tuple[Tree, Tree]:

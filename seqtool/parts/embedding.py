@@ -1,8 +1,6 @@
-"""The contract of an embedding: symbols, or values, -> vectors."""
+"""The contract of an embedding: symbols, or continuous values, -> vectors."""
 
 from torch import Tensor, nn
-
-from seqtool.parts.vocabulary import Form
 
 
 class Embedding(nn.Module):
@@ -10,13 +8,14 @@ class Embedding(nn.Module):
 
     Attributes:
         output_size: E, the width of a vector.
-        forms: which sides it embeds: "symbols" (a `Vocabulary`), "values" (`Values`), or both.
+        requires: see `REQUIREMENTS`: "symbols" (a `Vocabulary`) or "continuous" (`Continuous`) on the side that it
+            embeds; neither for an embedding of both.
     """
 
     kind = "embedding"
     output_size: int
-    forms: tuple[Form, ...] = ("symbols",)
+    requires: frozenset[str] = frozenset({"symbols"})
 
     def forward(self, ids: Tensor) -> Tensor:
-        """`ids [B, S]` int64, or values `[B, S, F]`, -> `[B, S, E]`."""
+        """`ids [B, S]` int64, or continuous values `[B, S, F]`, -> `[B, S, E]`."""
         raise NotImplementedError

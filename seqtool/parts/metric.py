@@ -5,7 +5,6 @@ from typing import Literal
 from torch import Tensor
 
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Form
 
 
 class Metric:
@@ -14,22 +13,23 @@ class Metric:
     Attributes:
         predictions: "teacher_forced" for the argmax of the logits of a teacher-forced pass,
             "decoded" for what free-running search writes.
-        needs_weights: whether it looks at the weights of an attention; `weight_sums` is asked then, and `sums` never.
-            A decoder without attention is refused. `predictions` is "teacher_forced", for such are the weights.
+        requires: what must be there, see `REQUIREMENTS`: "symbols" or "continuous" targets, or neither for both;
+            attention "weights"; a gold "alignment". A recipe that names the metric without it is refused. For one that
+            requires "weights" `weight_sums` is called, never `sums`, and `predictions` is "teacher_forced".
+        default: whether it is measured in every training that names no metrics and has what it requires.
         higher_is_better: which way the best checkpoint and early stopping look.
-        forms: which targets it can judge: "symbols", "values", or both; tasks with others are refused.
     """
 
     kind = "metric"
     predictions: Literal["teacher_forced", "decoded"] = "decoded"
-    needs_weights: bool = False
+    requires: frozenset[str] = frozenset({"symbols"})
+    default: bool = False
     higher_is_better: bool = True
-    forms: tuple[Form, ...] = ("symbols",)
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """`predicted [B, T]` ids, -1 where nothing was written -> `[2]` float64: what was right, out of how many.
 
-        For targets of values `predicted` is `[B, T, F]`, NaN where nothing was written. Validation calls it on the CPU.
+        For continuous targets `predicted` is `[B, T, F]`, NaN where nothing was written. Called on the CPU.
         """
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from seqtool.parts.tree import Tree
-from seqtool.parts.vocabulary import Form, Vocabulary
+from seqtool.parts.vocabulary import Vocabulary
 
 
 class StepModel(Protocol):
@@ -23,7 +23,7 @@ class StepModel(Protocol):
     def step(self, ids: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """Ids just written `[B]` -> `(logits [B, V], weights [B, N, S] or None, state)`.
 
-        Where the target vocabulary is `Values`, values just written `[B, F]` -> the next position's `[B, F]`.
+        Where the target vocabulary is `Continuous`, values just written `[B, F]` -> the next position's `[B, F]`.
         """
         ...
 
@@ -51,13 +51,13 @@ class Search:
 
     Attributes:
         draws: whether symbols are drawn, so that a source may give something else in another batch.
-        forms: which targets it can write: "symbols", "values", or both; tasks with others are refused.
+        requires: "symbols" or "continuous" targets, neither for a search of both; see `REQUIREMENTS`.
         count_option: its option that says how many hypotheses a source gets; None where there is always one.
     """
 
     kind = "search"
     draws: bool = False
-    forms: tuple[Form, ...] = ("symbols",)
+    requires: frozenset[str] = frozenset({"symbols"})
     count_option: str | None = None
 
     def rank(self, scores: Tensor, lengths: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from seqtool.errors import SeqtoolError, nearest_name
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Values, Vocabulary
+from seqtool.parts.vocabulary import Continuous, Vocabulary
 from seqtool.randomness import derive
 
 Split = Literal["train", "valid", "test"]
@@ -26,17 +26,14 @@ class Task:
     set there; nothing reads them before.
 
     Attributes:
-        source_vocabulary, target_vocabulary: what the ids of a batch mean; `Values` for a side of numbers.
-        ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos". Values are "fixed".
+        source_vocabulary, target_vocabulary: what the ids of a batch mean; `Continuous` for a side of numbers.
+        ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos". Continuous: "fixed".
         max_target_length: the most symbols that a target has, the end symbol included.
-        loss: the name of its default loss. metrics: the names of its default metrics. A task with values as targets
-            must name others than these.
-        attention_metrics: the names of those that follow where the decoder has attention; alignment_metrics: of those
-            that follow where, besides, the task has gold alignments.
-        has_alignment: whether its batches have any gold alignment.
+        has_alignment: whether its batches have any gold alignment; provides "alignment".
         token_name: what a symbol of a target is, "character", "word" or "phoneme": names the error rate.
         copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
-            sources cannot be copied. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
+            sources cannot be copied. It provides "copy_map", and "complete_copy_map" if it leads to every target
+            symbol. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
     """
 
     kind = "task"
@@ -44,22 +41,6 @@ class Task:
     target_vocabulary: Vocabulary
     ending: Literal["fixed", "eos"] = "fixed"
     max_target_length: int
-    loss: str = "cross_entropy"
-    metrics: tuple[str, ...] = ("token_accuracy", "sequence_accuracy")
-    attention_metrics: tuple[str, ...] = (
-        "attention_entropy",
-        "attention_normalized_entropy",
-        "attention_sharpness",
-        "attention_monotonicity",
-        "attention_coverage",
-    )
-    alignment_metrics: tuple[str, ...] = (
-        "alignment_error_rate",
-        "alignment_f1",
-        "alignment_exact",
-        "alignment_near",
-        "alignment_nearest",
-    )
     has_alignment: bool = False
     token_name: str = "token"
     copy_map: tuple[int, ...] | None = None
@@ -102,7 +83,7 @@ class Task:
     def encode_source(self, text: str) -> tuple[Any, ...]:
         """The ids, or the vectors, of one source. Here: positions with white space between them.
 
-        A position is a symbol, or numbers with commas between them where the source is `Values`.
+        A position is a symbol, or numbers with commas between them where the source is `Continuous`.
 
         Raises:
             SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those; or no such numbers.
@@ -112,7 +93,7 @@ class Task:
     def source_ids(self, symbols: Iterable[str]) -> tuple[Any, ...]:
         """The ids of a source's symbols, or its vectors. Raises: see `encode_source`."""
         vocabulary = self.source_vocabulary
-        read = vocabulary.parsed if isinstance(vocabulary, Values) else partial(_id, vocabulary, "source")
+        read = vocabulary.parsed if isinstance(vocabulary, Continuous) else partial(_id, vocabulary, "source")
         return tuple(read(symbol) for symbol in symbols)
 
     def encode_target(self, text: str) -> tuple[int, ...]:

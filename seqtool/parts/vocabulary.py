@@ -1,4 +1,4 @@
-"""What ids mean: the symbols of one side of a task; or that it has numbers, and no symbols."""
+"""What stands on one side of a task: symbols, by their ids, or continuous values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,8 @@ from typing import Any, Literal
 
 from seqtool.errors import PartError, SeqtoolError
 
-Form = Literal["symbols", "values"]
+Modality = Literal["symbols", "continuous"]
 """What stands at a position: an id, or a vector of numbers."""
-
-
-def forms_of(part: type) -> tuple[Form, ...]:
-    """What a class of parts that declare `forms` can deal with."""
-    found: tuple[Form, ...] = getattr(part, "forms", ())
-    return found
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Vocabulary:
         return len(self.symbols)
 
     @property
-    def form(self) -> Form:
+    def modality(self) -> Modality:
         """What stands at a position of this side."""
         return "symbols"
 
@@ -77,10 +71,10 @@ class Vocabulary:
 
 
 @dataclass(frozen=True, init=False)
-class Values(Vocabulary):
-    """A side of numbers: `size` of them at each position, and no symbols.
+class Continuous(Vocabulary):
+    """A side of continuous values: `size` numbers at each position, and no symbols.
 
-    A source of values is `[B, S, size]`, a target `[B, T, size]`, both float32. Zeros open a target.
+    A continuous source is `[B, S, size]`, a target `[B, T, size]`, both float32. Zeros open a target.
     """
 
     size: int = 1
@@ -92,9 +86,9 @@ class Values(Vocabulary):
         object.__setattr__(self, "size", size)
 
     @property
-    def form(self) -> Form:
-        """See `Vocabulary.form`."""
-        return "values"
+    def modality(self) -> Modality:
+        """See `Vocabulary.modality`."""
+        return "continuous"
 
     @property
     def num_outputs(self) -> int:

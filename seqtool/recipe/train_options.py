@@ -42,7 +42,8 @@ class TrainOptions:
         batch_size: examples a step and a process; `devices: 2` sees twice as many.
         optimizer: adam, adamw, sgd, ...
         schedule: a factor on the learning rate by step; null keeps it.
-        loss: null takes the task's own. metrics: null takes the task's own.
+        loss: null takes the default for the task's targets. metrics: null takes all defaults whose requirements are
+            met, [] none.
         scheduled_sampling: null feeds the gold symbols, always.
         search: how validation decodes by itself.
         clip_norm: the largest norm of all gradients together; null does not clip.

@@ -27,7 +27,12 @@ KINDS: dict[str, Kind] = {
             "target symbols and memory -> features, weights, logits",
         ),
         Kind("task", "seqtool.parts.task:Task", (), "numbered batches with gold targets"),
-        Kind("embedding", "seqtool.parts.embedding:Embedding", ("vocabulary",), "symbols, or values, -> vectors"),
+        Kind(
+            "embedding",
+            "seqtool.parts.embedding:Embedding",
+            ("vocabulary",),
+            "symbols or numbers -> vectors",
+        ),
         Kind("readout", "seqtool.parts.readout:Readout", ("feature_size", "output_size"), "features -> logits"),
         Kind("loss", "seqtool.parts.loss:Loss", (), "logits, weights, batch -> sum and count"),
         Kind("search", "seqtool.parts.search:Search", (), "a decoder -> the sequences it writes"),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from seqtool.errors import PartError, PluginError
 from seqtool.registry.component import Component
 from seqtool.registry.kinds import KINDS
+from seqtool.registry.requirement_names import requirement_problem
 from seqtool.registry.signature import read_constructor
 
 
@@ -84,7 +85,8 @@ class Registered:
         """The class of the part, imported now and held against the contract of its kind.
 
         Raises:
-            PluginError: it cannot be imported, is no such part, or does not say what its constructor takes.
+            PluginError: it cannot be imported, is no such part, does not say what its constructor takes, or requires
+                something unknown.
         """
         part = self._import()
         if not isinstance(part, type):
@@ -103,6 +105,8 @@ class Registered:
                 f"{self}: its constructor takes the sizes ({found}), "
                 f"and a {self.kind} is given ({', '.join(kind.sizes)})"
             )
+        if problem := requirement_problem(part):
+            raise PluginError(f"{self}: {problem}")
         return part
 
     def _import(self) -> object:

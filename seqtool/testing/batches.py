@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from seqtool.parts.batch import Batch
-from seqtool.parts.vocabulary import Form
+from seqtool.parts.vocabulary import Modality
 
 SOURCE, TARGET = 7, 3
 
 
-def example_batch(generator: torch.Generator, batch_size: int, symbols: int, form: Form = "symbols") -> Batch:
-    """Random ids, or values, `symbols` a position, as targets; of T, 0, 1, T, ... positions, padded with zeros."""
+def example_batch(generator: torch.Generator, batch_size: int, symbols: int, modality: Modality = "symbols") -> Batch:
+    """Random ids, or `symbols` continuous values a position, as targets; T, 0, 1, T, ... positions, zeros behind."""
     source = torch.randint(symbols, (batch_size, SOURCE), generator=generator)
     target = torch.randint(symbols, (batch_size, TARGET), generator=generator)
     values = torch.randn(batch_size, TARGET, symbols, generator=generator)
@@ -22,7 +22,7 @@ def example_batch(generator: torch.Generator, batch_size: int, symbols: int, for
     return Batch(
         source.masked_fill(~source_mask, 0),
         source_mask,
-        fill(target if form == "symbols" else values, ~target_mask, 0),
+        fill(target if modality == "symbols" else values, ~target_mask, 0),
         target_mask,
         torch.arange(TARGET).expand_as(target).masked_fill(~target_mask, -1),
     )

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.errors import PartError
-from seqtool.parts.vocabulary import Form
+from seqtool.parts.vocabulary import Modality
 from seqtool.registry.kinds import KINDS
+from seqtool.registry.requirement_names import requirement_problem
 from seqtool.registry.signature import read_constructor
 from seqtool.testing.differences import Outputs, difference, snapshot
 
@@ -25,7 +26,7 @@ def rule(method: Method) -> Method:
     return method
 
 
-FORMS: tuple[Form, ...] = ("symbols", "values")
+MODALITIES: tuple[Modality, ...] = ("symbols", "continuous")
 
 
 class Contract:
@@ -166,6 +167,13 @@ class Contract:
         self.expect(not changed, f"use writes on self.{', self.'.join(changed)}; hand it over as state")
 
     @rule
+    def requires_known_names(self) -> None:
+        """`requires` is a frozenset of names that the core knows: see `REQUIREMENTS` and docs/plugins.md."""
+        part = self.part()
+        problem = requirement_problem(type(part)) or requirement_problem(part)
+        self.expect(not problem, problem)
+
+    @rule
     def own_randomness(self) -> None:
         """Nothing is drawn from torch's global generator."""
         part = self.part()
@@ -175,22 +183,27 @@ class Contract:
         self.expect(not drawn, "draws from torch's global generator, so that resuming would need luck")
 
 
-class FormContract(Contract):
-    """A kind whose parts say which `forms` they are for: every rule is held for each form that a part declares.
+class ModalityContract(Contract):
+    """A kind whose parts may require a modality: every rule is checked with each modality that a part takes.
 
     Attributes:
-        form: the one that is held now.
+        modality: the one that is checked now.
     """
 
-    form: Form = "symbols"
+    modality: Modality = "symbols"
 
     def check(self, names: Iterable[str] = ()) -> None:
         """See `Contract.check`."""
         names = tuple(names)
-        found = getattr(self.part(), "forms", None)
-        if not (isinstance(found, tuple) and found and set(found) <= set(FORMS)):
-            self.fail(f"forms is {found!r}, not some of {FORMS}")
-        for form in FORMS:
-            if form in found:
-                self.form = form
-                super().check(names)
+        part = self.part()
+        self.requires_known_names()
+        taken = modalities(part)
+        self.expect(bool(taken), "it requires symbols and continuous values, and no task has both on one side")
+        for modality in taken:
+            self.modality = modality
+            super().check(names)
+
+
+def modalities(part: Any) -> list[Modality]:
+    """The modalities that a part takes: the one that it requires, or both."""
+    return [one for one in MODALITIES if not part.requires & set(MODALITIES) - {one}]

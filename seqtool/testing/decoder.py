@@ -149,7 +149,7 @@ class DecoderContract(GradientContract):
     def sees_the_source(self) -> None:
         """What it writes depends on the source: on the memory, on the final states, or on what is copied."""
         part = self.part()
-        if part.copies:
+        if "copy_map" in part.requires:
             return  # held by copies_as_declared, whatever the scorer looks at
         inputs = self.draw(part)
         found = self.with_gradients(part, inputs, lambda p, given: {"logits": self.run(p, given)["logits"]})
@@ -158,15 +158,16 @@ class DecoderContract(GradientContract):
 
     @rule
     def copies_as_declared(self) -> None:
-        """Logits depend on the source's own symbols where `copies` says so, and are log-probabilities then."""
+        """Logits depend on the source's own symbols if a "copy_map" is required, and are log-probabilities then."""
         part = self.part()
         inputs = self.draw(part)
         logits = self.run(part, inputs)["logits"]
         others = self.run(part, inputs | {"source": (inputs["source"] + 2) % self.sizes[3]})["logits"]
         depends = not torch.equal(logits, others)
-        does = "depend" if depends else "do not depend"
-        self.expect(depends == part.copies, f"logits {does} on what the source is copied as; copies is {part.copies}")
-        if part.copies:
+        does, requires = "depend" if depends else "do not depend", "copy_map" in part.requires
+        named = f"requires is {sorted(part.requires)}"
+        self.expect(depends == requires, f"logits {does} on what the source is copied as, and {named}")
+        if requires:
             total = logits.detach()[inputs["mask"].any(1)].exp().sum(2)
             off = float((total - 1).abs().max())
             self.expect(off < 1e-6, f"its logits are not log-probabilities: a row sums to one only within {off:.3g}")

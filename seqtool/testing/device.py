@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seqtool.errors import MisuseError, nearest_name
 from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
-from seqtool.testing.contract import Contract, ContractViolation
+from seqtool.testing.contract import Contract, ContractViolation, modalities
 from seqtool.testing.decoder import DecoderContract
 from seqtool.testing.differences import Outputs
 from seqtool.testing.embedding import EmbeddingContract
@@ -138,9 +138,9 @@ def _computations(contract: Contract, dtype: torch.dtype) -> Iterator[Pair]:
         for number, run in enumerate(contract.ways()):
             yield ("step by step" if number else "whole"), _tensors(contract, run, dtype)
     elif isinstance(contract, LossContract | MetricContract):
-        for form in contract.part().forms:
-            contract.form = form
-            yield form, _loss(contract, dtype) if isinstance(contract, LossContract) else _metric(contract, dtype)
+        for modality in modalities(contract.part()):
+            contract.modality = modality
+            yield modality, _loss(contract, dtype) if isinstance(contract, LossContract) else _metric(contract, dtype)
     elif isinstance(contract, SearchContract):
         yield "search", lambda device, given: _search(contract, device, given)
     elif isinstance(contract, OptimizerContract):

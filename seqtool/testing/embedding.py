@@ -5,24 +5,24 @@ from collections.abc import Callable
 import torch
 
 from seqtool.parts.embedding import Embedding
-from seqtool.parts.vocabulary import Values, Vocabulary
-from seqtool.testing.contract import FORMS, rule
+from seqtool.parts.vocabulary import Continuous, Vocabulary
+from seqtool.testing.contract import modalities, rule
 from seqtool.testing.differences import Outputs
 from seqtool.testing.gradients import GradientContract
 
 VOCABULARY = Vocabulary(("_", "a", "b", "c", "d", "</s>", "<s>"), blank=0, start=6, end=5)
-VALUES = Values(size=3)
+CONTINUOUS = Continuous(size=3)
 
 
 class EmbeddingContract(GradientContract):
-    """`build(vocabulary)` makes the embedding; of values, `build(values)`."""
+    """`build(vocabulary)` makes the embedding; of a continuous side, `build(continuous)`."""
 
     kind = "embedding"
-    all_sizes = ((VOCABULARY,), (VALUES,))
+    all_sizes = ((VOCABULARY,), (CONTINUOUS,))
 
     def inputs(self, part: Embedding, batch_size: int, source_length: int, steps: int) -> Outputs:
         """See `ModuleContract.inputs`; every id comes up."""
-        if self.sizes[0].form == "values":
+        if self.sizes[0].modality == "continuous":
             return {"values": self.randn(batch_size, source_length, self.sizes[0].size)}
         size = len(self.sizes[0])
         ids = torch.arange(batch_size * source_length) * (size + 1) // size % size
@@ -37,23 +37,20 @@ class EmbeddingContract(GradientContract):
         return {"vectors": (batch_size, source_length, part.output_size)}
 
     @rule
-    def forms_as_declared(self) -> None:
-        """`forms` names what it embeds: symbols, values, or both."""
-        part = self.part()
-        right = isinstance(part.forms, tuple) and set(part.forms) <= set(FORMS)
-        self.expect(right, f"forms is {part.forms!r}, not some of {FORMS}")
-        form = self.sizes[0].form
-        self.expect(form in part.forms, f"it takes {form}, and forms is {part.forms!r}")
+    def modality_as_declared(self) -> None:
+        """It requires "symbols" if it embeds them alone, "continuous" if it embeds only continuous values."""
+        part, given = self.part(), self.sizes[0].modality
+        self.expect(given in modalities(part), f"it takes {given}, and requires is {sorted(part.requires)}")
 
     @rule
     def symbol_by_symbol(self) -> None:
         """A symbol has one vector, wherever it stands: free-running decoding embeds one symbol at a time."""
         part = self.part()
-        if self.sizes[0].form == "values":
+        if self.sizes[0].modality == "continuous":
             values = self.draw(part)["values"]
             alone = part(values.flatten(0, 1).unsqueeze(1))
             same = torch.isclose(alone, part(values).flatten(0, 1).unsqueeze(1)).all()
-            self.expect(bool(same), "the vector of values depends on where they stand or on what stands beside them")
+            self.expect(bool(same), "the vector of a position depends on where it stands or on what stands beside it")
             return
         ids = self.draw(part)["ids"]
         together = part(ids)

@@ -11,20 +11,20 @@ from seqtool.errors import SeqtoolError
 from seqtool.parts.batch import Batch
 from seqtool.parts.loss import Loss
 from seqtool.testing.batches import example_batch, fill, join
-from seqtool.testing.contract import FormContract, rule
+from seqtool.testing.contract import ModalityContract, rule
 from seqtool.testing.differences import Outputs, difference
 
 OUTPUT, HEADS = 11, 2
 
 
-class LossContract(FormContract):
+class LossContract(ModalityContract):
     """`build()` makes the loss."""
 
     kind = "loss"
 
     def given(self, batch_size: int = 5, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Batch]:
         """Logits, weights and a batch whose second row has no real target position."""
-        batch = example_batch(self.generator, batch_size, OUTPUT, self.form)
+        batch = example_batch(self.generator, batch_size, OUTPUT, self.modality)
         shape = (batch_size, batch.target.shape[1])
         scores = self.randn(batch_size, HEADS, shape[1], batch.source.shape[1])
         weights = scores.masked_fill(~batch.source_mask[:, None, None], -1e9).softmax(-1)
@@ -124,15 +124,16 @@ class LossContract(FormContract):
 
     @rule
     def without_weights(self) -> None:
-        """Without weights it gives the same kinds of numbers, or raises a `SeqtoolError` and says `needs_weights`."""
+        """Without weights it gives the same kinds of numbers, or raises a `SeqtoolError` and requires "weights"."""
         part = self.part()
         logits, _, batch = self.given()
+        requires = "weights" in part.requires
         try:
             total, _ = part(logits, None, batch)
         except SeqtoolError:
-            self.expect(part.needs_weights, "it refuses a decoder without weights, and needs_weights is False")
+            self.expect(requires, 'it refuses a decoder without weights, and does not require "weights"')
             return
-        self.expect(not part.needs_weights, "it does without weights, and needs_weights is True")
+        self.expect(not requires, 'it requires "weights", and does without them')
         self.expect(bool(total.isfinite()), f"the sum is {total.item()} without weights")
 
 

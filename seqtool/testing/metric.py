@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
 from seqtool.testing.batches import example_batch, fill, join
-from seqtool.testing.contract import FormContract, rule
+from seqtool.testing.contract import ModalityContract, rule
 from seqtool.testing.differences import Outputs
 
 SYMBOLS = 3
@@ -20,17 +20,17 @@ SYMBOLS = 3
 HEADS = 2
 
 
-class MetricContract(FormContract):
-    """`build()` makes the metric. One that `needs_weights` is asked for `weight_sums`, and the others for `sums`."""
+class MetricContract(ModalityContract):
+    """`build()` makes the metric. For one that requires "weights" `weight_sums` is called, for others `sums`."""
 
     kind = "metric"
 
     def given(self, batch_size: int = 7) -> tuple[Tensor, Tensor, Batch]:
         """Predictions, some right, some -1 or NaN (a search wrote nothing there); weights; and their batch."""
-        batch = example_batch(self.generator, batch_size, SYMBOLS, self.form)
+        batch = example_batch(self.generator, batch_size, SYMBOLS, self.modality)
         scores = self.randn(batch_size, HEADS, batch.target.shape[1], batch.source.shape[1])
         weights = scores.masked_fill(~batch.source_mask[:, None, None], -torch.inf).softmax(3)
-        if self.form == "values":
+        if self.modality == "continuous":
             values = batch.target + 0.05 * torch.randn(batch.target.shape, generator=self.generator)
             values[0], values[3, 1] = batch.target[0], torch.nan
             return values, weights, batch
@@ -40,7 +40,7 @@ class MetricContract(FormContract):
 
     def sums(self, part: Any, predicted: Tensor, weights: Tensor, batch: Batch) -> Tensor:
         """What it makes of them, `[2]`."""
-        if not part.needs_weights:
+        if "weights" not in part.requires:
             found: Tensor = part.sums(predicted, batch)
             return found
         rows: Tensor = part.weight_sums(weights, batch.source_mask, batch)
@@ -68,9 +68,10 @@ class MetricContract(FormContract):
 
     @rule
     def says_what_it_reads(self) -> None:
-        """`predictions` is "teacher_forced" or "decoded", and "teacher_forced" for a metric that needs weights."""
+        """`predictions` is "teacher_forced" or "decoded", and "teacher_forced" for a metric that requires weights."""
         part = self.part()
-        found, allowed = part.predictions, ("teacher_forced",) if part.needs_weights else ("teacher_forced", "decoded")
+        found = part.predictions
+        allowed = ("teacher_forced",) if "weights" in part.requires else ("teacher_forced", "decoded")
         self.expect(found in allowed, f"predictions is {found!r}, not one of {allowed}")
 
     @rule
@@ -92,7 +93,7 @@ class MetricContract(FormContract):
         part = self.part()
         predicted, weights, batch = self.given()
         before = self.sums(part, predicted, weights, batch)
-        for id in (torch.nan, 0, 1) if self.form == "values" else (-1, 0, 1):
+        for id in (torch.nan, 0, 1) if self.modality == "continuous" else (-1, 0, 1):
             other = torch.where(batch.target_mask[:, None, :, None], weights, float(id == 1))
             after = self.sums(part, fill(predicted, ~batch.target_mask, id), other, batch)
             self.expect(

@@ -8,20 +8,20 @@ from torch import Tensor
 
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Hypotheses, Search
-from seqtool.parts.vocabulary import Values, Vocabulary
-from seqtool.testing.contract import FORMS, Contract, rule
+from seqtool.parts.vocabulary import Continuous, Vocabulary
+from seqtool.testing.contract import Contract, rule
 from seqtool.testing.differences import Outputs, difference, is_prefix
 from seqtool.testing.stand_ins import (
     ObservingDecoder,
+    StandInContinuousEmbedding,
     StandInEmbedding,
     StandInEncoder,
-    StandInValueEmbedding,
 )
 
 BATCH, SOURCE, LENGTH = 11, 7, 5
 OPEN = Vocabulary(("a", "b", "c", "<s>"), start=3)
 CLOSED = Vocabulary(("a", "b", "</s>", "<s>"), start=3, end=2)
-NUMBERS = Values(size=2)
+NUMBERS = Continuous(size=2)
 
 
 class SearchContract(Contract):
@@ -34,7 +34,7 @@ class SearchContract(Contract):
         size = StandInEmbedding.output_size
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            target = StandInValueEmbedding if isinstance(vocabulary, Values) else StandInEmbedding
+            target = StandInContinuousEmbedding if isinstance(vocabulary, Continuous) else StandInEmbedding
             embeddings = (StandInEmbedding(OPEN), target(vocabulary))
             encoder = StandInEncoder(size)
             decoder = ObservingDecoder(
@@ -142,12 +142,10 @@ class SearchContract(Contract):
                 self.expect(wrong is None, f"weights are not the model's own along the hypothesis: {wrong}")
 
     @rule
-    def writes_values(self) -> None:
-        """Where `forms` has "values", it writes `max_length` vectors, each fed to the next step, zeros to the first."""
+    def writes_continuous_targets(self) -> None:
+        """Without requiring "symbols", it outputs `max_length` vectors, each fed to the next step, after zeros."""
         part = self.part()
-        right = isinstance(part.forms, tuple) and bool(part.forms) and set(part.forms) <= set(FORMS)
-        self.expect(right, f"forms is {part.forms!r}, not some of {FORMS}")
-        if "values" not in part.forms:
+        if "symbols" in part.requires:
             return
         for attention in (True, False):
             model = self.model(NUMBERS, attention=attention)

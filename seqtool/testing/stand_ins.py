@@ -138,11 +138,11 @@ class StandInEmbedding(Embedding):
         return vectors
 
 
-class StandInValueEmbedding(Embedding):
+class StandInContinuousEmbedding(Embedding):
     """Values times a learnt matrix."""
 
     output_size = 11
-    forms = ("values",)
+    requires = frozenset({"continuous"})
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class ObservingDecoder(StandInDecoder):
 class StandInLoss(Loss):
     """L = -log p of the gold symbol, and the square of each weight."""
 
-    needs_weights = True
+    requires = frozenset({"symbols", "weights"})
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,6 +21,6 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def symbols(ids: Tensor, mask: Tensor, vocabulary: Vocabulary) -> list[Any]:
     """The symbols of the real positions of a row, or their vectors."""
-    if vocabulary.form == "values":
+    if vocabulary.modality == "continuous":
         return [[round(value, 6) for value in vector] for vector in ids[mask].tolist()]
     return list(vocabulary.names(ids[mask].tolist()))

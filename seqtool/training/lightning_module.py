@@ -39,7 +39,7 @@ class SequenceModule(LeanModule):
         self.model = assembly.model
         self.loss = assembly.loss
         self.metrics = assembly.metrics
-        self.symbols = assembly.task.target_vocabulary.form == "symbols"
+        self.symbols = assembly.task.target_vocabulary.modality == "symbols"
         self.variant = variant
         self.optimizer = build_optimizer(variant, self.model)
         self.feeding = build_feeding(variant)
@@ -127,7 +127,7 @@ class SequenceModule(LeanModule):
         memory_mask, looked = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
         for name, metric in self.metrics.items():
             predicted, targets = compared[metric.predictions]
-            if metric.needs_weights:
+            if "weights" in metric.requires:
                 assert looked is not None, "a decoder without attention is refused when it is built"
                 self._valid_sums[name] += metric.weight_sums(looked, memory_mask, targets).sum(0)
             else:

@@ -80,7 +80,7 @@ def _lines(task: Task, batch: Batch, found: Hypotheses) -> Iterator[dict[str, An
             "source": symbols(batch.source[i], batch.source_mask[i], task.source_vocabulary),
             "target": symbols(batch.target[i], batch.target_mask[i], task.target_vocabulary),
             "predicted": symbols(found.ids[i, 0], written, task.target_vocabulary),
-            "score": round(float(found.scores[i, 0]), 6) if task.target_vocabulary.form == "symbols" else None,
+            "score": round(float(found.scores[i, 0]), 6) if task.target_vocabulary.modality == "symbols" else None,
             "exact": is_exact(task, batch, i, found.ids[i, 0][written]),
         }
 
@@ -91,7 +91,7 @@ def is_exact(task: Task, batch: Batch, row: int, found: Tensor) -> bool | None:
     None for values, which are more or less near.
     """
     vocabulary = task.target_vocabulary
-    if vocabulary.form == "values":
+    if vocabulary.modality == "continuous":
         return None
     written = found.tolist()
     end = [] if vocabulary.end is None else [vocabulary.end]

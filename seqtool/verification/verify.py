@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtool.build.assembly import Tasks, build_metrics
+from seqtool.build.assembly import Tasks
 from seqtool.build.check import check
+from seqtool.build.objectives import build_metrics
+from seqtool.build.requirements import Provided
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.evaluation import Evaluation, measure_names
@@ -95,7 +97,7 @@ def checked(claim: Claim, recipe: Recipe) -> list[str]:
     variants = [claim.variant_of(measure, recipe) for measure in claim.measures]
     for measure, variant in zip(claim.measures, variants, strict=True):
         task = tasks.of(recipe.variants[variant])
-        metrics, watched = (build_metrics(recipe.variants[variant], task, heads) for heads in (0, 1))
+        metrics, watched = (build_metrics(recipe.variants[variant], Provided(task, heads)) for heads in (0, 1))
         claim.check_figure(measure, measure_names(task, metrics), (*RESULTS, *watched))
         if measure.metric == "bleu":
             Bleu(task, "tokens")  # what it needs may not be installed

@@ -153,7 +153,7 @@ seqtool: 1
 name: adds
 task: {type: adding, length: 12}
 model:
-  embedding: values
+  embedding: continuous
   encoder: {type: feed_forward, hidden_size: 12}
   decoder: {type: attend_only, attention: {scorer: feed_forward}}
 train: {steps: 60, batch_size: 32, optimizer: {type: adam, lr: 1e-2}, validation_batches: 1, validation_batch_size: 30}

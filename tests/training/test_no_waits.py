@@ -69,7 +69,7 @@ PLACES = {
     "optimizer": "train.optimizer",
 }
 """Where a recipe has a part of each kind."""
-VALUES = {"task": {"type": "adding", "length": 16}, "model.embedding": "values", "train.metrics": ["within"]}
+VALUES = {"task": {"type": "adding", "length": 16}, "model.embedding": "continuous", "train.metrics": ["within"]}
 """A task whose sides are numbers."""
 PARTS = [pytest.param(part, id=f"{kind}/{part.name}") for kind in PLACES for part in default_registry().parts(kind)]
 
@@ -180,7 +180,7 @@ def test_a_step_of_any_part_waits_for_nothing(part: Registered, tmp_path: Path, 
         changes["model.encoder.cell"] = options(part)
     if part.kind == "optimizer":
         changes[PLACES["optimizer"]]["fused"] = False
-    if "symbols" not in getattr(part.load(), "forms", ["symbols"]):
+    if "continuous" in getattr(part.load(), "requires", ()):
         changes |= VALUES
     first, *_ = train(device, variant_of(tmp_path, changes))
     assert first == []

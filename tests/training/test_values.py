@@ -29,7 +29,7 @@ name: halves
 seeds: [5]
 task: halves
 model:
-  embedding: values
+  embedding: continuous
   encoder: {type: rnn, bidirectional: true, cell: {type: gru, hidden_size: 8}}
   decoder:
     type: attend_before
@@ -183,7 +183,7 @@ def test_on_the_command_line(run: Path, command: Command, tmp_path: Path, monkey
     assert " ".join(f"{a:.6g},{b:.6g}" for a, b in values) == lines[0][4]
     refused = command("predict", run, tmp_path / "in.txt", "-p", "value_tasks", "--search", "beam")
     assert refused.returncode == 2
-    assert "the search 'search:beam' writes no values, as this task needs" in refused.stderr
+    assert "search search:beam requires symbols, and the targets of this task are continuous" in refused.stderr
     assert "allowed: greedy" in refused.stderr
     measured = command("evaluate", run, "-p", "value_tasks", "--json")
     assert set(json.loads(measured.stdout)["overall"]["measures"]) == {
@@ -257,28 +257,36 @@ def refused(halves: Path, registry: Registry, *overrides: str) -> str:
     [
         (
             "model.embedding=one_hot",
-            "embedding: embedding embeddings:one_hot is for symbols, and the sources",
-            "values",
+            "embedding: embedding embeddings:one_hot requires symbols, and the sources",
+            "continuous",
         ),
         (
             "model.embedding=one_hot",
-            "embedding: embedding embeddings:one_hot is for symbols, and the targets",
-            "values",
+            "embedding: embedding embeddings:one_hot requires symbols, and the targets",
+            "continuous",
         ),
         (
             "model.target_embedding={type: learned, embedding_size: 3}",
-            "model.target_embedding: embedding embeddings:learned is for symbols, and the targets",
-            "values",
+            "model.target_embedding: embedding embeddings:learned requires symbols, and the targets",
+            "continuous",
         ),
-        ("train.loss=cross_entropy", "train.loss: loss training:cross_entropy is for symbols", LOSSES),
-        ("train.loss={type: sum, losses: [mse, cross_entropy]}", "loss training:sum is for no target at all", LOSSES),
-        ("train.metrics=[within, token_accuracy]", "metric training:token_accuracy is for symbols", METRICS),
-        ("train.search=beam", "train.search: search search:beam is for symbols, and the targets", "greedy"),
-        ("train.search=sample", "train.search: search search:sample is for symbols, and the targets", "greedy"),
+        (
+            "train.loss=cross_entropy",
+            "train.loss: loss cross_entropy requires symbols",
+            LOSSES,
+        ),
+        (
+            "train.loss={type: sum, losses: [mse, cross_entropy]}",
+            "train.loss: loss cross_entropy requires symbols",
+            LOSSES,
+        ),
+        ("train.metrics=[within, token_accuracy]", "metric training:token_accuracy requires symbols", METRICS),
+        ("train.search=beam", "train.search: search search:beam requires symbols, and the targets", "greedy"),
+        ("train.search=sample", "train.search: search search:sample requires symbols, and the targets", "greedy"),
         (
             f"model.decoder={POINTER}",
-            "model.decoder: Pointer copies source symbols, and the targets of this task are values",
-            "a decoder that does not copy",
+            "model.decoder: decoder decoders:pointer requires symbols, and the targets of this task are continuous",
+            "attend_after, attend_before, attend_inside, attend_only, plain",
         ),
     ],
 )
@@ -293,10 +301,10 @@ def test_what_is_for_symbols_is_refused_by_name(
 def test_what_is_for_values_is_refused_where_there_are_symbols(halves: Path, registry: Registry) -> None:
     said = refused(halves, registry, "task={type: copy, length: 4}", "train.loss=mse", "train.monitor=valid_loss")
     for words in (
-        "embedding embeddings:values is for values, and the sources of this task are symbols",
-        "embedding embeddings:values is for values, and the targets of this task are symbols",
-        "loss training:mse is for values, and the targets of this task are symbols",
-        "metric training:within is for values, and the targets of this task are symbols",
+        "embedding embeddings:continuous requires continuous values, and the sources of this task are symbols",
+        "embedding embeddings:continuous requires continuous values, and the targets of this task are symbols",
+        "loss mse requires continuous values, and the targets of this task are symbols",
+        "metric training:within requires continuous values, and the targets of this task are symbols",
     ):
         assert words in said, "all at once"
 
@@ -307,7 +315,7 @@ def test_losses_on_weights_go_with_values(halves: Path, registry: Registry) -> N
 
 def test_a_built_search_is_held_to_it_too(run: Path, registry: Registry) -> None:
     loaded = seqtool.load(run, registry=registry)
-    with pytest.raises(MisuseError, match="writes no values"):
+    with pytest.raises(MisuseError, match="requires symbols, and the targets of this task are continuous"):
         loaded.predict(["0,1"], search={"type": "sample"})
-    with pytest.raises(MisuseError, match="writes no values"):
+    with pytest.raises(MisuseError, match="requires symbols, and the targets of this task are continuous"):
         loaded.predict(["0,1"], search=seqtool.make("search/beam"))

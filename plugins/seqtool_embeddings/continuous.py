@@ -1,12 +1,12 @@
-"""Values in the place of symbols: nothing to embed."""
+"""Continuous values instead of symbols: nothing to embed."""
 
 import torch
 from torch import Tensor
 
-from seqtool.api import Embedding, PartError, Values, Vocabulary
+from seqtool.api import Continuous, Embedding, PartError, Vocabulary
 
 
-class ValueEmbedding(Embedding):
+class ContinuousEmbedding(Embedding):
     """The values of a position themselves, in the precision of the model.
 
     Equation:
@@ -24,12 +24,12 @@ class ValueEmbedding(Embedding):
         PartError: the side has symbols.
     """
 
-    forms = ("values",)
+    requires = frozenset({"continuous"})
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
-        if not isinstance(vocabulary, Values):
-            raise PartError("this side has symbols, which are no values")
+        if not isinstance(vocabulary, Continuous):
+            raise PartError("this side of the task is symbols, not continuous values")
         self.output_size = vocabulary.size
         self.register_buffer("like", torch.zeros(()), persistent=False)
 

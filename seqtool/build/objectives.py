@@ -1,0 +1,58 @@
+"""The loss and the metrics of a variant: those that it names, or those that declare `default` and fit."""
+
+from typing import Any
+
+from seqtool.build.problems import problem_at
+from seqtool.build.requirements import Provided
+from seqtool.parts.metric import Metric
+from seqtool.recipe import Reference, Variant, reference
+
+
+def loss_reference(variant: Variant, provided: Provided) -> Reference:
+    """The loss of a variant; where it names none, the only one that declares `default` and has what it requires.
+
+    Raises:
+        RecipeError: there is none, or more than one.
+    """
+    if variant.train.loss is not None:
+        return _reference(variant.train.loss)
+    registry = variant.registry
+    found = provided.defaults("loss", registry)
+    if len(found) != 1:
+        message = f"{len(found) or 'no'} losses are the default for this task: name one"
+        fitting = ", ".join(registry.label(part) for part in found or registry.parts("loss"))
+        raise problem_at(variant, ("train", "loss"), message, fitting)
+    return reference("loss", found[0].canonical, registry)
+
+
+def build_metrics(variant: Variant, provided: Provided) -> dict[str, Metric]:
+    """The metrics of a variant by the names of their columns.
+
+    Where it names none (null; `[]` is no metric), all that declare `default` and have what they require: first those of
+    predictions, then those of attention weights, each in the order of their plugins.
+
+    Raises:
+        RecipeError: two have the same column.
+    """
+    registry, named = variant.registry, variant.train.metrics
+    if named is not None:
+        chosen = [_reference(slot) for slot in named]
+    else:
+        defaults = (reference("metric", part.canonical, registry) for part in provided.defaults("metric", registry))
+        chosen = sorted(defaults, key=lambda metric: "weights" in _requires(metric))
+    columns = {metric.name.rpartition(":")[2]: metric for metric in chosen}
+    if len(columns) < len(chosen):
+        names = ", ".join(metric.name for metric in chosen)
+        message = f"two metrics of one name would share a column ({names})"
+        raise problem_at(variant, ("train", "metrics"), message, "a list in which no name stands twice")
+    return {name: metric() for name, metric in columns.items()}
+
+
+def _requires(metric: Reference) -> frozenset[str]:
+    found: frozenset[str] = metric.cls.requires  # type: ignore[attr-defined]
+    return found
+
+
+def _reference(slot: Any) -> Reference:
+    assert isinstance(slot, Reference), "slots of a recipe hold references"
+    return slot

@@ -1,0 +1,15 @@
+"""Errors at a place of a variant's recipe."""
+
+from seqtool.errors import Origin, Problem, RecipeError
+from seqtool.recipe import Variant
+from seqtool.recipe.recipe import DEFAULT
+
+
+def problem_at(
+    variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
+) -> RecipeError:
+    """An error at a place of a variant's recipe, which other variants may share."""
+    origin = variant.origins.get(path)
+    if origin and variant.name != DEFAULT:
+        message = f"{message} (variant {variant.name})"
+    return RecipeError([Problem(message, path, origin or Origin(f"variant {variant.name}"), allowed, nearest)])

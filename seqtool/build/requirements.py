@@ -1,0 +1,176 @@
+"""What parts require of one another (`requires`), against what a task and a decoder provide."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from seqtool.build.problems import problem_at
+from seqtool.errors import MisuseError, PluginError, Problem, RecipeError
+from seqtool.parts.task import Task
+from seqtool.parts.vocabulary import Vocabulary
+from seqtool.recipe import Variant
+from seqtool.registry import Registered, Registry
+from seqtool.registry.requirement_names import requirement_problem
+
+Side = Literal["source", "target"]
+_PATHS = {
+    "embedding": ("model", "embedding"),
+    "encoder": ("model", "encoder"),
+    "decoder": ("model", "decoder"),
+    "loss": ("train", "loss"),
+    "metric": ("train", "metrics"),
+    "search": ("train", "search"),
+}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A part, or its class before it is built; its kind, its name, its place in the recipe, its side of the task."""
+
+    part: Any
+    kind: str
+    name: str
+    path: tuple[str | int, ...]
+    side: Side = "target"
+
+
+@dataclass(frozen=True)
+class Provided:
+    """What a task and a decoder provide.
+
+    Attributes:
+        num_heads: how many heads of attention weights the decoder has; None before it is built, when requirements of
+            weights count as met.
+    """
+
+    task: Task
+    num_heads: int | None = None
+
+    def names(self, side: Side = "target") -> frozenset[str]:
+        """The requirements that are met on a side."""
+        provided = {
+            _vocabulary(self.task, side).modality: True,
+            "weights": self.num_heads != 0,
+            "alignment": self.task.has_alignment,
+            "copy_map": self.task.copy_map is not None,
+            "complete_copy_map": self.task.copy_map is not None and not _never_copied(self.task),
+        }
+        return frozenset(name for name, there in provided.items() if there)
+
+    def fits(self, part: Any, side: Side = "target") -> bool:
+        """Whether all that a part, or a class of parts, requires is there."""
+        requires: frozenset[str] = getattr(part, "requires", frozenset())
+        return requires <= self.names(side)
+
+    def defaults(self, kind: str, registry: Registry) -> list[Registered]:
+        """The parts of a kind that declare `default` and have what they require, in the order of their plugins."""
+        return [part for part, cls in _loaded(registry, kind) if cls.default and self.fits(cls)]
+
+    def problem(self, placed: Placed, registry: Registry) -> tuple[str, str] | None:
+        """What a part requires in vain, as a sentence, and the parts of its kind that fit; None where all is there."""
+        label = f"{placed.kind} {placed.name}"
+        if wrong := requirement_problem(placed.part):
+            return f"{label} {wrong}", ""
+        if self.fits(placed.part, placed.side):
+            return None
+        missing = placed.part.requires - self.names(placed.side)
+        wants, lack = next(words for name, words in _WORDS.items() if name in missing)
+        others = [registry.label(part) for part, cls in _loaded(registry, placed.kind) if self.fits(cls, placed.side)]
+        return f"{label} {wants}, and {lack(self.task, placed.side)}", ", ".join(sorted(others))
+
+
+def check_requirements(variant: Variant, provided: Provided, parts: Iterable[Placed]) -> None:
+    """Check what the parts of a variant require.
+
+    Raises:
+        RecipeError: all parts whose requirements are not met, each once, with the parts of its kind that fit.
+    """
+    problems: dict[str, Problem] = {}
+    for placed in parts:
+        if found := provided.problem(placed, variant.registry):
+            error = problem_at(variant, placed.path, *found)
+            problems |= {str(problem): problem for problem in error.problems}
+    if problems:
+        raise RecipeError(problems.values())
+
+
+def placed_slots(variant: Variant) -> list[Placed]:
+    """The classes of the parts that a variant names."""
+    train = variant.train
+    source: list[Any] = [variant.embedding]
+    target: list[Any] = [variant.target_embedding, variant.decoder, train.search, *(train.metrics or ())]
+    sides: tuple[tuple[list[Any], Side], ...] = ((source, "source"), (target, "target"))
+    return [Placed(slot.cls, slot.kind, slot.name, slot.path, side) for slots, side in sides for slot in slots]
+
+
+def placed_parts(variant: Variant, *parts: Any) -> list[Placed]:
+    """Built parts, and all parts within them that require something which no part within those requires."""
+    return [placed for part in parts for placed in _within(variant, part)]
+
+
+def _within(variant: Variant, part: Any, path: tuple[str, ...] = (), side: Side = "target") -> Iterator[Placed]:
+    kind = getattr(part, "kind", "")
+    path = _PATHS.get(kind, path)
+    inner: set[str] = set()
+    for name, child in part.named_children() if isinstance(part, nn.Module) else ():
+        on = "source" if name in ("source_embedding", "encoder") else side
+        for placed in _within(variant, child, path, on):
+            inner |= placed.part.requires
+            yield placed
+    if getattr(part, "requires", frozenset()) - inner:
+        yield Placed(part, kind, variant.registry.name_of(part), path, side)
+
+
+def check_search(search: Any, name: str, task: Task, registry: Registry) -> None:
+    """Check a search, or its class, that is chosen for a trained model.
+
+    Raises:
+        MisuseError: it requires what the task does not provide.
+    """
+    if found := Provided(task).problem(Placed(search, "search", name, ()), registry):
+        raise MisuseError(found[0], allowed=[found[1]] if found[1] else [])
+
+
+def _loaded(registry: Registry, kind: str) -> Iterator[tuple[Registered, Any]]:
+    """The parts of a kind that can be imported, as plugins yield them; of one that cannot, a warning says why."""
+    for plugin in registry.plugins:
+        for part in plugin.components if plugin.status == "ok" else ():
+            if part.kind == kind:
+                try:
+                    yield part, part.load()
+                except PluginError as error:
+                    warnings.warn(str(error), stacklevel=2)
+
+
+def _vocabulary(task: Task, side: Side) -> Vocabulary:
+    return task.source_vocabulary if side == "source" else task.target_vocabulary
+
+
+def _never_copied(task: Task) -> list[str]:
+    """The target symbols that no source symbol is copied as."""
+    target, copied = task.target_vocabulary, set(task.copy_map or ())
+    return [symbol for i, symbol in enumerate(target.symbols[: target.num_outputs]) if i not in copied]
+
+
+def _modality(task: Task, side: Side) -> str:
+    return f"the {side}s of this task are {_vocabulary(task, side).modality}"
+
+
+def _copying(task: Task, side: Side) -> str:
+    if task.copy_map is None:
+        return "the task does not declare what they are copied as (`copy_map`)"
+    return f"{', '.join(map(repr, _never_copied(task)[:3]))} of the target never occurs in the source"
+
+
+_WORDS: dict[str, tuple[str, Callable[[Task, Side], str]]] = {
+    "symbols": ("requires symbols", _modality),
+    "continuous": ("requires continuous values", _modality),
+    "copy_map": ("copies source symbols", _copying),
+    "complete_copy_map": ("outputs nothing but copies", _copying),
+    "weights": ("requires attention weights", lambda task, side: "this decoder has no attention"),
+    "alignment": ("requires gold alignments", lambda task, side: "this task has none"),
+}
+"""For each requirement, in the order of report: what a part that has it does, and why it cannot."""
