@@ -157,7 +157,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_written_file(recipe: Path, tmp_p
     assert "best.ckpt" in done.stderr
     assert "Traceback" not in done.stderr
     names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    plan = {"recipe.yaml", "resolved.yaml", "task.json", "run.json", "environment.json"}
+    plan = {".lock", "recipe.yaml", "resolved.yaml", "task.json", "run.json", "environment.json"}
     assert names == {*plan, "metrics.csv", "2.npz", "examples.jsonl"}
 
 

@@ -398,8 +398,8 @@ def test_json_has_no_nan_and_tables_align(capsys: pytest.CaptureFixture[str]) ->
         "seeds": {"0": [1.5, None]},
         "name": "x",
     }
-    emit_table(("A", "LONGER"), [("aaaa", "b"), ("c", "")])
-    assert capsys.readouterr().out == "A     LONGER\naaaa  b\nc\n"
+    emit_table(("A", "LONGER"), [("aaaa", "b"), ("c", ""), ("日", "d")])
+    assert capsys.readouterr().out == "A     LONGER\naaaa  b\nc\n日    d\n"
 
 
 def test_plugin_warnings_go_to_stderr(cli: Cli, fakes: Fakes) -> None:

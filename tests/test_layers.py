@@ -18,7 +18,7 @@ CORE = sorted((ROOT / "seqtool").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 THIRD_PARTY = sorted((Path(__file__).parent / "third_party").rglob("*.py"))
 
-BASE = {"errors", "randomness", "registry"}
+BASE = {"cache", "errors", "randomness", "registry"}
 """What every room may import; among themselves they import nothing else."""
 
 MODELS = BASE | {"recipe", "nn", "parts", "build"}
@@ -182,7 +182,7 @@ def test_two_modules_share_a_name_only_if_they_do_the_same_job_in_parallel_folde
 
 def test_the_top_of_the_core_holds_few_modules() -> None:
     top_level = {path.stem for path in (ROOT / "seqtool").glob("*.py")}
-    assert top_level == {"__init__", "__main__", "api", "errors", "experiment", "explain", "randomness"}
+    assert top_level == {"__init__", "__main__", "api", "cache", "errors", "experiment", "explain", "randomness"}
 
 
 @pytest.mark.parametrize(

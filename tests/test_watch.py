@@ -89,14 +89,15 @@ def test_figures_are_those_of_the_last_rows(tmp_path: Path) -> None:
 
 def test_who_trains_a_run_is_seen_without_taking_its_lock(tmp_path: Path) -> None:
     run = training(tmp_path / "run")
-    if is_held(run / "run.json") is None:
+    if is_held(run / ".lock") is None:
         pytest.skip("this system does not tell who holds a file")
-    assert is_held(run / "run.json") is False
+    assert not (run / ".lock").exists()
+    assert is_held(run / ".lock") is False
     with RunDirectory(run).locked():
-        assert is_held(run / "run.json") is True
+        assert is_held(run / ".lock") is True
         assert look(run, WRITTEN + 1000).seeds[1].state == "stalled"
     assert look(run, WRITTEN + 1000).seeds[1].state == "stopped"
-    assert is_held(run / "run.json", locks=tmp_path / "none") is None
+    assert is_held(run / ".lock", locks=tmp_path / "none") is None
 
 
 def test_once_prints_once(tmp_path: Path, call: Call) -> None:
@@ -119,7 +120,7 @@ def test_it_ends_with_the_run(tmp_path: Path, call: Call) -> None:
 
 def test_it_ends_with_a_run_that_was_stopped(tmp_path: Path, call: Call) -> None:
     run = training(tmp_path / "run")
-    if is_held(run / "run.json") is None:
+    if is_held(run / ".lock") is None:
         pytest.skip("this system does not tell who holds a file")
     code, out, _ = call("watch", run)
     assert (code, out.count("variant")) == (0, 1)

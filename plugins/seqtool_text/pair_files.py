@@ -1,14 +1,13 @@
 """From a file to its pairs: in memory, or through an Arrow file where it is large."""
 
 import hashlib
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqtool.api import PartError, SeqtoolError, Split
+from seqtool.api import PartError, SeqtoolError, Split, cache_folder
 from seqtool_text.arrow import Spool, read_arrow, write_arrow
 from seqtool_text.corpus import Columns, Corpus, Notes, corpus_of, read_columns
 from seqtool_text.hub import HUB, hub_rows
@@ -64,7 +63,7 @@ class Reading:
 
     def _kept(self, split: Split, path: str) -> Corpus:
         """The pairs of a large file, from the Arrow file that holds them or else by way of it."""
-        folder = cache_folder()
+        folder = cache_folder() / "pairs"
         place = folder / f"{self._key(Path(path), self.layout.format_of(Path(path), split))}.arrow"
         found = read_arrow(place)
         if found is None:
@@ -96,13 +95,6 @@ class Reading:
             while piece := file.read(1 << 20):
                 digest.update(piece)
         return digest.hexdigest()
-
-
-def cache_folder() -> Path:
-    """Where the pairs of large files are kept: below `SEQTOOL_CACHE`, or the user's folder for such things."""
-    own, users = os.environ.get("SEQTOOL_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    folder = Path(own) if own else Path(users or Path.home() / ".cache") / "seqtool"
-    return folder / "pairs"
 
 
 def tell_bad(corpus: Corpus, name: str) -> str:

@@ -91,13 +91,15 @@ class _RowsReader(Reader):
 
 
 def is_held(path: Path, locks: Path = Path("/proc/locks")) -> bool | None:
-    """Whether a process of this machine holds a file, as training holds run.json; None where the system does not tell.
+    """Whether a process of this machine holds a lock file; None where the system does not report it.
 
-    Looking takes no lock, which would keep a training from starting.
+    `/proc/locks` is read because taking the lock, even for a moment, could keep a training from starting.
     """
     try:
-        inode = path.stat().st_ino
         lines = locks.read_text().splitlines()
+        inode = path.stat().st_ino
+    except FileNotFoundError:
+        return None if not locks.exists() else False
     except OSError:
         return None
     return any(len(words := line.split()) > 5 and words[5].rpartition(":")[2] == str(inode) for line in lines)
@@ -107,7 +109,7 @@ def look(path: Path, now: float | None = None, held: Callable[[Path], bool | Non
     """What a run does at the time `now`.
 
     Args:
-        held: whether a process holds run.json, None where that cannot be known.
+        held: whether a process holds the run's lock file, None where that cannot be known.
 
     Raises:
         SeqtoolError: there is nothing of a run.
@@ -119,7 +121,7 @@ def look(path: Path, now: float | None = None, held: Callable[[Path], bool | Non
     if not run.plan and not run.seeds:
         raise SeqtoolError(f"{path} is not a run: it has no run.json, and no seeds in <variant>/seed<k>")
     moment = time.time() if now is None else now
-    holder = held(path / "run.json")
+    holder = held(reader.directory.lock)
     seeds = [
         _now(reader.directory.seed(name, seed.seed), seed, _steps(run.resolved[name]), moment, holder)
         for name, found in run.variants.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+import wcwidth
 
 FORMAT = 1
 
@@ -16,11 +17,11 @@ def emit_json(content: Mapping[str, Any]) -> None:
 
 
 def emit_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns as wide as what they hold."""
+    """Left-aligned columns; a wide character takes two places."""
     lines = [heading, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
+    widths = [max(wcwidth.width(line[column]) for line in lines) for column in range(len(heading))]
     for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        click.echo("  ".join(wcwidth.ljust(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def finite(value: Any) -> Any:

@@ -1,8 +1,9 @@
 """Where a model looked, drawn in a terminal: target symbols downwards, source symbols to the right."""
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
+
+import wcwidth
 
 SHADES = " ░▒▓█"
 PLAIN_SHADES = " .:+#"
@@ -19,16 +20,16 @@ def grid(rows: Sequence[str], columns: Sequence[str], weights: Any, *, width: in
         weights: `[T, M]`; the darkest shade is for 1 and above.
     """
     names, heads = [_shown(row) for row in rows], [_shown(column) for column in columns]
-    margin = max(map(_cells, names), default=0) + 1
-    cell = max(map(_cells, heads), default=1) + 1
+    margin = max(map(wcwidth.width, names), default=0) + 1
+    cell = max(map(wcwidth.width, heads), default=1) + 1
     at_once = max(1, (width - margin) // cell)
     blocks = []
     for begin in range(0, len(heads), at_once):
         part = slice(begin, begin + at_once)
-        lines = [" " * margin + "".join(_padded(head, cell) for head in heads[part])]
+        lines = [" " * margin + "".join(wcwidth.ljust(head, cell) for head in heads[part])]
         for name, row in zip(names, weights, strict=True):
             cells = (shade(float(weight), shades) * max(1, cell - 1) for weight in row[part])
-            lines.append(_padded(name, margin) + " ".join(cells))
+            lines.append(wcwidth.ljust(name, margin) + " ".join(cells))
         blocks.append("\n".join(line.rstrip() for line in lines))
     return "\n\n".join(blocks)
 
@@ -42,14 +43,3 @@ def _shown(symbol: str) -> str:
     """A symbol that takes place on the screen and moves nothing else there."""
     seen = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in symbol).replace(" ", "␣")
     return seen if len(seen) <= WIDEST else f"{seen[: WIDEST - 1]}…"
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _cells(text))
-
-
-def _cells(text: str) -> int:
-    """How many places a terminal gives to a text: wide characters have two, marks over others none."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )

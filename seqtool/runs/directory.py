@@ -120,16 +120,21 @@ class RunDirectory:
             raise SeqtoolError(f"{path} is a run of format {found!r}; this seqtool reads format {FORMAT}")
         return cls(path)
 
+    @property
+    def lock(self) -> Path:
+        """The file that a process holds while it trains the run."""
+        return self.path / ".lock"
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of it when the process ends, however it ends.
+        """Hold the run for this process; the system releases it when the process ends, however it ends.
 
         What a killed process was writing is swept away first.
 
         Raises:
             SeqtoolError: another process trains it.
         """
-        with held(self.path / "run.json", f"another process is training {self.path}"):
+        with held(self.lock, f"another process is training {self.path}"):
             sweep(self.path)
             yield
 

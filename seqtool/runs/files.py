@@ -6,16 +6,11 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import IO, Any
 
-from seqtool.errors import SeqtoolError
+from filelock import FileLock, Timeout
 
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows has none; there nothing stops two processes from training one run
-    fcntl = None
+from seqtool.errors import SeqtoolError
 
 TEMPORARY = ".tmp"
 
@@ -112,17 +107,19 @@ def held_folder(path: Path, refusal: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def held(path: Path, refusal: str) -> Iterator[None]:
-    """Hold a file for this process alone; the system lets go of it when the process ends, however it ends.
+    """Hold the lock file `path`, created if missing; the system releases it when the process ends, however it ends.
 
     Raises:
-        SeqtoolError: another process holds it; `refusal` is what is said.
+        SeqtoolError: another process holds it; `refusal` is the message.
     """
-    with open(path, "r+") as file:
-        if fcntl:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise SeqtoolError(refusal) from error
-            except OSError as error:  # some network file systems have no locks
-                warnings.warn(f"{path} cannot be locked ({error}): use it from one process at a time", stacklevel=3)
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise SeqtoolError(refusal) from error
+    except OSError as error:  # some network file systems have no locks
+        warnings.warn(f"{path} cannot be locked ({error}): use it from one process at a time", stacklevel=3)
+    try:
         yield
+    finally:
+        lock.release()

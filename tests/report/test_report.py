@@ -88,6 +88,8 @@ def test_right_symbols_of_another_length_are_those_that_match() -> None:
     assert right_symbols("abcd", "bcd") == [True, True, True]
     assert right_symbols("abcd", "axbcd") == [True, False, True, True, True]
     assert right_symbols("", "a") == [False]
+    # Keeping a, b, c, d takes 10 edits; keeping the longest common block, "xyz", takes 15.
+    assert right_symbols("xyzapbqcrd", "a1b2c3d4xyz") == [True, False] * 4 + [False] * 3
 
 
 def test_aim_tells_exact_near_and_nearest_apart() -> None:

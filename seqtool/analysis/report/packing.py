@@ -4,10 +4,10 @@ import base64
 import json
 import zlib
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from seqtool.runs.contents import Example, Looks, Seed
 
@@ -106,11 +106,11 @@ def _example(example: Example, symbols: Symbols) -> dict[str, Any]:
 
 
 def right_symbols(target: Sequence[str], predicted: Sequence[str]) -> list[bool]:
-    """Which symbols of a prediction are right: in their place where lengths agree, else as the two match best."""
+    """Which symbols of a prediction are right: in place if the lengths agree, else those kept by the fewest edits."""
     if len(target) == len(predicted):
         return [one == other for one, other in zip(target, predicted, strict=True)]
     right = [False] * len(predicted)
-    for block in SequenceMatcher(None, target, predicted, autojunk=False).get_matching_blocks():
+    for block in Levenshtein.editops(target, predicted).as_matching_blocks():
         right[block.b : block.b + block.size] = [True] * block.size
     return right
 

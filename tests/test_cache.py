@@ -1,0 +1,19 @@
+"""The cache folder: named by the environment, else below the user's."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from seqtool.api import cache_folder
+
+
+def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("SEQTOOL_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.setenv("SEQTOOL_CACHE", "")
+    if sys.platform == "linux":
+        assert cache_folder() == tmp_path / "user" / "seqtool"
+    assert cache_folder().name.lower() == "seqtool"
+    assert not list(tmp_path.iterdir()), "asking makes no folder"
