@@ -84,28 +84,6 @@ def telling(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held_folder(path: Path, refusal: str) -> Iterator[None]:
-    """Hold a folder for this process alone, where the file system has locks of folders: local ones have.
-
-    Raises:
-        SeqtoolError: another process holds it; `refusal` is what is said.
-    """
-    if not fcntl:
-        yield
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise SeqtoolError(refusal) from error
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
 def held(path: Path, refusal: str) -> Iterator[None]:
     """Hold the lock file `path`, created if missing; the system releases it when the process ends, however it ends.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqtool.runs.files import held_folder, read_json, sweep, telling, write_atomic, write_json
+from seqtool.runs.files import held, read_json, sweep, telling, write_atomic, write_json
 
 FORMAT = 1
 """The number of the layout; a run directory of another one is refused."""
@@ -113,7 +113,7 @@ class SeedDirectory:
         """
         with telling(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with held_folder(self.path, f"another process is training {self.path}"):
+        with held(self.path / ".lock", f"another process is training {self.path}"):
             yield
 
     def write_error(self, text: str) -> None:
