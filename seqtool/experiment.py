@@ -28,7 +28,8 @@ from seqtool.runs.checkpoint import read_checkpoint
 from seqtool.runs.kept_variant import kept_variant
 from seqtool.runs.provenance import plugin_flags, provenance
 from seqtool.runs.read import Reader
-from seqtool.training.devices import check_devices, check_one_device, is_rank_zero, trainer_options
+from seqtool.training.devices import check_devices, check_one_device, trainer_options
+from seqtool.training.lightning_internals import is_rank_zero
 from seqtool.training.stopping import Interrupted, StopSignal
 
 

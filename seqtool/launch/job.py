@@ -8,8 +8,8 @@ from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.runs import RunDirectory, SeedDirectory
-from seqtool.training.devices import is_rank_zero
 from seqtool.training.fit import fit_seed
+from seqtool.training.lightning_internals import is_rank_zero
 from seqtool.training.stopping import StopSignal
 
 

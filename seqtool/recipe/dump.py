@@ -5,26 +5,18 @@ from typing import Any
 import yaml
 
 from seqtool.recipe.scalars import BOOL, FLOAT, INT, NULL
+from seqtool.recipe.yaml_internals import PlainDumper
 
 _WIDTH = 110
 
 
-class _Dumper(yaml.SafeDumper):
-    """Quotes what our loader would take for something else; no aliases."""
-
-    yaml_implicit_resolvers: Any = {}  # noqa: RUF012
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 for _tag, _pattern in (("null", NULL), ("bool", BOOL), ("int", INT), ("float", FLOAT)):
-    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
+    PlainDumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
 
 
 def dump(data: Any) -> str:
     """A recipe's data as text: sections as blocks, the innermost mappings and lists on one line."""
     text: str = yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH
+        data, Dumper=PlainDumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH
     )
     return text

@@ -4,16 +4,12 @@ import re
 from typing import Any
 
 import yaml
-from yaml.composer import Composer
-from yaml.parser import Parser
-from yaml.reader import Reader
-from yaml.resolver import BaseResolver
-from yaml.scanner import Scanner
 
 from seqtool.errors import Origin, Problem, RecipeError
 from seqtool.recipe.nodes import Node
 from seqtool.recipe.scalars import Scalar, parse_scalar, shorten
 from seqtool.recipe.syntax import syntax_place, syntax_words
+from seqtool.recipe.yaml_internals import Composer
 
 MAX_DEPTH = 32
 MAX_NODES = 20_000
@@ -44,39 +40,18 @@ class _Places:
         return self.at(text.count("\n", 0, index), index - text.rfind("\n", 0, index) - 1)
 
 
-class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
-    """YAML nodes without tags, too deep nesting, or more nodes than a recipe can need."""
+class _Checks:
+    """What is refused while a document is composed: tags, too deep nesting, more nodes than a recipe can need."""
 
-    def __init__(self, text: str, places: _Places) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
-        BaseResolver.__init__(self)
+    def __init__(self, places: _Places) -> None:
         self.places = places
         self.problems: list[Problem] = []
-        self.depth = 0
-        self.count = 0
-        self.scalar: Any = None
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.ScalarEvent):
-            self.scalar = event
-        nests = not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
-        self.count += 1
-        self.depth += nests
-        _check_limits(self.depth, self.count, self.places.of(event.start_mark))
+    def __call__(self, event: Any, depth: int, count: int) -> None:
+        place = self.places.of(event.start_mark)
+        _check_limits(depth, count, place)
         if getattr(event, "tag", None) is not None:
-            self.problems.append(Problem("tags are not allowed in a recipe", (), self.places.of(event.start_mark)))
-        node = super().compose_node(parent, index)
-        self.depth -= nests
-        return node
-
-    def last_scalar(self) -> Any:
-        """What was read last, where it is a scalar: a token, or an event if the parser took it already."""
-        token = self.tokens[-1] if self.tokens else self.scalar
-        return token if isinstance(token, yaml.ScalarToken | yaml.ScalarEvent) else None
+            self.problems.append(Problem("tags are not allowed in a recipe", (), place))
 
 
 class _Converter:
@@ -151,21 +126,22 @@ def parse_text(text: str, source: str) -> Node | None:
     if unprintable := _UNPRINTABLE.search(text):
         place = places.at_index(text, unprintable.start())
         raise RecipeError([Problem(f"the character {unprintable.group()!a} is not allowed in a recipe", (), place)])
-    composer = _Composer(text, places)
+    checks = _Checks(places)
+    composer = Composer(text, checks)
     try:
-        raw: yaml.Node | None = composer.get_single_node()
+        raw = composer.document()
     except yaml.MarkedYAMLError as error:
         place = places.of(syntax_place(error, composer.last_scalar()))
-        raise RecipeError([*composer.problems, Problem(syntax_words(error), (), place)]) from error
+        raise RecipeError([*checks.problems, Problem(syntax_words(error), (), place)]) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # chr() on an escape beyond Unicode, such as "\UFFFFFFFF", is the one known way here.
-        place = places.at(composer.line, composer.column)
+        place = places.at(*composer.position())
         raise RecipeError([Problem("not YAML: an escape in this string has no meaning", (), place)]) from error
     if raw is None:
         return None
-    node = _Converter(places, composer.problems).convert(raw)
-    if composer.problems:
-        raise RecipeError(composer.problems)
+    node = _Converter(places, checks.problems).convert(raw)
+    if checks.problems:
+        raise RecipeError(checks.problems)
     return node
 
 

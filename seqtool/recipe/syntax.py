@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from seqtool.recipe.yaml_internals import text_before
+
 _OPENERS = ("while parsing a flow", "while scanning a quoted scalar", "while scanning a simple key")
 _WORDS = (
     ("mapping values are not allowed", "a ':' where no key can stand: wrong indentation, or a ':' missing above"),
@@ -50,4 +52,4 @@ def _stands_first(scalar: Any) -> bool:
     mark = scalar.start_mark
     if scalar.style is not None or mark.line == scalar.end_mark.line:
         return False
-    return not mark.buffer[mark.pointer - mark.column : mark.pointer].strip(" ")
+    return not text_before(mark).strip(" ")

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from seqtool.parts.tree import Tree, leaves
 
 Outputs = dict[str, Tensor]
+CONTAINERS = {name for name, value in vars(nn.Module()).items() if isinstance(value, Mapping)}
+"""The attributes in which a module keeps its parameters, buffers and submodules: not part of their paths."""
 
 
 def named(tree: Tree, name: str) -> Outputs:
@@ -100,7 +102,7 @@ def _snapshot(value: object, path: str, found: dict[str, object], seen: set[int]
     elif isinstance(value, nn.Module) or not path:
         seen.add(id(value))
         for key, item in vars(value).items():
-            inner = "" if key in ("_parameters", "_buffers", "_modules") else key
+            inner = "" if key in CONTAINERS else key
             _snapshot(item, ".".join(step for step in (path, inner) if step), found, seen)
     else:
         found[path] = id(value)

@@ -8,7 +8,6 @@ import torch
 from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.strategies import StrategyRegistry
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
-from pytorch_lightning.utilities.rank_zero import rank_zero_only  # type: ignore[attr-defined]
 
 from seqtool.build.device_support import refuse_float64
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
@@ -16,11 +15,6 @@ from seqtool.recipe.train_options import TrainOptions
 from seqtool.training.lightning_messages import quiet_lightning
 
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "gpu": "cuda", "mps": "mps"}
-
-
-def is_rank_zero() -> bool:
-    """Whether this process writes and speaks, or only helps another that does."""
-    return getattr(rank_zero_only, "rank", 0) in (None, 0)
 
 
 def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str, Any]:

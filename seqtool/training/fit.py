@@ -26,6 +26,7 @@ from seqtool.training.checkpoints import AtomicCheckpoints
 from seqtool.training.data import DataModule
 from seqtool.training.devices import cluster_plugins, trainer_options
 from seqtool.training.graphs import GraphedStep, cannot_capture, step_record
+from seqtool.training.lightning_internals import begin_at
 from seqtool.training.lightning_messages import quiet_lightning
 from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.lightning_overhead import NoProfiler
@@ -104,7 +105,7 @@ def fit_seed(
 
 def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done: int) -> None:
     """Train with torch's global generators left as they were."""
-    _begin_at(trainer, done)
+    begin_at(trainer, done)
     train = module.variant.train
     data = DataModule(
         module.assembly.task,
@@ -117,20 +118,6 @@ def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done:
     device = trainer.strategy.root_device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-
-
-def _begin_at(trainer: pl.Trainer, done: int) -> None:
-    """Have a fresh trainer count from `done` steps.
-
-    Checkpoints leave Lightning's loop counters out, since those tell where inside a step they were written; these
-    two are all that its loop, its validation interval and `global_step` go by. A new Lightning must pass
-    tests/training/test_resume.py.
-    """
-    epoch: Any = trainer.fit_loop.epoch_loop
-    epoch.automatic_optimization.optim_progress.optimizer.step.total.completed = done
-    batches = epoch.batch_progress.total
-    batches.ready = batches.started = batches.processed = batches.completed = done
-    assert trainer.global_step == done
 
 
 def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder, done: int) -> pl.Trainer:

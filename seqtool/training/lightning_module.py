@@ -17,7 +17,8 @@ from seqtool.randomness import derive
 from seqtool.recipe import Variant
 from seqtool.training.data import Carrier
 from seqtool.training.graphs import GraphedStep
-from seqtool.training.lightning_overhead import LeanModule, signature_kept
+from seqtool.training.lightning_internals import LeanModule
+from seqtool.training.lightning_overhead import signature_kept
 from seqtool.training.snapshots import Glimpse, glimpse
 
 
