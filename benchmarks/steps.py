@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.racing import AbsentError
 from benchmarks.shapes import Shape, variant
-from seqtool.build.assembly import Assembly, assemble, build_optimizer, make
+from seqtool.build.assembly import Assembly, assemble, make
 from seqtool.build.kernels import install
 from seqtool.parts.batch import Batch
 from seqtool.parts.clipping import Clipping
@@ -25,9 +25,8 @@ def trained(chosen: Variant, device: torch.device = CPU) -> tuple[Assembly, torc
     made = assemble(chosen, seed=0)
     made.model.to(device)
     made.loss.to(device)
-    optimizer = build_optimizer(chosen, made.model)
-    install(made.model, chosen.train.engine, default_registry(), device, torch.float32, {"optimizer": optimizer})
-    return made, optimizer
+    install(made.model, chosen.train.engine, default_registry(), device, torch.float32, {"optimizer": made.optimizer})
+    return made, made.optimizer
 
 
 def batch(shape: Shape, device: torch.device = CPU) -> Batch:

@@ -12,7 +12,7 @@ import torch
 from seqtool.analysis.alignments import draw_weights
 from seqtool.analysis.loss_curves import draw_losses
 from seqtool.analysis.report import write_page
-from seqtool.build.assembly import Tasks, assemble, count_parameters
+from seqtool.build.assembly import Tasks, build_model, count_parameters
 from seqtool.build.check import check
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.launch.job import Job
@@ -28,16 +28,19 @@ from seqtool.runs.checkpoint import read_checkpoint
 from seqtool.runs.kept_variant import kept_variant
 from seqtool.runs.provenance import plugin_flags, provenance
 from seqtool.runs.read import Reader
-from seqtool.training.devices import check_devices, check_one_device, trainer_options
+from seqtool.training.devices import check_one_device, trainer_options
 from seqtool.training.lightning_internals import is_rank_zero
+from seqtool.training.prepared import Prepared, PreparedTrainings
 from seqtool.training.stopping import Interrupted, StopSignal
+from seqtool.training.trainer import build_trainer
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is to be trained, all of it checked, nothing of it written.
 
-    `recipe` is None when an existing run, `directory`, is gone on with. `tasks` holds what was read of their data.
+    `recipe` is None when an existing run, `directory`, is resumed. `tasks` holds what was read of their data,
+    `prepared` what was built to check it and can be trained in this process.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Plan:
     registry: Registry
     tasks: Tasks
     workers: int
+    prepared: PreparedTrainings
 
     def summary(self) -> dict[str, Any]:
         """Sizes and devices of what would be trained."""
@@ -57,7 +61,7 @@ class Plan:
         for name, variant in self.variants.items():
             options, task = trainer_options(variant.train, self.device), self.tasks.of(variant)
             with torch.device("meta"):
-                parameters = count_parameters(assemble(variant, seed=0, task=task).model)
+                parameters = count_parameters(build_model(variant, task))
             variants[name] = {
                 "parameters": parameters,
                 "steps": variant.train.steps,
@@ -102,19 +106,21 @@ def plan(
         name, chosen = loaded.name, loaded.variants
         seeds = list(dict.fromkeys(seeds)) or list(loaded.seeds)
     chosen = {name: chosen[name] for name in _chosen(variants, chosen, "variant")}
-    for variant in chosen.values():
-        check_devices(variant.train, device)
-        if workers > 1:
+    trainers = {name: build_trainer(variant.train, device) for name, variant in chosen.items()}
+    if workers > 1:
+        for variant in chosen.values():
             check_one_device(variant.train, device)
-    tasks = Tasks()
+    tasks, prepared = Tasks(), PreparedTrainings()
     if directory:
         _check_checkpoints(directory, chosen, seeds)
         _check_tasks(directory, chosen, tasks)
     if loaded:
-        loaded = replace(loaded, variants=chosen)
-        check(loaded, tasks)
+        loaded = replace(loaded, variants=chosen, seeds=tuple(seeds))
+        assemblies = check(loaded, tasks)
+        for name in assemblies if workers == 1 else ():
+            prepared.add(Prepared(assemblies[name], trainers[name]))
     place = Path(out) if out is not None else None
-    return Plan(name, loaded, directory, place, chosen, list(seeds), device, registry, tasks, workers)
+    return Plan(name, loaded, directory, place, chosen, list(seeds), device, registry, tasks, workers, prepared)
 
 
 def run(
@@ -258,6 +264,7 @@ def _jobs(planned: Plan, directory: RunDirectory | None) -> list[Job]:
             task=planned.tasks.of(variant),
             run_directory=directory,
             device=planned.device,
+            prepared=planned.prepared,
         )
         for variant in planned.variants.values()
         for seed in planned.seeds

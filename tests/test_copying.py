@@ -114,12 +114,12 @@ def test_decoders_that_copy_start_with_the_probability_of_the_gold_symbol(tmp_pa
         (
             ("model.decoder={type: plain, cell: {type: gru, hidden_size: 6}}",
              "train.loss={type: sum, losses: [cross_entropy, coverage]}"),
-            r"train\.loss: loss coverage requires attention weights, and this decoder has no attention",
+            r"train\.loss\.losses\.1: loss training:coverage requires attention weights, and this decoder",
         ),
         (
             ("model.decoder={type: attend_before, cell: {type: gru, hidden_size: 6}, attention: {scorer: additive}}",
              "task=addition", "train.loss={type: sum, losses: [cross_entropy, supervised_attention]}"),
-            r"train\.loss: loss supervised_attention requires gold alignments, and this task has none",
+            r"train\.loss\.losses\.1: loss training:supervised_attention requires gold alignments",
         ),
         (("train.loss={type: sum, losses: [cross_entropy], factors: [1, 2]}",), r"2 factors for 1 losses"),
         (("train.loss={type: sum, losses: []}",), r"losses"),

@@ -1,6 +1,7 @@
 """What is fed while a target is written: teacher forcing, scheduled sampling, and their schedules."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 import seqtool
 from seqtool.api import Batch
-from seqtool.build.assembly import Assembly, assemble, build_feeding
+from seqtool.build.assembly import Assembly, assemble
 from seqtool.nn.feeding import Feeding, draw_taught, gold_inputs, write_fed
 from seqtool.recipe import Variant
 
@@ -35,6 +36,10 @@ def variant(tmp_path: Any, name: str = "attentive", *overrides: str) -> Variant:
     path = tmp_path / "fed.yaml"
     path.write_text(RECIPE)
     return seqtool.load_recipe(path, overrides=list(overrides)).variants[name]
+
+
+def feeding(one: Variant) -> Callable[[int], Feeding]:
+    return assemble(one, seed=0).feeding
 
 
 def drawn(tmp_path: Any, name: str = "attentive") -> tuple[Assembly, Batch]:
@@ -121,19 +126,17 @@ def test_draws_are_per_token_or_per_example_and_as_frequent_as_asked() -> None:
     ],
 )
 def test_schedules(tmp_path: Any, schedule: str, steps: tuple[int, ...], wanted: tuple[float, ...]) -> None:
-    found = build_feeding(
-        variant(tmp_path, "attentive", f"train.scheduled_sampling={{schedule: {schedule}, per: example}}")
-    )
+    found = feeding(variant(tmp_path, "attentive", f"train.scheduled_sampling={{schedule: {schedule}, per: example}}"))
     assert [found(step).probability for step in steps] == pytest.approx(wanted)
     assert found(0).per == "example"
 
 
 def test_half_the_inverse_sigmoid_is_at_k_log_k(tmp_path: Any) -> None:
-    found = build_feeding(
+    found = feeding(
         variant(tmp_path, "attentive", "train.scheduled_sampling={schedule: {type: inverse_sigmoid, k: 1000}}")
     )
     assert found(round(1000 * math.log(1000))).probability == pytest.approx(0.5, abs=1e-3)
 
 
 def test_no_option_is_teacher_forcing(tmp_path: Any) -> None:
-    assert build_feeding(variant(tmp_path))(10**6) == Feeding(1.0)
+    assert feeding(variant(tmp_path))(10**6) == Feeding(1.0)

@@ -1,4 +1,4 @@
-"""Recipe and registry -> task and model. Wires every size; nothing else knows how parts join."""
+"""Recipe and registry -> assembly. Wires every size; nothing else knows how parts join."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from seqtool.build.loop_options import LoopOptions
 from seqtool.build.objectives import build_metrics, loss_reference
 from seqtool.build.problems import problem_at
 from seqtool.build.requirements import Provided, check_requirements, placed_parts, placed_slots
@@ -28,13 +29,26 @@ from seqtool.registry.kinds import KINDS
 
 @dataclass(frozen=True)
 class Assembly:
-    """All the parts of one variant, built and wired."""
+    """Everything that one training needs, built once from one seed of a variant; nothing goes back to the recipe.
 
+    Attributes:
+        registry: where its parts were found, and where kernels are.
+        options: the plain values that the training loop reads.
+        feeding: how probable teacher forcing is at each step, counted from 0.
+        optimizer: over all parameters of `model`.
+        schedule: a factor on the learning rate; None for a constant rate.
+    """
+
+    registry: Registry
+    options: LoopOptions
     task: Task
     model: Seq2Seq
     loss: Loss
     metrics: dict[str, Metric]
     search: Search
+    feeding: Callable[[int], Feeding]
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule | None
 
 
 def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: Any) -> Any:
@@ -117,20 +131,35 @@ def assemble(
         SeqtoolError: the task's data cannot be read.
     """
     task = task or prepared_task(variant, saved)
-    _check_copy_map(variant, task)
-    provided = Provided(task)
-    loss: Loss = loss_reference(variant, provided)()
-    check_requirements(variant, provided, [*placed_slots(variant), *placed_parts(variant, loss)])
     model = build_model(variant, task, seed)
     provided = Provided(task, model.decoder.num_heads)
+    check_requirements(variant, provided, placed_slots(variant))
+    loss: Loss = loss_reference(variant, provided)()
     metrics = build_metrics(variant, provided)
     search: Search = variant.train.search()
     check_requirements(variant, provided, placed_parts(variant, loss, model, *metrics.values(), search))
-    return Assembly(task=task, model=model, loss=loss, metrics=metrics, search=search)
+    return Assembly(
+        registry=variant.registry,
+        options=LoopOptions.of(variant.name, seed, variant.train),
+        task=task,
+        model=model,
+        loss=loss,
+        metrics=metrics,
+        search=search,
+        feeding=_feeding(variant),
+        optimizer=variant.train.optimizer(model.parameters()),
+        schedule=variant.train.schedule(variant.train.steps) if variant.train.schedule else None,
+    )
 
 
 def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
-    """The model of a variant for a task."""
+    """The model of a variant for a task.
+
+    Raises:
+        RecipeError: some part of the variant requires what the task does not provide, or sizes cannot go together.
+    """
+    _check_copy_map(variant, task)
+    check_requirements(variant, Provided(task), placed_slots(variant))
     with _own_stream(derive(seed, "parameters")):
         source_embedding = variant.embedding(task.source_vocabulary)
         target_embedding = (variant.target_embedding or variant.embedding)(task.target_vocabulary)
@@ -157,25 +186,12 @@ def _check_copy_map(variant: Variant, task: Task) -> None:
         raise problem_at(variant, ("task",), message)
 
 
-def build_schedule(variant: Variant) -> Schedule | None:
-    """The learning-rate schedule of a variant, None for a constant rate."""
-    schedule = variant.train.schedule
-    return None if schedule is None else schedule(variant.train.steps)
-
-
-def build_feeding(variant: Variant) -> Callable[[int], Feeding]:
-    """How probable teacher forcing is at each step of a variant's training, which counts from 0."""
+def _feeding(variant: Variant) -> Callable[[int], Feeding]:
     if variant.train.scheduled_sampling is None:
         return lambda step: TEACHER_FORCING
     options = variant.train.scheduled_sampling()
     schedule: Schedule = options.schedule(variant.train.steps)
     return lambda step: Feeding(min(1.0, max(0.0, schedule.factor(step))), options.per)
-
-
-def build_optimizer(variant: Variant, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of a variant over all parameters of `model`."""
-    optimizer: torch.optim.Optimizer = variant.train.optimizer(model.parameters())
-    return optimizer
 
 
 def count_parameters(model: torch.nn.Module) -> int:

@@ -1,5 +1,6 @@
 """What a recipe cannot do, found before anything is trained or written."""
 
+import contextlib
 import importlib.util
 import os
 import warnings
@@ -7,11 +8,10 @@ import warnings
 import torch
 
 from seqtool.build.assembly import (
+    Assembly,
     Tasks,
     assemble,
-    build_feeding,
-    build_optimizer,
-    build_schedule,
+    build_model,
     count_parameters,
 )
 from seqtool.build.problems import problem_at
@@ -23,54 +23,67 @@ TRIED = 20_000_000
 """Models of up to so many parameters are tried when a recipe is checked; larger ones would take too long to build."""
 
 
-def check(recipe: Recipe, tasks: Tasks | None = None) -> None:
-    """Find what a recipe cannot do: every variant is built on the meta device, then tried on two examples.
+def check(recipe: Recipe, tasks: Tasks | None = None) -> dict[str, Assembly]:
+    """Find what a recipe cannot do: every variant's model is built on the meta device, then tried on two examples.
 
     Args:
-        tasks: where the tasks that were prepared for it are kept, for those who go on with them.
+        tasks: keeps the tasks that were prepared for it.
+
+    Returns:
+        What was tried and can be trained: the first seed of each variant, by its name; of large models only as many as
+        have `TRIED` parameters together.
 
     Raises:
         RecipeError: all problems of all variants. SeqtoolError: a task's data cannot be read.
     """
     tasks = tasks or Tasks()
     problems: dict[str, Problem] = {}
-    for variant in recipe.variants.values():
+    kept: dict[str, Assembly] = {}
+    room = TRIED
+    for name, variant in recipe.variants.items():
         try:
-            _check_variant(variant, tasks.of(variant))
+            assembly, size = _checked(variant, tasks.of(variant), recipe.seeds[0])
+            if size <= room:
+                kept[name], room = assembly, room - size
         except RecipeError as error:
             problems |= {str(problem): problem for problem in error.problems}
     if problems:
         raise RecipeError(problems.values())
+    return kept
 
 
-def _check_variant(variant: Variant, task: Task) -> None:
+def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
+    """The assembly of a variant and the number of its parameters; a model above `TRIED` is on the meta device."""
     with torch.device("meta"):
-        assembly = assemble(variant, seed=0, task=task)
-    size = 16 * count_parameters(assembly.model)
-    memory = _memory()
-    if memory and size > memory:
+        size = count_parameters(build_model(variant, task, seed))
+    needed, memory = 16 * size, _memory()
+    if memory and needed > memory:
         raise problem_at(
             variant,
             ("model",),
-            f"training this model takes at least {size / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}",
+            f"training this model takes at least {needed / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}",
         )
-    if not count_parameters(assembly.model):
+    if not size:
         raise problem_at(variant, ("model",), "this model has nothing to train")
-    if count_parameters(assembly.model) <= TRIED:
-        _try(variant, task)
-    optimizer = build_optimizer(variant, torch.nn.Linear(1, 1))
-    build_schedule(variant)
-    build_feeding(variant)
+    with torch.device("meta") if size > TRIED else contextlib.nullcontext():
+        assembly = assemble(variant, seed, task=task)
+    if size <= TRIED:
+        _try(variant, assembly)
+    _check_training(variant, assembly)
+    return assembly, size
+
+
+def _check_training(variant: Variant, assembly: Assembly) -> None:
     train, columns = variant.train, ["valid_loss", *(f"valid_{name}" for name in assembly.metrics)]
     monitors: dict[tuple[str, ...], str] = {("train", "monitor"): train.monitor}
-    if train.early_stopping:
-        monitors["train", "early_stopping", "monitor"] = train.early_stopping().monitor
+    if assembly.options.early_stopping:
+        monitors["train", "early_stopping", "monitor"] = assembly.options.early_stopping.monitor
     for path, monitor in monitors.items():
         if monitor not in columns:
             raise problem_at(
                 variant, path, f"validation measures no {monitor!r}", ", ".join(columns), nearest_name(monitor, columns)
             )
-    if train.precision == "16-mixed" and train.clip_norm and optimizer.defaults.get("fused"):
+    if train.precision == "16-mixed" and train.clip_norm and assembly.optimizer.defaults.get("fused"):
         message = "a fused optimizer cannot be clipped in 16-mixed precision; set optimizer.fused: false"
         raise problem_at(variant, ("train", "clip_norm"), message)
     if train.tensorboard and not importlib.util.find_spec("tensorboard"):
@@ -78,14 +91,14 @@ def _check_variant(variant: Variant, task: Task) -> None:
         raise problem_at(variant, ("train", "tensorboard"), message)
 
 
-def _try(variant: Variant, task: Task) -> None:
+def _try(variant: Variant, assembly: Assembly) -> None:
     """Two validation examples through the model and the loss: lengths that a part refuses are found here."""
-    assembly = assemble(variant, seed=0, task=task)
-    batch = task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
+    batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assembly.loss(*assembly.model.eval()(batch), batch)
+            assembly.model.train()
     except PartError as error:
         raise problem_at(variant, ("model",), str(error), error.allowed) from error
 

@@ -11,7 +11,7 @@ from seqtool.build.problems import problem_at
 from seqtool.errors import MisuseError, PluginError, Problem, RecipeError
 from seqtool.parts.task import Task
 from seqtool.parts.vocabulary import Vocabulary
-from seqtool.recipe import Variant
+from seqtool.recipe import Reference, Variant
 from seqtool.registry import Registered, Registry
 from seqtool.registry.requirement_names import requirement_problem
 
@@ -98,12 +98,21 @@ def check_requirements(variant: Variant, provided: Provided, parts: Iterable[Pla
 
 
 def placed_slots(variant: Variant) -> list[Placed]:
-    """The classes of the parts that a variant names."""
+    """The classes of the parts that a variant names, and of those in their slots."""
     train = variant.train
-    source: list[Any] = [variant.embedding]
-    target: list[Any] = [variant.target_embedding, variant.decoder, train.search, *(train.metrics or ())]
+    source = [variant.embedding, variant.encoder]
+    target = [variant.target_embedding, variant.decoder, train.loss, *(train.metrics or ()), train.search]
     sides: tuple[tuple[list[Any], Side], ...] = ((source, "source"), (target, "target"))
-    return [Placed(slot.cls, slot.kind, slot.name, slot.path, side) for slots, side in sides for slot in slots]
+    return [placed for slots, side in sides for placed in _slots(slots, side)]
+
+
+def _slots(value: Any, side: Side) -> Iterator[Placed]:
+    if isinstance(value, Reference):
+        yield Placed(value.cls, value.kind, value.name, value.path, side)
+        yield from _slots(list(value.options.values()), side)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _slots(one, side)
 
 
 def placed_parts(variant: Variant, *parts: Any) -> list[Placed]:

@@ -78,7 +78,7 @@ def _loaded(
     model = assembly.model.eval().to(device)
     engine: Engine = "reference" if variant.train.engine == "reference" else "auto"
     install(model, engine, registry, device, next(model.parameters()).dtype)
-    return Predictor(name, variant, seed, checkpoint, read["global_step"], assembly.task, model, device)
+    return Predictor(name, variant, checkpoint, read["global_step"], assembly, device)
 
 
 def _of_model(key: str) -> bool:

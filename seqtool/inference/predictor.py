@@ -6,9 +6,7 @@ from typing import Any
 
 import torch
 
-from seqtool.build.assembly import prepared_task
-from seqtool.build.objectives import build_metrics
-from seqtool.build.requirements import Provided
+from seqtool.build.assembly import Assembly, prepared_task
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.chosen_search import Wish, built_search
@@ -32,17 +30,30 @@ class Predictor:
 
     Attributes:
         name: the variant's, in the run. checkpoint: "best" or "last". step: how many steps it had been trained for.
-        task: prepared from what the run kept, without its data.
+        assembly: its parts; the task is prepared from what the run kept, without its data.
     """
 
     name: str
     variant: Variant
-    seed: int
     checkpoint: str
     step: int
-    task: Task
-    model: Seq2Seq
+    assembly: Assembly
     device: torch.device
+
+    @property
+    def seed(self) -> int:
+        """The seed that was trained."""
+        return self.assembly.options.seed
+
+    @property
+    def task(self) -> Task:
+        """The task, without its data."""
+        return self.assembly.task
+
+    @property
+    def model(self) -> Seq2Seq:
+        """The trained model, for evaluation."""
+        return self.assembly.model
 
     def predict(
         self,
@@ -102,9 +113,9 @@ class Predictor:
         Raises:
             SeqtoolError: the split holds no example, or the task's data are not there or no longer those of the run.
         """
-        train, built, task = self.variant.train, self.search(search), self.task_with_data()
-        size = train.validation_batch_size if batch_size is None else batch_size
-        count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
+        options, built, task = self.assembly.options, self.search(search), self.task_with_data()
+        size = options.validation_batch_size if batch_size is None else batch_size
+        count = batches_asked(task, split, batches, options.validation_batches, size, max_length)
         return self._evaluator(task, built, max_length, bleu, bootstrap_seed).split(split, count, size, self.seed)
 
     def evaluate_pairs(
@@ -130,14 +141,15 @@ class Predictor:
         read = [pair_of(pair, self.read, self.read_target) for pair in pairs]
         merged = joined((pair.source, target) for pair in read for target in pair.targets)
         evaluator = self._evaluator(self.task, self.search(search), max_length, bleu, bootstrap_seed)
-        return evaluator.pairs(merged, batch_size or self.variant.train.validation_batch_size)
+        return evaluator.pairs(merged, batch_size or self.assembly.options.validation_batch_size)
 
     def _evaluator(
         self, task: Task, search: Search, max_length: int | None, bleu: str | None, bootstrap_seed: int
     ) -> Evaluator:
-        metrics = build_metrics(self.variant, Provided(task, self.model.decoder.num_heads))
         measure = None if bleu is None else Bleu(task, bleu)
-        return Evaluator(task, self.model, search, metrics, max_length, self.device, measure, bootstrap_seed)
+        return Evaluator(
+            task, self.model, search, self.assembly.metrics, max_length, self.device, measure, bootstrap_seed
+        )
 
     def intervene(
         self,
@@ -162,10 +174,10 @@ class Predictor:
         Raises:
             SeqtoolError: a model without attention, one that is named cannot be done, or as `evaluate`.
         """
-        train, built, task = self.variant.train, self.search(search), self.task_with_data()
-        size = train.validation_batch_size if batch_size is None else batch_size
+        options, built, task = self.assembly.options, self.search(search), self.task_with_data()
+        size = options.validation_batch_size if batch_size is None else batch_size
         batches = None if examples is None else -(-examples // max(1, size))
-        count = batches_asked(task, split, batches, train.validation_batches, size, max_length)
+        count = batches_asked(task, split, batches, options.validation_batches, size, max_length)
         drawn = first_examples(drawn_batches(task, split, count, size, self.seed), examples)
         bench = Bench(self._evaluator(task, built, max_length, None, bootstrap_seed), drawn)
         return intervene(bench, split, (only,) if isinstance(only, str) else tuple(only), delay, shuffle_seed)
@@ -197,6 +209,8 @@ class Predictor:
             RecipeError: no such search, or options that are none. MisuseError: it never gives so many, or is for other
                 targets than this task's.
         """
+        if search is None and n_best is None:
+            return self.assembly.search
         wish = self.variant.train.search if search is None else search
         return built_search(wish, n_best, self.task, self.variant.registry)
 

@@ -10,6 +10,7 @@ from seqtool.recipe import Variant
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.training.fit import fit_seed
 from seqtool.training.lightning_internals import is_rank_zero
+from seqtool.training.prepared import PreparedTrainings
 from seqtool.training.stopping import StopSignal
 
 
@@ -24,6 +25,7 @@ class Job:
         task: the variant's task, prepared.
         run_directory: the run that it belongs to; None on ranks other than 0 of a new run, which write nothing.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the recipe's.
+        prepared: trainings that this process has built already; this job takes its own.
     """
 
     variant: Variant
@@ -31,6 +33,7 @@ class Job:
     task: Task
     run_directory: RunDirectory | None
     device: str | None
+    prepared: PreparedTrainings | None = None
 
     @property
     def name(self) -> str:
@@ -73,6 +76,7 @@ class Job:
                     place,
                     stop,
                     task=self.task,
+                    prepared=self.prepared.take(self.variant.name, self.seed) if self.prepared else None,
                     resume=self.directory.last if self.directory and self.directory.last.exists() else None,
                     device=self.device,
                     show_bar=show_bar and is_rank_zero(),

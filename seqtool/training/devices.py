@@ -3,16 +3,12 @@
 import os
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.strategies import StrategyRegistry
-from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from seqtool.build.device_support import refuse_float64
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.recipe.train_options import TrainOptions
-from seqtool.training.lightning_messages import quiet_lightning
 
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "gpu": "cuda", "mps": "mps"}
 
@@ -46,22 +42,6 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
         "strategy": train.strategy,
         "precision": train.precision,
     }
-
-
-def check_devices(train: TrainOptions, device: str | None = None) -> None:
-    """Have Lightning itself refuse what it cannot do, before anything is written.
-
-    Raises:
-        SeqtoolError: this combination of accelerator, devices, strategy and precision cannot be.
-    """
-    options = trainer_options(train, device)
-    try:
-        with quiet_lightning():
-            trainer = pl.Trainer(**options, plugins=cluster_plugins(), logger=False, enable_checkpointing=False)
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
-        wish = ", ".join(f"{name} {value!r}" for name, value in options.items())
-        raise SeqtoolError(f"Lightning cannot train with {wish}: {' '.join(str(error).split())}") from error
-    refuse_float64(trainer.strategy.root_device, train.precision)
 
 
 def check_one_device(train: TrainOptions, device: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,19 @@ from seqtool.errors import SeqtoolError
 from seqtool.nn.whole_lstm import lstm_needs_float32
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
-from seqtool.recipe.train_options import EarlyStopping
 from seqtool.runs import SeedDirectory
 from seqtool.runs.checkpoint import fingerprint, read_checkpoint
-from seqtool.training.alignment_pictures import alignment_pictures
 from seqtool.training.buckets import lengths_vary
-from seqtool.training.checkpoints import AtomicCheckpoints
 from seqtool.training.data import DataModule
-from seqtool.training.devices import cluster_plugins, trainer_options
 from seqtool.training.graphs import GraphedStep, cannot_capture, step_record
-from seqtool.training.lightning_internals import begin_at
 from seqtool.training.lightning_messages import quiet_lightning
 from seqtool.training.lightning_module import SequenceModule
-from seqtool.training.lightning_overhead import NoProfiler
+from seqtool.training.prepared import Prepared
 from seqtool.training.progress_bar import Bar
 from seqtool.training.recorder import Recorder
-from seqtool.training.snapshots import Glimpse
 from seqtool.training.stopping import StopSignal
-from seqtool.training.torch_flags import torch_flags_restored
+from seqtool.training.torch_flags import torch_flags
+from seqtool.training.trainer import build_trainer, connect
 from seqtool.training.validation_sample import write_sample
 
 TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
@@ -51,6 +45,7 @@ def fit_seed(
     stop: StopSignal,
     *,
     task: Task | None = None,
+    prepared: Prepared | None = None,
     resume: Path | None = None,
     device: str | None = None,
     show_bar: bool = False,
@@ -60,7 +55,7 @@ def fit_seed(
 
     Args:
         directory: where to write; None on every rank but 0.
-        task: the variant's task where it is prepared already.
+        task: the variant's task where it is prepared already. prepared: this training where it is built already.
         resume: a checkpoint to go on from, None to begin.
         device: overrides the recipe's accelerator.
         listeners: called with each row of metrics.
@@ -69,20 +64,20 @@ def fit_seed(
         SeqtoolError: the checkpoint is another recipe's, the disk is full, the loss is no longer finite.
         Interrupted: someone asked to stop; the last checkpoint is written.
     """
-    options = trainer_options(variant.train, device)
     checkpoint = read_checkpoint(resume, variant, seed) if resume else None
     done = checkpoint["global_step"] if checkpoint else 0
-    assembly = assemble(variant, seed, task=task)
-    module = SequenceModule(assembly, variant, seed)
-    if variant.train.precision == "64-true":
+    prepared = prepared or Prepared(assemble(variant, seed, task=task), build_trainer(variant.train, device))
+    assembly, trainer = prepared.assembly, prepared.trainer
+    module, options = SequenceModule(assembly), assembly.options
+    if options.precision == "64-true":
         module.double()  # Lightning would convert it only after it has loaded a checkpoint into it
     if directory:
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
         directory.prepare([*(TRAIN_COLUMNS if module.symbols else VALUE_COLUMNS), *valid, "seconds"], done)
-    label = f"{variant.name}, seed {seed}"
-    with Bar(label, variant.train.steps, done, show=show_bar) as bar, quiet_lightning(), torch_flags_restored():
+    flags = torch_flags(deterministic=options.deterministic)
+    with Bar(options.label, options.steps, done, show=show_bar) as bar, quiet_lightning(), flags:
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show, *listeners])
-        trainer = _trainer(module, options, recorder, done)
+        connect(trainer, module, recorder, done)
         choices = _install_kernels(module, trainer.strategy.root_device)
         refused = _graph(module, trainer.strategy)
         environment = _environment(trainer, module, choices) | {"step": step_record(refused)}
@@ -97,16 +92,15 @@ def fit_seed(
             recorder.load_state_dict(state)
             module.load_state_dict(checkpoint["state_dict"])
         else:
-            _fit(trainer, module, resume, done)
+            _fit(trainer, module, resume)
     if directory:
         write_sample(directory, module)
         directory.write_result(_result(recorder, count_parameters(assembly.model)))
 
 
-def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done: int) -> None:
+def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None) -> None:
     """Train with torch's global generators left as they were."""
-    begin_at(trainer, done)
-    train = module.variant.train
+    train = module.options
     data = DataModule(
         module.assembly.task,
         seed=module.seed,
@@ -120,52 +114,10 @@ def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None, done:
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
 
 
-def _trainer(module: SequenceModule, options: dict[str, Any], recorder: Recorder, done: int) -> pl.Trainer:
-    train, root = module.variant.train, recorder.directory.path if recorder.directory else None
-    callbacks: list[pl.Callback] = [recorder]
-    if train.early_stopping:
-        stopping: EarlyStopping = train.early_stopping()
-        mode = "max" if module.higher_is_better(stopping.monitor) else "min"
-        callbacks.append(
-            pl.callbacks.EarlyStopping(
-                stopping.monitor, min_delta=stopping.min_delta, patience=stopping.patience, mode=mode
-            )
-        )
-    logger: Any = False
-    if train.tensorboard and recorder.directory:
-        folder = recorder.directory.tensorboard
-        logger = pl.loggers.TensorBoardLogger(folder.parent, name="", version=folder.name, purge_step=done + 1)
-        recorder.listeners = [*recorder.listeners, lambda row: logger.log_metrics(row, int(row["step"]))]
-        recorder.viewers = [partial(_log_pictures, logger)]
-    return pl.Trainer(
-        **options,
-        plugins=[AtomicCheckpoints(), *cluster_plugins()],
-        callbacks=callbacks,
-        logger=logger,
-        profiler=NoProfiler(),
-        max_steps=train.steps,
-        val_check_interval=train.validate_every,
-        check_val_every_n_epoch=None,
-        gradient_clip_val=train.clip_norm,
-        deterministic=train.deterministic or None,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=True,
-        use_distributed_sampler=False,
-        default_root_dir=root,
-    )
-
-
-def _log_pictures(logger: pl.loggers.TensorBoardLogger, step: int, seen: Glimpse) -> None:
-    for name, pixels in alignment_pictures(seen).items():
-        logger.experiment.add_image(name, pixels, step, dataformats="HWC")
-
-
 def _install_kernels(module: SequenceModule, device: torch.device) -> list[Choice]:
-    train, dtype = module.variant.train, DTYPES.get(module.variant.train.precision)
-    beside = {"optimizer": module.optimizer}
-    return install(module.model, train.engine, module.variant.registry, device, dtype, beside)
+    train, dtype = module.options, DTYPES.get(module.options.precision)
+    beside = {"optimizer": module.assembly.optimizer}
+    return install(module.model, train.engine, module.assembly.registry, device, dtype, beside)
 
 
 def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
@@ -174,13 +126,13 @@ def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
     Raises:
         SeqtoolError: the recipe asks for engine "graphed", and this training cannot be captured.
     """
-    train = module.variant.train
+    train = module.options
     reason = cannot_capture(train, strategy)
     if reason is None:
         module.graphs = GraphedStep(
             module.model,
             module.objective,
-            module.optimizer,
+            module.assembly.optimizer,
             module.clip,
             autocast=torch.bfloat16 if train.precision == "bf16-mixed" else None,
             buckets=lengths_vary(module.assembly.task, module.seed, train.batch_size),
@@ -192,7 +144,7 @@ def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
 
 def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:
     device = trainer.strategy.root_device
-    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(module.variant.train.precision)
+    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(module.options.precision)
     in_float32 = ["lstm"] if device.type == "cpu" and mixed and lstm_needs_float32(mixed) else []
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
     return {
@@ -201,10 +153,10 @@ def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choi
         "device_name": name,
         "world_size": trainer.world_size,
         "strategy": type(trainer.strategy).__name__,
-        "precision": module.variant.train.precision,
+        "precision": module.options.precision,
         "computed_in_float32": in_float32,
         "threads": torch.get_num_threads(),
-        **record(module.variant.train.engine, choices),
+        **record(module.options.engine, choices),
         "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
         "parameters_within": _parameters_within(module.model),
     }

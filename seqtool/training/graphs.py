@@ -14,9 +14,9 @@ import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy, Strategy
 from torch import Tensor, nn
 
+from seqtool.build.loop_options import LoopOptions
 from seqtool.errors import PartError
 from seqtool.parts.batch import Batch
-from seqtool.recipe.train_options import TrainOptions
 from seqtool.training.buckets import bucketed
 
 MOST_SHAPES = 64
@@ -27,18 +27,18 @@ Step = Callable[[], tuple[Tensor, list[Tensor | None]]]
 Record = Callable[[Step, Callable[[], None]], Step]
 
 
-def cannot_capture(train: TrainOptions, strategy: Strategy) -> str | None:
+def cannot_capture(options: LoopOptions, strategy: Strategy) -> str | None:
     """Why the steps of a training cannot be captured; None where they may."""
     device = strategy.root_device
-    if train.engine not in ("auto", "graphed"):
-        return f"engine {train.engine!r} launches each kernel"
+    if options.engine not in ("auto", "graphed"):
+        return f"engine {options.engine!r} launches each kernel"
     if device.type != "cuda":
         return f"CUDA graphs need a CUDA device, and this is {device.type}"
     if not isinstance(strategy, SingleDeviceStrategy):
         return "several processes train together"
-    if train.precision == "16-mixed":
+    if options.precision == "16-mixed":
         return "16-mixed precision looks at the gradients on the host to scale the loss"
-    if train.scheduled_sampling is not None:
+    if not options.teacher_forcing:
         return "the probability of scheduled sampling changes from step to step"
     return None
 

@@ -1,4 +1,4 @@
-"""A variant as a Lightning module."""
+"""An assembly as a Lightning module."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from seqtool.build.assembly import Assembly, build_feeding, build_optimizer, build_schedule
+from seqtool.build.assembly import Assembly
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding, best_guess
 from seqtool.nn.right_targets import nearest, right_targets, with_targets
 from seqtool.nn.watched_memory import watched_memory
 from seqtool.parts.batch import Batch
 from seqtool.parts.clipping import Clipping
 from seqtool.randomness import derive
-from seqtool.recipe import Variant
 from seqtool.training.data import Carrier
 from seqtool.training.graphs import GraphedStep
 from seqtool.training.lightning_internals import LeanModule
@@ -34,17 +33,15 @@ class SequenceModule(LeanModule):
         graphs: replays training steps; None where each kernel is launched.
     """
 
-    def __init__(self, assembly: Assembly, variant: Variant, seed: int) -> None:
+    def __init__(self, assembly: Assembly) -> None:
         super().__init__()
         self.assembly = assembly
         self.model = assembly.model
         self.loss = assembly.loss
         self.metrics = assembly.metrics
         self.symbols = assembly.task.target_vocabulary.modality == "symbols"
-        self.variant = variant
-        self.optimizer = build_optimizer(variant, self.model)
-        self.feeding = build_feeding(variant)
-        self.seed = seed
+        self.options = assembly.options
+        self.seed = assembly.options.seed
         self.step_sums: list[tuple[Tensor, ...]] = []
         self.valid_values: dict[str, float] = {}
         self.glimpse: Glimpse | None = None
@@ -64,7 +61,7 @@ class SequenceModule(LeanModule):
             assert self.graphs is not None
             self.step_sums.append(self.graphs(batch).unbind())
             return None
-        total, sums = self._sums(batch, self.feeding(trainer.global_step))
+        total, sums = self._sums(batch, self.assembly.feeding(trainer.global_step))
         mean: Tensor = total / sums[1].clamp(min=1)
         if trainer.world_size > 1:
             joined = torch.stack([one.float() for one in sums])
@@ -173,11 +170,11 @@ class SequenceModule(LeanModule):
 
     def configure_optimizers(self) -> Any:
         """The recipe's optimizer and schedule; the schedule moves at every step."""
-        schedule = build_schedule(self.variant)
+        schedule, optimizer = self.assembly.schedule, self.assembly.optimizer
         if schedule is None:
-            return self.optimizer
-        scheduler = LambdaLR(self.optimizer, schedule.factor)
-        return {"optimizer": self.optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+            return optimizer
+        scheduler = LambdaLR(optimizer, schedule.factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(
         self,
@@ -186,7 +183,7 @@ class SequenceModule(LeanModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """By the optimizer where it can, and by Lightning where it cannot, or where gradients are scaled."""
-        scaled = self.variant.train.precision == "16-mixed"
+        scaled = self.options.precision == "16-mixed"
         if gradient_clip_val and isinstance(optimizer, Clipping) and not scaled:
             optimizer.clip(gradient_clip_val)
         else:
@@ -194,7 +191,7 @@ class SequenceModule(LeanModule):
 
     def clip(self) -> None:
         """Clip the gradients of a step that is captured."""
-        limit = self.variant.train.clip_norm
+        limit = self.options.clip_norm
         if limit is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
 

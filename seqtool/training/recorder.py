@@ -75,7 +75,7 @@ class Recorder(pl.callbacks.Checkpoint):
     ) -> None:
         """Row, checkpoint and stop, unless a validation comes first and does them."""
         assert isinstance(pl_module, SequenceModule)
-        train, step = pl_module.variant.train, trainer.global_step
+        train, step = pl_module.options, trainer.global_step
         if step == train.steps:
             trainer.should_stop = True
         if step == train.steps or step % train.validate_every == 0:
@@ -93,14 +93,14 @@ class Recorder(pl.callbacks.Checkpoint):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The step is wholly done: row, checkpoints, stop."""
         assert isinstance(pl_module, SequenceModule)
-        train, step = pl_module.variant.train, trainer.global_step
+        train, step = pl_module.options, trainer.global_step
         self._fetch(pl_module, step)
         if not math.isfinite(pl_module.valid_values["valid_loss"]):
             raise _diverged(pl_module, step, "validation loss")
         self.last_valid = {name: value for name, value in pl_module.valid_values.items() if not math.isnan(value)}
         if train.monitor not in self.last_valid:
             raise SeqtoolError(
-                f"{pl_module.variant.name}, seed {pl_module.seed}: nothing could be measured as {train.monitor}, which "
+                f"{pl_module.options.label}: nothing could be measured as {train.monitor}, which "
                 f"train.monitor goes by\n    allowed: {', '.join(self.last_valid)}"
             )
         self._write_row(trainer, pl_module, self.last_valid)
@@ -187,7 +187,7 @@ class Recorder(pl.callbacks.Checkpoint):
 
 def _diverged(module: SequenceModule, step: int, what: str) -> SeqtoolError:
     return SeqtoolError(
-        f"{module.variant.name}, seed {module.seed}: the {what} is no longer finite at step {step}\n"
+        f"{module.options.label}: the {what} is no longer finite at step {step}\n"
         "    try a lower train.optimizer.lr, or train.clip_norm: 1.0"
     )
 

@@ -53,13 +53,13 @@ def write_sample(directory: SeedDirectory, module: SequenceModule) -> None:
     write_atomic(directory.predictions, "".join(lines).encode())
     fill = {"gold": -1, "weights": 0, "memory_mask": False}
     write_arrays(directory.alignments, {name: _joined(parts, fill[name]) for name, parts in arrays.items()})
-    if module.variant.train.gates:
+    if module.options.gates:
         _write_gates(directory, module)
 
 
 def _examples(module: SequenceModule) -> Iterator[Batch]:
     """The first examples of what validation looks at, a few at a time."""
-    task, train = module.assembly.task, module.variant.train
+    task, train = module.assembly.task, module.options
     size, device = train.validation_batch_size, torch.device("cpu")
     there = task.num_batches("valid", size)
     count = train.validation_batches if there is None else min(train.validation_batches, there)

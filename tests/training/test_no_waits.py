@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from seqtool.build.assembly import Assembly, assemble
 from seqtool.recipe import Variant
 from seqtool.registry import Registered, default_registry
 from seqtool.testing import example_options
-from seqtool.training import fit
+from seqtool.training import fit, trainer
 from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.recorder import Recorder
 from seqtool.training.stopping import StopSignal
@@ -120,14 +120,14 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendDevice]:
     def elsewhere(*arguments: Any, **options: Any) -> Assembly:
         made = assemble(*arguments, **options)
         to_device(made.model)
-        return made
+        return replace(made, optimizer=arguments[0].train.optimizer(made.model.parameters()))
 
     def on_device(train: Any, device: Any = None) -> dict[str, Any]:
         strategy = SingleDeviceStrategy(DEVICE, accelerator=Pretended())
         return {"strategy": strategy, "devices": 1, "precision": train.precision}
 
     monkeypatch.setattr(fit, "assemble", elsewhere)
-    monkeypatch.setattr(fit, "trainer_options", on_device)
+    monkeypatch.setattr(trainer, "trainer_options", on_device)
     monkeypatch.setattr(Recorder, "_save", lambda *arguments, **options: None)
     with PretendDevice() as pretended:
         yield pretended

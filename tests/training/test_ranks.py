@@ -15,7 +15,7 @@ import torch
 from small_run import figures, rows
 
 import seqtool
-from seqtool.build.assembly import assemble, build_optimizer, build_schedule
+from seqtool.build.assembly import assemble
 from seqtool.parts.batch import Batch
 
 STEPS = 20
@@ -36,7 +36,7 @@ def losses_of_one_process(recipe: Path) -> list[float]:
     """A bare torch loop over the batches of both ranks, joined."""
     variant = seqtool.load_recipe(recipe, overrides=[f"train.steps={STEPS}"]).variants["default"]
     assembly = assemble(variant, seed=0)
-    optimizer, schedule = build_optimizer(variant, assembly.model), build_schedule(variant)
+    optimizer, schedule = assembly.optimizer, assembly.schedule
     lr, losses = optimizer.param_groups[0]["lr"], []
     for k in range(STEPS):
         drawn = [

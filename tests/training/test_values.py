@@ -272,12 +272,12 @@ def refused(halves: Path, registry: Registry, *overrides: str) -> str:
         ),
         (
             "train.loss=cross_entropy",
-            "train.loss: loss cross_entropy requires symbols",
+            "loss training:cross_entropy requires symbols",
             LOSSES,
         ),
         (
             "train.loss={type: sum, losses: [mse, cross_entropy]}",
-            "train.loss: loss cross_entropy requires symbols",
+            "loss training:cross_entropy requires symbols",
             LOSSES,
         ),
         ("train.metrics=[within, token_accuracy]", "metric training:token_accuracy requires symbols", METRICS),
@@ -303,7 +303,7 @@ def test_what_is_for_values_is_refused_where_there_are_symbols(halves: Path, reg
     for words in (
         "embedding embeddings:continuous requires continuous values, and the sources of this task are symbols",
         "embedding embeddings:continuous requires continuous values, and the targets of this task are symbols",
-        "loss mse requires continuous values, and the targets of this task are symbols",
+        "loss training:mse requires continuous values, and the targets of this task are symbols",
         "metric training:within requires continuous values, and the targets of this task are symbols",
     ):
         assert words in said, "all at once"
