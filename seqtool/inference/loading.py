@@ -68,7 +68,7 @@ def _loaded(
     read = read_checkpoint(path, variant, seed)
     assembly = assemble(variant, seed, directory.read_task(name))
     weights = {key.removeprefix("model."): value for key, value in read["state_dict"].items() if _of_model(key)}
-    if variant.train.precision == "64-true":
+    if assembly.options.precision == "64-true":
         assembly.model.double()
     try:
         assembly.model.load_state_dict(weights)
@@ -76,7 +76,7 @@ def _loaded(
         message = f"{path} does not fit the parts that are installed: {' '.join(str(error).split())}"
         raise SeqtoolError(message) from error
     model = assembly.model.eval().to(device)
-    engine: Engine = "reference" if variant.train.engine == "reference" else "auto"
+    engine: Engine = "reference" if assembly.options.engine == "reference" else "auto"
     install(model, engine, registry, device, next(model.parameters()).dtype)
     return Predictor(name, variant, checkpoint, read["global_step"], assembly, device)
 
