@@ -83,7 +83,7 @@ def path_of(part: Registered) -> Path:
 def index(parts: list[Registered]) -> str:
     """A table of all parts for each kind."""
     blocks = [NOTE, "# Parts", "What recipes can name. `seqtool describe KIND/NAME` says the same on the command line."]
-    for kind in KINDS.values():
+    for kind in (kind for kind in KINDS.values() if kind.constructed):
         rows = [(f"[{p.name}]({p.kind}/{p.name}.md)", p.summary) for p in parts if p.kind == kind.name]
         blocks += [f"## {kind.name}: {kind.summary}", table(("part", "what it is"), rows)]
     return "\n\n".join(blocks) + "\n"

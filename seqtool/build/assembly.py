@@ -73,6 +73,8 @@ def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: An
         return reference(Attention, options, registry)(*sizes)
     if not name:
         raise MisuseError(f"make() takes 'kind/name', such as 'scorer/additive', or 'attention'; got {spec!r}")
+    if kind in KINDS and not KINDS[kind].constructed:
+        raise MisuseError(f"make() builds what recipes can name, and no recipe names a {kind}; got {spec!r}")
     part = reference(kind, {"type": name, **options}, registry)
     _check_sizes(spec, KINDS[kind].sizes, sizes)
     return part(*sizes)

@@ -1,6 +1,5 @@
-"""The command line. Each verb is a file beside this one, imported when it is typed."""
+"""The command line. Verbs are parts; each of seqtool's own is a file beside this one, imported when it is run."""
 
-import importlib
 import os
 import sys
 import traceback
@@ -10,55 +9,84 @@ from typing import NoReturn
 import click
 
 from seqtool import __version__
-from seqtool.cli.verb_options import Settings, debug_option
+from seqtool.cli.verb_options import Settings, debug_option, group_plugin_options, settings
 from seqtool.errors import SeqtoolError, nearest_name
+from seqtool.registry import Plugin, Registered, Registry
+from seqtool.registry.component import Component
 
-VERBS = {
-    "run": ("run", "Train the variants of a recipe, and compare them."),
-    "predict": ("predict", "Write what a trained model predicts, line by line."),
-    "evaluate": ("evaluate", "Measure a trained model on a split, with intervals."),
-    "verify": ("verify", "Hold a published number against what its recipe reaches."),
-    "intervene": ("intervene", "Measure a trained model whose attention is forced."),
-    "report": ("report", "Write what a run did as one page: curves, alignments, mistakes."),
-    "compare": ("compare", "Compare variants and runs: recipes, metrics, alignments, cost."),
-    "plot": ("plot", "Draw a run for print: losses, alignments, entropy."),
-    "watch": ("watch", "Show what a run in training does now."),
-    "validate": ("validate", "Check a recipe, and report all that is wrong with it."),
-    "show": ("show", "Show a recipe as it is resolved, and where each value came from."),
-    "list": ("list_", "List the parts that recipes can name."),
-    "describe": ("describe", "Explain one part: its equation, its options, its source."),
-    "explain": ("explain", "Work one part's equation, in plain Python and small numbers."),
-    "plugins": ("plugins", "List the plugins that were found, the broken ones too."),
-    "doctor": ("doctor", "Check this installation and its devices."),
-}
-"""Verb -> (its module, one line of help), so that `--help` imports no verb."""
+DIAGNOSIS = ("plugins", "doctor")
+"""The verbs that exist without any plugin, to find out what is wrong."""
 
 
 class Verbs(click.Group):
-    """A group that knows its commands by name alone."""
+    """A group whose commands are the verbs that plugins bring; each is imported when it is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(_verbs(_registry(ctx)))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
+        registry = _registry(ctx)
+        verbs = _verbs(registry)
+        if not any(cmd_name in (part.name, part.canonical) for part in verbs.values()):
             return None
-        command = importlib.import_module(f"seqtool.cli.{VERBS[cmd_name][0]}").command
-        assert isinstance(command, click.Command), "each verb's module has a click command named `command`"
+        part = verbs.get(cmd_name) or registry.find("verb", cmd_name)
+        command: click.Command = part.load()
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in VERBS and not args[0].startswith("-"):
-            nearest = nearest_name(args[0], VERBS)
-            hint = f" Did you mean {nearest!r}?" if nearest else f" There are: {', '.join(VERBS)}."
-            raise click.UsageError(f"No such verb: {args[0]!r}.{hint}", ctx)
+        known = {name for part in _verbs(_registry(ctx)).values() for name in (part.name, part.canonical)}
+        if args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(_unknown(args[0], _registry(ctx)), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+        registry = _registry(ctx)
+        verbs = _verbs(registry)
+        own = {label: part for label, part in verbs.items() if part.plugin.distribution == "seqtool"}
+        for heading, rows in (
+            ("Verbs", [(label, part.summary) for label, part in own.items()]),
+            ("Verbs of other plugins", [(label, _with_source(verbs[label])) for label in verbs if label not in own]),
+            ("Broken, see `seqtool plugins`", [(plugin.name, f"it {plugin.error}") for plugin in registry.broken()]),
+        ):
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
+def _registry(ctx: click.Context) -> Registry:
+    with ctx.scope(cleanup=False):
+        return settings().plugins.registry(warn=False)
+
+
+def _verbs(registry: Registry) -> dict[str, Registered]:
+    """The verbs by what they are called, in the order of their plugins; those for diagnosis are always there."""
+    working = (plugin for plugin in registry.plugins if plugin.status == "ok")
+    found = [part for plugin in working for part in plugin.components if part.kind == "verb"]
+    names = {part.name for part in found}
+    missing = {name: _diagnosis(name) for name in DIAGNOSIS if name not in names}
+    return {registry.label(part): part for part in found} | missing
+
+
+def _diagnosis(name: str) -> Registered:
+    plugin = Plugin("seqtool", "seqtool.cli", "seqtool", __version__, "built in")
+    summary = "Find out what is wrong with this installation."
+    return Registered("verb", name, plugin, Component("verb", name, f"seqtool.cli.{name}:command", summary))
+
+
+def _with_source(part: Registered) -> str:
+    return f"{part.summary} ({part.plugin.source})".lstrip()
+
+
+def _unknown(name: str, registry: Registry) -> str:
+    verbs = list(_verbs(registry))
+    nearest = nearest_name(name, verbs)
+    message = f"No such verb: {name!r}."
+    message += f" Did you mean {nearest!r}?" if nearest else f" There are: {', '.join(verbs)}."
+    if not registry.parts("verb"):
+        message += " No plugin brings other verbs, not even seqtool's own: see `seqtool plugins`, or install it again."
+    return message + "".join(f" Not searched: plugin {plugin}, which {plugin.error}." for plugin in registry.broken())
 
 
 @click.group(
@@ -67,6 +95,7 @@ class Verbs(click.Group):
     epilog="\b\nExample:\n  seqtool run align_60_20\n  seqtool run --help",
 )
 @click.version_option(__version__, prog_name="seqtool")
+@group_plugin_options
 @debug_option
 def group() -> None:
     """Sequence-to-sequence models with attention: every part a plugin, every experiment one recipe."""
@@ -74,9 +103,9 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0, 1 (failed) or 2 (misuse). All errors end here."""
-    settings = Settings(debug=os.environ.get("SEQTOOL_DEBUG", "") not in ("", "0"))
+    shared = Settings(debug=os.environ.get("SEQTOOL_DEBUG", "") not in ("", "0"))
     try:
-        code = group.main(arguments, prog_name="seqtool", obj=settings, standalone_mode=False)
+        code = group.main(arguments, prog_name="seqtool", obj=shared, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
@@ -88,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:
-        code = _report(error, settings)
+        code = _report(error, shared)
     sys.exit(code if isinstance(code, int) else 0)
 
 

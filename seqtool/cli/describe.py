@@ -1,5 +1,6 @@
 """`seqtool describe`: one part, explained by its own docstring and constructor."""
 
+import inspect
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -12,10 +13,10 @@ from seqtool.cli.output import emit_json
 from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
 from seqtool.errors import MisuseError
 from seqtool.registry import Registered, Registry
-from seqtool.registry.describe import Description, Option, describe
+from seqtool.registry.describe import Description, Option, describe, render_value
 
 
-@verb("describe", example="seqtool describe scorer/additive\nseqtool describe decoder/attend_before --json")
+@verb("describe", example="seqtool describe scorer/additive\nseqtool describe verb/run --json")
 @click.argument("part", metavar="KIND/NAME")
 @plugin_options
 @json_option
@@ -23,11 +24,25 @@ def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
     """Explain one part: its equation, the options that recipes give it, and its source."""
     registry = plugins.registry()
     found = find_part(registry, part)
-    description = describe(found.load())
+    loaded = found.load()
+    description = describe_command(loaded) if isinstance(loaded, click.Command) else describe(loaded)
     if as_json:
         emit_json({**part_json(registry, found), **_json(description)})
     else:
         _show(registry, found, description)
+
+
+def describe_command(command: click.Command) -> Description:
+    """Read a verb's help: its text, and its arguments and options."""
+    summary, _, text = inspect.cleandoc(command.help or "").partition("\n")
+    context = click.Context(command)
+    options = []
+    for parameter in command.get_params(context):
+        name = parameter.opts[-1] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        default = None if parameter.required else render_value(parameter.to_info_dict()["default"])
+        meaning = parameter.help or "" if isinstance(parameter, click.Option) else ""
+        options.append(Option(name, parameter.type.name, default, meaning))
+    return Description(summary, text.strip(), "", "", "", (), tuple(options))
 
 
 def find_part(registry: Registry, part: str) -> Registered:

@@ -8,8 +8,10 @@ from seqtool.cli.describe import find_part
 from seqtool.cli.list_ import part_json
 from seqtool.cli.output import emit_json
 from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
+from seqtool.errors import MisuseError
 from seqtool.explain import Explanation, example_lines, explain
 from seqtool.registry import Registered, Registry
+from seqtool.registry.kinds import KINDS
 
 
 @verb("explain", example="seqtool explain scorer/gmm\nseqtool explain cell/lstm --json")
@@ -20,6 +22,8 @@ def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
     """Show the equation of one part, the same in plain Python, and one example worked in small numbers."""
     registry = plugins.registry()
     found = find_part(registry, part)
+    if not KINDS[found.kind].constructed:
+        raise MisuseError(f"a {found.kind} has no equation; see `seqtool describe {part}`")
     explanation = explain(found)
     if as_json:
         emit_json({**part_json(registry, found), **_json(explanation)})

@@ -12,7 +12,7 @@ from seqtool.registry import Registered, Registry
 @plugin_options
 @json_option
 def command(kind: str | None, plugins: PluginFlags, as_json: bool) -> None:
-    """List the parts that recipes can name: all, or those of one KIND (cell, scorer, task, ...)."""
+    """List the parts that recipes can name, or those of one KIND (cell, scorer, task, ..., verb)."""
     registry = plugins.registry()
     parts = registry.parts(kind)
     if as_json:

@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,39 +15,64 @@ if TYPE_CHECKING:
 Function = Callable[..., Any]
 
 
-@dataclass
-class Settings:
-    """What holds for the whole command line; click hands it around as `ctx.obj`."""
-
-    debug: bool = False
-
-
 @dataclass(frozen=True)
 class PluginFlags:
-    """The flags that say which plugins to load, beside those that are installed."""
+    """The flags that say which plugins to load, in addition to those that are installed."""
 
     modules: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     strict: bool = False
 
+    def joined(self, other: "PluginFlags") -> "PluginFlags":
+        """These flags, then the others'."""
+        return PluginFlags(
+            (*self.modules, *other.modules),
+            (*self.directories, *other.directories),
+            (*self.disabled, *other.disabled),
+            self.strict or other.strict,
+        )
+
     def registry(self, *, warn: bool = True) -> "Registry":
-        """Find and load the plugins; what they are warned about goes to stderr.
+        """Find and load the plugins, once for each command line; their warnings go to stderr.
 
         `-p` also finds modules of the current folder, as `python -m` does.
         """
+        found = settings().registries
+        if self not in found:
+            found[self] = self._discover()
+        if warn:
+            for plugin in found[self].plugins:
+                for warning in plugin.warnings:
+                    click.echo(f"warning: plugin {plugin} {warning}", err=True)
+        return found[self]
+
+    def _discover(self) -> "Registry":
         from seqtool.registry import discover
 
         if self.modules and not {"", os.getcwd()} & set(sys.path):
             sys.path.append(os.getcwd())
-        registry = discover(
-            modules=self.modules, plugins_dirs=self.directories, disabled=self.disabled, strict=self.strict
-        )
-        if warn:
-            for plugin in registry.plugins:
-                for warning in plugin.warnings:
-                    click.echo(f"warning: plugin {plugin} {warning}", err=True)
-        return registry
+        return discover(modules=self.modules, plugins_dirs=self.directories, disabled=self.disabled, strict=self.strict)
+
+
+@dataclass
+class Settings:
+    """What holds for the whole command line; click hands it around as `ctx.obj`.
+
+    Attributes:
+        plugins: the flags that stand before the verb.
+        registries: what was found, by flags.
+    """
+
+    debug: bool = False
+    plugins: PluginFlags = PluginFlags()
+    registries: dict[PluginFlags, "Registry"] = field(default_factory=dict)
+
+
+def settings() -> Settings:
+    """Those of the command line that runs; new ones if there is none."""
+    context = click.get_current_context(silent=True)
+    return context.find_root().ensure_object(Settings) if context else Settings()
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -77,43 +102,58 @@ def verb(name: str, *, example: str) -> Callable[[Function], click.Command]:
     return declare
 
 
+_FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "modules": (
+        ("-p", "--plugin-module"),
+        {"multiple": True, "metavar": "MODULE", "help": "Load this module as a plugin too (repeatable)."},
+    ),
+    "directories": (
+        ("--plugins-dir",),
+        {
+            "multiple": True,
+            "metavar": "DIR",
+            "type": click.Path(exists=True, file_okay=False),
+            "help": "Load each *.py file and package of this folder as a plugin too (repeatable).",
+        },
+    ),
+    "disabled": (
+        ("--no-plugin",),
+        {
+            "multiple": True,
+            "metavar": "NAME",
+            "help": "Do not load this plugin, or any of this distribution (repeatable).",
+        },
+    ),
+    "strict": (("--strict-plugins",), {"is_flag": True, "help": "Fail if any plugin is broken."}),
+}
+"""Field of `PluginFlags` -> the flag's spellings, and its settings for click."""
+
+
 def plugin_options(function: Function) -> Function:
-    """Add the plugin flags to a verb, which gets them as one argument, `plugins: PluginFlags`."""
+    """Add the plugin flags to a verb, which gets them as one argument, `plugins: PluginFlags`.
 
-    @click.option(
-        "-p",
-        "--plugin-module",
-        "plugin_modules",
-        multiple=True,
-        metavar="MODULE",
-        help="Load this module as a plugin too (repeatable).",
-    )
-    @click.option(
-        "--plugins-dir",
-        "plugins_dirs",
-        multiple=True,
-        metavar="DIR",
-        type=click.Path(exists=True, file_okay=False),
-        help="Load each *.py file and package of this folder as a plugin too (repeatable).",
-    )
-    @click.option(
-        "--no-plugin",
-        "no_plugins",
-        multiple=True,
-        metavar="NAME",
-        help="Do not load this plugin, or any of this distribution (repeatable).",
-    )
-    @click.option("--strict-plugins", is_flag=True, help="Fail if any plugin is broken.")
+    Flags before the verb count as well.
+    """
+
     @functools.wraps(function)
-    def collect(
-        *arguments: Any,
-        plugin_modules: tuple[str, ...],
-        plugins_dirs: tuple[str, ...],
-        no_plugins: tuple[str, ...],
-        strict_plugins: bool,
-        **options: Any,
-    ) -> Any:
-        flags = PluginFlags(plugin_modules, plugins_dirs, no_plugins, strict_plugins)
-        return function(*arguments, plugins=flags, **options)
+    def collect(*arguments: Any, **options: Any) -> Any:
+        flags = PluginFlags(**{name: options.pop(f"plugin_{name}") for name in _FLAGS})
+        return function(*arguments, plugins=settings().plugins.joined(flags), **options)
 
+    for name, (words, details) in reversed(_FLAGS.items()):
+        collect = click.option(*words, f"plugin_{name}", **details)(collect)
     return collect
+
+
+def group_plugin_options(function: Function) -> Function:
+    """Add the plugin flags to the group of verbs. They are read before `--help`, which lists the verbs of plugins."""
+    for name, (words, details) in reversed(_FLAGS.items()):
+        keep = functools.partial(_keep_flag, name)
+        option = click.option(*words, f"plugin_{name}", is_eager=True, expose_value=False, callback=keep, **details)
+        function = option(function)
+    return function
+
+
+def _keep_flag(name: str, context: click.Context, _: click.Parameter, value: Any) -> None:
+    shared = context.find_root().ensure_object(Settings)
+    shared.plugins = replace(shared.plugins, **{name: value})

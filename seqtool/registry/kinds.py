@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind's name, the import path of its contract, the sizes its constructor takes, and one line of help."""
+    """A kind's name, the import path of its contract, the sizes its constructor takes, and one line of help.
+
+    Recipes construct the parts of a kind, which are subclasses of the contract; if not `constructed`, a part is an
+    instance of the contract, and no recipe names it.
+    """
 
     name: str
     contract: str
     sizes: tuple[str, ...]
     summary: str
+    constructed: bool = True
 
 
 KINDS: dict[str, Kind] = {
@@ -40,5 +45,6 @@ KINDS: dict[str, Kind] = {
         Kind("optimizer", "torch.optim:Optimizer", ("params",), "torch optimizers"),
         Kind("schedule", "seqtool.parts.schedule:Schedule", ("steps",), "a factor on the learning rate"),
         Kind("kernel", "seqtool.parts.kernel:Kernel", (), "a faster form of a part's method"),
+        Kind("verb", "click:Command", (), "a command of `seqtool`", constructed=False),
     )
 }

@@ -81,19 +81,26 @@ class Registered:
     def __str__(self) -> str:
         return f"{self.kind} {self.canonical!r} ({self.plugin.source})"
 
-    def load(self) -> type:
-        """The class of the part, imported now and held against the contract of its kind.
+    def load(self) -> Any:
+        """The part, imported now and checked against the contract of its kind: a class, or a verb's command.
 
         Raises:
             PluginError: it cannot be imported, is no such part, does not say what its constructor takes, or requires
                 something unknown.
         """
         part = self._import()
+        kind = KINDS[self.kind]
+        if kind.constructed:
+            self._check_class(part)
+        elif not isinstance(part, resolve(kind.contract)):
+            raise PluginError(f"{self}: {self.target} is no {kind.contract.replace(':', '.')}")
+        return part
+
+    def _check_class(self, part: object) -> None:
         if not isinstance(part, type):
             raise PluginError(f"{self}: {self.target} is {type(part).__name__}, and a part is a class")
         kind = KINDS[self.kind]
-        contract = resolve(kind.contract)
-        if not issubclass(part, contract):
+        if not issubclass(part, resolve(kind.contract)):
             raise PluginError(f"{self}: {self.target} is no {kind.contract.replace(':', '.')}")
         try:
             constructor = read_constructor(part)
@@ -107,7 +114,6 @@ class Registered:
             )
         if problem := requirement_problem(part):
             raise PluginError(f"{self}: {problem}")
-        return part
 
     def _import(self) -> object:
         if not isinstance(self.component.target, str):

@@ -44,13 +44,13 @@ class Registry:
         self._uses = Counter((part.kind, part.name) for part in self._parts)
 
     def parts(self, kind: str | None = None) -> list[Registered]:
-        """All parts, or those of one kind, sorted by kind and name.
+        """The parts that recipes can name, or all of one kind, sorted by kind and name.
 
         Raises:
             UnknownPartError: there is no such kind.
         """
         if kind is None:
-            return list(self._parts)
+            return [part for part in self._parts if KINDS[part.kind].constructed]
         _check_kind(kind)
         return [part for part in self._parts if part.kind == kind]
 
@@ -121,7 +121,7 @@ class Registry:
     def _unknown(self, kind: str, name: str) -> UnknownPartError:
         parts = self.parts(kind)
         message = f"no {kind} is named {name!r}"
-        others = sorted({part.kind for part in self._parts if name in (part.name, part.canonical)})
+        others = sorted({part.kind for part in self.parts() if name in (part.name, part.canonical)})
         if others:
             message += f" (there is such {_join(others)})"
         message += "".join(f"; not searched: plugin {plugin}, which {plugin.error}" for plugin in self.broken())

@@ -31,6 +31,7 @@ from seqtool.testing.scorer import ScorerContract, check_scorer
 from seqtool.testing.search import SearchContract, check_search
 from seqtool.testing.stand_ins import STAND_INS
 from seqtool.testing.task import TaskContract, check_task
+from seqtool.testing.verb import check_verb
 
 __all__ = [
     "CONTRACTS",
@@ -55,6 +56,7 @@ __all__ = [
     "check_scorer",
     "check_search",
     "check_task",
+    "check_verb",
     "example_options",
     "variations",
 ]

@@ -9,7 +9,8 @@ SEQTOOL_API = (1, 0)
 
 @hookimpl
 def seqtool_components() -> Iterable[Component]:
-    """The one scorer of this package."""
+    """The scorer of this package, and a verb that prints its window."""
     yield Component(
         "scorer", "windowed", "seqtool_windowed.scorer:Windowed", "s . W h, less the distance from a moving place"
     )
+    yield Component("verb", "window", "seqtool_windowed.verb:command", "Print a window's penalties.")
