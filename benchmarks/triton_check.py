@@ -74,11 +74,13 @@ def kernel(part: Decoder) -> Callable[..., Any]:
     if reason:
         raise RuntimeError(reason)
 
-    def no_reference(*_: Any) -> None:
-        raise RuntimeError("the call was left to the reference")
+    def unroll(*arguments: Any) -> Any:
+        reason = found.verify(part, *arguments)
+        if reason:
+            raise RuntimeError(f"the call is left to the reference: {reason}")
+        return found(part, *arguments)
 
-    vars(found)["reference"] = no_reference
-    return lambda *arguments: found(part, *arguments)
+    return unroll
 
 
 def numbers(part: Decoder, unroll: Callable[..., Any], mask: Tensor) -> dict[str, Tensor]:

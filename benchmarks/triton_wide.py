@@ -29,7 +29,7 @@ from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing.differences import named
-from seqtool.testing.kernel_binding import bound
+from seqtool.testing.kernel_binding import bound, watched
 from seqtool_triton import attend_step
 from seqtool_triton.both_ways import BothWaysKernel
 from seqtool_triton.wide import AttentionKernel, WideAttendAfterKernel, WideAttendBeforeKernel
@@ -143,10 +143,9 @@ def check(case: Case, device: torch.device) -> bool:
     why = kernel.unavailable() or kernel.serves(part)
     assert why is None, why
     left: list[str] = []
-    kernel.reference = lambda *_: left.append("left to the reference")  # type: ignore[method-assign]
-    faster = bound(kernel, copy.deepcopy(part))
+    faster = bound(watched(kernel, left), copy.deepcopy(part))
     found, worst = error(wanted, measured(faster, given))
-    assert not left
+    assert not left, left
     line = f"{case.name:30} B {case.rows} S {case.positions} T {case.steps}  error {found:.1e} ({worst}), own {own:.1e}"
     if device.type == "cuda":
         times = [timed(lambda p=p: measured_step(p, given)) for p in (part, faster)]

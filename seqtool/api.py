@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seqtool.parts.embedding import Embedding
     from seqtool.parts.encoder import Encoder
     from seqtool.parts.example_task import Examples, ExampleTask, Ragged
-    from seqtool.parts.kernel import Kernel, class_name
+    from seqtool.parts.kernel import Kernel, accelerated
     from seqtool.parts.loss import Loss
     from seqtool.parts.mask import known_full, last_real, lengths, reverse_real
     from seqtool.parts.metric import Metric
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from seqtool.parts.scorer import Scorer
     from seqtool.parts.search import Hypotheses, Search, StepModel
     from seqtool.parts.task import Split, SyntheticTask, Task
+    from seqtool.parts.torch_internals import has_step_hooks, own_modules, own_parameters
     from seqtool.parts.tree import Tree
     from seqtool.parts.types import Encoded, position_dtype
     from seqtool.parts.vocabulary import Continuous, Modality, Vocabulary
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         Size,
         named,
     )
+    from seqtool.registry.part_names import part_name
     from seqtool.registry.requirement_names import REQUIREMENTS
 
 _HOME = {
@@ -58,6 +60,7 @@ _HOME = {
         "named",
     ),
     "seqtool.registry.requirement_names": ("REQUIREMENTS",),
+    "seqtool.registry.part_names": ("part_name",),
     "seqtool.parts.batch": ("Batch",),
     "seqtool.nn.bridge": ("Bridge", "BridgeType"),
     "seqtool.nn.whole_lstm": ("whole_lstm",),
@@ -76,8 +79,9 @@ _HOME = {
     "seqtool.parts.scorer": ("Scorer",),
     "seqtool.parts.search": ("Hypotheses", "Search", "StepModel"),
     "seqtool.parts.task": ("Split", "SyntheticTask", "Task"),
+    "seqtool.parts.torch_internals": ("has_step_hooks", "own_modules", "own_parameters"),
     "seqtool.parts.tree": ("Tree", "tree"),
-    "seqtool.parts.kernel": ("Kernel", "class_name"),
+    "seqtool.parts.kernel": ("Kernel", "accelerated"),
     "seqtool.parts.types": ("Encoded", "position_dtype"),
     "seqtool.parts.vocabulary": ("Continuous", "Modality", "Vocabulary"),
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """Embeddings, losses, metrics, tasks, searches, schedules and optimizers with one seeded fault each."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from seqtool.api import (
     SyntheticTask,
     Vocabulary,
 )
+from seqtool_fused.attend import AttendBeforeKernel
+from seqtool_fused.keys import AdditiveKeysKernel
 from seqtool_fused.lstm import LSTMKernel
 from seqtool_fused.update import AdamKernel, ClipKernel, ZeroGradKernel
 from seqtool_search.beam import Beam
@@ -239,6 +241,41 @@ class Lazy(LSTMKernel):
         return self.reference(module, *arguments)
 
 
+class Refusing(LSTMKernel):
+    """Says that it serves, and refuses every call."""
+
+    def verify(self, part: Any, *arguments: Any, **named: Any) -> str | None:
+        return "no"
+
+
+class Deaf(AdditiveKeysKernel):
+    """Computes although a hook watches what it skips."""
+
+    def skips(self, part: Any) -> tuple[()]:
+        return ()
+
+
+class Headstrong(AttendBeforeKernel):
+    """Computes although an intervention replaces weights."""
+
+    examples = AttendBeforeKernel.examples[1:2]
+
+    def verify(self, part: Any, inputs: Tensor, fixed: Any, state: Any) -> str | None:
+        before, part.attention.intervention = part.attention.intervention, None
+        reason = super().verify(part, inputs, fixed, state)
+        part.attention.intervention = before
+        return reason
+
+
+class Remembering(AdditiveKeysKernel):
+    """Takes the map that the part had at the first call."""
+
+    maps: ClassVar[dict[Any, Any]] = {}
+
+    def key_map(self, module: Any) -> Any:
+        return self.maps.setdefault(module, module.key_map)
+
+
 class Decaying(AdamKernel):
     """Decays the weights apart from the gradient, whatever the optimizer."""
 
@@ -261,12 +298,11 @@ class Shortened(ClipKernel):
 class Unheard(AdamKernel):
     """Forgets that hooks are to run."""
 
-    def __call__(self, module: Any, closure: Any = None) -> Any:
-        hooks = module._optimizer_step_post_hooks
-        module._optimizer_step_post_hooks = {}
-        result = super().__call__(module, closure)
-        module._optimizer_step_post_hooks = hooks
-        return result
+    def verify(self, part: Any, closure: Any = None) -> str | None:
+        hooks, part._optimizer_step_post_hooks = part._optimizer_step_post_hooks, {}
+        reason = super().verify(part, closure)
+        part._optimizer_step_post_hooks = hooks
+        return reason
 
 
 class Forgetful(ZeroGradKernel):

@@ -15,6 +15,7 @@ import seqtool_fused
 from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
 from seqtool.testing.differences import named
+from seqtool.testing.kernel_binding import bound, watched
 from seqtool_fused.attend import AttendAfterKernel, AttendBeforeKernel
 from seqtool_fused.layout import Layout
 
@@ -43,8 +44,11 @@ def numbers(part: Decoder, mask: Tensor, kernel: bool) -> dict[str, Tensor]:
     x, memory = draw(rows, STEPS, INPUT).requires_grad_(), draw(rows, mask.shape[1], MEMORY).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask, ()))
     first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
-    call: Any = (AttendAfterKernel if hasattr(part, "combine") else AttendBeforeKernel)() if kernel else None
-    features, weights, last = call(part, x, fixed, first) if kernel else part.unroll(x, fixed, first)
+    left: list[Any] = []
+    if kernel:
+        bound(watched((AttendAfterKernel if hasattr(part, "combine") else AttendBeforeKernel)(), left), part)
+    features, weights, last = part.unroll(x, fixed, first)
+    assert not left
     found = {"features": features, "weights": weights, **named(last, "state")}
     sum((out * draw(*out.shape)).sum() for out in found.values()).backward()
     leaves = {"x": x, "memory": memory, **named(first, "first")}

@@ -1,7 +1,6 @@
 """Whole models by kernels: embedded symbols, encoders of several layers, and what is left to the parts."""
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ from torch import Tensor, nn
 
 import seqtool
 from seqtool.build.assembly import Assembly, assemble
-from seqtool.build.kernels import by_reference, install
+from seqtool.build.kernels import install
 from seqtool.nn.watched_gates import watched_gates
 from seqtool.registry import default_registry
-from seqtool_fused import attend, encoder, recurrent
-from seqtool_fused.embedding import looked_up
+from seqtool_fused.model import DecodeKernel, EncodeKernel
 
 RECIPE = """
 seqtool: 1
@@ -78,86 +76,79 @@ def largest_error(found: list[Tensor], wanted: list[Tensor]) -> float:
 
 
 @pytest.fixture
-def lookups(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each call of a kernel saw of which symbols its input is."""
-    seen: list[bool] = []
+def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods of models that a kernel computed, in order."""
+    computed: list[str] = []
 
-    def watched(own: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-        def look(x: Tensor) -> Any:
-            seen.append((found := own(x)) is not None)
-            return found
+    def watch(kernel: Any) -> None:
+        own = kernel.__call__
 
-        return look
+        def call(self: Any, *arguments: Any) -> Any:
+            computed.append(self.method)
+            return own(self, *arguments)
 
-    for module in (attend, encoder, recurrent):
-        monkeypatch.setattr(module, "looked_up", watched(looked_up))
-    return seen
+        monkeypatch.setattr(kernel, "__call__", call)
+
+    for kernel in (EncodeKernel, DecodeKernel):
+        watch(kernel)
+    return computed
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_models_that_map_each_symbol_once(
-    tmp_path: Path, lookups: list[bool], embedding: str, decoder: str, cell: str
+    tmp_path: Path, lookups: list[str], embedding: str, decoder: str, cell: str
 ) -> None:
     made = assembled(tmp_path, embedding=EMBEDDINGS[embedding], decoder=DECODERS[decoder], cell=cell)
     batch = batch_of(made)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
     error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
-    assert lookups == [True, True]
+    assert lookups == ["encode", "decode"]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("layers", ENCODERS)
-def test_encoders_of_layers(tmp_path: Path, lookups: list[bool], layers: str, cell: str) -> None:
+def test_encoders_of_layers(tmp_path: Path, lookups: list[str], layers: str, cell: str) -> None:
     made = assembled(tmp_path, encoder=ENCODERS[layers], decoder=DECODERS["before"], cell=cell)
     batch = batch_of(made)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
     error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
-    assert lookups == ([True] if layers == "residual" else [True, True])
+    assert lookups == (["decode"] if layers == "residual" else ["encode", "decode"])
 
 
-def test_few_positions_are_mapped_one_by_one(tmp_path: Path, lookups: list[bool]) -> None:
+def test_few_positions_are_mapped_one_by_one(tmp_path: Path, lookups: list[str]) -> None:
     made = assembled(tmp_path, decoder=DECODERS["before"])
     batch = batch_of(made, 1)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
     error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
-    assert not any(lookups)
+    assert not lookups
 
 
-def test_narrow_vectors_are_mapped_one_by_one(tmp_path: Path, lookups: list[bool]) -> None:
+def test_narrow_vectors_are_mapped_one_by_one(tmp_path: Path, lookups: list[str]) -> None:
     made = assembled(tmp_path, embedding="{type: learned, embedding_size: 15}")
     batch = batch_of(made)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
     error = largest_error(gradients(with_kernels(made.model), batch), wanted)
     assert error <= 1e-5
-    assert not any(lookups)
+    assert not lookups
 
 
-def test_vectors_that_were_written_to_tell_no_symbols(tmp_path: Path) -> None:
-    made = assembled(tmp_path)
-    model: Any = with_kernels(made.model)
-    ids = batch_of(made).source
-    with torch.no_grad():
-        x = model.source_embedding(ids)
-        assert looked_up(x) is not None
-        x += 1
-        assert looked_up(x) is None
-        assert looked_up(model.source_embedding(ids) + 1) is None
-
-
-def test_whoever_looks_at_gates_sees_the_cells_and_the_kernels_come_back(tmp_path: Path) -> None:
+def test_gates_are_those_of_the_cells_and_the_kernels_compute_again_afterwards(
+    tmp_path: Path, lookups: list[str]
+) -> None:
     made = assembled(tmp_path)
     batch = batch_of(made)
     model: Any = with_kernels(made.model)
-    with torch.no_grad(), by_reference(model), watched_gates(model) as said:
+    with torch.no_grad(), watched_gates(model) as said:
         model(batch)
     assert {name.partition("/")[0] for name in said} == {"encoder.cells.0", "encoder.cells.1", "decoder.cell"}
-    held_by = [vars(module) for module in (model.encoder, model.encoder.cells[0], model.decoder.cell)]
-    assert [{"forward", "unroll"} & set(held) for held in held_by] == [{"forward"}, {"unroll"}, {"unroll"}]
+    assert not lookups
+    model(batch)
+    assert lookups == ["encode", "decode"]
 
 
 def test_a_gradient_of_a_gradient_reaches_the_table(tmp_path: Path) -> None:

@@ -21,11 +21,7 @@ from seqtool.recipe.yaml_internals import Composer, PlainDumper, text_before
 from seqtool.training.lightning_internals import LeanModule, begin_at, is_rank_zero
 
 ROOT = Path(__file__).parent.parent
-KERNELS = (ROOT / "plugins/seqtool_fused", ROOT / "plugins/seqtool_triton")
-"""Not read yet: dispatch to kernels is being rewritten, without private names."""
-FILES = sorted(
-    path for folder in ("seqtool", "plugins") for path in (ROOT / folder).rglob("*.py") if path.parent not in KERNELS
-)
+FILES = sorted(path for folder in ("seqtool", "plugins") for path in (ROOT / folder).rglob("*.py"))
 INTERNALS = {
     "seqtool/parts/torch_internals.py",
     "seqtool/recipe/yaml_internals.py",

@@ -15,6 +15,7 @@ from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing import check
 from seqtool.testing.differences import named
+from seqtool.testing.kernel_binding import bound, watched
 from seqtool_triton.small import AttendAfterKernel, AttendBeforeKernel
 
 pytest.importorskip("triton", reason="triton is not installed")
@@ -49,7 +50,7 @@ def numbers(part: Decoder, mask: Tensor, kernel: Any, steps: int = STEPS) -> dic
     x, memory = draw(len(mask), steps, INPUT).requires_grad_(), draw(*mask.shape, MEMORY).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask.to(like.device), ()))
     first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
-    features, weights, last = kernel(part, x, fixed, first) if kernel else part.unroll(x, fixed, first)
+    features, weights, last = (bound(kernel, part) if kernel else part).unroll(x, fixed, first)
     found = {"features": features, "weights": weights, **named(last, "state")}
     sum(((out * draw(*out.shape)).sum() for out in found.values()), like.new_zeros(())).backward()
     leaves = {"x": x, "memory": memory, **named(first, "first")}
@@ -58,9 +59,9 @@ def numbers(part: Decoder, mask: Tensor, kernel: Any, steps: int = STEPS) -> dic
 
 
 def expect_same(part: Decoder, mask: Tensor | None = None, steps: int = STEPS) -> None:
-    kernel, left = kernel_of(part), []
+    left: list[Any] = []
+    kernel = watched(kernel_of(part), left)
     assert kernel.serves(part) is None
-    vars(kernel)["reference"] = lambda *arguments: left.append(arguments)
     mask = torch.arange(SOURCES) < torch.tensor(LENGTHS)[:, None] if mask is None else mask
     wanted = numbers(copy.deepcopy(part).double(), mask, None, steps)
     found = numbers(part.to(DEVICE), mask, kernel, steps)
@@ -167,8 +168,6 @@ def test_auto_takes_them_on_cuda_alone() -> None:
 
 
 def test_a_large_memory_is_left_to_the_reference() -> None:
-    part, left = decoder("attend_before", "lstm", 7, "additive").to(DEVICE), []
-    kernel = AttendBeforeKernel()
-    vars(kernel)["reference"] = lambda *arguments: left.append(arguments) or type(part).unroll(*arguments)
-    numbers(part, torch.ones(1, 2049, dtype=torch.bool), kernel)
-    assert len(left) == 1
+    part, left = decoder("attend_before", "lstm", 7, "additive").to(DEVICE), list[Any]()
+    numbers(part, torch.ones(1, 2049, dtype=torch.bool), watched(AttendBeforeKernel(), left))
+    assert left == ["its memory of 2049 positions is too large"]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Size, Tree
+from seqtool.api import Scorer, Size, Tree, accelerated
 from seqtool_attention.additive_scores import compare
 
 
@@ -33,10 +33,12 @@ class Additive(Scorer):
         self.key_map = nn.Linear(memory_size, size)
         self.vector = nn.Linear(size, 1, bias=False)
 
+    @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, hidden]`."""
         return self.key_map(memory), ()
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         return compare(self.query_map(query), fixed, self.vector.weight[0]), state

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Scorer, Size, Tree
+from seqtool.api import Scorer, Size, Tree, accelerated
 from seqtool_attention.additive_scores import compare
 
 
@@ -33,10 +33,12 @@ class Concat(Scorer):
         self.map = nn.Linear(query_size + memory_size, size, bias=False)
         self.vector = nn.Linear(size, 1, bias=False)
 
+    @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is W's part for h, applied: `[B, S, hidden]`."""
         return F.linear(memory, self.map.weight[:, self.query_size :]), ()
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         mapped = F.linear(query, self.map.weight[:, : self.query_size])

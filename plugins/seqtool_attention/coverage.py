@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Size
+from seqtool.api import Scorer, Size, accelerated
 from seqtool_attention.additive_scores import compare
 
 
@@ -33,10 +33,12 @@ class Coverage(Scorer):
         self.coverage_map = nn.Linear(1, size, bias=False)
         self.vector = nn.Linear(size, 1, bias=False)
 
+    @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, hidden]`, `state` the coverage `[B, S]`."""
         return self.key_map(memory), memory.new_zeros(mask.shape)
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
         mapped, vector = self.query_map(query), self.vector.weight[0]

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import PartError, Scorer, Tree
+from seqtool.api import PartError, Scorer, Tree, accelerated
 
 
 class Dot(Scorer):
@@ -33,6 +33,7 @@ class Dot(Scorer):
                 allowed="equal sizes, or a scorer that maps one to the other: general, additive",
             )
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         return query @ fixed.transpose(1, 2), state

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Scorer, Tree
+from seqtool.api import Scorer, Tree, accelerated
 
 
 class General(Scorer):
@@ -24,10 +24,12 @@ class General(Scorer):
         super().__init__()
         self.map = nn.Linear(memory_size, query_size, bias=False)
 
+    @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, Q]`."""
         return self.map(memory), ()
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         return query @ fixed.transpose(1, 2), state

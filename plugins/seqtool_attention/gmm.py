@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Scorer, Size, position_dtype
+from seqtool.api import Scorer, Size, accelerated, position_dtype
 
 LARGEST_EXPONENT = 15.0
 SMALLEST_SIGMA = 1e-3
@@ -63,11 +63,13 @@ class GMM(Scorer):
                 self.map.bias[components : 2 * components] = math.log(math.expm1(1.0))
                 self.map.bias[2 * components :] = math.log(math.expm1(10.0))
 
+    @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`; `fixed` is the positions `[B, S]`, `state` the means mu `[B, K]`, in float32 at least."""
         position = torch.arange(1, memory.shape[1] + 1, dtype=position_dtype(memory), device=memory.device)
         return position.expand(len(memory), -1), position.new_zeros(len(memory), self.components)
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
         log_weight, delta, beta = self._window(*self.map(self.hidden(query)).chunk(3, -1))

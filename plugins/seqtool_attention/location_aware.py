@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Count, Scorer, Size
+from seqtool.api import Count, Scorer, Size, accelerated
 from seqtool_attention.additive_scores import compare
 
 
@@ -45,11 +45,13 @@ class LocationAware(Scorer):
         self.feature_map = nn.Linear(filters, size, bias=False)
         self.vector = nn.Linear(size, 1, bias=False)
 
+    @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.start`; `fixed` is the keys `[B, S, hidden]`, `state` the last weights `[B, S]`."""
         real = mask.to(memory.dtype)
         return self.key_map(memory), real / real.sum(1, keepdim=True).clamp(min=1)
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
         features = self.filters(state.unsqueeze(1)).transpose(1, 2)

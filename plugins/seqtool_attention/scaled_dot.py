@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import Tree
+from seqtool.api import Tree, accelerated
 from seqtool_attention.dot import Dot
 
 
@@ -28,6 +28,7 @@ class ScaledDot(Dot):
         super().__init__(query_size, memory_size)
         self.scale = query_size**-0.5
 
+    @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         return super().score(query * self.scale, fixed, state)

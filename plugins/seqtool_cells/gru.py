@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tree, last_real
+from seqtool.api import Cell, Size, Tree, accelerated, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
 from seqtool_cells.mixing import mixed
 
@@ -61,6 +61,7 @@ class GRU(Cell):
         seen, remembered = (F.linear(*side).unflatten(1, (3, -1)).movedim(1, 0) for side in sides)
         return seen, remembered
 
+    @accelerated
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.unroll`. One call of torch's kernel; padding comes last, so no real output depends on it."""
         if not x.shape[1]:

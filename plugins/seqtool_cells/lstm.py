@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tree, known_full, last_real, whole_lstm
+from seqtool.api import Cell, Size, Tree, accelerated, known_full, last_real, whole_lstm
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
 from seqtool_cells.state import LSTMState
 
@@ -61,6 +61,7 @@ class LSTM(Cell):
         i, f, _, o = sums.chunk(4, 1)
         return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid()}
 
+    @accelerated
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """See `Cell.unroll`. One call of torch's kernel.
 

@@ -16,6 +16,7 @@ from seqtool.api import (
     Readout,
     Size,
     Tree,
+    accelerated,
     named,
 )
 from seqtool_decoders.cell_and_attention import CellAndAttention
@@ -110,6 +111,7 @@ class AttendAfter(Decoder):
         step_weights = None if weights is None else weights.squeeze(2)
         return vector, step_weights, AttendAfterState(cell_state, fed, attention_state)
 
+    @accelerated
     def unroll(
         self, inputs: Tensor, fixed: CellAndAttention, state: AttendAfterState
     ) -> tuple[Tensor, Tensor | None, AttendAfterState]:

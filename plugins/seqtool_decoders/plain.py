@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqtool.api import Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Readout, Tree, named, tree
+from seqtool.api import Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Readout, Tree, accelerated, named, tree
 
 
 class PlainFixed(NamedTuple):
@@ -73,6 +73,7 @@ class Plain(Decoder):
         output, state = self.cell.step(inputs, fixed.cell, state)
         return output, None, state
 
+    @accelerated
     def unroll(self, inputs: Tensor, fixed: PlainFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`. Nothing is fed back, so the cell unrolls by itself."""
         if self.repeat:

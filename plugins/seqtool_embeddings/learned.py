@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from seqtool.api import Embedding, Probability, Size, Vocabulary
+from seqtool.api import Embedding, Probability, Size, Vocabulary, accelerated
 
 
 class Learned(Embedding):
@@ -28,6 +28,7 @@ class Learned(Embedding):
         self.vectors = nn.Embedding(len(vocabulary), embedding_size)
         self.dropout = nn.Dropout(dropout)
 
+    @accelerated
     def forward(self, ids: Tensor) -> Tensor:
         """See `Embedding.forward`."""
         return self.dropout(self.vectors(ids))

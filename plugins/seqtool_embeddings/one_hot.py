@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Embedding, Vocabulary
+from seqtool.api import Embedding, Vocabulary, accelerated
 
 
 class OneHot(Embedding):
@@ -29,6 +29,7 @@ class OneHot(Embedding):
         self.register_buffer("table", torch.zeros(len(vocabulary), len(filled)), persistent=False)
         self.table[filled, torch.arange(len(filled))] = 1
 
+    @accelerated
     def forward(self, ids: Tensor) -> Tensor:
         """See `Embedding.forward`."""
         return F.embedding(ids, self.table)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Cell, Depth, Encoded, Encoder, Factory, PartError, reverse_real, state_layout, tree
+from seqtool.api import Cell, Depth, Encoded, Encoder, Factory, PartError, accelerated, reverse_real, state_layout, tree
 
 
 class RNNEncoder(Encoder):
@@ -60,6 +60,7 @@ class RNNEncoder(Encoder):
         self.memory_size = input_size
         self.final_sizes = tuple(final_sizes)
 
+    @accelerated
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
         final: list[Tensor] = []

@@ -11,8 +11,8 @@ SEQTOOL_API = (1, 0)
 def seqtool_components() -> Iterable[Component]:
     """The kernels of this package."""
     yield Component("kernel", "rnn_encoder", "seqtool_fused.encoder:EncoderKernel", "an encoder rnn, both ways, in C")
-    yield Component("kernel", "learned", "seqtool_fused.embedding:LearnedKernel", "vectors that tell their symbols")
-    yield Component("kernel", "one_hot", "seqtool_fused.embedding:OneHotKernel", "vectors that tell their symbols")
+    yield Component("kernel", "encode", "seqtool_fused.model:EncodeKernel", "embedding and encoder rnn, in C")
+    yield Component("kernel", "decode", "seqtool_fused.model:DecodeKernel", "embedding and all decoder steps, in C")
     yield Component("kernel", "lstm", "seqtool_fused.lstm:LSTMKernel", "all steps of an LSTM in C")
     yield Component(
         "kernel", "attend_before", "seqtool_fused.attend:AttendBeforeKernel", "all steps of attend_before in C"

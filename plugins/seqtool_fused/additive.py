@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Kernel, Tree, tree
-from seqtool_fused.calling import Numbers, Operation, call, ready
-from seqtool_fused.library import missing
+from seqtool.api import Tree, tree
+from seqtool_fused.calling import FusedKernel, Numbers, Operation, call
 
 
 class Comparison(Operation):
@@ -45,7 +44,7 @@ def _sizes(query: Tensor, keys: Tensor) -> tuple[int, ...]:
     return len(query), query.shape[1], keys.shape[1], query.shape[2]
 
 
-class AdditiveKernel(Kernel):
+class AdditiveKernel(FusedKernel):
     """`Additive.score`, all steps at once or one.
 
     Equation:
@@ -60,21 +59,18 @@ class AdditiveKernel(Kernel):
     When to use: chosen by `engine: auto`; about ten times as fast as the same by torch's operations.
     """
 
-    of = ("seqtool_attention.additive:Additive",)
+    of = ("scorer/attention:additive",)
     method = "score"
     examples = (("scorer/attention:additive", {"hidden_size": 19}),)
 
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
+    def tensors(self, part: Any, query: Tensor, fixed: Tensor, state: Tree) -> Sequence[Tensor]:
+        """See `Kernel.tensors`."""
+        return (query, fixed, *tree.leaves(state), part.vector.weight)
 
-    def __call__(self, module: Any, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+    def __call__(self, part: Any, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        keys, vector = fixed, module.vector.weight
-        if not query.numel() or not keys.numel() or not ready(query, keys, *tree.leaves(state), vector):
-            result: tuple[Tensor, Tree] = self.reference(module, query, fixed, state)
-            return result
-        (scores,) = Comparison()(self.mapped(module, query), self.shifted(module, keys, state), vector[0])
+        keys, vector = self.shifted(part, fixed, state), part.vector.weight[0]
+        (scores,) = Comparison()(self.mapped(part, query), keys, vector)
         return scores, state
 
     def mapped(self, module: Any, query: Tensor) -> Tensor:
@@ -98,7 +94,7 @@ class ConcatKernel(AdditiveKernel):
     When to use: chosen by `engine: auto`.
     """
 
-    of = ("seqtool_attention.concat:Concat",)
+    of = ("scorer/attention:concat",)
     examples = (("scorer/attention:concat", {"hidden_size": 19}),)
 
     def mapped(self, module: Any, query: Tensor) -> Tensor:
@@ -117,7 +113,7 @@ class CoverageKernel(AdditiveKernel):
     When to use: chosen by `engine: auto`.
     """
 
-    of = ("seqtool_attention.coverage:Coverage",)
+    of = ("scorer/attention:coverage",)
     examples = (("scorer/attention:coverage", {"hidden_size": 19}),)
 
     def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
@@ -136,7 +132,7 @@ class LocationAwareKernel(AdditiveKernel):
     When to use: chosen by `engine: auto`.
     """
 
-    of = ("seqtool_attention.location_aware:LocationAware",)
+    of = ("scorer/attention:location_aware",)
     examples = (("scorer/attention:location_aware", {"hidden_size": 19}),)
 
     def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:

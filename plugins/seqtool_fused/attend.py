@@ -1,18 +1,18 @@
 """All steps of a decoder that attends in C, one after the other, forward and backward."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from seqtool.api import Kernel, Tree, tree
-from seqtool_fused.calling import ready
-from seqtool_fused.embedding import looked_up
+from seqtool.api import Tree, own_modules, tree
+from seqtool_fused.calling import FusedKernel
+from seqtool_fused.embedding import LookedUp
 from seqtool_fused.layout import Shape
-from seqtool_fused.library import missing
-from seqtool_fused.loop_shapes import offsets, shape_of, states_of, why_not
+from seqtool_fused.loop_shapes import Parts, offsets, parameters_of, parts_of, shape_of, states_of, why_not
 from seqtool_fused.loops import Attend, Start
+from seqtool_fused.recurrent import misfit
 
 
 def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> tuple[str, Mapping[str, Any]]:
@@ -22,52 +22,73 @@ def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> 
     return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
 
 
-_KNOWN: WeakKeyDictionary[nn.Module, dict[int, tuple[Shape, list[tuple[nn.Module, str]]]]] = WeakKeyDictionary()
-
-
-class _AttendKernel(Kernel):
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
-
-    def serves(self, module: Any) -> str | None:
+class _AttendKernel(FusedKernel):
+    def serves(self, part: Any) -> str | None:
         """See `Kernel.serves`."""
-        return why_not(module)
+        return why_not(part)
 
-    def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
+    def skips(self, part: Any) -> Sequence[nn.Module]:
+        """See `Kernel.skips`; bridge and readout are not its business."""
+        held = own_modules(part)
+        return (held["cell"], held["attention"])
+
+    def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Sequence[Tensor]:
+        """See `Kernel.tensors`."""
+        return self._given(part, self.shape(part, inputs.shape[-1]), inputs, fixed, state)
+
+    def verify(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> str | None:
+        """See `Kernel.verify`."""
+        return super().verify(part, inputs, fixed, state) or self._misfit(part, self.shape(part, inputs.shape[2]))
+
+    def __call__(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
-        values, mask, (keys,), _ = fixed.attention
-        first_state = tree.leaves(state)
-        shape, owners = self.known(module, inputs.shape[2])
-        windowed = "mean" in shape.states
-        parameters = [getattr(owner, name) for owner, name in owners]
-        found = looked_up(inputs) if shape.sizes["feed_x"] >= 0 else None
+        return self.unroll(part, inputs, fixed, state, None)
+
+    def unroll(
+        self, part: Any, inputs: Tensor, fixed: Tree, state: Tree, found: LookedUp | None
+    ) -> tuple[Tensor, Tensor | None, Tree]:
+        """See `Decoder.unroll`; `inputs [B, T, E]` are the embedded symbols `found`, if given."""
+        shape = self.shape(part, inputs.shape[2])
         first = found.table if found else inputs
-        given = (first, values, *(() if windowed else (keys,)), *first_state, *parameters)
-        if not inputs.numel() or not values.numel() or not ready(inputs, *given):
-            result: tuple[Tensor, Tensor | None, Tree] = self.reference(module, inputs, fixed, state)
-            return result
-        loop = Attend(self.reference, module, shape, mask, Start(fixed, state), inputs, found)
-        features, weights, *after = loop(*given)
+        loop = Attend(self.reference, part, shape, fixed.attention.mask, Start(fixed, state), inputs, found)
+        features, weights, *after = loop(*self._given(part, shape, first, fixed, state))
         return features, weights.unsqueeze(1), tree.rebuild(state, after)
 
-    def known(self, module: Any, input_size: int) -> tuple[Shape, list[tuple[nn.Module, str]]]:
-        """The shape of a decoder, and where each of its parameters is held: found once, since it takes a while."""
-        known = _KNOWN.setdefault(module, {})
-        if input_size not in known:
-            states = (*states_of(module.cell), *self.extra(module))
-            shape = shape_of(module, input_size, self.places(module, input_size), states)
-            paths = [path.rpartition(".") for path in shape.parameters.values()]
-            known[input_size] = shape, [(module.get_submodule(holder), name) for holder, _, name in paths]
-        return known[input_size]
+    def lookup_refusal(self, part: Any, input_size: int) -> str | None:
+        """Why embedded symbols of this size cannot be mapped once each; None where they can."""
+        shape = self.shape(part, input_size)
+        return "its cell is not fed the symbols" if shape.sizes["feed_x"] < 0 else self._misfit(part, shape)
 
-    def extra(self, module: Any) -> tuple[str, ...]:
+    def shape(self, part: Any, input_size: int) -> Shape:
+        """What a decoder is to the loop."""
+        return _shape(type(self), parts_of(part, input_size), self.options(part))
+
+    def options(self, part: Any) -> Any:
+        """The decoder's own options, which can be hashed."""
+        raise NotImplementedError
+
+    @staticmethod
+    def places(parts: Parts, options: Any) -> Mapping[str, int]:
+        """Where in the query, in the cell's input and in the features what stands."""
+        raise NotImplementedError
+
+    @staticmethod
+    def extra(options: Any) -> tuple[str, ...]:
         """What stands in the state between the cell's and the attention's."""
         return ()
 
-    def places(self, module: Any, input_size: int) -> Mapping[str, int]:
-        """Where in the query, in the cell's input and in the features what stands."""
-        raise NotImplementedError
+    def _given(self, part: Any, shape: Shape, first: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, ...]:
+        attention = fixed.attention
+        keys = () if "mean" in shape.states else attention.scorers
+        return (first, attention.values, *keys, *tree.leaves(state), *parameters_of(part, shape))
+
+    def _misfit(self, part: Any, shape: Shape) -> str | None:
+        return misfit(own_modules(part)["cell"], shape.sizes["feed_size"])
+
+
+@functools.lru_cache(maxsize=256)
+def _shape(kernel: type[_AttendKernel], parts: Parts, options: Any) -> Shape:
+    return shape_of(parts, kernel.places(parts, options), kernel.extra(options))
 
 
 class AttendBeforeKernel(_AttendKernel):
@@ -82,7 +103,7 @@ class AttendBeforeKernel(_AttendKernel):
     between operations. Memory grows with T (S + H), not with T S H.
     """
 
-    of = ("seqtool_decoders.attend_before:AttendBefore",)
+    of = ("decoder/decoders:attend_before",)
     examples = (
         example("attend_before", "lstm", 23, "gmm", query=("output", "input")),
         example("attend_before", "gru", 23, "additive"),
@@ -101,18 +122,22 @@ class AttendBeforeKernel(_AttendKernel):
                 return f"its {option} holds the same twice"
         return None
 
-    def places(self, module: Any, input_size: int) -> Mapping[str, int]:
+    def options(self, part: Any) -> Any:
+        """See `_AttendKernel.options`."""
+        return tuple(part.query), tuple(part.feed), tuple(part.features)
+
+    @staticmethod
+    def places(parts: Parts, options: Any) -> Mapping[str, int]:
         """See `_AttendKernel.places`."""
-        size, memory_size = module.cell.output_size, module.attention.memory_size
-        whole = size * len(states_of(module.cell))
-        widths = {"output": size, "inner_state": size, "state": whole, "input": input_size, "context": memory_size}
-        query, query_size = offsets(module.query, widths)
+        size = parts.hidden_size
+        whole = size * len(states_of(parts.gru))
+        widths = {"output": size, "inner_state": size, "state": whole}
+        widths |= {"input": parts.input_size, "context": parts.memory_size}
+        (query, query_size), (feed, feed_size), (features, _) = (offsets(names, widths) for names in options)
         if "state" in query:
             query["output"] = query["state"]
             if whole > size:
                 query["inner_state"] = query["state"] + size
-        feed, feed_size = offsets(module.feed, widths)
-        features, _ = offsets(module.features, widths)
         return {
             "D": 0,
             "query_h": query.get("output", -1),
@@ -139,25 +164,35 @@ class AttendAfterKernel(_AttendKernel):
     When to use: chosen by `engine: auto`; many times as fast as the reference where H is small.
     """
 
-    of = ("seqtool_decoders.attend_after:AttendAfter",)
+    of = ("decoder/decoders:attend_after",)
     examples = (
         example("attend_after", "lstm", 23, "additive", attentional_size=19, input_feeding=True),
         example("attend_after", "gru", 23, "general", attentional_size=19),
     )
 
-    def extra(self, module: Any) -> tuple[str, ...]:
-        """See `_AttendKernel.extra`."""
-        return ("fed",) if module.input_feeding else ()
+    def skips(self, part: Any) -> Sequence[nn.Module]:
+        """See `Kernel.skips`."""
+        return (*super().skips(part), own_modules(part)["combine"])
 
-    def places(self, module: Any, input_size: int) -> Mapping[str, int]:
+    def options(self, part: Any) -> Any:
+        """See `_AttendKernel.options`."""
+        return part.input_feeding
+
+    @staticmethod
+    def extra(options: Any) -> tuple[str, ...]:
+        """See `_AttendKernel.extra`."""
+        return ("fed",) if options else ()
+
+    @staticmethod
+    def places(parts: Parts, options: Any) -> Mapping[str, int]:
         """See `_AttendKernel.places`."""
         nowhere = dict.fromkeys(("query_c", "query_x", "features_h", "features_context", "features_x"), -1)
-        fed = module.feature_size if module.input_feeding else 0
+        fed = parts.feature_size if options else 0
         return nowhere | {
-            "D": module.feature_size,
+            "D": parts.feature_size,
             "query_h": 0,
-            "query_size": module.cell.output_size,
+            "query_size": parts.hidden_size,
             "feed_x": 0,
-            "feed_seen": input_size if fed else -1,
-            "feed_size": input_size + fed,
+            "feed_seen": parts.input_size if fed else -1,
+            "feed_size": parts.input_size + fed,
         }

@@ -1,4 +1,4 @@
-"""What all kernels in C share: when they may be called, tensors as pointers, and gradients."""
+"""What all kernels in C share: tensors as pointers, and gradients."""
 
 import ctypes
 import functools
@@ -9,19 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from seqtool_fused.library import library
+from seqtool.api import Kernel
+from seqtool_fused.library import library, missing
 
 Numbers = tuple[Tensor, ...]
-
-
-def ready(*tensors: Tensor) -> bool:
-    """Whether C may compute with these: float32 on the CPU, nothing traced, transformed, or under autocast."""
-    return (
-        not torch.compiler.is_compiling()
-        and all(type(x) in (Tensor, torch.nn.Parameter) and x.dtype == torch.float32 and x.is_cpu for x in tensors)
-        and not torch.is_autocast_enabled("cpu")
-        and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
-    )
 
 
 def pointers(tensors: Iterable[Tensor]) -> Any:
@@ -81,6 +72,14 @@ class _Used(nn.Module):
 
     def forward(self) -> Numbers:
         return self.use(self.module)
+
+
+class FusedKernel(Kernel):
+    """A kernel in C."""
+
+    def unavailable(self) -> str | None:
+        """See `Kernel.unavailable`."""
+        return missing()
 
 
 class Operation:

@@ -1,4 +1,4 @@
-"""Embeddings that tell what they took their vectors from, so that maps of them cost a product a symbol."""
+"""Embedded symbols by their table, so that a map of them costs one product per symbol instead of one per position."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,13 +6,11 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Kernel
-from seqtool_fused.calling import ready
-from seqtool_fused.library import missing
+from seqtool.api import own_modules, own_parameters, part_name
 
-_MARK = "_seqtool_looked_up"
 LEAST_WIDTH = 16
 """Narrower vectors are mapped in less time than it takes to look up what was made of them."""
+LEARNED, ONE_HOT = "embedding/embeddings:learned", "embedding/embeddings:one_hot"
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class LookedUp:
         return self.table @ weight.t()
 
     def room(self, weight: Tensor) -> Tensor:
-        """Room for what `mapped` gives, whose numbers the way back does not want again."""
+        """Room for what `mapped` gives, whose numbers the backward pass does not need again."""
         return self.table.new_empty(len(self.table), len(weight))
 
     def of_map(self, weight: Tensor, of_mapped: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -47,84 +45,29 @@ class LookedUp:
         return F.embedding(self.ids, self.table)
 
 
-def mark(x: Tensor, found: LookedUp) -> Tensor:
-    """`x`, which from now on tells where its rows are from; not one of inference mode, which hides writes."""
-    if not x.is_inference():
-        setattr(x, _MARK, (found, x._version))
-    return x
+def table_refusal(embedding: Any) -> str | None:
+    """Why an embedding is no table that is worth it; None where it is one."""
+    name = part_name(embedding)
+    if name not in (LEARNED, ONE_HOT):
+        return f"its embedding is {type(embedding).__name__}; known are Learned and OneHot"
+    if name == LEARNED and (dropout := own_modules(embedding)["dropout"].p):
+        return f"the dropout of its embedding is {dropout:g}"
+    if embedding.output_size < LEAST_WIDTH:
+        return f"its embedding has {embedding.output_size} columns; from {LEAST_WIDTH} on it is worth it"
+    return None
 
 
-def looked_up(x: Tensor) -> LookedUp | None:
-    """Where the rows of x are from, if it was marked, was not written to since, and it is worth it to map symbols."""
-    found, version = getattr(x, _MARK, (None, -1))
-    if found is None or version != x._version:
-        return None
-    if found.table.shape[1] < LEAST_WIDTH or 2 * len(found.table) > found.ids.numel():
-        return None
-    return found if ready(found.table) else None
+def table_of(embedding: Any) -> Tensor:
+    """All vectors `[symbols, E]` of an embedding that `table_refusal` does not refuse."""
+    learned = part_name(embedding) == LEARNED
+    table: Tensor = own_parameters(own_modules(embedding)["vectors"])["weight"] if learned else embedding.table
+    return table
 
 
-class _LookUpKernel(Kernel):
-    method = "forward"
-
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`; without the library nobody asks for symbols."""
-        return missing()
-
-    def __call__(self, module: Any, ids: Tensor) -> Tensor:
-        """See `Embedding.forward`."""
-        table = self.table(module)
-        if not ready(table):
-            result: Tensor = self.reference(module, ids)
-            return result
-        found = LookedUp(table, ids.contiguous())
-        return mark(found.x(), found)
-
-    def table(self, module: Any) -> Tensor:
-        """All vectors `[symbols, E]`."""
-        raise NotImplementedError
-
-
-class LearnedKernel(_LookUpKernel):
-    """`Learned.forward` without dropout; the vectors say of which rows of the table they are.
-
-    Equation:
-        as embedding/learned
-
-    Source: its part's, embedding/learned.
-
-    When to use: chosen by `engine: auto`. The kernels of recurrent encoders and decoders then map each symbol once, not
-    at each position: of a small alphabet that is a good part of their products.
-    """
-
-    of = ("seqtool_embeddings.learned:Learned",)
-    examples = (("embedding/learned", {"embedding_size": 5}),)
-
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
-        return f"its dropout is {module.dropout.p:g}" if module.dropout.p else None
-
-    def table(self, module: Any) -> Tensor:
-        """See `_LookUpKernel.table`."""
-        weight: Tensor = module.vectors.weight
-        return weight
-
-
-class OneHotKernel(_LookUpKernel):
-    """`OneHot.forward`; the vectors say of which rows of the table they are.
-
-    Equation:
-        as embedding/one_hot
-
-    Source: its part's, embedding/one_hot.
-
-    When to use: chosen by `engine: auto`; see kernel/learned.
-    """
-
-    of = ("seqtool_embeddings.one_hot:OneHot",)
-    examples = (("embedding/one_hot", {}),)
-
-    def table(self, module: Any) -> Tensor:
-        """See `_LookUpKernel.table`."""
-        table: Tensor = module.table
-        return table
+def lookup_refusal(table: Tensor, ids: Tensor) -> str | None:
+    """Why these `ids [B, L]` are better embedded one by one; None where each symbol should be mapped once."""
+    if ids.device != table.device:
+        return f"its ids are on {ids.device}"
+    if 2 * len(table) > ids.numel():
+        return f"{ids.numel()} positions are few for {len(table)} symbols"
+    return None

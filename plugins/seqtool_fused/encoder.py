@@ -6,15 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Encoded, Kernel, class_name, known_full, lengths
-from seqtool_fused.calling import Numbers, Operation, own, ready, with_parameters
-from seqtool_fused.embedding import LookedUp, looked_up
+from seqtool.api import Encoded, known_full, lengths, own_modules, part_name
+from seqtool_fused.calling import FusedKernel, Numbers, Operation, own, with_parameters
+from seqtool_fused.embedding import LookedUp
 from seqtool_fused.gru import GRUKernel
-from seqtool_fused.library import missing
 from seqtool_fused.lstm import LSTMKernel
-from seqtool_fused.recurrent import PARAMETERS, Given, Of, Steps, Way, mapped, unmapped
+from seqtool_fused.recurrent import PARAMETERS, Given, Of, Steps, Way, mapped, misfit, parameters_of, unmapped
 
-STEPS: dict[str, Steps] = {target: kernel.steps for kernel in (LSTMKernel, GRUKernel) for target in kernel.of}
+RNN = "encoder/encoders:rnn"
+STEPS: dict[str, Steps] = {name: kernel.steps for kernel in (LSTMKernel, GRUKernel) for name in kernel.of}
 
 
 class EncoderOperation(Operation):
@@ -22,7 +22,7 @@ class EncoderOperation(Operation):
 
     def __init__(self, own: Callable[..., Encoded], module: Any, mask: Tensor, found: LookedUp | None) -> None:
         self.own, self.module, self.mask, self.found = own, module, mask, found
-        self.steps, self.size = STEPS[class_name(module.cells[0])], module.cells[0].output_size
+        self.steps, self.size = STEPS[part_name(module.cells[0])], module.cells[0].output_size
         known = None if known_full(mask) else lengths(mask)
         self.ways = [Way(known, n > 0, n * self.size) for n in range(module.num_directions)]
 
@@ -103,7 +103,7 @@ class EncoderOperation(Operation):
         return x.masked_fill(~self.mask[:, :, None], 0)
 
 
-class EncoderKernel(Kernel):
+class EncoderKernel(FusedKernel):
     """`RNNEncoder.forward` with LSTM or GRU cells, one way or both, in any number of layers, forward and backward.
 
     Equation:
@@ -115,29 +115,51 @@ class EncoderKernel(Kernel):
     and adds no gradients of x outside of C.
     """
 
-    of = ("seqtool_encoders.rnn:RNNEncoder",)
+    of = (RNN,)
     method = "forward"
     examples = (
         ("encoder/rnn", {"cell": {"type": "lstm", "hidden_size": 23}, "bidirectional": True}),
         ("encoder/rnn", {"cell": {"type": "gru", "hidden_size": 11}, "layers": 2}),
     )
 
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
-
-    def serves(self, module: Any) -> str | None:
+    def serves(self, part: Any) -> str | None:
         """See `Kernel.serves`."""
-        if class_name(module.cells[0]) not in STEPS:
-            return f"its cell is {type(module.cells[0]).__name__}; known are LSTM and GRU"
+        cells = [*own_modules(part)["cells"]]
+        for cell in cells:
+            if part_name(cell) not in STEPS:
+                return f"its cell is {type(cell).__name__}; known are LSTM and GRU"
+            if type(cell) is not type(cells[0]) or cell.output_size != cells[0].output_size:
+                return "its cells differ"
         return None
 
-    def __call__(self, module: Any, x: Tensor, mask: Tensor) -> Encoded:
+    def tensors(self, part: Any, x: Tensor, mask: Tensor) -> Sequence[Tensor]:
+        """See `Kernel.tensors`."""
+        return (x, *weights_of(part))
+
+    def verify(self, part: Any, x: Tensor, *arguments: Any, **named: Any) -> str | None:
+        """See `Kernel.verify`."""
+        return super().verify(part, x, *arguments, **named) or layers_misfit(part, x.shape[2])
+
+    def __call__(self, part: Any, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
-        weights = [getattr(cell, name) for cell in module.cells for name in PARAMETERS]
-        if not x.numel() or not ready(x, *weights):
-            result: Encoded = self.reference(module, x, mask)
-            return result
-        found = None if module.added[0] else looked_up(x)  # what is added is x itself
-        memory, *final = EncoderOperation(self.reference, module, mask, found)(found.table if found else x, *weights)
+        return self.encode(part, x, mask, None)
+
+    def encode(self, part: Any, x: Tensor, mask: Tensor, found: LookedUp | None) -> Encoded:
+        """Encode `x [B, S, I]`, or the embedded symbols `found`, of which `x` is the table."""
+        memory, *final = EncoderOperation(self.reference, part, mask, found)(x, *weights_of(part))
         return Encoded(memory, mask, tuple(final))
+
+
+def weights_of(encoder: Any) -> list[Tensor]:
+    """The parameters of all cells, cell by cell."""
+    return [weight for cell in own_modules(encoder)["cells"] for weight in parameters_of(cell)]
+
+
+def layers_misfit(encoder: Any, input_size: int) -> str | None:
+    """Why the layers do not fit one another or vectors of this size, which their own code reports."""
+    for n, cell in enumerate(own_modules(encoder)["cells"]):
+        if n == encoder.num_directions:
+            input_size = encoder.num_directions * cell.output_size
+        if reason := misfit(cell, input_size):
+            return reason
+    return None

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Kernel, Tree
-from seqtool_fused.calling import Numbers, Operation, call, ready
-from seqtool_fused.library import missing
+from seqtool.api import Tree
+from seqtool_fused.calling import FusedKernel, Numbers, Operation, call
 
 
 class Affine(Operation):
@@ -43,21 +42,17 @@ def _sizes(x: Tensor, weight: Tensor) -> tuple[int, int, int]:
     return x.shape[0] * x.shape[1], x.shape[2], len(weight)
 
 
-class _KeysKernel(Kernel):
+class _KeysKernel(FusedKernel):
     method = "start"
 
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
+    def tensors(self, part: Any, memory: Tensor, mask: Tensor) -> Sequence[Tensor]:
+        """See `Kernel.tensors`."""
+        key_map = self.key_map(part)
+        return (memory, key_map.weight) if key_map.bias is None else (memory, key_map.weight, key_map.bias)
 
-    def __call__(self, module: Any, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
+    def __call__(self, part: Any, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`."""
-        key_map = self.key_map(module)
-        given = (memory, *(tensor for tensor in (key_map.weight, key_map.bias) if tensor is not None))
-        if not memory.numel() or not ready(*given):
-            result: tuple[Tensor, Tree] = self.reference(module, memory, mask)
-            return result
-        return Affine()(*given)[0], ()
+        return Affine()(*self.tensors(part, memory, mask))[0], ()
 
     def key_map(self, module: Any) -> Any:
         """The map from the memory to its keys."""
@@ -75,7 +70,7 @@ class AdditiveKeysKernel(_KeysKernel):
     When to use: chosen by `engine: auto`; two to three times as fast as torch's general product where keys are narrow.
     """
 
-    of = ("seqtool_attention.additive:Additive",)
+    of = ("scorer/attention:additive",)
     examples = (("scorer/attention:additive", {"hidden_size": 19}),)
 
     def key_map(self, module: Any) -> Any:
@@ -94,7 +89,7 @@ class GeneralKeysKernel(_KeysKernel):
     When to use: chosen by `engine: auto`; see kernel/additive_keys.
     """
 
-    of = ("seqtool_attention.general:General",)
+    of = ("scorer/attention:general",)
     examples = (("scorer/general", {}),)
 
     def key_map(self, module: Any) -> Any:

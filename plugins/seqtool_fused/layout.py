@@ -1,7 +1,7 @@
 """How csrc/attend.h lays out what a loop is given: the same names in the same order."""
 
 import ctypes
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SIZES = """threads backward B T S E M H K P hidden D F gru scorer variant softmax
     query_h query_c query_x query_size feed_x feed_seen feed_size features_h features_context features_x
@@ -26,8 +26,7 @@ class Layout(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """What a decoder is to the loop.
 
     Attributes:
@@ -35,9 +34,11 @@ class Shape:
         scale: what a product's query is multiplied by.
         parameters: where each parameter stands in the decoder, by the names of attend.h.
         states: which of `STATES` it has.
+        paths: the same places, name by name, in the order of `parameters`.
     """
 
     sizes: dict[str, int]
     scale: float
     parameters: dict[str, str]
     states: tuple[str, ...]
+    paths: tuple[tuple[str, ...], ...]

@@ -22,6 +22,7 @@ WAYS = (("-march=native", "-fopenmp"), ("-march=native",), ("-fopenmp",), ())
 
 KEPT_MEMORY = (64 << 20, 32 << 20)
 """Bytes: see csrc/memory.c."""
+KEEP_MEMORY_VARIABLE = "SEQTOOL_KEEP_MEMORY"
 
 
 class Unavailable(SeqtoolError):  # noqa: N818
@@ -32,6 +33,8 @@ class Unavailable(SeqtoolError):  # noqa: N818
 def library() -> ctypes.CDLL:
     """The library, loaded. torch's OpenMP runtime, which is there already, serves it too.
 
+    With `SEQTOOL_KEEP_MEMORY=1` in the environment it asks the allocator of the whole process to keep freed memory.
+
     Raises:
         Unavailable: no compiler, no place to keep what it makes, or it fails.
     """
@@ -39,7 +42,8 @@ def library() -> ctypes.CDLL:
     if reason:
         raise Unavailable(reason)
     loaded = ctypes.CDLL(str(_built()))
-    loaded.seqtool_keep_memory(*map(ctypes.c_int64, KEPT_MEMORY))
+    if os.environ.get(KEEP_MEMORY_VARIABLE) == "1":
+        loaded.seqtool_keep_memory(*map(ctypes.c_int64, KEPT_MEMORY))
     return loaded
 
 

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqtool.api import Kernel, Tree, known_full, lengths, tree
-from seqtool_fused.calling import Numbers, Operation, own, ready, with_parameters
-from seqtool_fused.embedding import LookedUp, looked_up
-from seqtool_fused.library import missing
+from seqtool.api import Tree, known_full, lengths, own_parameters, tree
+from seqtool_fused.calling import FusedKernel, Numbers, Operation, own, with_parameters
+from seqtool_fused.embedding import LookedUp
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -152,23 +151,37 @@ class RecurrentOperation(Operation):
         return x, tuple(rest[: self.steps.states]), tuple(rest[self.steps.states :])
 
 
-class RecurrentKernel(Kernel):
-    """`unroll` of a cell, by a kernel."""
+class RecurrentKernel(FusedKernel):
+    """`unroll` of a cell, by an operation."""
 
     steps: ClassVar[Steps]
 
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
+    def tensors(self, part: Any, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> Sequence[Tensor]:
+        """See `Kernel.tensors`."""
+        return (x, *tree.leaves(state), *parameters_of(part))
 
-    def __call__(self, module: Any, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+    def verify(self, part: Any, x: Tensor, *arguments: Any, **named: Any) -> str | None:
+        """See `Kernel.verify`."""
+        return super().verify(part, x, *arguments, **named) or misfit(part, x.shape[2])
+
+    def __call__(self, part: Any, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.unroll`."""
-        weights = [getattr(module, name) for name in PARAMETERS]
-        first = tree.leaves(state)
-        if not x.numel() or not ready(x, *first, *weights):
-            result: tuple[Tensor, Tree] = self.reference(module, x, mask, fixed, state)
-            return result
-        found = looked_up(x)
-        kernel = RecurrentOperation(self.steps, self.reference, module, mask, state, found)
-        outputs, *after = kernel(found.table if found else x, *first, *weights)
+        return self.unroll(part, x, mask, state, None)
+
+    def unroll(self, part: Any, x: Tensor, mask: Tensor, state: Tree, found: LookedUp | None) -> tuple[Tensor, Tree]:
+        """All steps over `x [B, S, I]`, or over the embedded symbols `found`, of which `x` is the table."""
+        operation = RecurrentOperation(self.steps, self.reference, part, mask, state, found)
+        outputs, *after = operation(x, *tree.leaves(state), *parameters_of(part))
         return outputs, tree.rebuild(state, after)
+
+
+def parameters_of(cell: Any) -> tuple[Tensor, ...]:
+    """The `PARAMETERS` of a cell."""
+    held = own_parameters(cell)
+    return tuple([held[name] for name in PARAMETERS])
+
+
+def misfit(cell: Any, input_size: int) -> str | None:
+    """Why a cell's weights do not fit vectors of this size, which its own code reports; None where they do."""
+    size = own_parameters(cell)["weight_ih"].shape[1]
+    return None if size == input_size else f"its cell takes vectors of {size}, and is given {input_size}"

@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
-from torch.optim import optimizer as torch_optimizer
 
-from seqtool.api import Kernel
-from seqtool_fused.calling import call, pointers
-from seqtool_fused.library import missing
+from seqtool.api import has_step_hooks
+from seqtool_fused.calling import FusedKernel, call, pointers
 
 STATE = ("exp_avg", "exp_avg_sq", "step")
 RULE = ("lr", "eps", "weight_decay", "decoupled_weight_decay")
@@ -19,13 +17,13 @@ UNKNOWN = ("amsgrad", "maximize", "capturable", "differentiable")
 """Options in the groups of torch's Adam that C knows nothing of."""
 
 
-class _UpdateKernel(Kernel):
-    of: ClassVar[tuple[str, ...]] = ("seqtool_training.optimizers:Adam", "seqtool_training.optimizers:AdamW")
+class _UpdateKernel(FusedKernel):
+    of: ClassVar[tuple[str, ...]] = ("optimizer/training:adam", "optimizer/training:adamw")
     examples = (("optimizer/adam", {"lr": 0.01}), ("optimizer/adamw", {"lr": 0.01}))
 
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
+    def tensors(self, part: Any, *arguments: Any, **named: Any) -> Iterable[Tensor]:
+        """See `Kernel.tensors`; an optimizer's may have no numbers, or be few."""
+        return ()
 
 
 class AdamKernel(_UpdateKernel):
@@ -47,17 +45,19 @@ class AdamKernel(_UpdateKernel):
         asked = [name for name in UNKNOWN if any(group[name] for group in module.param_groups)]
         return f"it knows no {' and no '.join(asked)}" if asked else None
 
-    def __call__(self, module: Any, closure: Callable[[], Any] | None = None) -> Any:
+    def verify(self, part: Any, closure: Callable[[], Any] | None = None) -> str | None:
+        """See `Kernel.verify`."""
+        return super().verify(part) or ("a hook is registered on its steps" if has_step_hooks(part) else None)
+
+    def __call__(self, part: Any, closure: Callable[[], Any] | None = None) -> Any:
         """See `torch.optim.Optimizer.step`."""
-        if _watched(module):
-            return self.reference(module, closure)
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        groups = [(group, _columns(module, group["params"])) for group in module.param_groups]
+        groups = [(group, _columns(part, group["params"])) for group in part.param_groups]
         if not all(_known(group, columns) for group, columns in groups):
-            self.reference(module)
+            self.reference(part)  # gradients are there only now
             return loss
         for group, columns in groups:
             lr, eps, decay, decoupled = (group[name] for name in RULE)
@@ -80,12 +80,14 @@ class ClipKernel(_UpdateKernel):
 
     method = "clip"
 
-    def __call__(self, module: Any, limit: float) -> None:
+    def verify(self, part: Any, limit: float) -> str | None:
+        """See `Kernel.verify`."""
+        reason = super().verify(part, limit)
+        return reason or (None if _writable(_gradients(part)) else "a gradient is not plain float32 on the CPU")
+
+    def __call__(self, part: Any, limit: float) -> None:
         """See `Clipping.clip`."""
-        gradients = [of for group in module.param_groups for _, of in _trained(group["params"])]
-        if not _writable(gradients):
-            self.reference(module, limit)
-            return
+        gradients = _gradients(part)
         call("seqtool_clip", len(gradients), _sizes(gradients), pointers(gradients), ctypes.c_double(limit))
         increment_version(gradients)
 
@@ -103,24 +105,19 @@ class ZeroGradKernel(_UpdateKernel):
 
     method = "zero_grad"
 
-    def __call__(self, module: Any, set_to_none: bool = True) -> None:
+    def verify(self, part: Any, set_to_none: bool = True) -> str | None:
+        """See `Kernel.verify`."""
+        return super().verify(part) or (None if set_to_none else "gradients are to be filled with zeros")
+
+    def __call__(self, part: Any, set_to_none: bool = True) -> None:
         """See `torch.optim.Optimizer.zero_grad`."""
-        if not set_to_none:
-            self.reference(module, set_to_none)
-            return
-        for group in module.param_groups:
+        for group in part.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
 
 
-def _watched(optimizer: Any) -> bool:
-    """Whether hooks run before or after a step."""
-    return bool(
-        optimizer._optimizer_step_pre_hooks
-        or optimizer._optimizer_step_post_hooks
-        or torch_optimizer._global_optimizer_pre_hooks
-        or torch_optimizer._global_optimizer_post_hooks
-    )
+def _gradients(optimizer: Any) -> list[Tensor]:
+    return [of for group in optimizer.param_groups for _, of in _trained(group["params"])]
 
 
 def _trained(parameters: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:

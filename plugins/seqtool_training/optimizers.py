@@ -1,11 +1,22 @@
 """torch's optimizers, with options that a recipe can check. Fused kernels, on the CPU too, unless told otherwise."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 
-from seqtool.api import Clipping, NonNegative, PartError, Positive, Probability
+from seqtool.api import Clipping, NonNegative, PartError, Positive, Probability, accelerated
+
+
+def step_of(optimizer: type[torch.optim.Optimizer]) -> Callable[..., Any]:
+    """The `step` of one of torch's optimizers with its hooks, which kernels may compute.
+
+    torch wraps the `step` of a class when it first builds one; a step that is marked as wrapped stays as it is.
+    """
+    step: Any = optimizer.step
+    hooked = step if hasattr(step, "hooked") else torch.optim.Optimizer.profile_hook_step(step)
+    vars(hooked)["hooked"] = True
+    return accelerated(hooked)
 
 
 class Adam(Clipping, torch.optim.Adam):
@@ -26,6 +37,9 @@ class Adam(Clipping, torch.optim.Adam):
         weight_decay: an L2 penalty on the weights.
         fused: use torch's fused kernel; clipping under mixed precision needs false.
     """
+
+    step = step_of(torch.optim.Adam)
+    zero_grad = accelerated(torch.optim.Adam.zero_grad)
 
     def __init__(
         self,
@@ -59,6 +73,9 @@ class AdamW(Clipping, torch.optim.AdamW):
         fused: use torch's fused kernel; clipping under mixed precision needs false.
     """
 
+    step = step_of(torch.optim.AdamW)
+    zero_grad = accelerated(torch.optim.AdamW.zero_grad)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -91,6 +108,9 @@ class SGD(Clipping, torch.optim.SGD):
         weight_decay: an L2 penalty on the weights.
         fused: use torch's fused kernel; clipping under mixed precision needs false.
     """
+
+    step = step_of(torch.optim.SGD)
+    zero_grad = accelerated(torch.optim.SGD.zero_grad)
 
     def __init__(
         self,

@@ -1,12 +1,13 @@
 """A recurrent encoder on CUDA: both directions of a layer in one call of cuDNN, which computes them concurrently."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqtool.api import Encoded, Kernel, class_name, last_real
-from seqtool_triton.wide import CELLS, ready
+from seqtool.api import Encoded, last_real, part_name
+from seqtool_triton.wide import CELLS, CudaKernel
 
 FROZEN = 1e4
 """What padding adds to a gate to shut it, or to open it, exactly."""
@@ -15,7 +16,7 @@ PADDED: dict[str, tuple[float, ...]] = {"lstm": (-FROZEN, FROZEN, 0.0, 0.0), "gr
 """What padding adds to each gate, so that the state stays: i and f of an LSTM, z of a GRU."""
 
 
-class BothWaysKernel(Kernel):
+class BothWaysKernel(CudaKernel):
     """`RNNEncoder.forward` with LSTM or GRU cells both ways: one call of cuDNN per layer.
 
     Equation:
@@ -28,9 +29,8 @@ class BothWaysKernel(Kernel):
     `torch.backends.cudnn.allow_tf32` is set, as it is by default, and its gradients cannot be differentiated on CUDA.
     """
 
-    of = ("seqtool_encoders.rnn:RNNEncoder",)
+    of = ("encoder/encoders:rnn",)
     method = "forward"
-    devices = ("cuda",)
     tolerance = 2e-3
     examples = (
         ("encoder/rnn", {"cell": {"type": "lstm", "hidden_size": 23}, "bidirectional": True}),
@@ -41,15 +41,19 @@ class BothWaysKernel(Kernel):
         """See `Kernel.serves`."""
         if module.num_directions != 2:
             return "it reads one way"
-        if class_name(module.cells[0]) not in CELLS:
-            return f"its cell is {type(module.cells[0]).__name__}; known are LSTM and GRU"
+        for cell in module.cells:
+            if part_name(cell) not in CELLS:
+                return f"its cell is {type(cell).__name__}; known are LSTM and GRU"
+            if type(cell) is not type(module.cells[0]) or cell.output_size != module.cells[0].output_size:
+                return "its cells differ"
         return None
+
+    def tensors(self, part: Any, x: Tensor, mask: Tensor) -> Iterable[Tensor]:
+        """See `Kernel.tensors`."""
+        return (x, *part.parameters())
 
     def __call__(self, module: Any, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
-        if not x.numel() or not ready(x, *module.parameters()):
-            result: Encoded = self.reference(module, x, mask)
-            return result
         padding, final = ~mask.unsqueeze(2), []
         for added, layer in zip(module.added, range(0, len(module.cells), 2), strict=True):
             real = x.masked_fill(padding, 0)
@@ -61,7 +65,7 @@ class BothWaysKernel(Kernel):
 
 def _layer(cells: Any, x: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
     """`x [B, S, I + 1]`, whose last column is 1 at padding -> outputs `[B, S, 2 H]`, and each state `[B, 2 H]`."""
-    kind, size = CELLS[class_name(cells[0])], cells[0].output_size
+    kind, size = CELLS[part_name(cells[0])], cells[0].output_size
     weights = [_weight(cell, name, PADDED[kind]) for cell in cells for name in PARAMETERS]
     first = x.new_zeros(2, len(x), size)
     settings = (weights, True, 1, 0.0, True, True, True)

@@ -1,30 +1,28 @@
 """All target steps of a small decoder with attention in one CUDA kernel, forward and backward."""
 
 import functools
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from seqtool.api import Kernel, Tree, class_name, tree
+from seqtool.api import Tree, part_name, tree
 from seqtool_triton.small_loop import Loop, Numbers, Plan, padded
-from seqtool_triton.wide import CELLS, missing, ready
+from seqtool_triton.wide import CELLS, TritonKernel
 
 GMM, ADDITIVE, PRODUCT = range(3)
 SCORERS = {
-    "seqtool_attention.gmm:GMM": GMM,
-    "seqtool_attention.additive:Additive": ADDITIVE,
-    "seqtool_attention.dot:Dot": PRODUCT,
-    "seqtool_attention.scaled_dot:ScaledDot": PRODUCT,
-    "seqtool_attention.general:General": PRODUCT,
+    "scorer/attention:gmm": GMM,
+    "scorer/attention:additive": ADDITIVE,
+    "scorer/attention:dot": PRODUCT,
+    "scorer/attention:scaled_dot": PRODUCT,
+    "scorer/attention:general": PRODUCT,
 }
-NORMALIZERS = {"seqtool_attention.softmax:Softmax": True, "seqtool_attention.exp:Exp": False}
+NORMALIZERS = {"normalizer/attention:softmax": True, "normalizer/attention:exp": False}
 VARIANTS = {"v0": 0, "v1": 1, "v2": 2, "v2b": 2}
 LARGEST_HIDDEN, LARGEST_MEMORY, LARGEST_TILE = 64, 128, 2**14
 """Largest units of a cell, attention or attentional vector; memory vector; numbers of a row's memory."""
-
-_PLANS: WeakKeyDictionary[nn.Module, dict[int, Plan]] = WeakKeyDictionary()
 
 
 def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> tuple[str, Mapping[str, Any]]:
@@ -34,30 +32,38 @@ def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> 
     return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
 
 
-class _AttendKernel(Kernel):
-    devices = ("cuda",)
-
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
-
+class _AttendKernel(TritonKernel):
     def serves(self, module: Any) -> str | None:
         """See `Kernel.serves`."""
         return _parts(module) or self.options(module) or _sizes(module)
 
+    def skips(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skips`; bridge and readout are not its business."""
+        return (part.cell, part.attention)
+
+    def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:
+        """See `Kernel.tensors`."""
+        return self._given(part, self.plan(part, inputs.shape[2]), inputs, fixed, state)
+
+    def verify(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> str | None:
+        """See `Kernel.verify`."""
+        if reason := super().verify(part, inputs, fixed, state):
+            return reason
+        plan, positions = self.plan(part, inputs.shape[2]), fixed.attention.values.shape[1]
+        return f"its memory of {positions} positions is too large" if _too_long(plan, positions) else None
+
     def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
-        values, mask, (keys,), _ = fixed.attention
-        plans = _PLANS.setdefault(module, {})
-        plan = plans.get(inputs.shape[2]) or plans.setdefault(inputs.shape[2], self.plan(module, inputs.shape[2]))
-        parameters = [module.get_parameter(path) for path in plan.parameters.values()]
-        given = (inputs, values, keys, *tree.leaves(state), *parameters)
-        if not ready(*given) or not inputs.numel() or not values.numel() or _too_long(plan, values.shape[1]):
-            result: tuple[Tensor, Tensor | None, Tree] = self.reference(module, inputs, fixed, state)
-            return result
+        plan, mask = self.plan(module, inputs.shape[2]), fixed.attention.mask
+        given = self._given(module, plan, inputs, fixed, state)
         own = functools.partial(_own, self.reference, fixed, state)
         features, weights, *after = Loop.apply(plan, module, own, mask, *given)  # type: ignore[no-untyped-call]
         return features, weights.unsqueeze(1), tree.rebuild(state, after)
+
+    def _given(self, part: Any, plan: Plan, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, ...]:
+        values, _, (keys,), _ = fixed.attention
+        parameters = operator.attrgetter(*plan.parameters.values())(part)
+        return (inputs, values, keys, *tree.leaves(state), *parameters)
 
     def options(self, module: Any) -> str | None:
         """Why the decoder's own options do not fit."""
@@ -79,7 +85,7 @@ class AttendBeforeKernel(_AttendKernel):
     When to use: chosen by `engine: auto` on a GPU with Triton; one program for each row of the batch.
     """
 
-    of = ("seqtool_decoders.attend_before:AttendBefore",)
+    of = ("decoder/decoders:attend_before",)
     examples = (
         example("attend_before", "lstm", 23, "gmm", query=("output", "input")),
         example("attend_before", "gru", 23, "additive"),
@@ -122,11 +128,15 @@ class AttendAfterKernel(_AttendKernel):
     feeding the decoder's own method computes all steps in parallel.
     """
 
-    of = ("seqtool_decoders.attend_after:AttendAfter",)
+    of = ("decoder/decoders:attend_after",)
     examples = (
         example("attend_after", "lstm", 23, "additive", attentional_size=19, input_feeding=True),
         example("attend_after", "gru", 23, "general", attentional_size=19, input_feeding=True),
     )
+
+    def skips(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skips`."""
+        return (*super().skips(part), part.combine)
 
     def options(self, module: Any) -> str | None:
         """See `_AttendKernel.options`."""
@@ -154,7 +164,7 @@ def _own(
 
 
 def _kind(module: Any) -> int:
-    return SCORERS[class_name(module.attention.scorers[0])]
+    return SCORERS[part_name(module.attention.scorers[0])]
 
 
 def _parts(module: Any) -> str | None:
@@ -162,16 +172,16 @@ def _parts(module: Any) -> str | None:
     attention = module.attention
     if attention is None:
         return "it has no attention"
-    if class_name(module.cell) not in CELLS:
+    if part_name(module.cell) not in CELLS:
         return f"its cell is {type(module.cell).__name__}; known are LSTM and GRU"
     if attention.num_heads > 1:
         return f"it has {attention.num_heads} heads; known is one"
     normalizer, scorer = attention.normalizer, attention.scorers[0]
-    if class_name(normalizer) not in NORMALIZERS:
+    if part_name(normalizer) not in NORMALIZERS:
         return f"its normalizer is {type(normalizer).__name__}; known are Softmax and, for GMM, Exp"
-    if class_name(scorer) not in SCORERS:
+    if part_name(scorer) not in SCORERS:
         return f"its scorer is {type(scorer).__name__}; known are GMM, Additive, Dot, ScaledDot, General"
-    if _kind(module) != GMM and not NORMALIZERS[class_name(normalizer)]:
+    if _kind(module) != GMM and not NORMALIZERS[part_name(normalizer)]:
         return f"Exp is known with GMM, not with {type(scorer).__name__}"
     if _kind(module) == GMM and len(scorer.hidden):
         return "its GMM has a hidden layer"
@@ -207,7 +217,7 @@ def _slices(names: tuple[str, ...], widths: Mapping[str, int]) -> dict[str, slic
 def _plan(
     module: Any, after: bool, seen: int, feed: dict[str, slice], query: dict[str, slice], features: dict[str, slice]
 ) -> Plan:
-    attention, kind, gru = module.attention, _kind(module), CELLS[class_name(module.cell)] == "gru"
+    attention, kind, gru = module.attention, _kind(module), CELLS[part_name(module.cell)] == "gru"
     scorer, size = attention.scorers[0], module.cell.output_size
     parameters = {name: f"cell.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     ours: dict[str, str] = {}
@@ -223,7 +233,7 @@ def _plan(
         "GMM": kind == GMM,
         "ADDITIVE": kind == ADDITIVE,
         "GRU": gru,
-        "SOFTMAX": NORMALIZERS[class_name(attention.normalizer)],
+        "SOFTMAX": NORMALIZERS[part_name(attention.normalizer)],
         "VARIANT": VARIANTS[scorer.variant] if kind == GMM else 0,
         "AFTER": after,
         "H": size,

@@ -2,27 +2,27 @@
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Kernel, Tree, class_name, tree
+from seqtool.api import Kernel, Tree, part_name, tree
 
 WIDER_THAN = 64
 """Hidden sizes up to this are left to a loop in one kernel."""
 MOST_POSITIONS = 1024
 """Source positions that one program of the attention's kernel holds at most."""
-CELLS = {"seqtool_cells.lstm:LSTM": "lstm", "seqtool_cells.gru:GRU": "gru"}
-ADDITIVE = "seqtool_attention.additive:Additive"
+CELLS = {"cell/cells:lstm": "lstm", "cell/cells:gru": "gru"}
+ADDITIVE = "scorer/attention:additive"
 PRODUCTS = (
-    "seqtool_attention.dot:Dot",
-    "seqtool_attention.scaled_dot:ScaledDot",
-    "seqtool_attention.general:General",
+    "scorer/attention:dot",
+    "scorer/attention:scaled_dot",
+    "scorer/attention:general",
 )
-SOFTMAX = "seqtool_attention.softmax:Softmax"
+SOFTMAX = "normalizer/attention:softmax"
 
 
 def missing() -> str | None:
@@ -39,27 +39,31 @@ def interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def ready(*tensors: Tensor) -> bool:
-    """Whether kernels may compute with these: float32 on one device, nothing traced, transformed or under autocast."""
-    device = tensors[0].device
-    return (
-        (device.type == "cuda" or (device.type == "cpu" and interpreted()))
-        and not torch.compiler.is_compiling()
-        and all(
-            type(x) in (Tensor, torch.nn.Parameter) and x.dtype == torch.float32 and x.device == device for x in tensors
-        )
-        and not torch.is_autocast_enabled(device.type)
-        and not any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
-    )
+class CudaKernel(Kernel):
+    """A kernel on CUDA devices, or on the CPU in Triton's interpreter."""
+
+    devices = ("cuda",)
+
+    def works_on(self, device: torch.device) -> bool:
+        """See `Kernel.works_on`."""
+        return super().works_on(device) or (device.type == "cpu" and interpreted())
+
+
+class TritonKernel(CudaKernel):
+    """A kernel in Triton."""
+
+    def unavailable(self) -> str | None:
+        """See `Kernel.unavailable`."""
+        return missing()
 
 
 def attention_refusal(attention: Any) -> str | None:
     """Why the kernel cannot do an attention; None where it can."""
     if attention.num_heads > 1:
         return f"it has {attention.num_heads} heads; known is one"
-    if class_name(attention.normalizer) != SOFTMAX:
+    if part_name(attention.normalizer) != SOFTMAX:
         return f"its normalizer is {type(attention.normalizer).__name__}; known is Softmax"
-    if class_name(attention.scorers[0]) not in (ADDITIVE, *PRODUCTS):
+    if part_name(attention.scorers[0]) not in (ADDITIVE, *PRODUCTS):
         return f"its scorer is {type(attention.scorers[0]).__name__}; known are Additive, Dot, ScaledDot, General"
     return None
 
@@ -68,42 +72,41 @@ def decoder_refusal(module: Any) -> str | None:
     """Why no loop can do a decoder's cell, attention and size; None where one can."""
     if module.attention is None:
         return "it has no attention"
-    if class_name(module.cell) not in CELLS:
+    if part_name(module.cell) not in CELLS:
         return f"its cell is {type(module.cell).__name__}; known are LSTM and GRU"
     if module.cell.output_size <= WIDER_THAN:
         return f"its hidden_size is {module.cell.output_size}; it serves sizes above {WIDER_THAN}"
     return attention_refusal(module.attention)
 
 
+def too_many(mask: Tensor) -> str | None:
+    """Why a source `[B, S]` is too long; None where it is not."""
+    return f"{mask.shape[1]} positions; at most {MOST_POSITIONS}" if mask.shape[1] > MOST_POSITIONS else None
+
+
 def gate_rows(cell: Any, of: Tensor, *, hidden: bool) -> Tensor:
     """`[3 H, ...]` or `[4 H, ...]` of a cell's parameter -> `[4 H, ...]` as `cell_step` has the gates."""
-    if CELLS[class_name(cell)] == "lstm":
+    if CELLS[part_name(cell)] == "lstm":
         return of
     shared, n = of.split([2 * cell.output_size, cell.output_size])
     nothing = torch.zeros_like(n)
     return torch.cat([shared, nothing, n] if hidden else [shared, n, nothing])
 
 
-class WideKernel(Kernel):
-    """What the kernels of this package have in common."""
-
-    devices = ("cuda",)
-
-    def unavailable(self) -> str | None:
-        """See `Kernel.unavailable`."""
-        return missing()
+class WideKernel(TritonKernel):
+    """What the kernels of this module have in common."""
 
     def vector(self, attention: Any, like: Tensor) -> Tensor:
         """v of additive scores; for products, which have none, any tensor."""
         scorer = attention.scorers[0]
-        return scorer.vector.weight[0] if class_name(scorer) == ADDITIVE else like.detach()
+        return scorer.vector.weight[0] if part_name(scorer) == ADDITIVE else like.detach()
 
     def scores(self, attention: Any, mask: Tensor) -> Any:
         """How an attention scores."""
         from seqtool_triton.attend_step import Scores
 
         scorer = attention.scorers[0]
-        return Scores(class_name(scorer) == ADDITIVE, getattr(scorer, "scale", 1.0), mask.contiguous())
+        return Scores(part_name(scorer) == ADDITIVE, getattr(scorer, "scale", 1.0), mask.contiguous())
 
 
 class _DecoderKernel(WideKernel):
@@ -111,20 +114,30 @@ class _DecoderKernel(WideKernel):
         """See `Kernel.serves`."""
         return decoder_refusal(module)
 
+    def skips(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skips`; bridge and readout are not its business."""
+        return (part.cell, part.attention)
+
+    def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:
+        """See `Kernel.tensors`."""
+        values, _, (keys,), _ = fixed.attention
+        parameters = (*part.cell.parameters(), *part.attention.parameters())
+        return (inputs, values, keys, *tree.leaves(state), *parameters)
+
+    def verify(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> str | None:
+        """See `Kernel.verify`."""
+        return super().verify(part, inputs, fixed, state) or too_many(fixed.attention.mask)
+
     def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
         values, mask, (keys,), _ = fixed.attention
         first = tree.leaves(state)
-        given = (inputs, values, keys, *first, *module.cell.parameters(), *module.attention.parameters())
-        if not inputs.numel() or not values.numel() or mask.shape[1] > MOST_POSITIONS or not ready(*given):
-            result: tuple[Tensor, Tensor | None, Tree] = self.reference(module, inputs, fixed, state)
-            return result
         from seqtool_triton.wide_loops import Loop
 
         keys = keys.contiguous()
         vector = self.vector(module.attention, keys)
         h = slice(self.context_size(module), self.context_size(module) + module.cell.output_size)
-        loop = Loop(CELLS[class_name(module.cell)], self.scores(module.attention, mask), h)
+        loop = Loop(CELLS[part_name(module.cell)], self.scores(module.attention, mask), h)
         features, weights, last = self.looped(module, loop, inputs.transpose(0, 1), first, keys, values, vector)
         return features, weights, tree.rebuild(state, last)
 
@@ -152,7 +165,7 @@ class WideAttendAfterKernel(_DecoderKernel):
     When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
     """
 
-    of = ("seqtool_decoders.attend_after:AttendAfter",)
+    of = ("decoder/decoders:attend_after",)
     examples = (
         (
             "decoder/attend_after",
@@ -179,6 +192,10 @@ class WideAttendAfterKernel(_DecoderKernel):
         if not module.input_feeding:
             return "without input feeding its own unroll takes all steps at once"
         return super().serves(module)
+
+    def skips(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skips`."""
+        return (*super().skips(part), part.combine)
 
     def looped(
         self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
@@ -214,7 +231,7 @@ class WideAttendBeforeKernel(_DecoderKernel):
     When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
     """
 
-    of = ("seqtool_decoders.attend_before:AttendBefore",)
+    of = ("decoder/decoders:attend_before",)
     examples = (
         (
             "decoder/attend_before",
@@ -240,7 +257,7 @@ class WideAttendBeforeKernel(_DecoderKernel):
             given = getattr(module, option)
             if len(set(given)) < len(given):
                 return f"its {option} holds the same twice"
-        additive = class_name(module.attention.scorers[0]) == ADDITIVE
+        additive = part_name(module.attention.scorers[0]) == ADDITIVE
         known = ({"output"}, {"output", "input"}) if additive else ({"output"},)
         if set(module.query) not in known:
             return f"its query is {', '.join(module.query)}; known is output, and with Additive output and input"
@@ -293,7 +310,7 @@ class AttentionKernel(WideKernel):
     When to use: chosen by `engine: auto` on a GPU, in any decoder; no tensor `[B, T, S, hidden]` in either direction.
     """
 
-    of = ("seqtool.nn.attention:Attention",)
+    of = ("attention",)
     method = "forward"
     examples = (
         ("attention", {"scorer": {"type": "additive", "hidden_size": 19}, "normalizer": "softmax"}),
@@ -304,13 +321,21 @@ class AttentionKernel(WideKernel):
         """See `Kernel.serves`."""
         return attention_refusal(module)
 
+    def tensors(self, part: Any, query: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:
+        """See `Kernel.tensors`."""
+        values, _, (keys,), _ = fixed
+        return (query, values, keys, *part.parameters())
+
+    def verify(self, part: Any, query: Tensor, fixed: Tree, state: Tree) -> str | None:
+        """See `Kernel.verify`."""
+        if reason := super().verify(part, query, fixed, state):
+            return reason
+        fits = query.dim() == 3 and len(query) == len(fixed.values)
+        return too_many(fixed.mask) if fits else "the query has not the rows of the memory"
+
     def __call__(self, module: Any, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor, Tree]:
         """See `Attention.forward`."""
         values, mask, (keys,), _ = fixed
-        fits = query.dim() == 3 and len(query) == len(values) and query.numel() > 0 and values.numel() > 0
-        if not fits or mask.shape[1] > MOST_POSITIONS or not ready(query, values, keys, *module.parameters()):
-            result: tuple[Tensor, Tensor, Tree] = self.reference(module, query, fixed, state)
-            return result
         from seqtool_triton.wide_loops import AttendSteps
 
         scores = self.scores(module, mask)

@@ -1,35 +1,39 @@
-"""Which form of each part computes: its own code, the reference, or a kernel."""
+"""Which implementation computes each part: the reference, which is the part's own code, or a kernel."""
 
-import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType, MethodType
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seqtool.errors import PluginError, SeqtoolError
-from seqtool.nn.attention import Attention
+from seqtool.errors import MisuseError, PluginError, SeqtoolError, nearest_name
+from seqtool.nn.model import Seq2Seq
 from seqtool.parts.decoder import Decoder
-from seqtool.parts.kernel import Kernel, class_name
+from seqtool.parts.kernel import Kernel, dtype_name, is_accelerated
 from seqtool.parts.tree import Tree
 from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry
 
 COMPILED = "torch.compile"
+NO_KERNELS_VARIABLE = "SEQTOOL_NO_KERNELS"
+WHOLE_MODEL = "model"
+"""What records call the module that kernels are installed in."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Who computes a part's method.
+    """Which implementation computes a part's method.
 
     Attributes:
-        part: the part's path in the model, `encoder.cells.0`, or its name beside it, `optimizer`.
+        part: the part's path in the model, `encoder.cells.0`, or its name beside it, `optimizer`; the model itself
+            is `model`.
         method: which of its methods.
-        kernel: the canonical name of the kernel that took it over, or `COMPILED`; empty where it is the reference.
-        reasons: why a kernel did not, by its canonical name.
+        kernel: the canonical name of the first kernel that serves it, or `COMPILED`; empty where none does.
+        reasons: why a kernel does not serve it, by its canonical name.
     """
 
     part: str
@@ -46,51 +50,31 @@ def install(
     dtype: torch.dtype | None,
     beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Choice]:
-    """Have kernels take over what they can of a model, and tell what was chosen for every part that a kernel knows.
+    """Give every part of a model the kernels that serve it (`part.kernels`); report the choice for each method.
 
-    A kernel becomes an attribute of the one part; parameters, buffers and `state_dict` stay as they are.
+    Parameters, buffers and `state_dict` stay as they are.
 
     Args:
         engine: "reference" takes no kernel; "auto" and "graphed" all that serve; "fused" wants at least one in it;
             "compiled" has torch.compile take the decoder's loop, and is "auto" for the rest.
         device: where the model will compute.
         dtype: in what; None for mixed precision.
-        beside: what else may have kernels, by name: the model's optimizer, of which no schedule is made yet.
+        beside: what else may have kernels, by name: the model's optimizer.
 
     Raises:
         SeqtoolError: `engine` is "fused" and no kernel serves, or "compiled" and torch cannot; it says why.
+        MisuseError: `SEQTOOL_NO_KERNELS` names a plugin that has no kernels.
     """
     if engine == "reference":
         return []
     kernels = dict(available_kernels(registry))
-    refused = {name: refusal(kernel, device, dtype) for name, kernel in kernels.items()}
-    choices = list(_choices(model.named_modules(), kernels, refused))
+    disabled = _disabled(kernels)
+    refused = {name: disabled.get(name) or refusal(kernel, device, dtype) for name, kernel in kernels.items()}
+    choices = list(_choices(model.named_modules(), kernels, refused, registry))
     if engine == "fused" and not any(choice.kernel for choice in choices):
         raise SeqtoolError(f"engine 'fused': no part of this model has a kernel that serves{_why(choices, kernels)}")
-    choices += _choices(beside.items(), kernels, refused)
-    if engine == "compiled":
-        compiled = _compile_decoders(model, device)
-        taken = {(choice.part, choice.method) for choice in compiled}
-        choices = compiled + [choice for choice in choices if (choice.part, choice.method) not in taken]
-    return choices
-
-
-@contextlib.contextmanager
-def by_reference(model: nn.Module) -> Iterator[None]:
-    """While open, no kernel computes in the model: for who looks into parts that a kernel of more than them skips."""
-    taken = [
-        (module, name, value)
-        for module in model.modules()
-        for name, value in vars(module).items()
-        if isinstance(value, functools.partial) and value.func is _computed
-    ]
-    for module, name, _ in taken:
-        delattr(module, name)
-    try:
-        yield
-    finally:
-        for module, name, value in taken:
-            setattr(module, name, value)
+    choices += _choices(beside.items(), kernels, refused, registry)
+    return _compiled_decoders(model, device, choices) if engine == "compiled" else choices
 
 
 def available_kernels(registry: Registry) -> Iterator[tuple[str, Kernel]]:
@@ -110,12 +94,12 @@ def refusal(kernel: Kernel, device: torch.device, dtype: torch.dtype | None) -> 
     if dtype is None:
         return "it does not work in mixed precision"
     if dtype not in kernel.dtypes:
-        return f"it works in {', '.join(map(_plain, kernel.dtypes))}, and this is {_plain(dtype)}"
+        return f"it works in {', '.join(map(dtype_name, kernel.dtypes))}, and this is {dtype_name(dtype)}"
     return kernel.unavailable()
 
 
 def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
-    """What environment.json says of the choice."""
+    """The entries of environment.json about the choice."""
     return {
         "engine": engine,
         "kernels": {
@@ -124,45 +108,63 @@ def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
     }
 
 
+def _disabled(kernels: Iterable[str]) -> dict[str, str]:
+    """Why a kernel is disabled by the environment, by its canonical name."""
+    plugins = {name.partition(":")[0] for name in kernels}
+    named = {name.strip() for name in os.environ.get(NO_KERNELS_VARIABLE, "").split(",")} - {""}
+    for name in sorted(named - plugins if plugins else ()):
+        raise MisuseError(
+            f"{NO_KERNELS_VARIABLE} names {name!r}, which is no plugin with kernels",
+            allowed=sorted(plugins),
+            nearest=nearest_name(name, plugins),
+        )
+    return {name: f"{NO_KERNELS_VARIABLE} disables it" for name in kernels if name.partition(":")[0] in named}
+
+
 def _choices(
-    parts: Iterable[tuple[str, Any]], kernels: dict[str, Kernel], refused: dict[str, str | None]
+    parts: Iterable[tuple[str, Any]], kernels: dict[str, Kernel], refused: dict[str, str | None], registry: Registry
 ) -> Iterator[Choice]:
     for path, part in parts:
-        for method in sorted({kernel.method for kernel in kernels.values() if class_name(part) in kernel.of}):
-            yield _choose(path, part, method, kernels, refused)
+        known = {name: kernel for name, kernel in kernels.items() if registry.canonical_name(part) in kernel.of}
+        serving: dict[str, tuple[Kernel, ...]] = {}
+        for method in sorted({kernel.method for kernel in known.values()}):
+            names, reasons = _serving(part, method, known, refused)
+            serving[method] = tuple(known[name] for name in names)
+            yield Choice(path or WHOLE_MODEL, method, names[0] if names else "", reasons)
+        if any(serving.values()):
+            part.kernels = {method: chosen for method, chosen in serving.items() if chosen}
 
 
-def _choose(path: str, part: Any, method: str, kernels: dict[str, Kernel], refused: dict[str, str | None]) -> Choice:
-    reasons: dict[str, str] = {}
-    for name, kernel in kernels.items():
-        if kernel.method == method and class_name(part) in kernel.of:
-            reason = refused[name] or kernel.serves(part)
-            if reason is None:
-                setattr(part, method, _taken_over(kernel, part))
-                return Choice(path, method, name, reasons)
-            reasons[name] = reason
-    return Choice(path, method, "", reasons)
+def _serving(
+    part: Any, method: str, kernels: dict[str, Kernel], refused: dict[str, str | None]
+) -> tuple[list[str], dict[str, str]]:
+    """The names of the kernels that serve a method, and the reasons why others do not."""
+    reasons = {
+        name: refused[name] or kernel.serves(part) if is_accelerated(part, method) else f"{method} is not @accelerated"
+        for name, kernel in kernels.items()
+        if kernel.method == method
+    }
+    return [name for name, why in reasons.items() if not why], {name: why for name, why in reasons.items() if why}
 
 
-def _taken_over(kernel: Kernel, part: Any) -> Callable[..., Any]:
-    """What stands in for the part's method."""
-    if isinstance(part, nn.Module):
-        attentions = [inner for inner in part.modules() if isinstance(inner, Attention)]
-        return functools.partial(_computed, kernel, attentions, part)
+class CompiledUnroll(Kernel):
+    """`Decoder.unroll` by torch.compile where gradients are computed; elsewhere it is not worth another compilation."""
 
-    def moved(self: Any, *arguments: Any, **named: Any) -> Any:
-        return kernel(self, *arguments, **named)
+    def verify(self, part: Any, *arguments: Any, **named: Any) -> str | None:
+        """See `Kernel.verify`."""
+        return None if torch.is_grad_enabled() else "no gradients are computed"
 
-    return MethodType(moved, part)  # torch's schedules look for the function within an optimizer's `step`
-
-
-def _computed(kernel: Kernel, attentions: list[Attention], module: nn.Module, *arguments: Any) -> Any:
-    """What the kernel gives; the reference while weights within the part are replaced, of which no kernel knows."""
-    intervened = any(attention.intervention is not None for attention in attentions)
-    return (kernel.reference if intervened else kernel)(module, *arguments)
+    def __call__(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Any:
+        """See `Decoder.unroll`."""
+        return _compiled(type(part).unroll.reference)(part, inputs, fixed, state)
 
 
-def _compile_decoders(model: nn.Module, device: torch.device) -> list[Choice]:
+@functools.cache
+def _compiled(unroll: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(unroll, dynamic=False)
+
+
+def _compiled_decoders(model: nn.Module, device: torch.device, choices: list[Choice]) -> list[Choice]:
     try:
         torch.compile(torch.neg, dynamic=False)(torch.zeros(1, device=device))
     except (RuntimeError, OSError, ImportError) as error:
@@ -170,29 +172,18 @@ def _compile_decoders(model: nn.Module, device: torch.device) -> list[Choice]:
         raise SeqtoolError(
             f"engine 'compiled': torch.compile does not work on this machine: {first}\n    allowed: train.engine: auto"
         ) from error
-    choices = []
+    compiled = []
     for part, module in model.named_modules():
-        if isinstance(module, Decoder):
-            compiled = torch.compile(type(module).unroll, dynamic=False)
-            module.unroll = functools.partial(_in_training, compiled, module)  # type: ignore[method-assign]
-            choices.append(Choice(part, "unroll", COMPILED, {}))
-    return choices
-
-
-def _in_training(
-    compiled: Callable[..., Any], decoder: Decoder, inputs: Tensor, fixed: Tree, state: Tree
-) -> tuple[Tensor, Tensor | None, Tree]:
-    """The compiled loop where gradients are made; elsewhere the reference, which is not worth another compilation."""
-    unroll = compiled if torch.is_grad_enabled() else type(decoder).unroll
-    result: tuple[Tensor, Tensor | None, Tree] = unroll(decoder, inputs, fixed, state)
-    return result
+        if isinstance(module, Decoder) and is_accelerated(module, "unroll"):
+            module.kernels = {**module.kernels, "unroll": (CompiledUnroll(),)}
+            compiled.append(Choice(part, "unroll", COMPILED, {}))
+        if isinstance(module, Seq2Seq):  # a kernel of its `decode` would compute the loop itself
+            module.kernels = {method: kernels for method, kernels in module.kernels.items() if method != "decode"}
+    taken = {(WHOLE_MODEL, "decode"), *((choice.part, choice.method) for choice in compiled)}
+    return compiled + [choice for choice in choices if (choice.part, choice.method) not in taken]
 
 
 def _why(choices: list[Choice], kernels: dict[str, Kernel]) -> str:
     reasons = {f"{choice.part}: {name}: {why}" for choice in choices for name, why in choice.reasons.items()}
     lines = sorted(reasons) or [f"kernels there are: {', '.join(kernels) or 'none'}"]
     return "".join(f"\n    {line}" for line in lines) + "\n    allowed: train.engine: auto"
-
-
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -137,7 +137,7 @@ def _plugins(registry: Registry) -> Iterator[Check]:
 
 
 def _kernels(registry: Registry) -> Iterator[Check]:
-    """Which kernels can serve on this machine; without them the reference computes, and slower."""
+    """Which kernels can serve on this machine; without them the reference runs, which is slower."""
     try:
         from seqtool.build.kernels import available_kernels
     except ImportError:  # told among the dependencies

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqtool.errors import PartError
 from seqtool.parts import tree
 from seqtool.parts.intervention import Intervention
+from seqtool.parts.kernel import NO_KERNELS, Kernels, accelerated
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.scorer import Scorer
 from seqtool.parts.tree import Tree
@@ -62,6 +63,7 @@ class Attention(nn.Module):
     """
 
     intervention: Intervention | None = None
+    kernels: Kernels = NO_KERNELS
 
     def __init__(
         self,
@@ -126,6 +128,7 @@ class Attention(nn.Module):
             return fixed, state
         return tree.unfold(fixed, self.num_heads), tree.unfold(state, self.num_heads)
 
+    @accelerated
     def forward(
         self, query: Tensor, fixed: AttentionFixed, state: AttentionState
     ) -> tuple[Tensor, Tensor, AttentionState]:

@@ -10,7 +10,9 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.embedding import Embedding
 from seqtool.parts.encoder import Encoder
+from seqtool.parts.kernel import NO_KERNELS, Kernels, accelerated
 from seqtool.parts.tree import Tree
+from seqtool.parts.types import Encoded
 from seqtool.parts.vocabulary import Continuous, Vocabulary
 
 
@@ -28,6 +30,7 @@ class Seq2Seq(nn.Module):
         copy_map: the task's; None where nothing can be copied.
     """
 
+    kernels: Kernels = NO_KERNELS
     copy_map: Tensor | None
 
     def __init__(
@@ -59,14 +62,24 @@ class Seq2Seq(nn.Module):
         gold = gold_inputs(batch.target, self._start())
         if feeding.probability < 1 or self.decoder.observes:
             return write_fed(self, gold, draw_taught(feeding, gold), fixed, state)
-        features, weights, _ = self.decoder.unroll(self.target_embedding(gold), fixed.decoder, state)
+        features, weights, _ = self.decode(gold, fixed.decoder, state)
         return self.decoder.readout(features, weights, fixed.source), weights
 
     def start(self, source: Tensor, source_mask: Tensor) -> tuple[ModelFixed, Tree]:
         """See `StepModel.start`; the state is the decoder's."""
-        encoded = self.encoder(self.source_embedding(source), source_mask)
-        fixed, state = self.decoder.start(encoded)
+        fixed, state = self.decoder.start(self.encode(source, source_mask))
         return ModelFixed(self._copied(source), fixed), state
+
+    @accelerated
+    def encode(self, source: Tensor, source_mask: Tensor) -> Encoded:
+        """Embed and encode `source [B, S]`, or continuous values `[B, S, F]`, with `source_mask [B, S]`."""
+        encoded: Encoded = self.encoder(self.source_embedding(source), source_mask)
+        return encoded
+
+    @accelerated
+    def decode(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
+        """Embed the ids `inputs [B, T]`, or values `[B, T, F]`, and unroll the decoder over them (`Decoder.unroll`)."""
+        return self.decoder.unroll(self.target_embedding(inputs), fixed, state)
 
     def step(self, ids: Tensor, fixed: ModelFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `StepModel.step`."""

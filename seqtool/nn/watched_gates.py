@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.parts.cell import Cell
+from seqtool.parts.kernel import reference_only
 from seqtool.parts.tree import Tree
 
 
@@ -16,11 +17,12 @@ def watched_gates(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
     """While open, every step of every cell of `model` leaves what its gates say: `{"encoder.cells.0/input": [[B, H]]}`.
 
     A list holds the steps in the order in which the cell took them; a cell that reads the source backwards begins at
-    its end. Cells go step by step meanwhile, `unroll` included; before and after they are as fast as ever.
+    its end. Meanwhile cells take one step after the other, `unroll` included, and no kernel computes.
     """
     said: dict[str, list[Tensor]] = {}
     cells = {name: module for name, module in model.named_modules() if isinstance(module, Cell)}
     with contextlib.ExitStack() as stack:
+        stack.enter_context(reference_only())
         for name, cell in cells.items():
             if any(name.startswith(f"{other}.") for other in cells):
                 continue  # the cell around it tells its gates

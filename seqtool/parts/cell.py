@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.parts import tree
+from seqtool.parts.kernel import NO_KERNELS, Kernels, accelerated
 from seqtool.parts.tree import Tree
 
 
@@ -19,9 +20,11 @@ class Cell(nn.Module):
 
     Attributes:
         output_size: H, the size of the output.
+        kernels: which kernels compute its methods (see `seqtool.parts.kernel`).
     """
 
     kind = "cell"
+    kernels: Kernels = NO_KERNELS
     output_size: int
 
     def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tree]:
@@ -65,6 +68,7 @@ class Cell(nn.Module):
         """
         return {}
 
+    @accelerated
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """All steps: `x [B, S, I]`, `mask [B, S]` -> `(outputs [B, S, H], state)`.
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.parts.cell import stack_steps
+from seqtool.parts.kernel import NO_KERNELS, Kernels, accelerated
 from seqtool.parts.tree import Tree
 from seqtool.parts.types import Encoded
 
@@ -26,6 +27,7 @@ class Decoder(nn.Module):
     """
 
     kind = "decoder"
+    kernels: Kernels = NO_KERNELS
     feature_size: int
     num_heads: int = 0
     requires: frozenset[str] = frozenset()
@@ -52,6 +54,7 @@ class Decoder(nn.Module):
         """
         return state
 
+    @accelerated
     def unroll(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """`inputs [B, T, E]` -> `(features [B, T, D], weights [B, N, T, S] or None, state)`.
 

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from seqtool.parts.kernel import NO_KERNELS, Kernels
+
 
 class Embedding(nn.Module):
     """Takes `(vocabulary, *, ...)`.
@@ -13,6 +15,7 @@ class Embedding(nn.Module):
     """
 
     kind = "embedding"
+    kernels: Kernels = NO_KERNELS
     output_size: int
     requires: frozenset[str] = frozenset({"symbols"})
 

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from seqtool.parts.kernel import NO_KERNELS, Kernels
 from seqtool.parts.types import Encoded
 
 
@@ -14,6 +15,7 @@ class Encoder(nn.Module):
     """
 
     kind = "encoder"
+    kernels: Kernels = NO_KERNELS
     memory_size: int
     final_sizes: tuple[int, ...]
 

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from seqtool.parts.kernel import NO_KERNELS, Kernels, accelerated
 from seqtool.parts.tree import Tree
 
 
@@ -17,11 +18,13 @@ class Scorer(nn.Module):
     """
 
     kind = "scorer"
+    kernels: Kernels = NO_KERNELS
     parallel: bool = True
     log_weights: bool = False
     reads_memory: bool = True
     reads_query: bool = True
 
+    @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
         """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`, trees of tensors `[B, ...]`; `()` for nothing.
 

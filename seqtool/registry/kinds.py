@@ -44,7 +44,7 @@ KINDS: dict[str, Kind] = {
         Kind("metric", "seqtool.parts.metric:Metric", (), "predictions, batch -> sums that add up"),
         Kind("optimizer", "torch.optim:Optimizer", ("params",), "torch optimizers"),
         Kind("schedule", "seqtool.parts.schedule:Schedule", ("steps",), "a factor on the learning rate"),
-        Kind("kernel", "seqtool.parts.kernel:Kernel", (), "a faster form of a part's method"),
+        Kind("kernel", "seqtool.parts.kernel:Kernel", (), "a faster implementation of a part's method"),
         Kind("verb", "click:Command", (), "a command of `seqtool`", constructed=False),
     )
 }

@@ -13,6 +13,8 @@ from seqtool.registry.records import Plugin, Registered
 
 FROM_FOLDER = "--plugins-dir "
 """The beginning of the origin of a plugin that was found in a folder."""
+CORE = {"seqtool.nn.attention:Attention": "attention", "seqtool.nn.model:Seq2Seq": "model"}
+"""The names of what kernels may serve and no plugin brings."""
 
 
 class UnknownPartError(PluginError):
@@ -42,6 +44,7 @@ class Registry:
             key=lambda part: (order[part.kind], part.name, part.plugin.name),
         )
         self._uses = Counter((part.kind, part.name) for part in self._parts)
+        self._canonical_names = CORE | {part.target: f"{part.kind}/{part.canonical}" for part in self._parts}
 
     def parts(self, kind: str | None = None) -> list[Registered]:
         """The parts that recipes can name, or all of one kind, sorted by kind and name.
@@ -63,6 +66,17 @@ class Registry:
         target = f"{type(part).__module__}:{type(part).__qualname__}"
         found = next((one for one in self._parts if one.target == target), None)
         return self.label(found) if found else type(part).__name__
+
+    def canonical_name(self, part: object) -> str:
+        """`kind/plugin:name` of a part, by its class alone: empty for subclasses of parts and whatever is no part.
+
+        The core's `Attention` and `Seq2Seq`, which kernels may serve too, are "attention" and "model".
+        """
+        return self.canonical_name_of(type(part))
+
+    def canonical_name_of(self, cls: type) -> str:
+        """The same of a class."""
+        return self._canonical_names.get(f"{cls.__module__}:{cls.__qualname__}", "")
 
     def find(self, kind: str, name: str) -> Registered:
         """The part of that kind with that name, short or canonical.
@@ -160,9 +174,15 @@ def discover(
 
 
 @functools.cache
+def find_installed() -> Registry:
+    """What is installed, found once for this process, without its warnings."""
+    return discover()
+
+
+@functools.cache
 def default_registry() -> Registry:
-    """What is installed, found once for this process."""
-    registry = discover()
+    """What is installed, found once for this process; warnings of plugins are issued at the first call."""
+    registry = find_installed()
     for plugin in registry.plugins:
         for warning in plugin.warnings:
             warnings.warn(f"plugin {plugin} {warning}", stacklevel=2)

@@ -1,6 +1,7 @@
 """The contract of a kernel, as rules: the numbers of the part that it stands in for."""
 
 import copy
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,35 +10,41 @@ from torch import nn
 
 from seqtool.build.assembly import make
 from seqtool.errors import PartError, SeqtoolError
-from seqtool.parts.cell import Cell
-from seqtool.parts.kernel import Kernel, class_name
-from seqtool.registry.records import resolve
+from seqtool.parts.kernel import Kernel, is_accelerated
+from seqtool.registry.part_names import part_name
 from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
 from seqtool.testing.contract import rule
 from seqtool.testing.decoder import DecoderContract
-from seqtool.testing.differences import Outputs, difference, named
+from seqtool.testing.differences import Outputs, difference
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
 from seqtool.testing.example_options import variations
 from seqtool.testing.gradients import GradientContract, Run
 from seqtool.testing.kernel_binding import bound, watched
+from seqtool.testing.kernel_notice import KernelNoticeRules, Try, drawn, error_of, run_of
+from seqtool.testing.model import ModelContract, example_model
 from seqtool.testing.optimizer_kernel import OPTIMIZERS, OptimizerKernelRules
 from seqtool.testing.scorer import ScorerContract
 
 LENGTHS = ((1, 1), (2, 2), (63, 3), (7, 63))
 """Source positions and target steps to try."""
-CONTRACTS = (AttentionContract, CellContract, DecoderContract, EmbeddingContract, EncoderContract, ScorerContract)
+CONTRACTS = (
+    AttentionContract,
+    CellContract,
+    DecoderContract,
+    EmbeddingContract,
+    EncoderContract,
+    ModelContract,
+    ScorerContract,
+)
 MILD = 0.3
 """What a decoder's weights are multiplied with: feeding back what was seen amplifies the rounding of strong ones."""
 CHAOS = 1e-3
 """How far off the reference's own numbers in the kernel's dtype may be before they are worth nothing."""
 
-Try = tuple[str, GradientContract, nn.Module]
-"""What a part is, the contract of its kind, the part."""
 
-
-class KernelContract(OptimizerKernelRules):
+class KernelContract(KernelNoticeRules, OptimizerKernelRules):
     """`build()` makes the kernel. It is held against the parts of its `examples`, with every other option in turn."""
 
     kind = "kernel"
@@ -47,7 +54,7 @@ class KernelContract(OptimizerKernelRules):
         """Every example once."""
         found: Outputs = {}
         for label, contract, module in self._modules(part):
-            outputs = self._run(contract)(bound(part, module), _drawn(contract, module))
+            outputs = run_of(contract)(bound(part, module), drawn(contract, module))
             found |= {f"{name} of {label}": x for name, x in outputs.items()}
         return found
 
@@ -59,12 +66,14 @@ class KernelContract(OptimizerKernelRules):
 
     @rule
     def knows_its_parts(self) -> None:
-        """Each class of `of` is there and has the method; one of its examples is of each class."""
+        """Its examples are of all parts of `of`, whose method is marked `@accelerated`."""
         kernel = self.part()
-        for target in kernel.of:
-            self.expect(hasattr(resolve(target), kernel.method), f"{target} has no method {kernel.method}")
-        tried = {class_name(module) for _, _, module in self._modules(kernel)}
-        tried |= {class_name(optimizer) for _, optimizer, _ in self.optimizers(kernel)}
+        parts: list[Any] = [module for _, _, module in self._modules(kernel)]
+        parts += [optimizer for _, optimizer, _ in self.optimizers(kernel)]
+        for part in parts:
+            marked = is_accelerated(part, kernel.method)
+            self.expect(marked, f"{type(part).__name__}.{kernel.method} is not marked @accelerated")
+        tried = {part_name(part) for part in parts}
         self.expect(tried == set(kernel.of), f"serves {', '.join(sorted(tried)) or 'nothing'}, and says {kernel.of}")
 
     @rule
@@ -105,7 +114,7 @@ class KernelContract(OptimizerKernelRules):
         kernel = self.part()
         for label, contract, module in modules:
             for source_length, steps in LENGTHS:
-                inputs = _drawn(contract, module, source_length=source_length, steps=steps)
+                inputs = drawn(contract, module, source_length=source_length, steps=steps)
                 for full in (False, True) if "mask" in inputs else (True,):
                     given = inputs | {"mask": torch.ones_like(inputs["mask"])} if full and "mask" in inputs else inputs
                     where = f"{label}, {source_length} positions, {steps} steps, {'no' if full else 'with'} padding"
@@ -116,7 +125,7 @@ class KernelContract(OptimizerKernelRules):
         """No two parameters' gradients stand in the same memory: clipping writes to each of them."""
         kernel = self.part()
         for label, contract, module in self._modules(kernel):
-            total = contract.weighted_sum(self._run(contract)(bound(kernel, module), _drawn(contract, module)))
+            total = contract.weighted_sum(run_of(contract)(bound(kernel, module), drawn(contract, module)))
             if not total.requires_grad:
                 continue
             total.backward()
@@ -132,7 +141,7 @@ class KernelContract(OptimizerKernelRules):
         """Without a gradient the numbers are the same."""
         kernel = self.part()
         for label, contract, module in self._modules(kernel):
-            inputs, run = _drawn(contract, module), self._run(contract)
+            inputs, run = drawn(contract, module), run_of(contract)
             outputs = run(bound(kernel, module), inputs)
             with torch.no_grad():
                 again = run(module, inputs)
@@ -145,7 +154,7 @@ class KernelContract(OptimizerKernelRules):
         """A gradient may be taken of a gradient."""
         kernel = self.part()
         for label, contract, module in self._modules(kernel):
-            inputs, run = _drawn(contract, module), self._run(contract)
+            inputs, run = drawn(contract, module), run_of(contract)
             wanted = _second(contract, copy.deepcopy(module).double(), _double(inputs), run)
             found = _second(contract, bound(kernel, module), inputs, run)
             self._expect_close(wanted, found, 1e-3, f"{label}, gradients of gradients")
@@ -155,7 +164,7 @@ class KernelContract(OptimizerKernelRules):
         """In another dtype, and under autocast, the reference computes."""
         kernel = self.part()
         for label, contract, module in self._modules(kernel):
-            inputs, run = _drawn(contract, module), self._run(contract)
+            inputs, run = drawn(contract, module), run_of(contract)
             double = copy.deepcopy(module).double()
             wanted = run(double, _double(inputs))
             found = run(bound(kernel, double), _double(inputs))
@@ -169,10 +178,10 @@ class KernelContract(OptimizerKernelRules):
 
     @rule
     def no_trace(self) -> None:
-        """A part with a kernel has the same `state_dict`; a copy of it computes with its own parameters."""
+        """A part with a kernel has the same `state_dict`; copies of it, pickled or not, compute with their own."""
         kernel = self.part()
         for label, contract, module in self._modules(kernel):
-            inputs, run = _drawn(contract, module), self._run(contract)
+            inputs, run = drawn(contract, module), run_of(contract)
             before = list(module.state_dict())
             plain = copy.deepcopy(module)
             other = copy.deepcopy(bound(kernel, module))
@@ -182,6 +191,8 @@ class KernelContract(OptimizerKernelRules):
                     parameter.mul_(0.5)
             wanted = run(plain.double(), _double(inputs))
             self._expect_close(wanted, run(other, inputs), kernel.tolerance, f"{label}, copied and changed")
+            loaded = pickle.loads(pickle.dumps(other))
+            self._expect_close(wanted, run(loaded, inputs), kernel.tolerance, f"{label}, pickled and loaded")
 
     def _expect_same(
         self,
@@ -192,19 +203,25 @@ class KernelContract(OptimizerKernelRules):
         where: str,
         allowed: Callable[[float], float],
     ) -> None:
-        run = self._run(contract)
+        run = run_of(contract)
         wanted = contract.with_gradients(copy.deepcopy(module).double(), _double(inputs), run)
         left: list[Any] = []
         found = contract.with_gradients(bound(watched(kernel, left), copy.deepcopy(module)), inputs, run)
-        self.expect(not left, f"{where}: leaves the call to the reference")
+        self.expect(not left, f"{where}: leaves the call to the reference: {left[:1]}")
         own = contract.with_gradients(copy.deepcopy(module), inputs, run)
-        error = max((_error(value, own[name]) for name, value in wanted.items()), default=0.0)
+        error = max((error_of(value, own[name]) for name, value in wanted.items()), default=0.0)
         self._expect_close(wanted, found, allowed(error), where)
 
     def _expect_close(self, wanted: Outputs, found: Outputs, tolerance: float, where: str) -> None:
         for name, value in wanted.items():
-            error = _error(value, found[name])
+            error = error_of(value, found[name])
             self.expect(error <= tolerance, f"{where}: {name} are off by {error:.1e} of the largest number")
+
+    def examples_of(self, kernel: Kernel) -> Iterator[Try]:
+        """The modules among its examples, with what they are and the contract of their kind."""
+        for label, contract, module, example in self._built(kernel):
+            if example:
+                yield label, contract, module
 
     def _modules(self, kernel: Kernel) -> Iterator[Try]:
         """What it serves of the modules among its examples and of their variations."""
@@ -220,7 +237,7 @@ class KernelContract(OptimizerKernelRules):
             contract = self._contract(spec, options)
             module = contract.part(torch.float32).to(_device(kernel))
             yield f"{spec} {options}", contract, module, True
-            for change in variations(type(module), lambda given: given):
+            for change in variations(type(module), lambda given: given) if spec != "model" else ():
                 other = self._contract(spec, {**options, **change})
                 try:
                     yield (
@@ -233,12 +250,10 @@ class KernelContract(OptimizerKernelRules):
                     continue
 
     def _contract(self, spec: str, options: Mapping[str, Any]) -> GradientContract:
+        if spec == "model":
+            return ModelContract(lambda: example_model(**options), name=spec)
         kind = spec.partition("/")[0]
         return self.contracts[kind](lambda *sizes: make(spec, *sizes, **options), name=spec)
-
-    @staticmethod
-    def _run(contract: GradientContract) -> Run:
-        return _continued if contract.kind == "cell" else contract.run
 
 
 def _device(kernel: Kernel) -> str:
@@ -246,31 +261,8 @@ def _device(kernel: Kernel) -> str:
     return "cuda" if "cpu" not in kernel.devices and torch.cuda.is_available() else "cpu"
 
 
-def _drawn(contract: GradientContract, module: nn.Module, **sizes: int) -> Outputs:
-    """Inputs in float32, on the module's device."""
-    device = next((x.device for x in module.parameters()), torch.device("cpu"))
-    return {name: x.to(device) for name, x in contract.draw(module, **sizes, dtype=torch.float32).items()}
-
-
 def _feeds_back(contract: GradientContract) -> bool:
-    return contract.kind == "decoder"
-
-
-def _error(wanted: torch.Tensor, found: torch.Tensor) -> float:
-    """The largest difference as a share of the largest number; infinite where something is not a number."""
-    if not wanted.is_floating_point() or not wanted.numel():
-        return 0.0
-    scale = wanted.detach().abs().max().clamp(min=1e-30)
-    return float(((found.double() - wanted).detach().abs().max() / scale).nan_to_num(torch.inf))
-
-
-def _continued(part: Cell, inputs: Outputs) -> Outputs:
-    """`unroll` twice, so that the second time begins in a state that is not zero."""
-    x, mask = inputs["x"], inputs["mask"]
-    fixed, state = part.start(len(x), x)
-    first, state = part.unroll(x, mask, fixed, state)
-    outputs, state = part.unroll(x.flip(1), mask, fixed, state)
-    return {"outputs": outputs, "first outputs": first, **named(state, "state")}
+    return contract.kind in ("decoder", "model")
 
 
 def _double(inputs: Outputs) -> Outputs:

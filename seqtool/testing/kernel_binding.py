@@ -1,35 +1,30 @@
-"""Parts with a kernel in the place of one of their methods, by hand: without an engine that chooses."""
+"""Parts with one kernel, by hand: without an engine that chooses."""
 
-import copy
-import functools
-from types import MethodType
 from typing import Any
-
-from torch import nn
 
 from seqtool.parts.kernel import Kernel
 
 
 def bound(kernel: Kernel, part: Any) -> Any:
-    """The part, whose method is the kernel's from now on, in the form that an engine gives it."""
-    if isinstance(part, nn.Module):
-        setattr(part, kernel.method, functools.partial(kernel, part))
-        return part
-
-    def moved(self: Any, *arguments: Any, **named: Any) -> Any:
-        return kernel(self, *arguments, **named)
-
-    setattr(part, kernel.method, MethodType(moved, part))
+    """The part, whose method this kernel computes from now on where it can."""
+    part.kernels = {kernel.method: (kernel,)}
     return part
 
 
 def watched(kernel: Kernel, left: list[Any]) -> Kernel:
-    """A copy of the kernel that notes the part when it leaves a call to the reference."""
-    noting, own = copy.copy(kernel), kernel.reference
+    """The same kernel, which also notes why it leaves a call to the reference: by `verify`, or by calling it."""
+    own: Any = type(kernel)
 
-    def reference(part: Any, *arguments: Any) -> Any:
-        left.append(part)
-        return own(part, *arguments)
+    class Watched(own):  # type: ignore[misc]
+        def verify(self, part: Any, *arguments: Any, **named: Any) -> str | None:
+            reason: str | None = super().verify(part, *arguments, **named)
+            if reason is not None:
+                left.append(reason)
+            return reason
 
-    vars(noting)["reference"] = reference
-    return noting
+        def reference(self, part: Any, *arguments: Any, **named: Any) -> Any:
+            left.append("it calls the reference")
+            return super().reference(part, *arguments, **named)
+
+    found: Kernel = Watched()
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -182,9 +183,13 @@ class SequenceModule(LeanModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """By the optimizer where it can, and by Lightning where it cannot, or where gradients are scaled."""
+        """By the optimizer where each process has all gradients, unscaled; else by Lightning, which asks the strategy.
+
+        Under FSDP and other sharded strategies each process has a part of the gradients, of which it knows no norm.
+        """
+        whole = isinstance(self.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
         scaled = self.options.precision == "16-mixed"
-        if gradient_clip_val and isinstance(optimizer, Clipping) and not scaled:
+        if gradient_clip_val and isinstance(optimizer, Clipping) and whole and not scaled:
             optimizer.clip(gradient_clip_val)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqtool.build.kernels import by_reference
 from seqtool.nn.watched_gates import watched_gates
 from seqtool.parts.batch import Batch
 from seqtool.parts.search import Hypotheses
@@ -102,7 +101,7 @@ def is_exact(task: Task, batch: Batch, row: int, found: Tensor) -> bool | None:
 
 def _write_gates(directory: SeedDirectory, module: SequenceModule) -> None:
     few = next(_examples(module))
-    with torch.no_grad(), by_reference(module.model), watched_gates(module.model) as gates:
+    with torch.no_grad(), watched_gates(module.model) as gates:
         module.assembly.search.search(module.model, few.source, few.source_mask, few.target.shape[1])
     said: dict[str, Tensor] = {name: torch.stack(steps, 1) for name, steps in gates.items()}
     if said:
