@@ -1,14 +1,11 @@
 """seqtool's own work: a training step, and decoding."""
 
-import importlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.racing import AbsentError
 from benchmarks.shapes import Shape, variant
 from seqtool.build.assembly import Assembly, assemble, make
 from seqtool.build.kernels import install
@@ -16,6 +13,7 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.clipping import Clipping
 from seqtool.recipe import Variant
 from seqtool.registry import default_registry
+from seqtool.training.graphs import GraphedStep
 
 CPU = torch.device("cpu")
 
@@ -75,9 +73,6 @@ def stepped(
 
     Args:
         limit: what the norm of the gradients is clipped to; None does not clip.
-
-    Raises:
-        AbsentError: `graphs`, and this seqtool captures none.
     """
 
     def eager(here: Batch) -> None:
@@ -85,12 +80,8 @@ def stepped(
 
     if not graphs:
         return eager
-    try:
-        capturing: Any = importlib.import_module("seqtool.training.graphs")
-    except ModuleNotFoundError as error:
-        raise AbsentError("this seqtool captures no CUDA graphs") from error
     clipped = partial(clip, made.model, optimizer, limit)
-    capture = capturing.GraphedStep(made.model, partial(_objective, made), optimizer, clipped)
+    capture = GraphedStep(made.model, partial(_objective, made), optimizer, clipped)
 
     def step(here: Batch) -> None:
         if not optimizer.state:  # which the first step creates

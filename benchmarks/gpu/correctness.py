@@ -17,7 +17,6 @@ from click.testing import CliRunner
 
 from benchmarks import steps
 from benchmarks.gpu.report import FailedError, Item, Setting, SkippedError
-from benchmarks.racing import AbsentError
 from benchmarks.shapes import Shape, variant
 from seqtool.cli import group
 from seqtool.errors import SeqtoolError
@@ -142,10 +141,7 @@ def _graphs(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any
     ends = []
     for graphs in (False, False, True):
         made, optimizer = steps.trained(variant(family, shape, engine="auto"), setting.device)
-        try:
-            step = steps.stepped(made, optimizer, graphs=graphs)
-        except AbsentError as absent:
-            raise SkippedError(str(absent)) from absent
+        step = steps.stepped(made, optimizer, graphs=graphs)
         for k in range(8):
             step(made.task.batch("train", k, seed=0, rank=0, batch_size=shape.batch, device=setting.device))
         ends.append({name: x.detach().cpu() for name, x in made.model.state_dict().items()})
@@ -203,9 +199,7 @@ def _trains(precision: str, setting: Setting) -> tuple[list[str], Any]:
         raise SkippedError("needs a processor with bfloat16 instructions")
     with tempfile.TemporaryDirectory() as folder:
         changes = [f"train.precision={precision}"]
-        changes += ["train.optimizer.fused=false"] * precision.endswith(
-            "mixed"
-        )  # which clips no gradients of a fused one
+        changes += ["train.optimizer.fused=false"] * (precision == "16-mixed")
         directory = _trained(folder, setting, *changes)
         (place,) = _seeds(directory)
         losses = [float(row["train_loss"]) for row in place.read_metrics() if row["train_loss"]]
@@ -213,6 +207,9 @@ def _trains(precision: str, setting: Setting) -> tuple[list[str], Any]:
     line = f"loss {losses[0]:.4f} -> {losses[-1]:.4f}; step {environment.get('step', 'eager')}"
     if not all(map(math.isfinite, losses)) or not losses[-1] < losses[0]:
         raise FailedError(f"{line}: it is not finite, or does not fall")
+    graphed = setting.device.type == "cuda" and precision != "16-mixed"
+    if (environment["step"]["runs"] == "graphed") != graphed:
+        raise FailedError(f"{line}: expected {'graphs' if graphed else 'no graphs'}")
     return [line], {"losses": losses, "environment": environment}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -27,7 +26,7 @@ def items(setting: Setting) -> Iterator[Item]:
 def _compared(family: str, shape: Shape, engine: str, setting: Setting) -> tuple[list[str], Any]:
     count, rounds = (30, 1) if setting.quick else (60, 2) if engine == "reference" else (400, 3)
     chosen = variant(family, shape, engine=engine, steps=count)
-    graphs = engine == "auto" and setting.device.type == "cuda" and find_spec("seqtool.training.graphs") is not None
+    graphs = engine == "auto" and setting.device.type == "cuda"
     bare = partial(loop.bare, chosen, device=setting.device, graphs=graphs)
     bare(15)
     pairs = [(bare(count), loop.seqtool_loop(chosen, count, str(setting.device))) for _ in range(rounds)]

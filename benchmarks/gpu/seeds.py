@@ -12,7 +12,7 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.gpu.contestants import bound
-from benchmarks.gpu.report import FailedError, Item, Setting, SkippedError
+from benchmarks.gpu.report import FailedError, Item, Setting
 
 TIMES = 3.0
 """How many times faster than one after the other the best number of processes is to be."""
@@ -24,9 +24,6 @@ def items(setting: Setting) -> Iterator[Item]:
 
 
 def _seeds(setting: Setting) -> tuple[list[str], Any]:
-    help_text = _seqtool("run", "--help")
-    if "--workers" not in help_text:
-        raise SkippedError("`seqtool run` has no option --workers")
     count, steps, numbers = (2, 5, (1, 2)) if setting.quick else (16, 1000, (8, 1, 16, 4))
     seconds: dict[int, float] = {}
     training: dict[int, float] = {}

@@ -35,9 +35,10 @@ class Adam(Clipping, torch.optim.Adam):
         betas: b1 and b2.
         eps: the small number in the denominator.
         weight_decay: an L2 penalty on the weights.
-        fused: use torch's fused kernel; clipping under mixed precision needs false.
+        fused: use torch's fused kernel; `clip_norm` in 16-mixed precision needs false.
     """
 
+    captured = True
     step = step_of(torch.optim.Adam)
     zero_grad = accelerated(torch.optim.Adam.zero_grad)
 
@@ -70,9 +71,10 @@ class AdamW(Clipping, torch.optim.AdamW):
         betas: b1 and b2.
         eps: the small number in the denominator.
         weight_decay: the share of a weight that each step takes away, times lr.
-        fused: use torch's fused kernel; clipping under mixed precision needs false.
+        fused: use torch's fused kernel; `clip_norm` in 16-mixed precision needs false.
     """
 
+    captured = True
     step = step_of(torch.optim.AdamW)
     zero_grad = accelerated(torch.optim.AdamW.zero_grad)
 
@@ -106,9 +108,10 @@ class SGD(Clipping, torch.optim.SGD):
         momentum: how much of the last step stays.
         nesterov: look ahead along the momentum.
         weight_decay: an L2 penalty on the weights.
-        fused: use torch's fused kernel; clipping under mixed precision needs false.
+        fused: use torch's fused kernel; `clip_norm` in 16-mixed precision needs false.
     """
 
+    captured = True
     step = step_of(torch.optim.SGD)
     zero_grad = accelerated(torch.optim.SGD.zero_grad)
 

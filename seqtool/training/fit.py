@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from seqtool.errors import SeqtoolError
 from seqtool.nn.whole_lstm import lstm_needs_float32
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
+from seqtool.recipe.train_options import Engine
 from seqtool.runs import SeedDirectory
 from seqtool.runs.checkpoint import fingerprint, read_checkpoint
 from seqtool.training.buckets import lengths_vary
@@ -83,10 +85,8 @@ def fit_seed(
         environment = _environment(trainer, module, choices) | {"step": step_record(refused)}
         if directory:
             directory.write_environment(environment)
-        if directory and module.graphs:
-            module.graphs.on_fallback = lambda reason: directory.write_environment(
-                environment | {"step": step_record(reason)}
-            )
+        if module.graphs:
+            module.graphs.on_fallback = partial(_fallen_back, options.engine, directory, environment)
         state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
         if checkpoint and state["finished"]:
             recorder.load_state_dict(state)
@@ -111,7 +111,10 @@ def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None) -> No
     )
     device = trainer.strategy.root_device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        finally:
+            module.release_graphs()
 
 
 def _install_kernels(module: SequenceModule, device: torch.device) -> list[Choice]:
@@ -127,10 +130,10 @@ def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
         SeqtoolError: the recipe asks for engine "graphed", and this training cannot be captured.
     """
     train = module.options
-    reason = cannot_capture(train, strategy)
+    reason = cannot_capture(train, strategy, module.assembly.optimizer)
     if reason is None:
         module.graphs = GraphedStep(
-            module.model,
+            module,
             module.objective,
             module.assembly.optimizer,
             module.clip,
@@ -138,8 +141,24 @@ def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
             buckets=lengths_vary(module.assembly.task, module.seed, train.batch_size),
         )
     elif train.engine == "graphed":
-        raise SeqtoolError(f"engine 'graphed': {reason}\n    allowed: train.engine: auto")
+        raise _refused(reason)
     return reason
+
+
+def _fallen_back(engine: Engine, directory: SeedDirectory | None, environment: dict[str, Any], reason: str) -> None:
+    """Record that steps are not captured any more.
+
+    Raises:
+        SeqtoolError: the recipe asks for engine "graphed".
+    """
+    if engine == "graphed":
+        raise _refused(reason)
+    if directory:
+        directory.write_environment(environment | {"step": step_record(reason)})
+
+
+def _refused(reason: str) -> SeqtoolError:
+    return SeqtoolError(f"engine 'graphed': {reason}\n    allowed: train.engine: auto")
 
 
 def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:

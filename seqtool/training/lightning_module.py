@@ -91,6 +91,12 @@ class SequenceModule(LeanModule):
         """Whether this step is replayed. The first of a training is not: it creates the optimizer's state."""
         return self.graphs is not None and self.trainer.global_step > 0
 
+    def release_graphs(self) -> None:
+        """Give up captured steps and the memory of the device that they hold."""
+        if self.graphs is not None:
+            self.graphs.clear()
+            self.graphs = None
+
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
@@ -196,9 +202,14 @@ class SequenceModule(LeanModule):
 
     def clip(self) -> None:
         """Clip the gradients of a step that is captured."""
-        limit = self.options.clip_norm
-        if limit is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        limit, optimizer = self.options.clip_norm, self.assembly.optimizer
+        if limit is None:
+            return
+        if isinstance(optimizer, Clipping):
+            optimizer.clip(limit)
+        else:
+            moved = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            torch.nn.utils.clip_grad_norm_(moved, limit)
 
 
 def seed_device(device: torch.device, seed: int) -> None:

@@ -1,25 +1,31 @@
 """Training steps that are captured and replayed. What needs a CUDA device is skipped without one."""
 
+import gc
 import json
 import os
+import random
 import signal
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from small_run import figures, rows, same_run
 from torch import Tensor
 
 import seqtool
 from seqtool.api import Batch, SyntheticTask
 from seqtool.build.assembly import Assembly, assemble
+from seqtool.build.loop_options import LoopOptions
 from seqtool.errors import SeqtoolError
 from seqtool.recipe import load_recipe
 from seqtool.registry import discover
 from seqtool.training import fit, graphs
 from seqtool.training.buckets import bucket, bucketed, lengths_vary
-from seqtool.training.graphs import CannotCapture, GraphedStep, Record, Step
+from seqtool.training.graphs import CaptureError, GraphedStep, Record, Step, runs_on_device
 
 FIXED = ["task={type: alignment, source_length: 9, target_length: 4, symbols: 3}"]
 VARYING = ["task={type: dates}"]
@@ -43,13 +49,13 @@ class Refusing:
 
     def __call__(self, step: Step, warm_up: Callable[[], None]) -> Step:
         warm_up()
-        raise CannotCapture("the host waits for the device in part.py, line 3")
+        raise CaptureError("the host waits for the device in part.py, line 3")
 
 
 @pytest.fixture
 def replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Capture steps on the CPU, by the stand-in."""
-    monkeypatch.setattr(fit, "cannot_capture", lambda train, strategy: None)
+    monkeypatch.setattr(fit, "cannot_capture", lambda *_: None)
     monkeypatch.setattr(graphs, "CudaRecorder", Rerun)
     monkeypatch.setattr(Rerun, "recorded", 0)
 
@@ -97,7 +103,7 @@ def test_replayed_steps_train_as_others_do(
     dropped = "{type: variational_dropout, cell: {type: lstm, hidden_size: 8}, input: 0.3}"
     changes = [*FIXED, f"train.optimizer={optimizer}", f"model.encoder.cell={dropped}"]
     seqtool.run(small, out=tmp_path / "graphed", overrides=changes)
-    monkeypatch.setattr(fit, "cannot_capture", lambda train, strategy: "not wanted")
+    monkeypatch.setattr(fit, "cannot_capture", lambda *_: "not wanted")
     seqtool.run(small, out=tmp_path / "reference", overrides=changes)
     assert Rerun.recorded == 1
     assert step_of(tmp_path / "graphed") == {"runs": "graphed"}
@@ -113,7 +119,7 @@ def test_varying_lengths_are_captured_in_few_shapes(
     seqtool.run(small, out=tmp_path / "run", overrides=VARYING)
     assert 1 < Rerun.recorded <= 4, "sources of 9 to 32 characters have three buckets"
     with_graphs = [float(row["train_loss"]) for row in rows(tmp_path / "run/default/seed0")]
-    monkeypatch.setattr(fit, "cannot_capture", lambda train, strategy: "not wanted")
+    monkeypatch.setattr(fit, "cannot_capture", lambda *_: "not wanted")
     seqtool.run(small, out=tmp_path / "eager", overrides=VARYING)
     assert with_graphs == pytest.approx([float(r["train_loss"]) for r in rows(tmp_path / "eager/default/seed0")], 1e-3)
 
@@ -146,19 +152,19 @@ def test_a_resumed_run_with_replayed_steps_ends_as_the_uninterrupted_one(
 def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_why(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "cannot_capture", lambda train, strategy: None)
+    monkeypatch.setattr(fit, "cannot_capture", lambda *_: None)
     monkeypatch.setattr(graphs, "CudaRecorder", Refusing)
     with pytest.warns(UserWarning, match=r"not captured as a CUDA graph: the host waits .* in part.py, line 3"):
         seqtool.run(small, out=tmp_path / "run", overrides=FIXED)
     reason = "the host waits for the device in part.py, line 3"
     assert step_of(tmp_path / "run") == {"runs": "eagerly", "reason": reason}
-    monkeypatch.setattr(fit, "cannot_capture", lambda train, strategy: "not wanted")
+    monkeypatch.setattr(fit, "cannot_capture", lambda *_: "not wanted")
     seqtool.run(small, out=tmp_path / "eager", overrides=FIXED)
     assert rows(tmp_path / "run/default/seed0") == rows(tmp_path / "eager/default/seed0")
 
 
 def test_shapes_beyond_the_limit_run_eagerly(monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
-    monkeypatch.setattr(graphs, "MOST_SHAPES", 2)
+    monkeypatch.setattr(graphs, "MAX_SHAPES", 2)
     monkeypatch.setattr(Rerun, "recorded", 0)
     (variant,) = load_recipe(small, overrides=VARYING).variants.values()
     made = assemble(variant, seed=0)
@@ -167,6 +173,112 @@ def test_shapes_beyond_the_limit_run_eagerly(monkeypatch: pytest.MonkeyPatch, sm
         step(made.task.batch("train", k, seed=0, rank=0, batch_size=2, device=CPU))
     assert Rerun.recorded == 2
     assert step.reason is None
+
+
+@pytest.mark.usefixtures("replayed")
+def test_a_part_that_refuses_padded_lengths_is_captured_unpadded(small: Path, tmp_path: Path) -> None:
+    longest = "model.decoder.attention.scorer={type: location, max_length: 9}"  # as scan has; 9 is padded to 16
+    changes = ["task={type: scan}", longest, "train.steps=12", "train.validate_every=12", "train.validation_batches=1"]
+    seqtool.run(small, out=tmp_path / "run", overrides=changes)
+    assert Rerun.recorded > 1
+    assert step_of(tmp_path / "run") == {"runs": "graphed"}
+
+
+class Counting(torch.nn.Module):
+    """A part that counts its calls in a buffer."""
+
+    def __init__(self, replacing: bool) -> None:
+        super().__init__()
+        self.replacing = replacing
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        if self.replacing:
+            self.calls = self.calls + 1
+        else:
+            self.calls += 1
+        return self.weight.sum(), torch.zeros(3)
+
+
+def a_batch() -> Batch:
+    return seqtool.make("task/copy", length=3, symbols=2).batch("train", 0, seed=0, rank=0, batch_size=2, device=CPU)
+
+
+def counted(record: Record, *, replacing: bool = False) -> tuple[Counting, GraphedStep]:
+    part = Counting(replacing)
+    optimizer = torch.optim.Adam([part.weight], fused=True)
+    part.weight.sum().backward()
+    optimizer.step()
+    return part, GraphedStep(part, part, optimizer, lambda: None, record=record)
+
+
+def test_warming_up_leaves_no_trace_in_buffers() -> None:
+    part, step = counted(Rerun())
+    step(a_batch())
+    assert part.calls == 1
+    part, step = counted(Refusing())
+    with pytest.warns(UserWarning, match="not captured"):
+        step(a_batch())
+    assert part.calls == 1
+
+
+def test_a_part_that_replaces_its_buffers_is_not_captured() -> None:
+    _, step = counted(Rerun(), replacing=True)
+    with pytest.warns(UserWarning, match="a part replaces a buffer instead of writing to it"):
+        step(a_batch())
+    assert step.reason
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand], ids=["python", "numpy"])
+def test_a_step_that_draws_on_the_host_is_not_captured(draw: Callable[[], float]) -> None:
+    part, step = counted(Rerun())
+    step.objective = lambda batch: (part.weight.sum() * draw(), torch.zeros(3))
+    with pytest.warns(UserWarning, match="it draws random numbers on the host"):
+        step(a_batch())
+
+
+class Averaging(torch.optim.Adam):
+    """An optimizer that does more on the host than it says."""
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:
+        super().step()
+        self.steps = getattr(self, "steps", 0) + 1
+
+
+def test_only_optimizers_whose_step_is_known_are_captured() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    adam = torch.optim.Adam([weight], fused=True)
+    assert runs_on_device(adam)
+    adam.register_step_post_hook(lambda *_: None)
+    assert not runs_on_device(adam)
+    assert runs_on_device(seqtool.make("optimizer/sgd", [weight]))
+    assert not runs_on_device(torch.optim.Adam([weight], fused=False))
+    assert not runs_on_device(Averaging([weight], fused=True))
+    options = LoopOptions.__new__(LoopOptions)
+    object.__setattr__(options, "engine", "auto")
+    strategy = SingleDeviceStrategy(torch.device("cuda:0"))
+    reason = graphs.cannot_capture(options, strategy, torch.optim.LBFGS([weight]))
+    assert reason == "LBFGS computes the loss several times in a step"
+
+
+@pytest.mark.usefixtures("replayed")
+def test_captured_steps_end_with_their_training(small: Path, tmp_path: Path) -> None:
+    alive: list[weakref.ref[GraphedStep]] = []
+    made = GraphedStep.__init__
+
+    def init(self: GraphedStep, *arguments: object, **named: object) -> None:
+        alive.append(weakref.ref(self))
+        made(self, *arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GraphedStep, "__init__", init)
+        gc.disable()
+        try:
+            seqtool.run(small, out=tmp_path / "run", overrides=[*FIXED, "train.steps=3"])
+            assert [step() for step in alive] == [None]
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.SGD])
@@ -183,7 +295,7 @@ def test_learning_rates_are_read_from_the_device_only_while_a_step_is_captured(k
 
     step = GraphedStep(torch.nn.Module(), lambda batch: (weight.sum(), torch.zeros(3)), optimizer, lambda: None)
     step.record = record
-    batch = seqtool.make("task/copy", length=3, symbols=2).batch("train", 0, seed=0, rank=0, batch_size=2, device=CPU)
+    batch = a_batch()
     step(batch)
     assert dict(optimizer.param_groups[0]) == before
     (rate,) = seen
