@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.gpu.report import Outcome, Setting, carried_out
 
-SECTIONS = {"correctness": 100, "training": 60, "decoding": 10, "loop": 25, "seeds": 90, "compiled": 45}
+SECTIONS = {"correctness": 110, "training": 50, "decoding": 10, "loop": 20, "seeds": 80, "compiled": 30}
 """Seconds of each."""
 GRACE = 40
 """Seconds that a process may take beyond its section's budget: for starting, and until its last item is stopped."""
