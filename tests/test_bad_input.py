@@ -200,7 +200,7 @@ def test_a_loss_that_is_not_finite_is_told(
 
 
 def test_clipping_a_fused_optimizer_under_mixed_precision(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    changes = ("--set", "train.precision=bf16-mixed", "--set", "train.clip_norm=1.0")
+    changes = ("--set", "train.precision=16-mixed", "--set", "train.clip_norm=1.0")
     _, told = refused(capsys, "validate", recipe, *changes)
     assert "optimizer.fused: false" in told
 
