@@ -23,8 +23,8 @@ class Tested:
 TESTED = {
     "cpu": Tested("everything", "the test suite"),
     "cuda": Tested(
-        "training with kernels and CUDA graphs in float32 and bfloat16, `16-mixed` without graphs, resuming, prediction, "
-        "evaluation, interventions, `--workers`",
+        "training with kernels and CUDA graphs in float32 and bfloat16, `16-mixed` without graphs, resuming, "
+        "prediction, evaluation, interventions, `--workers`",
         "`python -m benchmarks gpu` and the tests of graphs and Triton kernels on one NVIDIA H200, torch 2.11",
     ),
     "mps": Tested("nothing, ever", "tests on the CPU check that training needs neither float64 nor a wait there"),
