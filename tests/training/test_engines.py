@@ -132,7 +132,10 @@ def test_compiled_learns_the_same(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_a_training_leaves_torchs_flags_as_they_were(small: Path, tmp_path: Path) -> None:
+def test_a_training_leaves_torchs_flags_as_they_were(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     seqtool.run(small, out=tmp_path / "run", overrides=["train.deterministic=true", "train.steps=2"])
     assert not torch.are_deterministic_algorithms_enabled()
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
