@@ -155,7 +155,9 @@ class _Pool:
         how = _how_it_ended(worker.process.exitcode)
         if worker.job is not None:
             self._fail(worker, f"its worker process {how}")
-        elif not worker.ready and not self.stop.requested:
+        elif not worker.ready:
+            if self.workers or self.stop.requested or not self.waiting:
+                return  # others take the jobs that wait
             raise SeqtoolError(
                 f"a worker process {how} before it took a job\n"
                 "    allowed: no --workers; in a script, a call of seqtool.run within `if __name__ == '__main__':`"

@@ -35,11 +35,16 @@ from seqtool_tasks.alignment import Alignment
 
 SEQTOOL_API = (1, 0)
 
+if os.path.exists("fatal"):
+    os._exit(3)
+
 
 class Faulty(Alignment):
     def batch(self, split, k, *, seed, **where):
         if split == "train" and k == 12 and seed == 1:
-            if os.environ.get("FAULT") == "kill":
+            if os.environ.get("FAULT") == "kill for good":
+                open("fatal", "w").close()
+            if os.environ.get("FAULT", "").startswith("kill"):
                 os.kill(os.getpid(), signal.SIGKILL)
             if os.environ.get("FAULT") == "raise":
                 raise ValueError("seed 1 cannot be drawn")
@@ -121,6 +126,14 @@ def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, c
     assert command("run", "--resume", "run", *flags).returncode == 0
     assert finished(Path("run")) == {0, 1, 2}
     assert not log.exists()
+
+
+def test_a_replacement_that_cannot_start_leaves_the_other_worker_alone(faulty: Path, command: Command) -> None:
+    done = command("run", faulty, "--out", "run", "-p", "faulty", "--quiet", "--workers", "2", FAULT="kill for good")
+    assert done.returncode == 1
+    assert Path("fatal").exists()
+    assert finished(Path("run")) == {0, 2}
+    assert "1 of 3 jobs failed" in done.stderr
 
 
 def test_a_killed_worker_fails_its_job_alone_and_a_resume_makes_up_for_it(faulty: Path, command: Command) -> None:
