@@ -14,7 +14,7 @@ RATIO, MORE = 1.15, 0.3
 
 
 def items(setting: Setting) -> Iterator[Item]:
-    """gmm, the smallest model, by `auto`; input feeding; gmm by the reference, whose steps are the slowest."""
+    """gmm, the smallest model, with `auto`; input feeding; gmm with the reference, whose steps are the slowest."""
     shape = Shape(8, 6, 3, 4) if setting.quick else Shape(32)
     yield Item(f"gmm, {shape}, auto", partial(_compared, "gmm", shape, "auto", setting))
     if not setting.quick:

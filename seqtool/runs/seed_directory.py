@@ -69,7 +69,7 @@ class SeedDirectory:
         return self.path / "interventions.json"
 
     def write_interventions(self, found: Mapping[str, Any]) -> None:
-        """Keep what `seqtool intervene` measured, in the place of what was kept before."""
+        """Keep what `seqtool intervene` measured; it replaces what was kept before."""
         write_json(self.interventions, {"format": FORMAT, **found})
 
     @property

@@ -168,7 +168,7 @@ class GraphedStep:
         return sums, []
 
     def _gradients(self, batch: Batch) -> Tensor:
-        """Gradients of the batch's loss, clipped, in the place of those before -> the objective's sums."""
+        """Replace all gradients by those of the batch's loss, clipped -> the objective's sums `[K]`."""
         self.optimizer.zero_grad(set_to_none=True)
         kind = batch.target.device.type
         with torch.autocast(kind, dtype=self.autocast, enabled=self.autocast is not None, cache_enabled=False):
