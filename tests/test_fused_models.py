@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import seqtool
 from seqtool.build.assembly import Assembly, assemble
 from seqtool.build.kernels import install
-from seqtool.nn.watched_gates import watched_gates
+from seqtool.nn.gate_recording import record_gates
 from seqtool.registry import default_registry
 from seqtool_fused.model import DecodeKernel, EncodeKernel
 
@@ -143,9 +143,9 @@ def test_gates_are_those_of_the_cells_and_the_kernels_compute_again_afterwards(
     made = assembled(tmp_path)
     batch = batch_of(made)
     model: Any = with_kernels(made.model)
-    with torch.no_grad(), watched_gates(model) as said:
+    with torch.no_grad(), record_gates(model) as gates:
         model(batch)
-    assert {name.partition("/")[0] for name in said} == {"encoder.cells.0", "encoder.cells.1", "decoder.cell"}
+    assert {name.partition("/")[0] for name in gates} == {"encoder.cells.0", "encoder.cells.1", "decoder.cell"}
     assert not lookups
     model(batch)
     assert lookups == ["encode", "decode"]

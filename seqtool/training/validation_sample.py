@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqtool.nn.watched_gates import watched_gates
+from seqtool.nn.gate_recording import record_gates
 from seqtool.parts.batch import Batch
 from seqtool.parts.search import Hypotheses
 from seqtool.parts.task import Task
@@ -101,11 +101,10 @@ def is_exact(task: Task, batch: Batch, row: int, found: Tensor) -> bool | None:
 
 def _write_gates(directory: SeedDirectory, module: SequenceModule) -> None:
     few = next(_examples(module))
-    with torch.no_grad(), watched_gates(module.model) as gates:
+    with torch.no_grad(), record_gates(module.model) as gates:
         module.assembly.search.search(module.model, few.source, few.source_mask, few.target.shape[1])
-    said: dict[str, Tensor] = {name: torch.stack(steps, 1) for name, steps in gates.items()}
-    if said:
-        write_arrays(directory.gates, {name: steps.numpy() for name, steps in said.items()})
+    if gates:
+        write_arrays(directory.gates, {name: torch.stack(steps, 1).numpy() for name, steps in gates.items()})
 
 
 def _joined(parts: list[Any], fill: float) -> Any:

@@ -9,8 +9,7 @@ import torch
 
 import seqtool
 from seqtool.analysis.alignments import Look, look_with_gate
-from seqtool.nn.watched_gates import watched_gates
-from seqtool.parts.cell import Cell
+from seqtool.nn.gate_recording import record_gates
 from seqtool.runs import RunDirectory
 from seqtool.runs.read import Reader
 
@@ -21,44 +20,53 @@ def encoder(cell: str, **options: object) -> torch.nn.Module:
     return seqtool.make("encoder/rnn", 3, cell={"type": cell, "hidden_size": 5}, **options)
 
 
-def test_watched_gates_are_those_of_each_step() -> None:
+def test_recorded_gates_are_those_of_each_step() -> None:
     built, x, mask = encoder("lstm", bidirectional=True), torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool)
     before = built(x, mask).memory
-    with watched_gates(built) as said:
+    with record_gates(built) as gates:
         assert torch.allclose(built(x, mask).memory, before, atol=1e-6)
-    assert set(said) == {f"cells.{i}/{gate}" for i in (0, 1) for gate in ("input", "forget", "output")}
+    assert set(gates) == {f"cells.{i}/{gate}" for i in (0, 1) for gate in ("input", "forget", "output")}
     for name, first in (("cells.0", x[:, 0]), ("cells.1", x[:, 3])):
         cell = built.get_submodule(name)
         for gate, value in cell.gates(first, *cell.start(2, x)).items():
-            assert torch.equal(said[f"{name}/{gate}"][0], value)
-        assert len(said[f"{name}/input"]) == 4
+            assert torch.equal(gates[f"{name}/{gate}"][0], value)
+        assert len(gates[f"{name}/input"]) == 4
 
 
-def test_cells_are_as_they_were_once_nobody_watches() -> None:
+def test_the_cells_are_put_back_after_recording() -> None:
     built = encoder("gru")
-    with pytest.raises(KeyError), watched_gates(built):
+    before = list(built.named_modules())
+    with pytest.raises(KeyError), record_gates(built):
         raise KeyError
-    for cell in (module for module in built.modules() if isinstance(module, Cell)):
-        assert not {"step", "unroll"} & set(vars(cell))
+    assert list(built.named_modules()) == before
 
 
-def test_gates_of_cells_inside_cells_are_told_with_their_place() -> None:
+def test_a_shared_cell_is_recorded_under_its_first_path() -> None:
+    built, x, mask = encoder("gru", bidirectional=True), torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool)
+    built.set_submodule("cells.1", built.get_submodule("cells.0"))
+    with record_gates(built) as gates:
+        built(x, mask)
+    assert {(name.partition("/")[0], len(steps)) for name, steps in gates.items()} == {("cells.0", 8)}
+    assert built.get_submodule("cells.0") is built.get_submodule("cells.1")
+
+
+def test_gates_of_a_cell_within_a_cell_are_those_of_the_outer_one() -> None:
     built = seqtool.make("encoder/rnn", 3, cell={"type": "zoneout", "cell": {"type": "lstm", "hidden_size": 5}})
-    with watched_gates(built) as said:
+    with record_gates(built) as gates:
         built(torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool))
-    assert set(said) == {"cells.0/input", "cells.0/forget", "cells.0/output"}
-    assert all(len(steps) == 4 for steps in said.values())
+    assert set(gates) == {"cells.0/input", "cells.0/forget", "cells.0/output"}
+    assert all(len(steps) == 4 for steps in gates.values())
 
 
 @pytest.mark.parametrize("inner", ["gru", "lstm", "phased_lstm"])
-def test_no_gate_is_left_out_behind_dropout_and_a_stack(inner: str) -> None:
+def test_gates_of_a_stack_with_dropout_are_recorded(inner: str) -> None:
     stack = {"type": "stack", "cell": {"type": inner, "hidden_size": 5}}
     built = seqtool.make("encoder/rnn", 3, cell={"type": "variational_dropout", "cell": stack, "recurrent": 0.5})
-    with watched_gates(built.train()) as said:
+    with record_gates(built.train()) as gates:
         built(torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool))
-    assert {name.partition(".")[0] for name in said} == {"cells"}
-    assert {name.rpartition("/")[2].partition(".")[0] for name in said} == {"layer1", "layer2"}
-    assert all(len(steps) == 4 for steps in said.values())
+    assert {name.partition(".")[0] for name in gates} == {"cells"}
+    assert {name.rpartition("/")[2].partition(".")[0] for name in gates} == {"layer1", "layer2"}
+    assert all(len(steps) == 4 for steps in gates.values())
 
 
 def test_a_run_keeps_gates_only_when_asked(small: Path, tmp_path: Path) -> None:
