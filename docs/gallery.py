@@ -187,7 +187,7 @@ place, `c = sum_j softmax(b)_j h_j`; attention asks with the decoder's state,
 To see: the dense layer's rows are all alike, and alike in both examples, since it knows neither what is being
 predicted nor what is in the source. Attention's move on with each symbol that is written, to other places in
 another source. The dense layer still gets most symbols right, because ten of them fit into the states of
-encoder and decoder; of twenty they no longer do ([library.md](../library.md#who-cannot-and-why)).""",
+encoder and decoder; of twenty they no longer do ([library.md](../library.md#parts-that-do-not-solve-the-task)).""",
         (
             ("dense_weights", "weights of attention and of a dense layer in two examples", weights(2, 0, 1)),
             ("dense_losses", "their training loss", losses),
