@@ -85,6 +85,16 @@ def test_copy_and_reverse(name: str) -> None:
     assert seen == {4, 5, 6, 7, 8, 9}
 
 
+def test_a_batch_is_indexed_by_rows() -> None:
+    batch = batch_of(task("copy", length=7, min_length=2))
+    some = batch[3:5]
+    assert len(some) == 2
+    for name in ("source", "source_mask", "target", "target_mask", "alignment"):
+        for i in range(2):
+            assert getattr(some, name)[i].tolist() == getattr(batch, name)[3 + i].tolist()
+    assert len(batch[62:100]) == 2
+
+
 def test_symbols_are_about_uniform() -> None:
     made = task("alignment", source_length=20, target_length=20, symbols=4)
     counts = torch.bincount(batch_of(made).target.flatten(), minlength=4) / (64 * 20)

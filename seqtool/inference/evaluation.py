@@ -1,7 +1,7 @@
 """A trained model on a split: what it writes by itself against what it should have written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -233,7 +233,7 @@ def value_scores(written: Tensor, batch: Batch, metrics: Mapping[str, Metric]) -
     error = (written.double() - batch.target.double()).masked_fill(~batch.target_mask[:, :, None], 0)
     errors = (error**2).mean(2).sum(1), error.abs().mean(2).sum(1)
     sums = {name: torch.stack([summed, length], 1) for name, summed in zip(ERRORS, errors, strict=True)}
-    rows = [Batch(*(getattr(batch, f.name)[i : i + 1] for f in fields(batch))) for i in range(len(batch))]
+    rows = [batch[i : i + 1] for i in range(len(batch))]
     for name, metric in metrics.items():
         if metric.predictions == "decoded":
             sums[name] = torch.stack([metric.sums(written[i : i + 1], row) for i, row in enumerate(rows)])

@@ -1,7 +1,7 @@
 """A trained model measured while its weights are replaced, against itself."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -131,7 +131,7 @@ def first_examples(batches: Iterable[Batch], count: int | None) -> list[Batch]:
     """The batches, cut after so many examples."""
     kept, left = [], count
     for batch in batches:
-        kept.append(batch if left is None else Batch(*(getattr(batch, field.name)[:left] for field in fields(batch))))
+        kept.append(batch if left is None else batch[:left])
         left = None if left is None else left - len(kept[-1])
     return kept
 

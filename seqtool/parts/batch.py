@@ -31,3 +31,7 @@ class Batch:
 
     def __len__(self) -> int:
         return self.source.shape[0]
+
+    def __getitem__(self, rows: slice) -> "Batch":
+        """Some of the examples, with the same padding."""
+        return Batch(*(getattr(self, field.name)[rows] for field in fields(self)))

@@ -1,7 +1,7 @@
 """Where the model looks while it learns: the weights of a few validation examples, written as training goes."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -52,18 +52,13 @@ def snapshot_steps(steps: int, validate_every: int) -> frozenset[int]:
 def glimpse(model: Seq2Seq, batch: Batch, logits: Tensor, weights: Tensor) -> Glimpse:
     """The first examples of what a model gave for a validation batch: `logits [B, T, V]`, `weights [B, N, T, S]`."""
     count = max(1, min(EXAMPLES, CELLS // max(1, weights[0].numel())))
-    few = rows(batch, 0, count)
+    few = batch[:count]
     memory_mask = model.encoder(model.source_embedding(few.source), few.source_mask).mask
     right = best_guess(logits[:count], model.target_vocabulary) == few.target
     if right.dim() == 3:
         right = right.all(2)  # values, of which hardly any is
     right = right & few.target_mask
     return Glimpse(few.to("cpu"), weights[:count].float().nan_to_num(0.0).cpu(), memory_mask.cpu(), right.cpu())
-
-
-def rows(batch: Batch, start: int, stop: int) -> Batch:
-    """Some examples of a batch."""
-    return Batch(*(getattr(batch, field.name)[start:stop] for field in fields(batch)))
 
 
 def write_snapshot(directory: SeedDirectory, step: int, seen: Glimpse, task: Task) -> None:

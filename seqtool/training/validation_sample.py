@@ -16,7 +16,6 @@ from seqtool.runs import SeedDirectory
 from seqtool.runs.files import write_atomic
 from seqtool.training.arrays import symbols, write_arrays
 from seqtool.training.lightning_module import SequenceModule
-from seqtool.training.snapshots import rows
 
 EXAMPLES = 200
 AT_ONCE = 16
@@ -66,7 +65,7 @@ def _examples(module: SequenceModule) -> Iterator[Batch]:
     for k in range(count):
         batch = task.batch("valid", k, seed=0, rank=0, batch_size=size, device=device)
         for start in range(0, min(left, len(batch)), AT_ONCE):
-            yield rows(batch, start, min(start + AT_ONCE, left))
+            yield batch[start : min(start + AT_ONCE, left)]
         left -= len(batch)
 
 
