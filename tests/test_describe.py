@@ -99,6 +99,21 @@ def test_a_class_that_holds_itself_is_told_once() -> None:
     assert (description.summary, description.sizes, description.source) == ("Holds itself.", (), "")
 
 
+class Deeper(Inner):
+    """Has the constructor of another."""
+
+
+class Own(Inner):
+    """Has a constructor of its own."""
+
+    def __init__(self, *, depth: int = 1) -> None: ...
+
+
+def test_meanings_come_with_an_inherited_constructor() -> None:
+    assert describe(Deeper).options[0].meaning == "how deep."
+    assert describe(Own).options[0].meaning == "", "a constructor of its own is described anew"
+
+
 class Undocumented:
     def __init__(self, size: int) -> None: ...
 

@@ -2,9 +2,7 @@
 
 from torch import Tensor
 
-from seqtool.api import Size
 from seqtool_tasks.reordering import ReadingTask
-from seqtool_tasks.symbols import Ending
 
 
 class BigramFlip(ReadingTask):
@@ -20,29 +18,13 @@ class BigramFlip(ReadingTask):
 
     Args:
         length: symbols of a source; sources have even lengths, so an odd one is lowered by one.
-        symbols: how many different symbols there are.
         min_length: sources are this long to `length`, any even length as likely, and padded; null for all `length`.
-        test_length: the test's sources have up to so many symbols, to ask for more than was trained; null for no other.
-        test_min_length: they have this many to `test_length`; null for all `test_length`.
-        ending: "fixed", or "eos" to close each target with an end symbol.
 
     Raises:
         PartError: no even length between least and largest; a test_min_length without a test_length.
     """
 
     unit = 2
-
-    def __init__(
-        self,
-        *,
-        length: Size,
-        symbols: Size = 8,
-        min_length: Size | None = None,
-        test_length: Size | None = None,
-        test_min_length: Size | None = None,
-        ending: Ending = "fixed",
-    ) -> None:
-        super().__init__(length, symbols, min_length, ending, test_length, test_min_length)
 
     def order(self, source: Tensor, position: Tensor, length: Tensor) -> Tensor:
         """See `ReadingTask.order`."""

@@ -12,7 +12,20 @@ from seqtool_tasks.symbols import Ending, draw_lengths, read_off, symbol_names, 
 class ReadingTask(SyntheticTask):
     """A source without gaps, and a target that is its symbols in the order that a subclass gives.
 
-    `unit`: lengths are multiples of it. `test`: this task with the lengths of the test split, where they are others.
+    Args:
+        length: symbols of a source.
+        symbols: how many different symbols there are.
+        min_length: sources are this long to `length`, uniformly, and padded; null for all `length`.
+        test_length: the test's sources have up to so many symbols, to ask for more than was trained; null for no other.
+        test_min_length: they have this many to `test_length`; null for all `test_length`.
+        ending: "fixed", or "eos" to close each target with an end symbol.
+
+    Attributes:
+        unit: lengths are multiples of it.
+        test: this task with the lengths of the test split, where they are others.
+
+    Raises:
+        PartError: no multiple of `unit` between least and largest length; a test_min_length without a test_length.
     """
 
     has_alignment = True
@@ -20,12 +33,13 @@ class ReadingTask(SyntheticTask):
 
     def __init__(
         self,
+        *,
         length: Size,
-        symbols: Size,
-        min_length: Size | None,
-        ending: Ending,
-        test_length: Size | None,
-        test_min_length: Size | None,
+        symbols: Size = 8,
+        min_length: Size | None = None,
+        test_length: Size | None = None,
+        test_min_length: Size | None = None,
+        ending: Ending = "fixed",
     ) -> None:
         self.symbols, self.ending = symbols, ending
         self.min_length, self.length = self._lengths(min_length, length)

@@ -52,7 +52,7 @@ def describe(part: type) -> Description:
     """
     sections = read_sections(inspect.cleandoc(part.__doc__ or ""))
     summary, _, text = sections[""].partition("\n")
-    meanings = read_entries(sections.get("Args", ""))
+    meanings = _meanings(part)
     sizes = tuple((size.name, meanings.get(size.name, "")) for size in read_constructor(part).sizes)
     options = tuple(_options(part, "", (part,)))
     equation, source, when = (sections.get(name, "") for name in ("Equation", "Source", "When to use"))
@@ -93,9 +93,19 @@ def read_entries(section: str) -> dict[str, str]:
     return found
 
 
+def _meanings(part: type) -> dict[str, str]:
+    """What its docstring says of each argument, and that of the class whose constructor it inherits."""
+    found: dict[str, str] = {}
+    for base in part.__mro__:
+        found = read_entries(read_sections(inspect.cleandoc(base.__doc__ or "")).get("Args", "")) | found
+        if "__init__" in vars(base):
+            break
+    return found
+
+
 def _options(part: type, prefix: str, above: tuple[type, ...]) -> Iterator[Option]:
     """The options of a class; those of a slot that holds a fixed class (`attention.scorer`) below the slot."""
-    meanings = read_entries(read_sections(inspect.cleandoc(part.__doc__ or "")).get("Args", ""))
+    meanings = _meanings(part)
     for option in read_constructor(part).options:
         default = None if option.default is option.empty else render_value(option.default)
         name = prefix + option.name
