@@ -19,12 +19,12 @@ from seqtool_attention.local_m import LocalM
 from seqtool_attention.local_p import LocalP
 from seqtool_attention.location import Location
 from seqtool_attention.location_aware import LocationAware
-from seqtool_attention.mocha import MoChA, spread
+from seqtool_attention.mocha import MoChA, chunkwise_weights
 from seqtool_attention.monotonic import Monotonic
-from seqtool_attention.positions import moved, one_hot_start
+from seqtool_attention.positions import first_position_weights, shift_right
 from seqtool_attention.recurrence import linear_recurrence
 from seqtool_attention.stepwise_monotonic import StepwiseMonotonic
-from seqtool_attention.window import positions, softmax_inside
+from seqtool_attention.window import positions, windowed_softmax
 
 # against the contract
 
@@ -42,9 +42,9 @@ class AnyOption(FeedForward):
 class QuotientOfProducts(Monotonic):
     """The closed form with a product in the denominator: exact on short sources."""
 
-    def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
-        chance, other = self.chances(energies + self.bias)
-        passed = moved(other).masked_fill(torch.arange(other.shape[1]) == 0, 1).cumprod(1)
+    def monotonic_weights(self, energies: Tensor, before: Tensor) -> Tensor:
+        chance, other = self.selection_probabilities(energies + self.bias)
+        passed = shift_right(other).masked_fill(torch.arange(other.shape[1]) == 0, 1).cumprod(1)
         return chance * passed * (before / passed).cumsum(1)
 
 
@@ -83,26 +83,26 @@ class PaddedLength(LocalP):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         centre = mask.shape[1] * torch.sigmoid(self.vector(torch.tanh(self.map(query))))
         distance = (positions(scores.shape[2], scores) - centre) / (self.half_width / 2)
-        return softmax_inside(scores, centre, self.half_width) * torch.exp(-distance * distance / 2), state
+        return windowed_softmax(scores, centre, self.half_width) * torch.exp(-distance * distance / 2), state
 
 
 class LeavesTheEnd(StepwiseMonotonic):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
-        stay, move = self.chances(scores.squeeze(1))
-        weights = state * stay + moved(state * move)
+        stay, move = self.selection_probabilities(scores.squeeze(1))
+        weights = state * stay + shift_right(state * move)
         return weights.unsqueeze(1), weights
 
 
 class ForwardUnclamped(Forward):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
-        weights = (state.weights + moved(state.weights)) * scores.squeeze(1).softmax(-1)
+        weights = (state.weights + shift_right(state.weights)) * scores.squeeze(1).softmax(-1)
         weights = weights / weights.sum(1, keepdim=True)
         return weights.unsqueeze(1), ForwardState(weights)
 
 
 class NoiseAtInference(Monotonic):
-    def chances(self, energies: Tensor) -> tuple[Tensor, Tensor]:
-        return super().chances(energies + torch.randn_like(energies))
+    def selection_probabilities(self, energies: Tensor) -> tuple[Tensor, Tensor]:
+        return super().selection_probabilities(energies + torch.randn_like(energies))
 
 
 class MonotonicSumsToOne(Monotonic):
@@ -124,7 +124,7 @@ class WindowTooNarrow(LocalM):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         step = state[:, None] + positions(scores.shape[1], state)
         centre = torch.minimum(step, mask.sum(1)[:, None]).unsqueeze(2)
-        return softmax_inside(scores, centre, self.narrow), step[:, -1]
+        return windowed_softmax(scores, centre, self.narrow), step[:, -1]
 
 
 class WindowOneBehind(LocalM):
@@ -139,23 +139,23 @@ class NormalizedAgain(LocalP):
 
 
 class InclusiveProduct(Monotonic):
-    def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
-        chance, other = self.chances(energies + self.bias)
+    def monotonic_weights(self, energies: Tensor, before: Tensor) -> Tensor:
+        chance, other = self.selection_probabilities(energies + self.bias)
         return chance * linear_recurrence(other, before)
 
 
 class ClampedProducts(Monotonic):
     """The form of the textbooks: a_i = p cumprod(1 - p) cumsum(a_{i-1} / clamp(cumprod(1 - p)))."""
 
-    def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
-        chance, other = self.chances(energies + self.bias)
-        passed = moved(other, 1.0).cumprod(-1)
+    def monotonic_weights(self, energies: Tensor, before: Tensor) -> Tensor:
+        chance, other = self.selection_probabilities(energies + self.bias)
+        passed = torch.nn.functional.pad(other[:, :-1], (1, 0), value=1.0).cumprod(-1)
         return chance * passed * (before / passed.clamp(1e-10, 1)).cumsum(-1)
 
 
 class ChoosesFromTheStart(Monotonic):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
-        return super().forward(scores, mask, query, one_hot_start(query, mask))
+        return super().forward(scores, mask, query, first_position_weights(query, mask))
 
 
 class RecursOnChunks(MoChA):
@@ -167,14 +167,14 @@ class RecursOnChunks(MoChA):
 class ChunkAhead(MoChA):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         energies, chunk_energies = scores.squeeze(2).unbind(1)
-        a = self.marginals(energies, state)
-        return spread(a.flip(1), chunk_energies.flip(1), self.width).flip(1).unsqueeze(1), a
+        a = self.monotonic_weights(energies, state)
+        return chunkwise_weights(a.flip(1), chunk_energies.flip(1), self.width).flip(1).unsqueeze(1), a
 
 
 class MovesByItsOwnChance(StepwiseMonotonic):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
-        stay, move = self.chances(scores.squeeze(1))
-        weights = state * stay + moved(state) * move
+        stay, move = self.selection_probabilities(scores.squeeze(1))
+        weights = state * stay + shift_right(state) * move
         return weights.unsqueeze(1), weights
 
 
@@ -196,14 +196,14 @@ class MuTwice(GMM):
 
 
 class DensityWithoutZ(GMM):
-    def _window(self, *said: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        _, delta, beta = super()._window(*said)
+    def _mixture(self, *said: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        _, delta, beta = super()._mixture(*said)
         return said[0].log_softmax(-1), delta, beta
 
 
 class FiltersOneBehind(LocationAware):
     def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
-        scores, _ = super().score(query, fixed, moved(state))
+        scores, _ = super().score(query, fixed, shift_right(state))
         return scores, state
 
 

@@ -43,11 +43,11 @@ def test_a_long_comparison_needs_less_than_a_gigabyte(scorer: str) -> None:
 
 def compared(largest: int, monkeypatch: pytest.MonkeyPatch, features: bool) -> list[Tensor]:
     """Scores and gradients where at most `largest` numbers are kept."""
-    monkeypatch.setattr(module, "LARGEST", largest)
+    monkeypatch.setattr(module, "MAX_SAVED_ACTIVATIONS", largest)
     generator = torch.Generator().manual_seed(0)
     shapes = [(2, 5, 4), (2, 3, 4), (4,), *([(2, 3, 2), (4, 2)] if features else [])]
     given = [torch.randn(s, generator=generator, dtype=torch.float64).requires_grad_() for s in shapes]
-    scores = module.compare(*given)
+    scores = module.additive_scores(*given)
     weights = torch.randn(scores.shape, generator=generator, dtype=torch.float64)
     return [scores, *torch.autograd.grad((scores * weights).sum(), given)]
 
@@ -62,7 +62,7 @@ def test_scores_in_parts_are_the_plain_ones(largest: int, features: bool, monkey
 
 def kept(largest: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """The largest tensor that the backward pass of an additive scorer keeps."""
-    monkeypatch.setattr(module, "LARGEST", largest)
+    monkeypatch.setattr(module, "MAX_SAVED_ACTIVATIONS", largest)
     scorer, sizes = build("scorer", "additive", 4, 4), []
     query, memory = (torch.randn(2, length, 4, dtype=torch.float64, requires_grad=True) for length in (50, 30))
     fixed, state = scorer.start(memory, torch.ones(2, 30, dtype=torch.bool))

@@ -98,7 +98,7 @@ def error(part: Monotonic, source: int) -> float:
     """How far a step's weights are from the loop's, at worst."""
     energies, before = 3 * randn(1, source) + 3, 0.01 + randn(1, source).square()
     before = before / before.sum()
-    found = part.double().eval().marginals(energies, before)[0].tolist()
+    found = part.double().eval().monotonic_weights(energies, before)[0].tolist()
     p = [sigmoid(e + part.bias.item()) for e in energies[0].tolist()]
     return max(abs(a - b) for a, b in zip(found, eq.monotonic(p, before[0].tolist()), strict=True))
 

@@ -3,27 +3,26 @@
 from torch import Tensor, nn
 
 from seqtool.api import Scorer, Size, Tree, accelerated
-from seqtool_attention.additive_scores import compare
+from seqtool_attention.additive_scores import additive_scores
 
 
 class Additive(Scorer):
-    """A small network compares the query with every key.
+    """A feed-forward network with one hidden layer compares the query with every key.
 
     Equation:
         e_ij = v . tanh(W s_i + U h_j + b)
 
     Source: Bahdanau et al. 2015, arXiv 1409.0473, A.1.2; b is ours.
 
-    The first choice where query and memory differ in size or in kind. Over long sequences tanh is computed again
-    in the backward pass, so that memory grows with T S and not with T S hidden_size.
+    For long sequences the backward pass recomputes tanh, so memory grows with T S and not with T S hidden_size.
 
-    When to use: the default for small models: sizes of query and memory may differ, and it learns reliably. Dearer in
-    memory than a product.
+    When to use: the default for small models. The sizes of query and memory may differ, and training is reliable. It
+    needs more memory than `dot` or `general`.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M, the width of a memory vector h.
-        hidden_size: the width of v; null takes the query's.
+        query_size: Q, the size of a query s.
+        memory_size: M, the size of a memory vector h.
+        hidden_size: the size of v; null for the query's size.
     """
 
     def __init__(self, query_size: int, memory_size: int, *, hidden_size: Size | None = None) -> None:
@@ -41,4 +40,4 @@ class Additive(Scorer):
     @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        return compare(self.query_map(query), fixed, self.vector.weight[0]), state
+        return additive_scores(self.query_map(query), fixed, self.vector.weight[0]), state

@@ -1,4 +1,4 @@
-"""v . tanh(query + keys) for every pair of steps, without a `[B, T, S, H]` tensor where that would be large."""
+"""v . tanh(query + keys) for every pair of steps, in blocks where a `[B, T, S, H]` tensor would be large."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,48 +8,48 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-LARGEST = 2**20
-"""How many numbers of tanh may be kept for the backward pass; above it, they are computed again there."""
+MAX_SAVED_ACTIVATIONS = 2**20
+"""The largest number of tanh values saved for the backward pass; above it, the backward pass recomputes them."""
 
 
-def compare(
+def additive_scores(
     query: Tensor, keys: Tensor, vector: Tensor, features: Tensor | None = None, feature_map: Tensor | None = None
 ) -> Tensor:
     """v . tanh(q_i + k_j + U f_j): `query [B, T, H]`, `keys [B, S, H]`, `vector [H]` -> `[B, T, S]`.
 
-    `features [B, S, C]` and their map U `[H, C]` are for what changes with every step. Where tanh would hold more
-    than `LARGEST` numbers, target steps are taken some at a time and nothing but the arguments is kept: beside
-    them, memory is that of a few tensors of `max(LARGEST, B S H)` numbers, however many steps there are.
+    `features [B, S, C]` and their map U `[H, C]` are optional inputs that change with every step. Above
+    `MAX_SAVED_ACTIVATIONS` tanh values, blocks of target steps are computed one after the other and only the arguments
+    are saved. The memory is then that of a few tensors of `max(MAX_SAVED_ACTIVATIONS, B S H)` elements for any T.
     """
-    if query.shape[1] * keys.numel() > LARGEST:
-        # a mixed precision's smaller type, where the maps gave one
+    if query.shape[1] * keys.numel() > MAX_SAVED_ACTIVATIONS:
+        # under autocast, all in the dtype of the linear maps
         rest = [None if x is None else x.to(query.dtype) for x in (vector, features, feature_map)]
-        result: Tensor = _Recomputed.apply(query, keys.to(query.dtype), *rest)  # type: ignore[no-untyped-call]
+        result: Tensor = _RecomputedScores.apply(query, keys.to(query.dtype), *rest)  # type: ignore[no-untyped-call]
         return result
-    compared = torch.tanh(query.unsqueeze(2) + _shifted(keys, features, feature_map).unsqueeze(1))
-    return F.linear(compared, vector.unsqueeze(0)).squeeze(3)
+    hidden = torch.tanh(query.unsqueeze(2) + _add_features(keys, features, feature_map).unsqueeze(1))
+    return F.linear(hidden, vector.unsqueeze(0)).squeeze(3)
 
 
-def _shifted(keys: Tensor, features: Tensor | None, feature_map: Tensor | None) -> Tensor:
+def _add_features(keys: Tensor, features: Tensor | None, feature_map: Tensor | None) -> Tensor:
     return keys if features is None or feature_map is None else keys + F.linear(features, feature_map)
 
 
-def _some_at_a_time(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Target steps, as many at once as make up about `LARGEST` numbers, and their tanh, always in the same room.
+def _hidden_blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of target steps and their tanh values `[B, block, S, H]`, about `MAX_SAVED_ACTIVATIONS` in each.
 
-    Whoever goes through them should allocate nothing that lasts: between blocks as large as these, small ones that
-    stay would leave gaps that no later block fits into.
+    All blocks use one buffer. The caller should allocate no small tensors that outlive a block: they would fragment
+    the allocator's memory.
     """
-    steps, count = query.shape[1], max(1, LARGEST // max(1, keys.numel()))
-    room = keys.new_empty(len(keys), min(count, steps), *keys.shape[1:])
-    for first in range(0, steps, count):
-        these = slice(first, min(first + count, steps))
-        part = room[:, : these.stop - first]
-        yield these, torch.add(query[:, these].unsqueeze(2), keys.unsqueeze(1), out=part).tanh_()
+    steps, block = query.shape[1], max(1, MAX_SAVED_ACTIVATIONS // max(1, keys.numel()))
+    buffer = keys.new_empty(len(keys), min(block, steps), *keys.shape[1:])
+    for first in range(0, steps, block):
+        rows = slice(first, min(first + block, steps))
+        out = buffer[:, : rows.stop - first]
+        yield rows, torch.add(query[:, rows].unsqueeze(2), keys.unsqueeze(1), out=out).tanh_()
 
 
-class _Recomputed(torch.autograd.Function):
-    """The same numbers, tanh computed once more in the backward pass; its derivative is 1 - tanh^2."""
+class _RecomputedScores(torch.autograd.Function):
+    """The same scores; the backward pass recomputes tanh, whose derivative is 1 - tanh^2."""
 
     @staticmethod
     def forward(
@@ -57,24 +57,24 @@ class _Recomputed(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(query, keys, vector, features, feature_map)
         scores = query.new_empty(*query.shape[:2], keys.shape[1])
-        for these, compared in _some_at_a_time(query, _shifted(keys, features, feature_map)):
-            scores[:, these] = compared @ vector
+        for rows, hidden in _hidden_blocks(query, _add_features(keys, features, feature_map)):
+            scores[:, rows] = hidden @ vector
         return scores
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, keys, vector, features, feature_map = ctx.saved_tensors
-        of_query, of_keys, of_vector = (torch.zeros_like(x) for x in (query, keys, vector))
-        for these, compared in _some_at_a_time(query, _shifted(keys, features, feature_map)):
-            some = grad[:, these]
-            of_vector += some.reshape(-1) @ compared.flatten(0, 2)
-            compared.mul_(compared).sub_(1).mul_(some.unsqueeze(3))
-            of_query[:, these] = compared.sum(2)
-            of_keys -= compared.sum(1)
-        of_query *= -vector
-        of_keys *= vector
-        of_features, of_map = None, None
+        query_grad, keys_grad, vector_grad = (torch.zeros_like(x) for x in (query, keys, vector))
+        for rows, hidden in _hidden_blocks(query, _add_features(keys, features, feature_map)):
+            block_grad = grad[:, rows]
+            vector_grad += block_grad.reshape(-1) @ hidden.flatten(0, 2)
+            hidden.mul_(hidden).sub_(1).mul_(block_grad.unsqueeze(3))
+            query_grad[:, rows] = hidden.sum(2)
+            keys_grad -= hidden.sum(1)
+        query_grad *= -vector
+        keys_grad *= vector
+        features_grad, map_grad = None, None
         if features is not None:
-            of_features, of_map = of_keys @ feature_map, torch.einsum("bsh,bsc->hc", of_keys, features)
-        return of_query, of_keys, of_vector, of_features, of_map
+            features_grad, map_grad = keys_grad @ feature_map, torch.einsum("bsh,bsc->hc", keys_grad, features)
+        return query_grad, keys_grad, vector_grad, features_grad, map_grad

@@ -1,29 +1,29 @@
-"""Scores of query and memory vector joined. Luong et al. 2015, arXiv 1508.04025, section 3.1."""
+"""Scores of the concatenated query and memory vector. Luong et al. 2015, arXiv 1508.04025, section 3.1."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtool.api import Scorer, Size, Tree, accelerated
-from seqtool_attention.additive_scores import compare
+from seqtool_attention.additive_scores import additive_scores
 
 
 class Concat(Scorer):
-    """A small network reads the query and a memory vector side by side.
+    """A feed-forward network with one hidden layer reads the concatenated query and memory vector.
 
     Equation:
         e_ij = v . tanh(W [s_i; h_j])
 
     Source: Luong et al. 2015, arXiv 1508.04025, section 3.1.
 
-    The additive scorer with one matrix, so that both sides share one range of starting values, and without a bias.
+    It differs from `additive` in having no bias and one matrix, whose initial range is the same for query and memory.
 
-    When to use: to reproduce Luong's scores. Otherwise `additive`, which says the same with a bias and starts each side
-    at the range that fits its size.
+    When to use: to reproduce Luong's scores. Otherwise use `additive`, which is the same function with a bias, and
+    whose two matrices each have the initial range that fits their size.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M, the width of a memory vector h.
-        hidden_size: the width of v; null takes the query's.
+        query_size: Q, the size of a query s.
+        memory_size: M, the size of a memory vector h.
+        hidden_size: the size of v; null for the query's size.
     """
 
     def __init__(self, query_size: int, memory_size: int, *, hidden_size: Size | None = None) -> None:
@@ -35,11 +35,11 @@ class Concat(Scorer):
 
     @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
-        """See `Scorer.start`; `fixed` is W's part for h, applied: `[B, S, hidden]`."""
+        """See `Scorer.start`; `fixed` is W's columns for h times the memory: `[B, S, hidden]`."""
         return F.linear(memory, self.map.weight[:, self.query_size :]), ()
 
     @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
         mapped = F.linear(query, self.map.weight[:, : self.query_size])
-        return compare(mapped, fixed, self.vector.weight[0]), state
+        return additive_scores(mapped, fixed, self.vector.weight[0]), state

@@ -1,26 +1,26 @@
-"""Additive scores that see what was looked at so far. See et al. 2017, arXiv 1704.04368, eq. 11."""
+"""Additive scores with a coverage vector. See et al. 2017, arXiv 1704.04368, eq. 11."""
 
 from torch import Tensor, nn
 
 from seqtool.api import Scorer, Size, accelerated
-from seqtool_attention.additive_scores import compare
+from seqtool_attention.additive_scores import additive_scores
 
 
 class Coverage(Scorer):
-    """The additive scorer, shown how much weight each position got at all earlier steps.
+    """The additive scorer, whose further input is the sum of the weights of all earlier steps.
 
     Equation:
         cov_i = a_1 + ... + a_{i-1};  e_ij = v . tanh(W s_i + V h_j + w cov_ij + b)
 
-    Source: See et al. 2017, arXiv 1704.04368, eqs 10-11; the idea: Tu et al. 2016, arXiv 1601.04811.
+    Source: See et al. 2017, arXiv 1704.04368, eqs 10-11; after Tu et al. 2016, arXiv 1601.04811.
 
-    When to use: where the output says things twice or leaves others out, as in summaries and long copies. Use it with
-    the `coverage` loss, sum_j min(a_ij, cov_ij), without which See et al. found it to do little.
+    When to use: where outputs repeat or omit parts of the source, as in summaries and long copies. Use it with the
+    `coverage` loss, sum_j min(a_ij, cov_ij); See et al. found little effect without it.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M, the width of a memory vector h.
-        hidden_size: the width of v; null takes the query's.
+        query_size: Q, the size of a query s.
+        memory_size: M, the size of a memory vector h.
+        hidden_size: the size of v; null for the query's size.
     """
 
     parallel = False
@@ -42,7 +42,7 @@ class Coverage(Scorer):
     def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
         mapped, vector = self.query_map(query), self.vector.weight[0]
-        return compare(mapped, fixed, vector, state.unsqueeze(2), self.coverage_map.weight), state
+        return additive_scores(mapped, fixed, vector, state.unsqueeze(2), self.coverage_map.weight), state
 
     def observe(self, weights: Tensor, state: Tensor) -> Tensor:
         """See `Scorer.observe`."""

@@ -1,30 +1,30 @@
-"""Fixed scores: a dense layer that weights its inputs, whatever is being predicted."""
+"""Scores that depend on neither query nor memory: a dense layer over the source."""
 
 import torch
 from torch import Tensor, nn
 
 from seqtool.api import Scorer, Size, Tree
-from seqtool_attention.positions import require_length
+from seqtool_attention.positions import check_source_length
 
 
 class Dense(Scorer):
-    """A learnt number a position, the same for every query: a simple dense layer over the source.
+    """One learnt score per position, the same for every query and source: a dense layer over the source.
 
     Equation:
         e_ij = b_j
 
-    Source: none; the baseline that cannot look.
+    Source: none; a baseline.
 
-    When to use: only as a baseline, to be drawn beside attention: it cannot look. Its weights are the same at every
-    step and for every source, and sources must not outgrow `max_length`.
+    When to use: only as a baseline to compare attention with. Its weights are the same at every step and for every
+    source, and sources must not be longer than `max_length`.
 
     Args:
-        query_size: Q; not looked at.
-        memory_size: M; not looked at.
-        max_length: how many source positions there may be.
+        query_size: Q; unused.
+        memory_size: M; unused.
+        max_length: the largest number of source positions.
 
     Raises:
-        PartError: a source, padding included, is longer than that.
+        PartError: a source, padding included, is longer than `max_length`.
     """
 
     reads_memory = False
@@ -37,7 +37,7 @@ class Dense(Scorer):
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
         """See `Scorer.start`; `fixed` is the scores `[B, S]`."""
         length = memory.shape[1]
-        require_length(length, len(self.scores), "dense")
+        check_source_length(length, len(self.scores), "dense")
         return self.scores[:length].expand(len(memory), -1), ()
 
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:

@@ -6,19 +6,19 @@ from seqtool.api import PartError, Scorer, Tree, accelerated
 
 
 class Dot(Scorer):
-    """The query's inner product with every memory vector.
+    """The inner product of the query and each memory vector.
 
     Equation:
         e_ij = s_i . h_j
 
     Source: Luong et al. 2015, arXiv 1508.04025, section 3.1.
 
-    When to use: query and memory of one size and small widths; nothing to learn, so encoder and decoder must learn to
-    meet.
+    When to use: query and memory have the same, small size. The scorer has no parameters, so encoder and decoder must
+    learn a common space.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M, the width of a memory vector h; must equal Q.
+        query_size: Q, the size of a query s.
+        memory_size: M, the size of a memory vector h; must equal Q.
 
     Raises:
         PartError: Q and M differ.
@@ -30,7 +30,7 @@ class Dot(Scorer):
             raise PartError(
                 f"the inner product of {type(self).__name__} needs equal sizes: "
                 f"the query has {query_size}, the memory {memory_size}",
-                allowed="equal sizes, or a scorer that maps one to the other: general, additive",
+                allowed="equal sizes, or a scorer that projects the memory: general, additive",
             )
 
     @accelerated

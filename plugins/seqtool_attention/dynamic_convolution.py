@@ -1,4 +1,4 @@
-"""Scores by filters over the last weights, some made by the query. Battenberg et al. 2020, arXiv 1910.10288."""
+"""Dynamic convolution attention. Battenberg et al. 2020, arXiv 1910.10288."""
 
 import math
 
@@ -7,34 +7,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtool.api import Count, Positive, Scorer, Size
-from seqtool_attention.additive_scores import compare
-from seqtool_attention.positions import one_hot_start
+from seqtool_attention.additive_scores import additive_scores
+from seqtool_attention.positions import first_position_weights
 
-SMALLEST_PRIOR = 1e-6
+MIN_PRIOR = 1e-6
 
 
 class DynamicConvolution(Scorer):
-    """Fixed and query-made filters over the last step's weights, and a prior that moves forward.
+    """Static and query-dependent filters over the last step's weights, and a prior that moves forward.
 
     Equation:
-        f_i = F * a_{i-1};  g_i = G(s_i) * a_{i-1}, G(s) = V_G tanh(W_G s + b_G), each centred, 2 r + 1 wide
+        f_i = F * a_{i-1};  g_i = G(s_i) * a_{i-1}, G(s) = V_G tanh(W_G s + b_G), each centred, of length 2 r + 1
         p_ij = log max(sum_{m=0}^{n-1} P_m a_{i-1, j-m}, 1e-6),  P beta-binomial(n - 1, alpha, beta)
         e_ij = v . tanh(U f_ij + T g_ij + b) + p_ij,  a_0 one-hot at the first position
 
     Source: Battenberg et al. 2020, arXiv 1910.10288, eqs 6-8, section 2.3.
 
-    When to use: long sources read in order, such as speech from text, and lengths never seen in training. It looks at
-    positions alone and its prior only moves forward, so it is of no use where the order changes.
+    When to use: long sources that are read in order, as in speech synthesis, and sources longer than in training. The
+    scores depend on positions alone and the prior only moves forward, so it is useless where the order changes.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M; not looked at.
-        hidden_size: the width of v and of tanh in G; null takes the query's.
-        filters: how many filters F and G have each.
-        radius: r, how far they see to either side.
-        prior_size: n, the taps of P; it moves at most n - 1 positions a step.
-        alpha: of the beta-binomial distribution P; a small one keeps it in place.
-        beta: of the beta-binomial distribution P.
+        query_size: Q, the size of a query s.
+        memory_size: M; unused.
+        hidden_size: the size of v and of the hidden layer of G; null for the query's size.
+        filters: the number of filters in F, and in G.
+        radius: r, the number of positions to either side that a filter covers.
+        prior_size: n, the length of P; the prior moves by at most n - 1 positions a step.
+        alpha: a parameter of the beta-binomial distribution P; a small alpha favours staying in place.
+        beta: the other parameter of P.
     """
 
     parallel = False
@@ -65,22 +65,22 @@ class DynamicConvolution(Scorer):
         self.prior = beta_binomial(prior_size - 1, alpha, beta)
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Scorer.start`; `fixed` is the prior `[B, n]`, last tap first, `state` the last weights `[B, S]`."""
-        # filled on the device: a list would be copied there, and waited for
-        prior = torch.cat([memory.new_full((len(memory), 1), chance) for chance in reversed(self.prior)], 1)
-        return prior, one_hot_start(memory, mask)
+        """See `Scorer.start`; `fixed` is the reversed prior `[B, n]`, `state` the last weights `[B, S]`."""
+        # filled on the device: copying a list there would wait for it
+        prior = torch.cat([memory.new_full((len(memory), 1), p) for p in reversed(self.prior)], 1)
+        return prior, first_position_weights(memory, mask)
 
     def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`; T is 1."""
         prior, weights = fixed, state
         windows = F.pad(weights, (self.radius, self.radius)).unfold(1, 2 * self.radius + 1, 1)  # [B, S, 2 r + 1]
-        made = self.dynamic_filters(query[:, 0]).unflatten(1, (-1, windows.shape[2]))  # [B, filters, 2 r + 1]
-        static, dynamic = self.static_filters(windows), windows @ made.transpose(1, 2)
-        keys, nothing = self.static_map(static), query.new_zeros(len(query), 1, self.vector.in_features)
-        scores = compare(nothing, keys, self.vector.weight[0], dynamic, self.dynamic_map.weight)
-        behind = F.pad(weights, (prior.shape[1] - 1, 0)).unfold(1, prior.shape[1], 1)  # [B, S, n]
-        moved = (behind @ prior.unsqueeze(2)).transpose(1, 2)
-        return scores + moved.clamp(min=SMALLEST_PRIOR).log(), state
+        filters = self.dynamic_filters(query[:, 0]).unflatten(1, (-1, windows.shape[2]))  # [B, filters, 2 r + 1]
+        static, dynamic = self.static_filters(windows), windows @ filters.transpose(1, 2)
+        keys, no_query = self.static_map(static), query.new_zeros(len(query), 1, self.vector.in_features)
+        scores = additive_scores(no_query, keys, self.vector.weight[0], dynamic, self.dynamic_map.weight)
+        earlier = F.pad(weights, (prior.shape[1] - 1, 0)).unfold(1, prior.shape[1], 1)  # [B, S, n]
+        shifted = (earlier @ prior.unsqueeze(2)).transpose(1, 2)
+        return scores + shifted.clamp(min=MIN_PRIOR).log(), state
 
     def observe(self, weights: Tensor, state: Tensor) -> Tensor:
         """See `Scorer.observe`."""
@@ -93,5 +93,5 @@ def beta_binomial(n: int, alpha: float, beta: float) -> list[float]:
     def log_beta(a: float, b: float) -> float:
         return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
-    whole = log_beta(alpha, beta)
-    return [math.comb(n, m) * math.exp(log_beta(m + alpha, n - m + beta) - whole) for m in range(n + 1)]
+    log_total = log_beta(alpha, beta)
+    return [math.comb(n, m) * math.exp(log_beta(m + alpha, n - m + beta) - log_total) for m in range(n + 1)]

@@ -1,14 +1,14 @@
-"""Weights between softmax and sparsemax. Peters et al. 2019, arXiv 1905.05702."""
+"""1.5-entmax weights. Peters et al. 2019, arXiv 1905.05702."""
 
 import entmax
 from torch import Tensor
 
 from seqtool.api import Normalizer, Tree
-from seqtool_attention.sparsemax import shifted
+from seqtool_attention.sparsemax import shift_scores
 
 
 class Entmax15(Normalizer):
-    """Half way from softmax to sparsemax: weights that sum to one, with exact zeros and smooth edges.
+    """1.5-entmax, between softmax and sparsemax: weights that sum to one and may be exactly zero.
 
     Equation:
         a_i = argmax_p p . e_i + (4/3) sum_j (p_j - p_j^1.5),  p >= 0, sum_j p_j = 1
@@ -16,11 +16,11 @@ class Entmax15(Normalizer):
 
     Source: Peters et al. 2019, arXiv 1905.05702, eqs 8-10, alpha = 1.5.
 
-    When to use: where most positions should weigh exactly nothing, yet softmax's ease of training is wanted: it drops
-    fewer positions than `sparsemax`, and weights reach zero smoothly.
+    When to use: where most weights should be exactly zero and `sparsemax` trains badly. It sets fewer weights to zero,
+    and its weights are differentiable where they reach zero.
 
     Args:
-        query_size: Q; not looked at.
+        query_size: Q; unused.
     """
 
     def __init__(self, query_size: int) -> None:
@@ -28,4 +28,4 @@ class Entmax15(Normalizer):
 
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Normalizer.forward`."""
-        return entmax.entmax15(shifted(scores), -1), state
+        return entmax.entmax15(shift_scores(scores), -1), state

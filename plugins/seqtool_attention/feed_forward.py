@@ -1,4 +1,4 @@
-"""Scores of the memory alone. Raffel & Ellis 2015, arXiv 1512.08756, section 1.2."""
+"""Scores that depend on the memory alone. Raffel & Ellis 2015, arXiv 1512.08756, section 1.2."""
 
 import torch
 from torch import Tensor, nn
@@ -7,19 +7,20 @@ from seqtool.api import Scorer, Tree
 
 
 class FeedForward(Scorer):
-    """What a memory vector holds says how much it counts, the same for every query.
+    """Scores of each memory vector, the same for every query.
 
     Equation:
         e_ij = tanh(w . h_j + b)
 
     Source: Raffel & Ellis 2015, arXiv 1512.08756, eq. 1, with the a(h) of section 2.
 
-    When to use: one answer from a whole source, as in adding and multiplication, where memory vectors tell whether they
-    count. It cannot look: weights are the same at every step, so it is useless for writing out a sequence.
+    When to use: targets of one position that summarise a whole source, as in the tasks adding and multiplication, where
+    a memory vector alone shows whether it is relevant. Its weights are the same at every target step, so it is useless
+    for generating a sequence.
 
     Args:
-        query_size: Q; not looked at.
-        memory_size: M, the width of a memory vector h.
+        query_size: Q; unused.
+        memory_size: M, the size of a memory vector h.
     """
 
     reads_query = False

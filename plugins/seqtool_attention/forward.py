@@ -6,36 +6,36 @@ import torch
 from torch import Tensor, nn
 
 from seqtool.api import Normalizer, Tree
-from seqtool_attention.positions import moved, one_hot_start
+from seqtool_attention.positions import first_position_weights, shift_right
 
 
 class ForwardState(NamedTuple):
-    """The weights of the step before `[B, S]` and, with an agent, u `[B, 1]`."""
+    """The last weights `[B, S]` and, with an agent, the transition probability u `[B, 1]`."""
 
     weights: Tensor
     move: Tree = ()
 
 
 class Forward(Normalizer):
-    """Softmax weights of those alignments alone that stay or move one position on at every step.
+    """Softmax weights over the alignments that stay or move by one position at every step.
 
     Equation:
         a_ij ~ ((1 - u_{i-1}) a_{i-1,j} + u_{i-1} a_{i-1,j-1}) softmax(e_i)_j,  sum_j a_ij = 1
         a_0 one-hot at the first position;  u_0 = 1/2;  u_i = 1/2, or with the transition agent sigma(w . s_i + b)
 
-    Source: Zhang et al. 2018, arXiv 1807.06736, algorithms 1 and 2; their agent sees the context and the last output
-    beside the query.
+    Source: Zhang et al. 2018, arXiv 1807.06736, algorithms 1 and 2; the agent there reads the context and the last
+    output too.
 
-    The product is taken in logarithms: where theirs needs a clamp, because all that can be reached scores far below
-    another, ours still sums to one.
+    The product is a sum of logarithms, so the weights sum to one even if every reachable position scores far below the
+    others; the paper clamps instead.
 
-    When to use: targets that tell all of their source in its order, such as speech from text. It moves by at most one
-    position a step, so a memory much longer than the target is never read to its end: shorten it with the `pyramid`
-    encoder.
+    When to use: targets that follow their whole source in order, as in speech synthesis. The weights move by at most
+    one position a step, so the end of a memory much longer than the target is never reached; the `pyramid` encoder
+    shortens the memory.
 
     Args:
-        query_size: Q, the width of a query s.
-        agent: let the query decide how likely the next step is to move on.
+        query_size: Q, the size of a query s.
+        agent: predict from the query the probability that the next step moves (the transition agent).
     """
 
     parallel = False
@@ -48,18 +48,19 @@ class Forward(Normalizer):
     def start(self, memory: Tensor, mask: Tensor) -> ForwardState:
         """See `Normalizer.start`."""
         move = memory.new_full((len(memory), 1), 0.5) if self.agent is not None else ()
-        return ForwardState(one_hot_start(memory, mask), move)
+        return ForwardState(first_position_weights(memory, mask), move)
 
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: ForwardState) -> tuple[Tensor, ForwardState]:
         """See `Normalizer.forward`; T is 1."""
-        before, move = state
+        stay, move = state.weights, state.move
+        shifted = shift_right(stay)
         limits = torch.finfo(scores.dtype)
-        prior = (before + moved(before)) / 2 if self.agent is None else (1 - move) * before + move * moved(before)
-        reached = mask & (prior > limits.tiny)
-        logits = torch.where(reached, prior, 1).log() + scores.squeeze(1)
-        weights = logits.masked_fill(~reached, limits.min).softmax(-1).masked_fill(~reached, 0)
+        prior = (stay + shifted) / 2 if self.agent is None else (1 - move) * stay + move * shifted
+        reachable = mask & (prior > limits.tiny)
+        logits = torch.where(reachable, prior, 1).log() + scores.squeeze(1)
+        weights = logits.masked_fill(~reachable, limits.min).softmax(-1).masked_fill(~reachable, 0)
         if self.agent is None:
             return weights.unsqueeze(1), ForwardState(weights)
-        # never quite 0 or 1, so that something is always reached
-        following = torch.sigmoid(self.agent(query.squeeze(1))).clamp(limits.eps, 1 - limits.eps)
-        return weights.unsqueeze(1), ForwardState(weights, following)
+        # strictly between 0 and 1, so that some position is always reachable
+        next_move = torch.sigmoid(self.agent(query.squeeze(1))).clamp(limits.eps, 1 - limits.eps)
+        return weights.unsqueeze(1), ForwardState(weights, next_move)

@@ -13,11 +13,11 @@ class General(Scorer):
 
     Source: Luong et al. 2015, arXiv 1508.04025, section 3.1.
 
-    When to use: the products' speed where sizes differ; the middle way between `dot` and `additive`.
+    When to use: query and memory differ in size, or need a learnt map between them, and `additive` is too slow.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M, the width of a memory vector h.
+        query_size: Q, the size of a query s.
+        memory_size: M, the size of a memory vector h.
     """
 
     def __init__(self, query_size: int, memory_size: int) -> None:

@@ -1,4 +1,4 @@
-"""A window of Gaussians that only moves forward. Graves 2013, arXiv 1308.0850; Battenberg et al. 2020, 1910.10288."""
+"""Gaussian mixture attention. Graves 2013, arXiv 1308.0850, eqs 46-51; Battenberg et al. 2020, arXiv 1910.10288."""
 
 import math
 from typing import Literal
@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 from seqtool.api import Scorer, Size, accelerated, position_dtype
 
-LARGEST_EXPONENT = 15.0
-SMALLEST_SIGMA = 1e-3
+MAX_EXPONENT = 15.0
+MIN_SIGMA = 1e-3
 
 
 class GMM(Scorer):
-    """K Gaussians over positions, whose means only move forward; the memory's content is not looked at.
+    """A mixture of K Gaussians over positions, whose means only move forward; the memory's content is ignored.
 
     Equation:
         (w^, d^, b^) = W s_i + c;  mu_i = mu_{i-1} + delta_i,  mu_0 = 0
@@ -25,19 +25,19 @@ class GMM(Scorer):
 
     Source: Graves 2013, arXiv 1308.0850, eqs 46-51 (v0); Battenberg et al. 2020, arXiv 1910.10288, table 1.
 
-    When to use: source and target run in the same order (handwriting, speech, alignment): it reads forwards whatever
-    the memory holds, raw symbols included.
+    Graves writes kappa for mu, alpha for exp(w^) and beta = 1 / (2 sigma^2) for exp(b^). With the `exp` normalizer the
+    weights are those of the papers, not normalised. Exponents are at most 15 and sigma is at least 0.001, so that all
+    numbers stay finite.
 
-    Our mu is Graves's kappa, our exp(w^) his alpha, our exp(b^) his beta = 1 / (2 sigma^2). With the `exp` normalizer
-    the weights are those of the papers, unnormalised. For sources that are read in order, of any length. Exponents
-    stop at 15 and sigma at 0.001, so that no step reaches infinity.
+    When to use: source and target have the same order (handwriting, speech, the alignment task). Sources may have any
+    length, and the memory any content, raw symbols included.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M; not looked at.
-        components: K, how many Gaussians.
-        hidden_size: the width of a tanh layer between s and W, as Battenberg et al. have it; null for none, as Graves.
-        variant: what becomes of (w^, d^, b^). v2b is v2 with the starting bias c for delta = 1 and sigma = 10.
+        query_size: Q, the size of a query s.
+        memory_size: M; unused.
+        components: K, the number of Gaussians.
+        hidden_size: the size of a tanh layer between s and W, as in Battenberg et al.; null for none, as in Graves.
+        variant: how (w^, d^, b^) are mapped. v2b is v2 with the initial bias c such that delta = 1 and sigma = 10.
     """
 
     log_weights = True
@@ -65,14 +65,14 @@ class GMM(Scorer):
 
     @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Scorer.start`; `fixed` is the positions `[B, S]`, `state` the means mu `[B, K]`, in float32 at least."""
+        """See `Scorer.start`; `fixed` is the positions `[B, S]`, `state` the means mu `[B, K]`; float32 or wider."""
         position = torch.arange(1, memory.shape[1] + 1, dtype=position_dtype(memory), device=memory.device)
         return position.expand(len(memory), -1), position.new_zeros(len(memory), self.components)
 
     @accelerated
     def score(self, query: Tensor, fixed: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Scorer.score`."""
-        log_weight, delta, beta = self._window(*self.map(self.hidden(query)).chunk(3, -1))
+        log_weight, delta, beta = self._mixture(*self.map(self.hidden(query)).chunk(3, -1))
         steps = query.shape[1]
         delta = delta.to(state.dtype)
         if steps > 1:
@@ -83,14 +83,14 @@ class GMM(Scorer):
         scores = torch.logsumexp(log_weight.unsqueeze(3) - beta.unsqueeze(3) * distance * distance, 2)
         return scores.to(query.dtype), mean[:, -1]
 
-    def _window(self, weight: Tensor, delta: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _mixture(self, weight: Tensor, delta: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`(w^, d^, b^)` -> `(log (w / Z), delta, 1 / (2 sigma^2))`, all `[B, T, K]`."""
         if self.variant in ("v2", "v2b"):
-            delta, sigma = F.softplus(delta), F.softplus(width).clamp(min=SMALLEST_SIGMA)
+            delta, sigma = F.softplus(delta), F.softplus(width).clamp(min=MIN_SIGMA)
         else:
-            delta, width = delta.clamp(max=LARGEST_EXPONENT).exp(), width.clamp(max=LARGEST_EXPONENT)
+            delta, width = delta.clamp(max=MAX_EXPONENT).exp(), width.clamp(max=MAX_EXPONENT)
             if self.variant == "v0":
                 return weight, delta, width.exp()
-            sigma = (width / 2).exp().clamp(min=SMALLEST_SIGMA)
+            sigma = (width / 2).exp().clamp(min=MIN_SIGMA)
         log_weight = weight.log_softmax(-1) - sigma.log() - math.log(2 * math.pi) / 2
         return log_weight, delta, 0.5 / (sigma * sigma)

@@ -1,14 +1,14 @@
-"""Weights in a window where the query puts it. Luong et al. 2015, arXiv 1508.04025, section 3.2."""
+"""Local predictive attention, local-p. Luong et al. 2015, arXiv 1508.04025, eqs 9-10."""
 
 import torch
 from torch import Tensor, nn
 
 from seqtool.api import Normalizer, Size, Tree, lengths, position_dtype
-from seqtool_attention.window import positions, softmax_inside
+from seqtool_attention.window import positions, windowed_softmax
 
 
 class LocalP(Normalizer):
-    """Softmax inside a window around a position that the query predicts, under a Gaussian.
+    """Softmax inside a window around a position predicted from the query, times a Gaussian.
 
     Equation:
         p_i = S sigma(v . tanh(W s_i)), S the number of real positions
@@ -16,15 +16,15 @@ class LocalP(Normalizer):
 
     Source: Luong et al. 2015, arXiv 1508.04025, eqs 9-10 (local-p).
 
-    Not normalised again, so that p learns: weights sum to less than one.
+    The weights are not normalised after the Gaussian, so that p gets a gradient: they sum to less than one.
 
-    When to use: long sources where a step needs one neighbourhood and the decoder's state can tell where it is, in
-    whatever order. Decoders that copy refuse it, since its weights do not sum to one.
+    When to use: long sources of which each step needs one region, in any order, whose position the decoder's state can
+    predict. Decoders that copy reject it, since its weights do not sum to one.
 
     Args:
-        query_size: Q, the width of a query s.
-        half_width: D, how many positions to either side count.
-        hidden_size: the width of v; null takes the query's.
+        query_size: Q, the size of a query s.
+        half_width: D, the number of positions to either side of p.
+        hidden_size: the size of v; null for the query's size.
     """
 
     normalized = False
@@ -39,8 +39,8 @@ class LocalP(Normalizer):
 
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Normalizer.forward`."""
-        share = torch.sigmoid(self.vector(torch.tanh(self.map(query))))
-        centre = lengths(mask)[:, None, None] * share.to(position_dtype(scores))
+        fraction = torch.sigmoid(self.vector(torch.tanh(self.map(query))))
+        centre = lengths(mask)[:, None, None] * fraction.to(position_dtype(scores))
         distance = (positions(scores.shape[2], centre) - centre) / (self.half_width / 2)
-        near = torch.exp(-distance * distance / 2).to(scores.dtype)
-        return softmax_inside(scores, centre, self.half_width) * near, state
+        gaussian = torch.exp(-distance * distance / 2).to(scores.dtype)
+        return windowed_softmax(scores, centre, self.half_width) * gaussian, state

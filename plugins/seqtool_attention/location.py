@@ -1,30 +1,30 @@
-"""Scores of positions, whatever stands there. Luong et al. 2015, arXiv 1508.04025, eq. 8."""
+"""Location-based scores, which depend on the query alone. Luong et al. 2015, arXiv 1508.04025, eq. 8."""
 
 from torch import Tensor, nn
 
 from seqtool.api import Scorer, Size, Tree
-from seqtool_attention.positions import require_length
+from seqtool_attention.positions import check_source_length
 
 
 class Location(Scorer):
-    """The query alone says how much it wants each position.
+    """A linear map of the query to one score per position.
 
     Equation:
         e_ij = (W s_i)_j
 
     Source: Luong et al. 2015, arXiv 1508.04025, eq. 8.
 
-    When to use: short sources that are laid out alike, so that the decoder's state alone knows where to look. W has a
-    row for every position: longer sources than `max_length` are refused, and rows seldom reached in training stay
-    untrained.
+    When to use: short sources of the same layout, so that the decoder's state alone determines the position. W has a
+    row for each position: sources longer than `max_length` raise an error, and rows that few training sources reach
+    are hardly trained.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M; not looked at.
-        max_length: how many source positions there may be.
+        query_size: Q, the size of a query s.
+        memory_size: M; unused.
+        max_length: the largest number of source positions.
 
     Raises:
-        PartError: a source, padding included, is longer than that.
+        PartError: a source, padding included, is longer than `max_length`.
     """
 
     reads_memory = False
@@ -34,8 +34,8 @@ class Location(Scorer):
         self.map = nn.Linear(query_size, max_length, bias=False)
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tree]:
-        """See `Scorer.start`; `fixed` is the mask, which knows how long the source is."""
-        require_length(memory.shape[1], self.map.out_features, "location")
+        """See `Scorer.start`; `fixed` is the mask, whose size is the source's length."""
+        check_source_length(memory.shape[1], self.map.out_features, "location")
         return mask, ()
 
     def score(self, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:

@@ -1,13 +1,13 @@
-"""Additive scores that see where the last step looked. Chorowski et al. 2015, arXiv 1506.07503, eqs 8-9."""
+"""Location-aware additive scores. Chorowski et al. 2015, arXiv 1506.07503, eqs 8-9."""
 
 from torch import Tensor, nn
 
 from seqtool.api import Count, Scorer, Size, accelerated
-from seqtool_attention.additive_scores import compare
+from seqtool_attention.additive_scores import additive_scores
 
 
 class LocationAware(Scorer):
-    """The additive scorer, shown the last step's weights around each position through learnt filters.
+    """The additive scorer, whose further input is a convolution of the last step's weights.
 
     Equation:
         f_i = F * a_{i-1}, that is f_ij = sum_m F_m a_{i-1, j+m}, m = -r .. r
@@ -15,15 +15,15 @@ class LocationAware(Scorer):
 
     Source: Chorowski et al. 2015, arXiv 1506.07503, eqs 8-9.
 
-    When to use: where much in the source looks alike, so that content alone cannot tell places apart: speech, long
-    runs, repeats. Each step waits for the last one's weights, so `attend_after` can no longer take them all at once.
+    When to use: sources with many similar positions, which content alone does not distinguish: speech, long runs,
+    repeats. Each step needs the last step's weights, so `attend_after` cannot process the target steps in parallel.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M, the width of a memory vector h.
-        hidden_size: the width of v; null takes the query's.
-        filters: how many filters F has.
-        radius: r, how far a filter sees to either side; theirs was 100, over frames of speech.
+        query_size: Q, the size of a query s.
+        memory_size: M, the size of a memory vector h.
+        hidden_size: the size of v; null for the query's size.
+        filters: the number of filters in F.
+        radius: r, the number of positions to either side that a filter covers; 100 frames of speech in the paper.
     """
 
     parallel = False
@@ -56,7 +56,7 @@ class LocationAware(Scorer):
         """See `Scorer.score`."""
         features = self.filters(state.unsqueeze(1)).transpose(1, 2)
         mapped, vector = self.query_map(query), self.vector.weight[0]
-        return compare(mapped, fixed, vector, features, self.feature_map.weight), state
+        return additive_scores(mapped, fixed, vector, features, self.feature_map.weight), state
 
     def observe(self, weights: Tensor, state: Tensor) -> Tensor:
         """See `Scorer.observe`."""

@@ -1,16 +1,16 @@
-"""Monotonic weights. Raffel et al. 2017, arXiv 1704.00784."""
+"""Monotonic attention. Raffel et al. 2017, arXiv 1704.00784, eqs 11-14."""
 
 import torch
 from torch import Tensor
 
 from seqtool.api import NonNegative
-from seqtool_attention.choice import Chooser, Inference
-from seqtool_attention.positions import moved, one_hot_start
+from seqtool_attention.positions import first_position_weights, shift_right
 from seqtool_attention.recurrence import linear_recurrence
+from seqtool_attention.selection import Inference, SelectionNormalizer
 
 
-class Monotonic(Chooser):
-    """Each step goes on from where the last one stopped, and stops at the first position that it chooses.
+class Monotonic(SelectionNormalizer):
+    """Each step starts where the last one stopped, and stops at the first position that it selects.
 
     Equation:
         p_ij = sigma(e_ij + r + noise);  q_ij = (1 - p_{i,j-1}) q_{i,j-1} + a_{i-1,j}
@@ -18,18 +18,18 @@ class Monotonic(Chooser):
 
     Source: Raffel et al. 2017, arXiv 1704.00784, eqs 11-14; noise and r: section 2.5.
 
-    Weights sum to at most one: the rest is the chance that a step runs past the end, from where no step comes back.
-    So r starts below zero, which makes all positions reachable. The papers choose hard at inference; train with noise
-    for that, so that p learns to be near 0 or 1.
+    Weights sum to at most one: the rest is the probability that a step runs past the end of the source, after which all
+    later weights are zero. Initially r is negative, so that all positions are reachable. The papers select hard at
+    inference; train with noise for it, so that p becomes close to 0 or 1.
 
-    When to use: sources that are read in order and perhaps as they come, with hard choices at inference. Where nothing
-    has to be decided early, `softmax` is easier to train.
+    When to use: sources that are read in order, possibly online, with hard selection at inference. For offline use
+    `softmax` is easier to train.
 
     Args:
-        query_size: Q; not looked at.
-        bias: what r starts at; the longer the source, the lower.
+        query_size: Q; unused.
+        bias: the initial r; lower for longer sources.
         noise: the standard deviation of the noise in training.
-        inference: soft weights, as in training, or hard choices: one position a step, or none.
+        inference: soft weights, as in training, or hard selection: one position a step, or none.
     """
 
     normalized = False
@@ -41,15 +41,15 @@ class Monotonic(Chooser):
         self.bias = torch.nn.Parameter(torch.tensor(float(bias)))
 
     def start(self, memory: Tensor, mask: Tensor) -> Tensor:
-        """See `Normalizer.start`; the weights of the step before, `[B, S]`."""
-        return one_hot_start(memory, mask)
+        """See `Normalizer.start`; the last weights, `[B, S]`."""
+        return first_position_weights(memory, mask)
 
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Normalizer.forward`; T is 1."""
-        weights = self.marginals(scores.squeeze(1), state)
+        weights = self.monotonic_weights(scores.squeeze(1), state)
         return weights.unsqueeze(1), weights
 
-    def marginals(self, energies: Tensor, before: Tensor) -> Tensor:
-        """a_i of a step's energies and a_{i-1}, all `[B, S]`."""
-        chance, other = self.chances(energies + self.bias)
-        return chance * linear_recurrence(moved(other), before)
+    def monotonic_weights(self, energies: Tensor, last_weights: Tensor) -> Tensor:
+        """a_i of the energies e_i and a_{i-1}, all `[B, S]`."""
+        select, skip = self.selection_probabilities(energies + self.bias)
+        return select * linear_recurrence(shift_right(skip), last_weights)

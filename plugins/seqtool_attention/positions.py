@@ -1,4 +1,4 @@
-"""Positions of the source: the first, the last real one, and how many there may be."""
+"""Source positions: the first, the last real one, the next, and the longest source."""
 
 import torch
 from torch import Tensor
@@ -6,8 +6,8 @@ from torch import Tensor
 from seqtool.api import PartError, lengths
 
 
-def require_length(length: int, max_length: int, name: str) -> None:
-    """Refuse a source that is longer than a scorer has positions for."""
+def check_source_length(length: int, max_length: int, name: str) -> None:
+    """Raise a `PartError` if a source of `length` exceeds the `max_length` of the scorer `name`."""
     if length > max_length:
         raise PartError(
             f"a source of {length} positions is longer than the {max_length} that the {name} scorer was built for",
@@ -16,17 +16,17 @@ def require_length(length: int, max_length: int, name: str) -> None:
         )
 
 
-def one_hot_start(memory: Tensor, mask: Tensor) -> Tensor:
-    """All weight on the first position, where it is real: `[B, S]`."""
+def first_position_weights(memory: Tensor, mask: Tensor) -> Tensor:
+    """One-hot weights at the first position, zeros for a row of padding: `[B, S]`."""
     first = torch.arange(mask.shape[1], device=mask.device) == 0
     return (mask & first).to(memory.dtype)
 
 
-def is_last(mask: Tensor) -> Tensor:
+def last_position_mask(mask: Tensor) -> Tensor:
     """True at the last real position: bool `[B, S]`."""
     return torch.arange(mask.shape[1], device=mask.device) == lengths(mask)[:, None] - 1
 
 
-def moved(x: Tensor, filler: float = 0.0) -> Tensor:
-    """Everything one position on, `filler` at the first: `[B, S]`."""
-    return torch.nn.functional.pad(x[:, :-1], (1, 0), value=filler)
+def shift_right(x: Tensor) -> Tensor:
+    """`x [B, S]` shifted by one position, zero at the first."""
+    return torch.nn.functional.pad(x[:, :-1], (1, 0))

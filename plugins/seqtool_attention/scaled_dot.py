@@ -7,18 +7,19 @@ from seqtool_attention.dot import Dot
 
 
 class ScaledDot(Dot):
-    """The query's inner product with every memory vector, divided by the square root of their size d.
+    """The inner product of the query and each memory vector, divided by the square root of their size d.
 
     Equation:
         e_ij = s_i . h_j / sqrt(d)
 
     Source: Vaswani et al. 2017, arXiv 1706.03762, eq. 1.
 
-    When to use: as `dot`, where the width is large: scores keep their size, so the softmax does not saturate.
+    When to use: as `dot`, for larger sizes: the scale keeps the variance of the scores from growing with d, so the
+    softmax does not saturate.
 
     Args:
-        query_size: d, the width of a query s.
-        memory_size: the width of a memory vector h; must equal d.
+        query_size: d, the size of a query s.
+        memory_size: the size of a memory vector h; must equal d.
 
     Raises:
         PartError: the sizes differ.

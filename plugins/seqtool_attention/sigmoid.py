@@ -1,4 +1,4 @@
-"""Each position by itself: sigmoid weights."""
+"""Sigmoid weights, each position independently. Hochreiter & Schmidhuber 1997, the gates of the LSTM."""
 
 from torch import Tensor
 
@@ -6,18 +6,18 @@ from seqtool.api import Normalizer, Tree
 
 
 class Sigmoid(Normalizer):
-    """Weights between 0 and 1, each by itself; no position takes weight from another.
+    """Weights between 0 and 1, each position independently of the others.
 
     Equation:
         a_ij = 1 / (1 + exp(-e_ij))
 
-    Source: the gate of an LSTM, Hochreiter & Schmidhuber 1997, set over positions.
+    Source: the gate of an LSTM, Hochreiter & Schmidhuber 1997, applied to positions.
 
-    When to use: where none, one or many positions may count, as in sums over a source. The context grows with how many
-    do; decoders that copy refuse it, since its weights do not sum to one.
+    When to use: where no, one or many positions may be relevant, as in sums over a source. The context grows with their
+    number. Decoders that copy reject it, since its weights do not sum to one.
 
     Args:
-        query_size: Q; not looked at.
+        query_size: Q; unused.
     """
 
     normalized = False

@@ -16,7 +16,7 @@ class Softmax(Normalizer):
     When to use: the default, with any scorer.
 
     Args:
-        query_size: Q; not looked at.
+        query_size: Q; unused.
     """
 
     def __init__(self, query_size: int) -> None:
