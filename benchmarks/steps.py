@@ -10,7 +10,7 @@ from benchmarks.shapes import Shape, variant
 from seqtool.build.assembly import Assembly, assemble, make
 from seqtool.build.kernels import install
 from seqtool.parts.batch import Batch
-from seqtool.parts.clipping import Clipping
+from seqtool.parts.clipping import ClippingOptimizer
 from seqtool.recipe import Variant
 from seqtool.registry import default_registry
 from seqtool.training.graphs import GraphedStep
@@ -51,7 +51,7 @@ def clip(model: nn.Module, optimizer: torch.optim.Optimizer, limit: float | None
     """By the optimizer where it can, as `seqtool run` does; by torch where it cannot; not at all without a limit."""
     if limit is None:
         return
-    if isinstance(optimizer, Clipping):
+    if isinstance(optimizer, ClippingOptimizer):
         optimizer.clip(limit)
     else:
         nn.utils.clip_grad_norm_(model.parameters(), limit)

@@ -70,7 +70,7 @@ def kernel(part: Decoder) -> Callable[..., Any]:
     from seqtool_triton.small import AttendAfterKernel, AttendBeforeKernel
 
     found = AttendAfterKernel() if hasattr(part, "combine") else AttendBeforeKernel()
-    reason = found.unavailable() or found.serves(part)
+    reason = found.unavailable() or found.unsupported(part)
     if reason:
         raise RuntimeError(reason)
 

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from seqtool.errors import PartError, SeqtoolError
     from seqtool.nn.attention import Attention
     from seqtool.nn.bridge import Bridge, BridgeType
-    from seqtool.nn.whole_lstm import whole_lstm
+    from seqtool.nn.torch_lstm import torch_lstm
     from seqtool.parts import tree
     from seqtool.parts.batch import Batch
     from seqtool.parts.cell import Cell, StateLayout, stack_steps, state_layout
-    from seqtool.parts.clipping import Clipping
+    from seqtool.parts.clipping import ClippingOptimizer
     from seqtool.parts.decoder import Decoder
     from seqtool.parts.embedding import Embedding
     from seqtool.parts.encoder import Encoder
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Size,
         named,
     )
-    from seqtool.registry.part_names import part_name
+    from seqtool.registry.registry import part_name
     from seqtool.registry.requirement_names import REQUIREMENTS
 
 _HOME = {
@@ -60,12 +60,12 @@ _HOME = {
         "named",
     ),
     "seqtool.registry.requirement_names": ("REQUIREMENTS",),
-    "seqtool.registry.part_names": ("part_name",),
+    "seqtool.registry.registry": ("part_name",),
     "seqtool.parts.batch": ("Batch",),
     "seqtool.nn.bridge": ("Bridge", "BridgeType"),
-    "seqtool.nn.whole_lstm": ("whole_lstm",),
+    "seqtool.nn.torch_lstm": ("torch_lstm",),
     "seqtool.parts.cell": ("Cell", "StateLayout", "stack_steps", "state_layout"),
-    "seqtool.parts.clipping": ("Clipping",),
+    "seqtool.parts.clipping": ("ClippingOptimizer",),
     "seqtool.parts.decoder": ("Decoder",),
     "seqtool.parts.embedding": ("Embedding",),
     "seqtool.parts.encoder": ("Encoder",),

@@ -12,14 +12,14 @@ import torch
 from seqtool.analysis.alignments import draw_weights
 from seqtool.analysis.loss_curves import draw_losses
 from seqtool.analysis.report import write_page
-from seqtool.build.assembly import Tasks, build_model, count_parameters
+from seqtool.build.assembly import PreparedTasks, build_model, count_parameters
 from seqtool.build.check import check
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.launch.job import Job
 from seqtool.launch.launcher import FailedJobsError, Launcher
 from seqtool.launch.local import LocalLauncher
 from seqtool.launch.processes import ProcessLauncher
-from seqtool.parts.task import changes
+from seqtool.parts.task import changed_entries
 from seqtool.recipe import Recipe, Variant, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, default_registry
@@ -51,7 +51,7 @@ class Plan:
     seeds: list[int]
     device: str | None
     registry: Registry
-    tasks: Tasks
+    tasks: PreparedTasks
     workers: int
     prepared: PreparedTrainings
 
@@ -110,7 +110,7 @@ def plan(
     if workers > 1:
         for variant in chosen.values():
             check_one_device(variant.train, device)
-    tasks, prepared = Tasks(), PreparedTrainings()
+    tasks, prepared = PreparedTasks(), PreparedTrainings()
     if directory:
         _check_checkpoints(directory, chosen, seeds)
         _check_tasks(directory, chosen, tasks)
@@ -244,10 +244,14 @@ def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], se
                 read_checkpoint(place.last, variant, seed)
 
 
-def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: Tasks) -> None:
+def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: PreparedTasks) -> None:
     """Find data that are no longer those of the run: they would give its parameters and figures another meaning."""
     for name, variant in variants.items():
-        changed = changes(directory.read_task(name), tasks.of(variant).state()) if directory.task(name).exists() else []
+        changed = (
+            changed_entries(directory.read_task(name), tasks.of(variant).state())
+            if directory.task(name).exists()
+            else []
+        )
         if changed:
             raise SeqtoolError(
                 f"the data of {name}'s task have changed since {directory.path} was begun: other {', '.join(changed)}\n"

@@ -251,7 +251,7 @@ class Refusing(LSTMKernel):
 class Deaf(AdditiveKeysKernel):
     """Computes although a hook watches what it skips."""
 
-    def skips(self, part: Any) -> tuple[()]:
+    def skipped_modules(self, part: Any) -> tuple[()]:
         return ()
 
 

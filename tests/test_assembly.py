@@ -123,9 +123,9 @@ def test_only_as_many_models_are_kept_as_fit(recipe: Path, monkeypatch: pytest.M
     recipe.write_text(text)
     loaded = load_recipe(recipe)
     size = sum(one.numel() for one in assemble(loaded.variants["a"], seed=3).model.parameters())
-    monkeypatch.setattr("seqtool.build.check.TRIED", 2 * size)
+    monkeypatch.setattr("seqtool.build.check.MAX_TRIED_PARAMETERS", 2 * size)
     assert list(check(loaded)) == ["a", "b"]
-    monkeypatch.setattr("seqtool.build.check.TRIED", size - 1)
+    monkeypatch.setattr("seqtool.build.check.MAX_TRIED_PARAMETERS", size - 1)
     assert check(loaded) == {}, "larger ones are built without memory"
 
 

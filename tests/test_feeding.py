@@ -10,7 +10,7 @@ import torch
 import seqtool
 from seqtool.api import Batch
 from seqtool.build.assembly import Assembly, assemble
-from seqtool.nn.feeding import Feeding, draw_taught, gold_inputs, write_fed
+from seqtool.nn.feeding import Feeding, draw_teacher_forced, gold_inputs, unroll_with_feeding
 from seqtool.recipe import Variant
 
 RECIPE = """\
@@ -71,7 +71,7 @@ def test_the_loop_fed_gold_alone_equals_teacher_forcing(tmp_path: Any, name: str
     model = assembly.model.double()
     gold = gold_inputs(batch.target, model.target_vocabulary.start)
     fixed, state = model.start(batch.source, batch.source_mask)
-    logits, weights = write_fed(model, gold, torch.ones_like(gold, dtype=torch.bool), fixed, state)
+    logits, weights = unroll_with_feeding(model, gold, torch.ones_like(gold, dtype=torch.bool), fixed, state)
     wanted, wanted_weights = model(batch)
     torch.testing.assert_close(logits, wanted, rtol=1e-6, atol=1e-6)
     if weights is None:
@@ -103,14 +103,14 @@ def test_what_is_written_passes_no_gradient_and_the_rest_does(tmp_path: Any) -> 
 def test_draws_are_per_token_or_per_example_and_as_frequent_as_asked() -> None:
     gold = torch.zeros(4000, 7, dtype=torch.int64)
     torch.manual_seed(0)
-    token, example = draw_taught(Feeding(0.3), gold), draw_taught(Feeding(0.3, "example"), gold)
+    token, example = draw_teacher_forced(Feeding(0.3), gold), draw_teacher_forced(Feeding(0.3, "example"), gold)
     for taught in (token, example):
         assert taught.shape == gold.shape
         assert taught.double().mean().item() == pytest.approx(0.3, abs=0.03)
     assert ((example == example[:, :1]).all(1)).all()
     assert (token == token[:, :1]).all(1).double().mean() < 0.2
     torch.manual_seed(0)
-    assert torch.equal(token, draw_taught(Feeding(0.3), gold))
+    assert torch.equal(token, draw_teacher_forced(Feeding(0.3), gold))
 
 
 @pytest.mark.parametrize(

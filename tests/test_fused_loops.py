@@ -58,7 +58,7 @@ def numbers(part: Decoder, mask: Tensor, kernel: bool) -> dict[str, Tensor]:
 
 def expect_same(part: Decoder, mask: Tensor) -> None:
     kernel = AttendAfterKernel() if hasattr(part, "combine") else AttendBeforeKernel()
-    assert kernel.serves(part) is None
+    assert kernel.unsupported(part) is None
     wanted, found = numbers(copy.deepcopy(part).double(), mask, False), numbers(part, mask, True)
     assert wanted.keys() == found.keys()
     for name, value in wanted.items():
@@ -139,14 +139,14 @@ def test_refusals(attention: Options | None, options: Options, reason: str) -> N
     sizes = (INPUT, 13, (13, 13), 7)
     cell = {"type": "lstm", "hidden_size": 13}
     part = make("decoder/attend_before", *sizes, cell=cell, attention=attention, **options)
-    assert reason in (AttendBeforeKernel().serves(part) or "")
+    assert reason in (AttendBeforeKernel().unsupported(part) or "")
 
 
 def test_a_cell_it_does_not_know() -> None:
     for cell, attention in itertools.product(("rnn", "min_gru"), ({"scorer": "general"},)):
         sized = {"type": cell, "hidden_size": 13}
         part = make("decoder/attend_before", INPUT, MEMORY, (), 7, cell=sized, attention=attention)
-        assert "its cell is" in (AttendBeforeKernel().serves(part) or "")
+        assert "its cell is" in (AttendBeforeKernel().unsupported(part) or "")
 
 
 def test_python_and_c_agree_on_the_layout() -> None:

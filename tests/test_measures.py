@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqtool.inference.measures import Scores, estimates
-from seqtool.nn.right_targets import edit_distances
+from seqtool.nn.accepted_targets import edit_distances
 
 
 def distance(one: list[int], other: list[int]) -> int:

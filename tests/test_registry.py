@@ -1,5 +1,6 @@
 """The one door: who is found, who is refused and why, and which name means whom."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from fakes import HEADER, Fakes, found, only, parts, strangers
 
 from seqtool.errors import MisuseError, PluginError
 from seqtool.registry import UnknownPartError, default_registry, discover
-from seqtool.registry.registry import find_installed
+from seqtool.registry.registry import installed_registry, part_name
 
 WINDOWED = parts('"scorer", "windowed_x", "fake_parts.scorers:Windowed", "a window"')
 HOOK = f"{HEADER}@hookimpl\ndef seqtool_components"
@@ -228,15 +229,24 @@ def test_a_newer_minor_api_is_warned_about_and_so_are_the_hooks_that_came_with_i
 
 def test_the_default_registry_is_found_once_and_passes_warnings_on(fakes: Fakes) -> None:
     fakes.installed("newer", parts() + "SEQTOOL_API = (1, 7)\n")
-    for found_once in (find_installed, default_registry):
+    for found_once in (installed_registry, default_registry):
         found_once.cache_clear()
     try:
         with pytest.warns(UserWarning, match=r"plugin newer \(seqtool-newer 0.3\) was made for API 1.7"):
             registry = default_registry()
         assert default_registry() is registry
     finally:
-        for found_once in (find_installed, default_registry):
+        for found_once in (installed_registry, default_registry):
             found_once.cache_clear()
+
+
+def test_part_name_finds_plugins_that_are_not_installed(fakes: Fakes) -> None:
+    fakes.module("fake_mine", "class Part: ...\n" + parts('"cell", "mine", Part'))
+    part = importlib.import_module("fake_mine").Part()
+    assert part_name(part) == ""
+    found(modules=["fake_mine"])
+    assert part_name(part) == "cell/fake_mine:mine"
+    assert part_name(type("Subclass", (type(part),), {})()) == ""
 
 
 def test_a_module_without_hooks_works_and_says_that_it_brings_nothing(fakes: Fakes) -> None:

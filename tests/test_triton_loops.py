@@ -61,7 +61,7 @@ def numbers(part: Decoder, mask: Tensor, kernel: Any, steps: int = STEPS) -> dic
 def expect_same(part: Decoder, mask: Tensor | None = None, steps: int = STEPS) -> None:
     left: list[Any] = []
     kernel = watched(kernel_of(part), left)
-    assert kernel.serves(part) is None
+    assert kernel.unsupported(part) is None
     mask = torch.arange(SOURCES) < torch.tensor(LENGTHS)[:, None] if mask is None else mask
     wanted = numbers(copy.deepcopy(part).double(), mask, None, steps)
     found = numbers(part.to(DEVICE), mask, kernel, steps)
@@ -156,7 +156,7 @@ def test_refusals(kind: str, size: int, attention: Options | None, options: Opti
     cell = {"type": "lstm", "hidden_size": size}
     part = make(f"decoder/{kind}", INPUT, 13, (size, size), 7, cell=cell, attention=attention, **options)
     kernel = AttendBeforeKernel() if kind == "attend_before" else AttendAfterKernel()
-    assert reason in (kernel.serves(part) or "")
+    assert reason in (kernel.unsupported(part) or "")
 
 
 def test_auto_takes_them_on_cuda_alone() -> None:

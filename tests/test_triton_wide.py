@@ -121,7 +121,7 @@ def numbers(part: nn.Module, given: dict[str, Tensor], *used: str) -> dict[str, 
 def with_kernel(part: nn.Module) -> nn.Module:
     """A copy whose kernel takes every call."""
     kernel, part = kernel_of(part), copy.deepcopy(part)
-    assert kernel.serves(part) is None
+    assert kernel.unsupported(part) is None
     result: nn.Module = bound(watched(kernel, NoneLeft()), part)
     return result
 
@@ -254,7 +254,7 @@ def test_parts_that_the_kernels_do_not_know_are_refused_in_words() -> None:
 
     def why(kind: str, **options: Any) -> str | None:
         part = make(f"decoder/{kind}", INPUT, MEMORY, (), 7, **options)
-        return kernel_of(part).serves(part)
+        return kernel_of(part).unsupported(part)
 
     assert why("attend_after", **after) is None
     assert "64" in str(why("attend_after", **after | {"cell": {"type": "lstm", "hidden_size": 64}}))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqtool.api import Cell, Size, Tree, accelerated, known_full, last_real, whole_lstm
+from seqtool.api import Cell, Size, Tree, accelerated, known_full, last_real, torch_lstm
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
 from seqtool_cells.state import LSTMState
 
@@ -78,7 +78,7 @@ class LSTM(Cell):
             padding = ~mask[:, :, None]
             x = torch.cat([x.masked_fill(padding, 0), padding.to(x.dtype)], 2)
         weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        outputs, _, c = whole_lstm(x, state, weights)
+        outputs, _, c = torch_lstm(x, state, weights)
         if not full:
             outputs = outputs.masked_fill(~mask[:, :, None], 0)
         return outputs, LSTMState(last_real(outputs, mask, state.h), c)

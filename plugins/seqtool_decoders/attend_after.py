@@ -84,7 +84,7 @@ class AttendAfter(Decoder):
             self.attention = attention(self.cell.output_size, memory_size)
             self.num_heads = self.attention.num_heads
             joined_size += memory_size
-        self.bridge = Bridge(final_sizes, self.cell, bridge, only_way=attention is None)
+        self.bridge = Bridge(final_sizes, self.cell, bridge, only_connection=attention is None)
         self.combine = nn.Linear(joined_size, attentional_size, bias=False)
         self.readout_layer = readout(self.feature_size, output_size)
 

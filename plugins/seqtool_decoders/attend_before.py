@@ -98,7 +98,7 @@ class AttendBefore(Decoder):
         if attention is not None:
             self.attention = attention(sum(sizes[piece] for piece in query), memory_size)
             self.num_heads = self.attention.num_heads
-        self.bridge = Bridge(final_sizes, self.cell, bridge, only_way=attention is None)
+        self.bridge = Bridge(final_sizes, self.cell, bridge, only_connection=attention is None)
         self.feature_size = sum(sizes[piece] for piece in features)
         self.readout_layer = readout(self.feature_size, output_size)
 

@@ -80,7 +80,7 @@ class AttendInside(Decoder):
         self.first, self.second = cell(input_size), cell(memory_size)
         self.attention = attention(self.first.output_size, memory_size)
         self.num_heads = self.attention.num_heads
-        self.bridge = Bridge(final_sizes, self.first, bridge, only_way=False)
+        self.bridge = Bridge(final_sizes, self.first, bridge, only_connection=False)
         sizes = {"input": input_size, "context": memory_size, "output": self.second.output_size}
         self.feature_size = sum(sizes[piece] for piece in features)
         self.readout_layer = readout(self.feature_size, output_size)

@@ -55,8 +55,8 @@ class Plain(Decoder):
         super().__init__()
         self.repeat = repeat
         self.cell = cell(input_size + (sum(final_sizes) if repeat else 0))
-        only_way = not (repeat and final_sizes)
-        self.bridge = Bridge(final_sizes, self.cell, bridge, only_way=only_way)
+        only_connection = not (repeat and final_sizes)
+        self.bridge = Bridge(final_sizes, self.cell, bridge, only_connection=only_connection)
         self.feature_size = self.cell.output_size
         self.readout_layer = readout(self.feature_size, output_size)
 

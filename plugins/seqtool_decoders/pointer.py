@@ -55,7 +55,7 @@ class Pointer(Decoder):
         self.attention = attention(self.cell.output_size, memory_size)
         self.num_heads = self.attention.num_heads
         refuse_unnormalized(self, "attention")
-        self.bridge = Bridge(final_sizes, self.cell, bridge, only_way=False)
+        self.bridge = Bridge(final_sizes, self.cell, bridge, only_connection=False)
         self.feature_size = self.cell.output_size
 
     def start(self, encoded: Encoded) -> tuple[CellAndAttention, CellAndAttention]:

@@ -59,7 +59,7 @@ class AdditiveKernel(FusedKernel):
     When to use: chosen by `engine: auto`; about ten times as fast as the same by torch's operations.
     """
 
-    of = ("scorer/attention:additive",)
+    parts = ("scorer/attention:additive",)
     method = "score"
     examples = (("scorer/attention:additive", {"hidden_size": 19}),)
 
@@ -94,7 +94,7 @@ class ConcatKernel(AdditiveKernel):
     When to use: chosen by `engine: auto`.
     """
 
-    of = ("scorer/attention:concat",)
+    parts = ("scorer/attention:concat",)
     examples = (("scorer/attention:concat", {"hidden_size": 19}),)
 
     def mapped(self, module: Any, query: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class CoverageKernel(AdditiveKernel):
     When to use: chosen by `engine: auto`.
     """
 
-    of = ("scorer/attention:coverage",)
+    parts = ("scorer/attention:coverage",)
     examples = (("scorer/attention:coverage", {"hidden_size": 19}),)
 
     def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ class LocationAwareKernel(AdditiveKernel):
     When to use: chosen by `engine: auto`.
     """
 
-    of = ("scorer/attention:location_aware",)
+    parts = ("scorer/attention:location_aware",)
     examples = (("scorer/attention:location_aware", {"hidden_size": 19}),)
 
     def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:

@@ -23,12 +23,12 @@ def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> 
 
 
 class _AttendKernel(FusedKernel):
-    def serves(self, part: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, part: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         return why_not(part)
 
-    def skips(self, part: Any) -> Sequence[nn.Module]:
-        """See `Kernel.skips`; bridge and readout are not its business."""
+    def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
+        """See `Kernel.skipped_modules`; bridge and readout are not its business."""
         held = own_modules(part)
         return (held["cell"], held["attention"])
 
@@ -103,16 +103,16 @@ class AttendBeforeKernel(_AttendKernel):
     between operations. Memory grows with T (S + H), not with T S H.
     """
 
-    of = ("decoder/decoders:attend_before",)
+    parts = ("decoder/decoders:attend_before",)
     examples = (
         example("attend_before", "lstm", 23, "gmm", query=("output", "input")),
         example("attend_before", "gru", 23, "additive"),
         example("attend_before", "lstm", 13, "scaled_dot"),
     )
 
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
-        reason = super().serves(module)
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
+        reason = super().unsupported(module)
         if reason:
             return reason
         query = {"state": ("output", "inner_state")}
@@ -164,15 +164,15 @@ class AttendAfterKernel(_AttendKernel):
     When to use: chosen by `engine: auto`; many times as fast as the reference where H is small.
     """
 
-    of = ("decoder/decoders:attend_after",)
+    parts = ("decoder/decoders:attend_after",)
     examples = (
         example("attend_after", "lstm", 23, "additive", attentional_size=19, input_feeding=True),
         example("attend_after", "gru", 23, "general", attentional_size=19),
     )
 
-    def skips(self, part: Any) -> Sequence[nn.Module]:
-        """See `Kernel.skips`."""
-        return (*super().skips(part), own_modules(part)["combine"])
+    def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
+        """See `Kernel.skipped_modules`."""
+        return (*super().skipped_modules(part), own_modules(part)["combine"])
 
     def options(self, part: Any) -> Any:
         """See `_AttendKernel.options`."""

@@ -14,7 +14,7 @@ from seqtool_fused.lstm import LSTMKernel
 from seqtool_fused.recurrent import PARAMETERS, Given, Of, Steps, Way, mapped, misfit, parameters_of, unmapped
 
 RNN = "encoder/encoders:rnn"
-STEPS: dict[str, Steps] = {name: kernel.steps for kernel in (LSTMKernel, GRUKernel) for name in kernel.of}
+STEPS: dict[str, Steps] = {name: kernel.steps for kernel in (LSTMKernel, GRUKernel) for name in kernel.parts}
 
 
 class EncoderOperation(Operation):
@@ -115,15 +115,15 @@ class EncoderKernel(FusedKernel):
     and adds no gradients of x outside of C.
     """
 
-    of = (RNN,)
+    parts = (RNN,)
     method = "forward"
     examples = (
         ("encoder/rnn", {"cell": {"type": "lstm", "hidden_size": 23}, "bidirectional": True}),
         ("encoder/rnn", {"cell": {"type": "gru", "hidden_size": 11}, "layers": 2}),
     )
 
-    def serves(self, part: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, part: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         cells = [*own_modules(part)["cells"]]
         for cell in cells:
             if part_name(cell) not in STEPS:

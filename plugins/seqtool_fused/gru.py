@@ -50,6 +50,6 @@ class GRUKernel(RecurrentKernel):
     When to use: chosen by `engine: auto`; several times as fast as torch's own where H is small.
     """
 
-    of = ("cell/cells:gru",)
+    parts = ("cell/cells:gru",)
     examples = (("cell/cells:gru", {"hidden_size": 23}),)
     steps = GRUSteps()

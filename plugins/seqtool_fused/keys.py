@@ -70,7 +70,7 @@ class AdditiveKeysKernel(_KeysKernel):
     When to use: chosen by `engine: auto`; two to three times as fast as torch's general product where keys are narrow.
     """
 
-    of = ("scorer/attention:additive",)
+    parts = ("scorer/attention:additive",)
     examples = (("scorer/attention:additive", {"hidden_size": 19}),)
 
     def key_map(self, module: Any) -> Any:
@@ -89,7 +89,7 @@ class GeneralKeysKernel(_KeysKernel):
     When to use: chosen by `engine: auto`; see kernel/additive_keys.
     """
 
-    of = ("scorer/attention:general",)
+    parts = ("scorer/attention:general",)
     examples = (("scorer/general", {}),)
 
     def key_map(self, module: Any) -> Any:

@@ -59,6 +59,6 @@ class LSTMKernel(RecurrentKernel):
     both spend their time in matrix products.
     """
 
-    of = ("cell/cells:lstm",)
+    parts = ("cell/cells:lstm",)
     examples = (("cell/cells:lstm", {"hidden_size": 23}),)
     steps = LSTMSteps()

@@ -16,22 +16,22 @@ from seqtool_fused.lstm import LSTMKernel
 from seqtool_fused.recurrent import RecurrentKernel, misfit, parameters_of
 
 ENCODER = EncoderKernel()
-CELLS: dict[str, RecurrentKernel] = {name: kernel for kernel in (LSTMKernel(), GRUKernel()) for name in kernel.of}
+CELLS: dict[str, RecurrentKernel] = {name: kernel for kernel in (LSTMKernel(), GRUKernel()) for name in kernel.parts}
 WIDE = {"type": "learned", "embedding_size": 17}
 
 
 class PlainLoop:
     """The loop of the decoder plain: that of its cell."""
 
-    def serves(self, part: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, part: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         if part.repeat:
             return "its decoder is fed the encoder's final state at each step"
         cell = own_modules(part)["cell"]
         return None if part_name(cell) in CELLS else f"its cell is {type(cell).__name__}; known are LSTM and GRU"
 
-    def skips(self, part: Any) -> Sequence[nn.Module]:
-        """See `Kernel.skips`."""
+    def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
+        """See `Kernel.skipped_modules`."""
         return (own_modules(part)["cell"],)
 
     def tensors(self, part: Any, table: Tensor, fixed: Tree, state: Tree) -> Sequence[Tensor]:
@@ -53,7 +53,7 @@ class PlainLoop:
 
 
 LOOPS: dict[str, Any] = {
-    **{name: kernel for kernel in (AttendBeforeKernel(), AttendAfterKernel()) for name in kernel.of},
+    **{name: kernel for kernel in (AttendBeforeKernel(), AttendAfterKernel()) for name in kernel.parts},
     "decoder/decoders:plain": PlainLoop(),
 }
 
@@ -71,7 +71,7 @@ class EncodeKernel(FusedKernel):
     fewer than 16 columns, or with a hook on the embedding or within the encoder, both parts are called instead.
     """
 
-    of = ("model",)
+    parts = ("model",)
     method = "encode"
     examples = (
         ("model", {"embedding": WIDE, "encoder": {"type": "rnn", "cell": {"type": "lstm", "hidden_size": 11}}}),
@@ -84,17 +84,17 @@ class EncodeKernel(FusedKernel):
         ),
     )
 
-    def serves(self, part: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, part: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         encoder = own_modules(part)["encoder"]
         if part_name(encoder) != RNN:
             return f"its encoder is {type(encoder).__name__}; known is RNNEncoder"
         if encoder.added[0]:
             return "the embedded source itself is added to the outputs of the first layer"
-        return ENCODER.serves(encoder) or table_refusal(own_modules(part)["source_embedding"])
+        return ENCODER.unsupported(encoder) or table_refusal(own_modules(part)["source_embedding"])
 
-    def skips(self, part: Any) -> Sequence[nn.Module]:
-        """See `Kernel.skips`."""
+    def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
+        """See `Kernel.skipped_modules`."""
         return (own_modules(part)["source_embedding"], own_modules(part)["encoder"])
 
     def tensors(self, part: Any, source: Tensor, source_mask: Tensor) -> Sequence[Tensor]:
@@ -127,7 +127,7 @@ class DecodeKernel(FusedKernel):
     When to use: chosen by `engine: auto`; see kernel/encode.
     """
 
-    of = ("model",)
+    parts = ("model",)
     method = "decode"
     examples = (
         (
@@ -164,17 +164,17 @@ class DecodeKernel(FusedKernel):
         ),
     )
 
-    def serves(self, part: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, part: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         decoder = own_modules(part)["decoder"]
         loop = LOOPS.get(part_name(decoder))
         if loop is None:
             return f"its decoder is {type(decoder).__name__}; known are Plain, AttendBefore and AttendAfter"
-        return loop.serves(decoder) or table_refusal(own_modules(part)["target_embedding"])
+        return loop.unsupported(decoder) or table_refusal(own_modules(part)["target_embedding"])
 
-    def skips(self, part: Any) -> Sequence[nn.Module]:
-        """See `Kernel.skips`."""
-        return (own_modules(part)["target_embedding"], *self._loop(part).skips(own_modules(part)["decoder"]))
+    def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
+        """See `Kernel.skipped_modules`."""
+        return (own_modules(part)["target_embedding"], *self._loop(part).skipped_modules(own_modules(part)["decoder"]))
 
     def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Sequence[Tensor]:
         """See `Kernel.tensors`."""

@@ -18,7 +18,7 @@ UNKNOWN = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
 class _UpdateKernel(FusedKernel):
-    of: ClassVar[tuple[str, ...]] = ("optimizer/training:adam", "optimizer/training:adamw")
+    parts: ClassVar[tuple[str, ...]] = ("optimizer/training:adam", "optimizer/training:adamw")
     examples = (("optimizer/adam", {"lr": 0.01}), ("optimizer/adamw", {"lr": 0.01}))
 
     def tensors(self, part: Any, *arguments: Any, **named: Any) -> Iterable[Tensor]:
@@ -40,8 +40,8 @@ class AdamKernel(_UpdateKernel):
 
     method = "step"
 
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         asked = [name for name in UNKNOWN if any(group[name] for group in module.param_groups)]
         return f"it knows no {' and no '.join(asked)}" if asked else None
 
@@ -86,7 +86,7 @@ class ClipKernel(_UpdateKernel):
         return reason or (None if _writable(_gradients(part)) else "a gradient is not plain float32 on the CPU")
 
     def __call__(self, part: Any, limit: float) -> None:
-        """See `Clipping.clip`."""
+        """See `ClippingOptimizer.clip`."""
         gradients = _gradients(part)
         call("seqtool_clip", len(gradients), _sizes(gradients), pointers(gradients), ctypes.c_double(limit))
         increment_version(gradients)

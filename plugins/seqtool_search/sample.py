@@ -30,7 +30,7 @@ class Sample(Search):
         seed: of the drawing.
     """
 
-    draws = True
+    stochastic = True
     count_option = "samples"
 
     def __init__(

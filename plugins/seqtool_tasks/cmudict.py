@@ -84,8 +84,8 @@ class CMUDict(ExampleTask):
             told = f"{read.left_out} of {whole} training examples have more than {limits}; they are left out"
             warnings.warn(told, stacklevel=2)
 
-    def also_right(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
-        """See `Task.also_right`; the other pronunciations of a word."""
+    def alternative_targets(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
+        """See `Task.alternative_targets`; the other pronunciations of a word."""
         return self._others.get(tuple(source), ())
 
     def encode_source(self, text: str) -> tuple[int, ...]:

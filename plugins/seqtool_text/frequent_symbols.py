@@ -15,7 +15,7 @@ def frequent(known: dict[str, int], rows: Picked, least: int) -> list[str]:
     `known` numbers the symbols, in the order of its keys, and `rows` are under these numbers.
     """
     counts = torch.zeros(len(known), dtype=torch.int64, device="cpu")
-    for ids, _ in rows.pieces():
+    for ids, _ in rows.chunks():
         counts += torch.bincount(ids, minlength=len(known))
     pairs = [(-count, symbol) for symbol, count in zip(known, counts.tolist(), strict=True) if count >= least]
     return [symbol for _, symbol in sorted(pairs)]

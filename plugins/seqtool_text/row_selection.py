@@ -32,15 +32,15 @@ class Picked(Ragged):
 
     def longest(self) -> int:
         """See `Ragged.longest`."""
-        return max((int(length.max()) for _, length in self.pieces()), default=0)
+        return max((int(length.max()) for _, length in self.chunks()), default=0)
 
     def padded(self, rows: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
         """See `Ragged.padded`."""
         found, real = Ragged(self.values, self.starts).padded(self.places[rows])
         return self.table[found].long().masked_fill(~real, padding), real
 
-    def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `Ragged.pieces`."""
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """See `Ragged.chunks`."""
         for places in self.places.split(PIECE) if len(self) else ():
             length = self.starts[places + 1] - self.starts[places]
             starts = torch.nn.functional.pad(length.cumsum(0), (1, 0))
@@ -50,7 +50,7 @@ class Picked(Ragged):
     def known(self) -> Tensor:
         """`[N]`, false for rows that hold an id below 0."""
         found = [torch.ones(0, dtype=torch.bool, device="cpu")]
-        for ids, length in self.pieces():
+        for ids, length in self.chunks():
             ends = length.cumsum(0)
             strange = torch.nn.functional.pad((ids < 0).cumsum(0), (1, 0))
             found.append(strange[ends] == strange[ends - length])

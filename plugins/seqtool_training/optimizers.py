@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from seqtool.api import Clipping, NonNegative, PartError, Positive, Probability, accelerated
+from seqtool.api import ClippingOptimizer, NonNegative, PartError, Positive, Probability, accelerated
 
 
 def step_of(optimizer: type[torch.optim.Optimizer]) -> Callable[..., Any]:
@@ -19,7 +19,7 @@ def step_of(optimizer: type[torch.optim.Optimizer]) -> Callable[..., Any]:
     return accelerated(hooked)
 
 
-class Adam(Clipping, torch.optim.Adam):
+class Adam(ClippingOptimizer, torch.optim.Adam):
     """Adaptive moments.
 
     Equation:
@@ -55,7 +55,7 @@ class Adam(Clipping, torch.optim.Adam):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)
 
 
-class AdamW(Clipping, torch.optim.AdamW):
+class AdamW(ClippingOptimizer, torch.optim.AdamW):
     """Adam with weight decay apart from the gradient.
 
     Equation:
@@ -91,7 +91,7 @@ class AdamW(Clipping, torch.optim.AdamW):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)
 
 
-class SGD(Clipping, torch.optim.SGD):
+class SGD(ClippingOptimizer, torch.optim.SGD):
     """Stochastic gradient descent, with momentum if wanted.
 
     Equation:

@@ -29,7 +29,7 @@ class BothWaysKernel(CudaKernel):
     `torch.backends.cudnn.allow_tf32` is set, as it is by default, and its gradients cannot be differentiated on CUDA.
     """
 
-    of = ("encoder/encoders:rnn",)
+    parts = ("encoder/encoders:rnn",)
     method = "forward"
     tolerance = 2e-3
     examples = (
@@ -37,8 +37,8 @@ class BothWaysKernel(CudaKernel):
         ("encoder/rnn", {"cell": {"type": "gru", "hidden_size": 11}, "bidirectional": True, "layers": 2}),
     )
 
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         if module.num_directions != 2:
             return "it reads one way"
         for cell in module.cells:

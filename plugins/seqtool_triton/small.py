@@ -33,12 +33,12 @@ def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> 
 
 
 class _AttendKernel(TritonKernel):
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         return _parts(module) or self.options(module) or _sizes(module)
 
-    def skips(self, part: Any) -> Iterable[nn.Module]:
-        """See `Kernel.skips`; bridge and readout are not its business."""
+    def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skipped_modules`; bridge and readout are not its business."""
         return (part.cell, part.attention)
 
     def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:
@@ -85,7 +85,7 @@ class AttendBeforeKernel(_AttendKernel):
     When to use: chosen by `engine: auto` on a GPU with Triton; one program for each row of the batch.
     """
 
-    of = ("decoder/decoders:attend_before",)
+    parts = ("decoder/decoders:attend_before",)
     examples = (
         example("attend_before", "lstm", 23, "gmm", query=("output", "input")),
         example("attend_before", "gru", 23, "additive"),
@@ -128,15 +128,15 @@ class AttendAfterKernel(_AttendKernel):
     feeding the decoder's own method computes all steps in parallel.
     """
 
-    of = ("decoder/decoders:attend_after",)
+    parts = ("decoder/decoders:attend_after",)
     examples = (
         example("attend_after", "lstm", 23, "additive", attentional_size=19, input_feeding=True),
         example("attend_after", "gru", 23, "general", attentional_size=19, input_feeding=True),
     )
 
-    def skips(self, part: Any) -> Iterable[nn.Module]:
-        """See `Kernel.skips`."""
-        return (*super().skips(part), part.combine)
+    def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skipped_modules`."""
+        return (*super().skipped_modules(part), part.combine)
 
     def options(self, module: Any) -> str | None:
         """See `_AttendKernel.options`."""

@@ -110,12 +110,12 @@ class WideKernel(TritonKernel):
 
 
 class _DecoderKernel(WideKernel):
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         return decoder_refusal(module)
 
-    def skips(self, part: Any) -> Iterable[nn.Module]:
-        """See `Kernel.skips`; bridge and readout are not its business."""
+    def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skipped_modules`; bridge and readout are not its business."""
         return (part.cell, part.attention)
 
     def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:
@@ -165,7 +165,7 @@ class WideAttendAfterKernel(_DecoderKernel):
     When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
     """
 
-    of = ("decoder/decoders:attend_after",)
+    parts = ("decoder/decoders:attend_after",)
     examples = (
         (
             "decoder/attend_after",
@@ -187,15 +187,15 @@ class WideAttendAfterKernel(_DecoderKernel):
         ),
     )
 
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         if not module.input_feeding:
             return "without input feeding its own unroll takes all steps at once"
-        return super().serves(module)
+        return super().unsupported(module)
 
-    def skips(self, part: Any) -> Iterable[nn.Module]:
-        """See `Kernel.skips`."""
-        return (*super().skips(part), part.combine)
+    def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
+        """See `Kernel.skipped_modules`."""
+        return (*super().skipped_modules(part), part.combine)
 
     def looped(
         self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
@@ -231,7 +231,7 @@ class WideAttendBeforeKernel(_DecoderKernel):
     When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
     """
 
-    of = ("decoder/decoders:attend_before",)
+    parts = ("decoder/decoders:attend_before",)
     examples = (
         (
             "decoder/attend_before",
@@ -248,9 +248,9 @@ class WideAttendBeforeKernel(_DecoderKernel):
         ),
     )
 
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
-        reason = super().serves(module)
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
+        reason = super().unsupported(module)
         if reason:
             return reason
         for option in ("query", "feed", "features"):
@@ -310,15 +310,15 @@ class AttentionKernel(WideKernel):
     When to use: chosen by `engine: auto` on a GPU, in any decoder; no tensor `[B, T, S, hidden]` in either direction.
     """
 
-    of = ("attention",)
+    parts = ("attention",)
     method = "forward"
     examples = (
         ("attention", {"scorer": {"type": "additive", "hidden_size": 19}, "normalizer": "softmax"}),
         ("attention", {"scorer": "general", "normalizer": "softmax"}),
     )
 
-    def serves(self, module: Any) -> str | None:
-        """See `Kernel.serves`."""
+    def unsupported(self, module: Any) -> str | None:
+        """See `Kernel.unsupported`."""
         return attention_refusal(module)
 
     def tensors(self, part: Any, query: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:

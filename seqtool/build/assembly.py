@@ -10,8 +10,8 @@ import torch
 
 from seqtool.build.loop_options import LoopOptions
 from seqtool.build.objectives import build_metrics, loss_reference
-from seqtool.build.problems import problem_at
-from seqtool.build.requirements import Provided, check_requirements, placed_parts, placed_slots
+from seqtool.build.recipe_errors import recipe_error
+from seqtool.build.requirements import Provided, built_parts, check_requirements, slot_parts
 from seqtool.errors import MisuseError, PartError
 from seqtool.nn.attention import Attention
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding
@@ -89,7 +89,7 @@ def _check_sizes(spec: str, names: tuple[str, ...], sizes: tuple[Any, ...]) -> N
             raise MisuseError(f"{spec} takes a whole number from 1 on as {name}; got {size!r}")
 
 
-class Tasks:
+class PreparedTasks:
     """The tasks of a recipe's variants, each prepared once; variants with the same task share it."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ def prepared_task(variant: Variant, saved: Mapping[str, Any] | None = None) -> T
         task.prepare(saved)
     except PartError as error:
         path = ("task", error.option) if error.option else ("task",)
-        raise problem_at(variant, path, str(error), error.allowed) from error
+        raise recipe_error(variant, path, str(error), error.allowed) from error
     return task
 
 
@@ -135,11 +135,11 @@ def assemble(
     task = task or prepared_task(variant, saved)
     model = build_model(variant, task, seed)
     provided = Provided(task, model.decoder.num_heads)
-    check_requirements(variant, provided, placed_slots(variant))
+    check_requirements(variant, provided, slot_parts(variant))
     loss: Loss = loss_reference(variant, provided)()
     metrics = build_metrics(variant, provided)
     search: Search = variant.train.search()
-    check_requirements(variant, provided, placed_parts(variant, loss, model, *metrics.values(), search))
+    check_requirements(variant, provided, built_parts(variant, loss, model, *metrics.values(), search))
     return Assembly(
         registry=variant.registry,
         options=LoopOptions.of(variant.name, seed, variant.train),
@@ -161,7 +161,7 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
         RecipeError: some part of the variant requires what the task does not provide, or sizes cannot go together.
     """
     _check_copy_map(variant, task)
-    check_requirements(variant, Provided(task), placed_slots(variant))
+    check_requirements(variant, Provided(task), slot_parts(variant))
     with _own_stream(derive(seed, "parameters")):
         source_embedding = variant.embedding(task.source_vocabulary)
         target_embedding = (variant.target_embedding or variant.embedding)(task.target_vocabulary)
@@ -181,11 +181,11 @@ def _check_copy_map(variant: Variant, task: Task) -> None:
         return
     if len(copied) != wanted:
         message = f"the task's copy_map has {len(copied)} entries, and its source has {wanted} symbols"
-        raise problem_at(variant, ("task",), message)
+        raise recipe_error(variant, ("task",), message)
     strange = [i for i in copied if not -1 <= i < task.target_vocabulary.num_outputs]
     if strange:
         message = f"the task's copy_map leads to {strange[0]}, which no target symbol has that may be predicted"
-        raise problem_at(variant, ("task",), message)
+        raise recipe_error(variant, ("task",), message)
 
 
 def _feeding(variant: Variant) -> Callable[[int], Feeding]:

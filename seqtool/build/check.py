@@ -9,21 +9,21 @@ import torch
 
 from seqtool.build.assembly import (
     Assembly,
-    Tasks,
+    PreparedTasks,
     assemble,
     build_model,
     count_parameters,
 )
-from seqtool.build.problems import problem_at
+from seqtool.build.recipe_errors import recipe_error
 from seqtool.errors import PartError, Problem, RecipeError, nearest_name
 from seqtool.parts.task import Task
 from seqtool.recipe import Recipe, Variant
 
-TRIED = 20_000_000
+MAX_TRIED_PARAMETERS = 20_000_000
 """Models of up to so many parameters are tried when a recipe is checked; larger ones would take too long to build."""
 
 
-def check(recipe: Recipe, tasks: Tasks | None = None) -> dict[str, Assembly]:
+def check(recipe: Recipe, tasks: PreparedTasks | None = None) -> dict[str, Assembly]:
     """Find what a recipe cannot do: every variant's model is built on the meta device, then tried on two examples.
 
     Args:
@@ -31,15 +31,15 @@ def check(recipe: Recipe, tasks: Tasks | None = None) -> dict[str, Assembly]:
 
     Returns:
         What was tried and can be trained: the first seed of each variant, by its name; of large models only as many as
-        have `TRIED` parameters together.
+        have `MAX_TRIED_PARAMETERS` parameters together.
 
     Raises:
         RecipeError: all problems of all variants. SeqtoolError: a task's data cannot be read.
     """
-    tasks = tasks or Tasks()
+    tasks = tasks or PreparedTasks()
     problems: dict[str, Problem] = {}
     kept: dict[str, Assembly] = {}
-    room = TRIED
+    room = MAX_TRIED_PARAMETERS
     for name, variant in recipe.variants.items():
         try:
             assembly, size = _checked(variant, tasks.of(variant), recipe.seeds[0])
@@ -53,21 +53,24 @@ def check(recipe: Recipe, tasks: Tasks | None = None) -> dict[str, Assembly]:
 
 
 def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
-    """The assembly of a variant and the number of its parameters; a model above `TRIED` is on the meta device."""
+    """The assembly of a variant, and its number of parameters.
+
+    A model of more than `MAX_TRIED_PARAMETERS` parameters is built on the meta device.
+    """
     with torch.device("meta"):
         size = count_parameters(build_model(variant, task, seed))
     needed, memory = 16 * size, _memory()
     if memory and needed > memory:
-        raise problem_at(
+        raise recipe_error(
             variant,
             ("model",),
             f"training this model takes at least {needed / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}",
         )
     if not size:
-        raise problem_at(variant, ("model",), "this model has nothing to train")
-    with torch.device("meta") if size > TRIED else contextlib.nullcontext():
+        raise recipe_error(variant, ("model",), "this model has nothing to train")
+    with torch.device("meta") if size > MAX_TRIED_PARAMETERS else contextlib.nullcontext():
         assembly = assemble(variant, seed, task=task)
-    if size <= TRIED:
+    if size <= MAX_TRIED_PARAMETERS:
         _try(variant, assembly)
     _check_training(variant, assembly)
     return assembly, size
@@ -80,15 +83,15 @@ def _check_training(variant: Variant, assembly: Assembly) -> None:
         monitors["train", "early_stopping", "monitor"] = assembly.options.early_stopping.monitor
     for path, monitor in monitors.items():
         if monitor not in columns:
-            raise problem_at(
+            raise recipe_error(
                 variant, path, f"validation measures no {monitor!r}", ", ".join(columns), nearest_name(monitor, columns)
             )
     if train.precision == "16-mixed" and train.clip_norm and assembly.optimizer.defaults.get("fused"):
         message = "a fused optimizer cannot be clipped in 16-mixed precision; set optimizer.fused: false"
-        raise problem_at(variant, ("train", "clip_norm"), message)
+        raise recipe_error(variant, ("train", "clip_norm"), message)
     if train.tensorboard and not importlib.util.find_spec("tensorboard"):
         message = "TensorBoard is not installed: pip install 'seqtool[tensorboard]'"
-        raise problem_at(variant, ("train", "tensorboard"), message)
+        raise recipe_error(variant, ("train", "tensorboard"), message)
 
 
 def _try(variant: Variant, assembly: Assembly) -> None:
@@ -100,7 +103,7 @@ def _try(variant: Variant, assembly: Assembly) -> None:
             assembly.loss(*assembly.model.eval()(batch), batch)
             assembly.model.train()
     except PartError as error:
-        raise problem_at(variant, ("model",), str(error), error.allowed) from error
+        raise recipe_error(variant, ("model",), str(error), error.allowed) from error
 
 
 def _memory() -> int:

@@ -125,7 +125,7 @@ def _choices(
     parts: Iterable[tuple[str, Any]], kernels: dict[str, Kernel], refused: dict[str, str | None], registry: Registry
 ) -> Iterator[Choice]:
     for path, part in parts:
-        known = {name: kernel for name, kernel in kernels.items() if registry.canonical_name(part) in kernel.of}
+        known = {name: kernel for name, kernel in kernels.items() if registry.canonical_name(part) in kernel.parts}
         serving: dict[str, tuple[Kernel, ...]] = {}
         for method in sorted({kernel.method for kernel in known.values()}):
             names, reasons = _serving(part, method, known, refused)
@@ -140,7 +140,9 @@ def _serving(
 ) -> tuple[list[str], dict[str, str]]:
     """The names of the kernels that serve a method, and the reasons why others do not."""
     reasons = {
-        name: refused[name] or kernel.serves(part) if is_accelerated(part, method) else f"{method} is not @accelerated"
+        name: refused[name] or kernel.unsupported(part)
+        if is_accelerated(part, method)
+        else f"{method} is not @accelerated"
         for name, kernel in kernels.items()
         if kernel.method == method
     }

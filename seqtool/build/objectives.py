@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seqtool.build.problems import problem_at
+from seqtool.build.recipe_errors import recipe_error
 from seqtool.build.requirements import Provided
 from seqtool.parts.metric import Metric
 from seqtool.recipe import Reference, Variant, reference
@@ -21,7 +21,7 @@ def loss_reference(variant: Variant, provided: Provided) -> Reference:
     if len(found) != 1:
         message = f"{len(found) or 'no'} losses are the default for this task: name one"
         fitting = ", ".join(registry.label(part) for part in found or registry.parts("loss"))
-        raise problem_at(variant, ("train", "loss"), message, fitting)
+        raise recipe_error(variant, ("train", "loss"), message, fitting)
     return reference("loss", found[0].canonical, registry)
 
 
@@ -44,7 +44,7 @@ def build_metrics(variant: Variant, provided: Provided) -> dict[str, Metric]:
     if len(columns) < len(chosen):
         names = ", ".join(metric.name for metric in chosen)
         message = f"two metrics of one name would share a column ({names})"
-        raise problem_at(variant, ("train", "metrics"), message, "a list in which no name stands twice")
+        raise recipe_error(variant, ("train", "metrics"), message, "a list in which no name stands twice")
     return {name: metric() for name, metric in columns.items()}
 
 

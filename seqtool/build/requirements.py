@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from seqtool.build.problems import problem_at
+from seqtool.build.recipe_errors import recipe_error
 from seqtool.errors import MisuseError, PluginError, Problem, RecipeError
 from seqtool.parts.task import Task
 from seqtool.parts.vocabulary import Vocabulary
@@ -27,7 +27,7 @@ _PATHS = {
 
 
 @dataclass(frozen=True)
-class Placed:
+class LocatedPart:
     """A part, or its class before it is built; its kind, its name, its place in the recipe, its side of the task."""
 
     part: Any
@@ -69,7 +69,7 @@ class Provided:
         """The parts of a kind that declare `default` and have what they require, in the order of their plugins."""
         return [part for part, cls in _loaded(registry, kind) if cls.default and self.fits(cls)]
 
-    def problem(self, placed: Placed, registry: Registry) -> tuple[str, str] | None:
+    def problem(self, placed: LocatedPart, registry: Registry) -> tuple[str, str] | None:
         """What a part requires in vain, as a sentence, and the parts of its kind that fit; None where all is there."""
         label = f"{placed.kind} {placed.name}"
         if wrong := requirement_problem(placed.part):
@@ -82,7 +82,7 @@ class Provided:
         return f"{label} {wants}, and {lack(self.task, placed.side)}", ", ".join(sorted(others))
 
 
-def check_requirements(variant: Variant, provided: Provided, parts: Iterable[Placed]) -> None:
+def check_requirements(variant: Variant, provided: Provided, parts: Iterable[LocatedPart]) -> None:
     """Check what the parts of a variant require.
 
     Raises:
@@ -91,13 +91,13 @@ def check_requirements(variant: Variant, provided: Provided, parts: Iterable[Pla
     problems: dict[str, Problem] = {}
     for placed in parts:
         if found := provided.problem(placed, variant.registry):
-            error = problem_at(variant, placed.path, *found)
+            error = recipe_error(variant, placed.path, *found)
             problems |= {str(problem): problem for problem in error.problems}
     if problems:
         raise RecipeError(problems.values())
 
 
-def placed_slots(variant: Variant) -> list[Placed]:
+def slot_parts(variant: Variant) -> list[LocatedPart]:
     """The classes of the parts that a variant names, and of those in their slots."""
     train = variant.train
     source = [variant.embedding, variant.encoder]
@@ -106,21 +106,21 @@ def placed_slots(variant: Variant) -> list[Placed]:
     return [placed for slots, side in sides for placed in _slots(slots, side)]
 
 
-def _slots(value: Any, side: Side) -> Iterator[Placed]:
+def _slots(value: Any, side: Side) -> Iterator[LocatedPart]:
     if isinstance(value, Reference):
-        yield Placed(value.cls, value.kind, value.name, value.path, side)
+        yield LocatedPart(value.cls, value.kind, value.name, value.path, side)
         yield from _slots(list(value.options.values()), side)
     elif isinstance(value, list):
         for one in value:
             yield from _slots(one, side)
 
 
-def placed_parts(variant: Variant, *parts: Any) -> list[Placed]:
+def built_parts(variant: Variant, *parts: Any) -> list[LocatedPart]:
     """Built parts, and all parts within them that require something which no part within those requires."""
     return [placed for part in parts for placed in _within(variant, part)]
 
 
-def _within(variant: Variant, part: Any, path: tuple[str, ...] = (), side: Side = "target") -> Iterator[Placed]:
+def _within(variant: Variant, part: Any, path: tuple[str, ...] = (), side: Side = "target") -> Iterator[LocatedPart]:
     kind = getattr(part, "kind", "")
     path = _PATHS.get(kind, path)
     inner: set[str] = set()
@@ -130,7 +130,7 @@ def _within(variant: Variant, part: Any, path: tuple[str, ...] = (), side: Side 
             inner |= placed.part.requires
             yield placed
     if getattr(part, "requires", frozenset()) - inner:
-        yield Placed(part, kind, variant.registry.name_of(part), path, side)
+        yield LocatedPart(part, kind, variant.registry.name_of(part), path, side)
 
 
 def check_search(search: Any, name: str, task: Task, registry: Registry) -> None:
@@ -139,7 +139,7 @@ def check_search(search: Any, name: str, task: Task, registry: Registry) -> None
     Raises:
         MisuseError: it requires what the task does not provide.
     """
-    if found := Provided(task).problem(Placed(search, "search", name, ()), registry):
+    if found := Provided(task).problem(LocatedPart(search, "search", name, ()), registry):
         raise MisuseError(found[0], allowed=[found[1]] if found[1] else [])
 
 

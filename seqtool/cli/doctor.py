@@ -101,7 +101,7 @@ def _devices() -> Iterator[Check]:
     except Exception:  # told among the dependencies
         return
     yield Check("cpu", "ok", f"{torch.get_num_threads()} threads", f"of {os.cpu_count()} processors")
-    from seqtool.nn.whole_lstm import lstm_needs_float32
+    from seqtool.nn.torch_lstm import lstm_needs_float32
 
     if lstm_needs_float32(torch.bfloat16):
         yield Check("cpu, bf16-mixed", "ok", "LSTMs compute in float32", "this processor has no LSTM in bfloat16")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
-from seqtool.nn.right_targets import Targets
+from seqtool.nn.accepted_targets import Targets
 from seqtool.parts.task import Task
 
 Tokenize = Literal["tokens", "13a", "intl", "char", "zh", "none"]

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from seqtool.nn.memory_recording import record_memory_masks
 from seqtool.nn.model import Seq2Seq
-from seqtool.nn.watched_memory import watched_memory
 from seqtool.parts.search import Hypotheses, Search
 
 
@@ -24,7 +24,7 @@ class Written(NamedTuple):
 
 def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int) -> list[list[Written]]:
     """What a search writes for each source, the best first."""
-    with torch.inference_mode(), watched_memory(model.encoder) as masks:
+    with torch.inference_mode(), record_memory_masks(model.encoder) as masks:
         found = search.search(model, source, mask, max_length)
     weights = None if found.weights is None else found.weights.cpu()
     found = Hypotheses(found.ids.cpu(), found.mask.cpu(), found.scores.cpu(), weights)

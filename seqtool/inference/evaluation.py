@@ -23,9 +23,16 @@ from seqtool.inference.measures import (
     ratios,
 )
 from seqtool.inference.pairs import Pair
+from seqtool.nn.accepted_targets import (
+    Targets,
+    accepted_targets,
+    edit_distances,
+    nearest_targets,
+    pad_rows,
+    with_end_symbol,
+)
+from seqtool.nn.memory_recording import record_memory_masks
 from seqtool.nn.model import Seq2Seq
-from seqtool.nn.right_targets import Targets, closed, edit_distances, nearest, padded, right_targets
-from seqtool.nn.watched_memory import watched_memory
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
 from seqtool.parts.search import Search
@@ -163,14 +170,14 @@ class Evaluator:
         parts = []
         for begin in range(0, len(pairs), batch_size):
             some = pairs[begin : begin + batch_size]
-            right = [list(closed(self.task, pair.targets)) for pair in some]
-            parts.append(self._symbols(*padded([pair.source for pair in some]), right))
+            right = [list(with_end_symbol(self.task, pair.targets)) for pair in some]
+            parts.append(self._symbols(*pad_rows([pair.source for pair in some]), right))
         return self._evaluation(None, parts, {})
 
     def scores(self, batch: Batch) -> Any:
         """Compare what is written with the targets of a batch: `Scores`, or `ValueScores`."""
         if self.task.target_vocabulary.modality == "symbols":
-            return self._symbols(batch.source, batch.source_mask, right_targets(self.task, batch))
+            return self._symbols(batch.source, batch.source_mask, accepted_targets(self.task, batch))
         ids, _ = self._written(batch.source, batch.source_mask, batch.target.shape[1])
         return value_scores(ids, batch, self.metrics)
 
@@ -181,7 +188,7 @@ class Evaluator:
         if not fixed:
             steps = self.max_length or max(steps, self.task.max_target_length)
         ids, mask = self._written(source, source_mask, steps)
-        target, target_mask = padded(nearest(self.task, ids, mask, right), ids.shape[1])
+        target, target_mask = pad_rows(nearest_targets(self.task, ids, mask, right), ids.shape[1])
         if fixed:  # nothing but the target says where it ends
             mask = mask & target_mask[:, : mask.shape[1]]
         scores = compared(ids, mask, target, target_mask, self.task.target_vocabulary)
@@ -202,7 +209,7 @@ class Evaluator:
         looking = {name: metric for name, metric in self.metrics.items() if "weights" in metric.requires}
         if not looking:
             return {}
-        with torch.inference_mode(), watched_memory(self.model.encoder) as masks:
+        with torch.inference_mode(), record_memory_masks(self.model.encoder) as masks:
             _, weights = self.model(batch.to(self.device))
             assert weights is not None, "a decoder without attention has no such metric"
             looked, mask = weights.cpu(), masks[-1].cpu()

@@ -15,10 +15,10 @@ from seqtool.inference.evaluation import Evaluation, Evaluator, batches_asked, d
 from seqtool.inference.intervene import DELAY, Bench, Interventions, first_examples, intervene
 from seqtool.inference.pairs import Pair, joined, pair_of
 from seqtool.inference.prediction import Hypothesis, Prediction
+from seqtool.nn.accepted_targets import pad_rows
 from seqtool.nn.model import Seq2Seq
-from seqtool.nn.right_targets import padded
 from seqtool.parts.search import Search
-from seqtool.parts.task import Split, Task, changes
+from seqtool.parts.task import Split, Task, changed_entries
 from seqtool.recipe import Variant
 
 BATCH_SIZE = 64
@@ -191,7 +191,7 @@ class Predictor:
         task = prepared_task(self.variant)
         sides = ("source_vocabulary", "target_vocabulary")
         others = ["vocabularies"] if any(getattr(task, side) != getattr(self.task, side) for side in sides) else []
-        others = others or changes(self.task.state(), task.state())
+        others = others or changed_entries(self.task.state(), task.state())
         if others:
             raise SeqtoolError(
                 f"the data of this run's task have changed since it was trained: other {', '.join(others)}\n"
@@ -252,7 +252,7 @@ class Predictor:
         """
         if max_length is not None and max_length < 1:
             raise MisuseError(f"max_length is a whole number from 1 on; got {max_length!r}")
-        source, mask = (side.to(self.device) for side in padded(ids))
+        source, mask = (side.to(self.device) for side in pad_rows(ids))
         found = decoded(self.model, search, source, mask, max_length or self.task.max_target_length)
         names = self.task.source_vocabulary.names
         return [

@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from seqtool.build.assembly import Tasks
+from seqtool.build.assembly import PreparedTasks
 from seqtool.errors import SeqtoolError
 from seqtool.launch.job import Job
 from seqtool.recipe import Variant
@@ -111,7 +111,7 @@ class _Bench:
     def __init__(self, connection: Connection, registry: Registry, stop: StopSignal) -> None:
         self._connection, self._registry, self._stop = connection, registry, stop
         self._variants: dict[tuple[Path, str], Variant] = {}
-        self._tasks = Tasks()
+        self._tasks = PreparedTasks()
 
     def send(self, report: Report) -> None:
         """Send a report; a parent that has ended needs none."""

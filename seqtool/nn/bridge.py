@@ -22,7 +22,7 @@ class Bridge(nn.Module):
 
     Args:
         final_sizes: the encoder's. cell: the decoder's. bridge: which of the three.
-        only_way: whether nothing else (attention, say) tells the decoder of the source.
+        only_connection: whether nothing else (attention, say) tells the decoder of the source.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class Bridge(nn.Module):
         cell: Cell,
         bridge: BridgeType,
         *,
-        only_way: bool,
+        only_connection: bool,
     ) -> None:
         super().__init__()
         self.bridge = bridge
         layout = state_layout(cell)
         self.features, sizes = layout.features, layout.sizes
-        other = "'linear'" if only_way else "'linear', 'zero'"
-        if bridge == "zero" and only_way:
+        other = "'linear'" if only_connection else "'linear', 'zero'"
+        if bridge == "zero" and only_connection:
             raise PartError(
                 "with bridge 'zero' and no attention the decoder never sees the source",
                 option="bridge",
@@ -48,7 +48,7 @@ class Bridge(nn.Module):
             raise PartError(
                 f"bridge {bridge!r} needs an encoder with a final state, and this encoder has none",
                 option="bridge",
-                allowed="an encoder that has one, such as rnn" + ("" if only_way else ", or 'zero'"),
+                allowed="an encoder that has one, such as rnn" + ("" if only_connection else ", or 'zero'"),
             )
         if bridge == "copy" and tuple(final_sizes) != sizes:
             raise PartError(

@@ -36,7 +36,7 @@ def gold_inputs(target: Tensor, start: int) -> Tensor:
     return torch.cat([torch.full_like(target[:, :1], start), target[:, :-1]], 1)
 
 
-def draw_taught(feeding: Feeding, gold: Tensor) -> Tensor:
+def draw_teacher_forced(feeding: Feeding, gold: Tensor) -> Tensor:
     """Where gold is fed, bool `[B, T]`, for `gold [B, T]` or `[B, T, F]`: drawn by torch's generator of its device."""
     if feeding.probability >= 1:
         return torch.ones(gold.shape[:2], dtype=torch.bool, device=gold.device)
@@ -44,12 +44,14 @@ def draw_taught(feeding: Feeding, gold: Tensor) -> Tensor:
     return (draws < feeding.probability).expand(gold.shape[:2])
 
 
-def best_guess(logits: Tensor, vocabulary: Vocabulary) -> Tensor:
+def greedy_prediction(logits: Tensor, vocabulary: Vocabulary) -> Tensor:
     """What a model would write: the most probable ids of `logits [..., V]`, or the values `[..., F]` themselves."""
     return logits if vocabulary.modality == "continuous" else logits.argmax(-1)
 
 
-def write_fed(model: StepModel, gold: Tensor, taught: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None]:
+def unroll_with_feeding(
+    model: StepModel, gold: Tensor, taught: Tensor, fixed: Tree, state: Tree
+) -> tuple[Tensor, Tensor | None]:
     """One step after another: `(logits [B, T, V], weights [B, N, T, S] or None)`.
 
     Step i is fed `gold[:, i]` where `taught[:, i]`, else what step i - 1 would have written, through which no gradient
@@ -64,7 +66,7 @@ def write_fed(model: StepModel, gold: Tensor, taught: Tensor, fixed: Tree, state
         if i:
             state = model.observe(fed, fixed, state)
         logits, weights, state = model.step(fed, fixed, state)
-        written = best_guess(logits.detach(), model.target_vocabulary)
+        written = greedy_prediction(logits.detach(), model.target_vocabulary)
         all_logits.append(logits)
         if weights is not None:
             all_weights.append(weights)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqtool.nn.feeding import TEACHER_FORCING, Feeding, draw_taught, gold_inputs, write_fed
+from seqtool.nn.feeding import TEACHER_FORCING, Feeding, draw_teacher_forced, gold_inputs, unroll_with_feeding
 from seqtool.parts.batch import Batch
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.embedding import Embedding
@@ -61,7 +61,7 @@ class Seq2Seq(nn.Module):
         fixed, state = self.start(batch.source, batch.source_mask)
         gold = gold_inputs(batch.target, self._start())
         if feeding.probability < 1 or self.decoder.observes:
-            return write_fed(self, gold, draw_taught(feeding, gold), fixed, state)
+            return unroll_with_feeding(self, gold, draw_teacher_forced(feeding, gold), fixed, state)
         features, weights, _ = self.decode(gold, fixed.decoder, state)
         return self.decoder.readout(features, weights, fixed.source), weights
 

@@ -5,7 +5,7 @@ import torch
 from seqtool.parts.kernel import NO_KERNELS, Kernels, accelerated
 
 
-class Clipping(torch.optim.Optimizer):
+class ClippingOptimizer(torch.optim.Optimizer):
     """An optimizer that clips its gradients itself, where a kernel may do so; for others, Lightning clips."""
 
     kernels: Kernels = NO_KERNELS

@@ -44,7 +44,7 @@ class Ragged:
         """The length of the longest row, 0 where there is none."""
         return int(self.starts.diff().max()) if len(self) else 0
 
-    def pieces(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Some rows at a time: their ids one after the other, and the length of each."""
         yield self.values[self.starts[0] : self.starts[-1]], self.starts.diff()
 
@@ -77,7 +77,7 @@ class Examples:
         found = hashlib.sha256()
         for side in (self.source, self.target, *([self.alignment] if self.alignment else [])):
             numbers, ends = hashlib.sha256(), hashlib.sha256()
-            for ids, lengths in side.pieces():
+            for ids, lengths in side.chunks():
                 numbers.update(ids.int().contiguous().numpy().data)
                 ends.update(lengths.long().contiguous().numpy().data)
             found.update(numbers.digest() + ends.digest())

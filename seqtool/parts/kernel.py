@@ -17,25 +17,26 @@ PLAIN = (Tensor, nn.Parameter)
 
 
 class Kernel:
-    """Computes `method` of parts named in `of`, one part at a time, where `serves` and `verify` find no objection.
+    """A faster implementation of `method` for the parts listed in `parts`.
 
-    A kernel holds nothing: parameters stay the part's, so checkpoints interchange. `seqtool.build.kernels` puts the
-    kernels that serve a part into its attribute `kernels`; `accelerated` asks them at each call.
+    It computes one part at a time, and only if neither `unsupported` nor `verify` returns an objection. A kernel has no
+    state: parameters belong to the part, so checkpoints are interchangeable. `seqtool.build.kernels` stores the kernels
+    of a part in its attribute `kernels`; `accelerated` consults them at each call.
 
     Attributes:
-        of: the canonical names of the parts that it computes, such as "cell/cells:lstm"; "attention" and "model" are
-            the core's `Attention` and `Seq2Seq`. A subclass of a part is another part.
-        method: the method that it computes; the parts mark it with `accelerated`.
-        devices: the types of device that it works on.
-        dtypes: the dtypes of floating-point tensors that it works with.
-        examples: parts that it serves, modules or optimizers, "kind/name" and options as a recipe gives them: what the
-            contract suite tries.
+        parts: canonical names of the parts that it computes, such as "cell/cells:lstm"; "attention" and "model" are the
+            core's `Attention` and `Seq2Seq`. A subclass of a part does not count as that part.
+        method: the method that it computes, which the parts mark with `accelerated`.
+        devices: the device types that it supports.
+        dtypes: the floating-point dtypes that it supports.
+        examples: parts that it supports (modules or optimizers), as "kind/name" and options; the contract suite tests
+            them.
         tolerance: the largest error of outputs and gradients against the float64 reference, relative to the largest
             absolute value of each tensor.
     """
 
     kind = "kernel"
-    of: ClassVar[tuple[str, ...]]
+    parts: ClassVar[tuple[str, ...]]
     method: ClassVar[str] = "unroll"
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
@@ -46,11 +47,11 @@ class Kernel:
         """Why it can serve nothing on this machine; None where it can."""
         return None
 
-    def serves(self, part: Any) -> str | None:
-        """Why it cannot serve this part, one of `of`: an option, a size; None where it can."""
+    def unsupported(self, part: Any) -> str | None:
+        """Why it cannot serve this part, one of `parts`: an option, a size; None where it can."""
         return None
 
-    def skips(self, part: Any) -> Iterable[nn.Module]:
+    def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
         """The modules whose hooks would not run; by default all modules of the part."""
         return part.children() if isinstance(part, nn.Module) else ()
 
@@ -73,8 +74,8 @@ class Kernel:
         if torch_internals.is_transforming():
             return "torch.func or tracing is active"
         return (
-            self.serves(part)
-            or _interference(part, self.skips(part))
+            self.unsupported(part)
+            or _interference(part, self.skipped_modules(part))
             or self._refusal(self.tensors(part, *arguments, **named))
         )
 

@@ -50,13 +50,13 @@ class Search:
     """Takes `(*, ...)`.
 
     Attributes:
-        draws: whether symbols are drawn, so that a source may give something else in another batch.
+        stochastic: whether symbols are drawn, so that a source may give something else in another batch.
         requires: "symbols" or "continuous" targets, neither for a search of both; see `REQUIREMENTS`.
         count_option: its option that says how many hypotheses a source gets; None where there is always one.
     """
 
     kind = "search"
-    draws: bool = False
+    stochastic: bool = False
     requires: frozenset[str] = frozenset({"symbols"})
     count_option: str | None = None
 

@@ -14,7 +14,7 @@ from seqtool.randomness import derive
 Split = Literal["train", "valid", "test"]
 
 
-def changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def changed_entries(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What of a task's state differs from what was saved; what an earlier seqtool did not save is not asked for."""
     return [name for name, value in saved.items() if now.get(name) != value]
 
@@ -76,7 +76,7 @@ class Task:
         """
         return None
 
-    def also_right(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
+    def alternative_targets(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
         """Further targets that are as right for a source as the one in its batch: ids, the end symbol left out."""
         return ()
 
@@ -93,7 +93,7 @@ class Task:
     def source_ids(self, symbols: Iterable[str]) -> tuple[Any, ...]:
         """The ids of a source's symbols, or its vectors. Raises: see `encode_source`."""
         vocabulary = self.source_vocabulary
-        read = vocabulary.parsed if isinstance(vocabulary, Continuous) else partial(_id, vocabulary, "source")
+        read = vocabulary.parse if isinstance(vocabulary, Continuous) else partial(_id, vocabulary, "source")
         return tuple(read(symbol) for symbol in symbols)
 
     def encode_target(self, text: str) -> tuple[int, ...]:

@@ -99,7 +99,7 @@ class Continuous(Vocabulary):
         """See `Vocabulary.names`: the numbers of a position with commas between them."""
         return tuple(",".join(f"{value:.6g}" for value in vector) for vector in row)
 
-    def parsed(self, text: str) -> tuple[float, ...]:
+    def parse(self, text: str) -> tuple[float, ...]:
         """The numbers of one position, which stand with commas between them.
 
         Raises:

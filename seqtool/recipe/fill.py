@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqtool.errors import Origin, PartError, PluginError, Problem, RecipeError, nearest_name
 from seqtool.recipe.loader import MAX_DEPTH
-from seqtool.recipe.nodes import Node, Path, found
+from seqtool.recipe.nodes import Node, Path, describe_node
 from seqtool.recipe.option_values import Checked, check_default, check_value
 from seqtool.recipe.reference import Reference
 from seqtool.recipe.schema import Option, Schema, Slot, schema_of
@@ -43,7 +43,7 @@ class Filler:
         """The part that a bare name or a mapping with `type` means; `default` is the slot's, where it has one."""
         entries = {"type": node} if isinstance(node.value, str) else node.entries
         if entries is None:
-            raise _refusal(f"expected {_a(kind)}, got {found(node)}", path, node.origin)
+            raise _refusal(f"expected {_a(kind)}, got {describe_node(node)}", path, node.origin)
         if len(path) > MAX_DEPTH:
             raise _refusal("parts within parts without end", path, node.origin)
         named = entries.get("type") or (Node(default, node.origin, node.key) if default else None)
@@ -81,7 +81,7 @@ class Filler:
         """What fills a slot that takes one class, so that there is no `type` to choose; `whole` is what a file is."""
         name = str(path[-1]) if path else whole
         if node.entries is None:
-            raise _refusal(f"expected a mapping of {name}'s options, got {found(node)}", path, node.origin)
+            raise _refusal(f"expected a mapping of {name}'s options, got {describe_node(node)}", path, node.origin)
         try:
             schema = schema_of(cls)
         except PartError as error:
@@ -144,7 +144,7 @@ class Filler:
         try:
             check_value(slot.shape, node if items is None else replace(node, value=[_blank(i) for i in items]), path)
         except RecipeError as error:
-            message = f"expected {render_type(slot.shape)}, got {found(node)}".replace("anything", "parts")
+            message = f"expected {render_type(slot.shape)}, got {describe_node(node)}".replace("anything", "parts")
             raise _refusal(message, path, node.origin) from error
         filled, problems = [], []
         for i, item in enumerate(items or ()):
@@ -158,7 +158,7 @@ class Filler:
 
     def _find(self, kind: str, named: Node, path: Path) -> "Registered":
         if not isinstance(named.value, str) or len(named.value) > _MAX_NAME:
-            raise _refusal(f"expected the name of {_a(kind)}, got {found(named)}", path, named.origin)
+            raise _refusal(f"expected the name of {_a(kind)}, got {describe_node(named)}", path, named.origin)
         try:
             return self.registry.find(kind, named.value)
         except PluginError as error:

@@ -8,7 +8,7 @@ import yaml
 from seqtool.errors import Origin, Problem, RecipeError
 from seqtool.recipe.nodes import Node
 from seqtool.recipe.scalars import Scalar, parse_scalar, shorten
-from seqtool.recipe.syntax import syntax_place, syntax_words
+from seqtool.recipe.syntax_errors import describe_syntax_error, locate_syntax_error
 from seqtool.recipe.yaml_internals import Composer
 
 MAX_DEPTH = 32
@@ -131,8 +131,8 @@ def parse_text(text: str, source: str) -> Node | None:
     try:
         raw = composer.document()
     except yaml.MarkedYAMLError as error:
-        place = places.of(syntax_place(error, composer.last_scalar()))
-        raise RecipeError([*checks.problems, Problem(syntax_words(error), (), place)]) from error
+        place = places.of(locate_syntax_error(error, composer.last_scalar()))
+        raise RecipeError([*checks.problems, Problem(describe_syntax_error(error), (), place)]) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # chr() on an escape beyond Unicode, such as "\UFFFFFFFF", is the one known way here.
         place = places.at(*composer.position())

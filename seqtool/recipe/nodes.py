@@ -61,7 +61,7 @@ def relocate(node: Node, origin: Origin) -> Node:
     return replace(node, origin=origin, key=origin)
 
 
-def found(node: Node) -> str:
+def describe_node(node: Node) -> str:
     """What stands at a node, in a few words: `'abc'`, `true`, `null`, `[1, 2]`."""
     if isinstance(node.value, dict):
         return f"the mapping {shorten(json.dumps(node.plain(), default=repr))}"

@@ -8,9 +8,9 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from seqtool.errors import PartError, Problem, RecipeError, nearest_name
-from seqtool.recipe.nodes import Node, Path, found
+from seqtool.recipe.nodes import Node, Path, describe_node
 from seqtool.registry.describe import render_type
-from seqtool.registry.options import BesideRecipe
+from seqtool.registry.options import RelativeToRecipe
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -60,7 +60,7 @@ def _is_path(annotation: Any) -> bool:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return any(map(_is_path, arguments))
-    return any(isinstance(note, BesideRecipe) for note in getattr(annotation, "__metadata__", ()))
+    return any(isinstance(note, RelativeToRecipe) for note in getattr(annotation, "__metadata__", ()))
 
 
 def check_default(name: str, annotation: Any, default: Any) -> Checked:
@@ -120,7 +120,9 @@ def _problems(error: "ValidationError", annotation: Any, node: Node, path: Path)
 def _problem(expected: Any, words: str, node: Node, path: Path) -> Problem:
     names = [choice for choice in _choices(expected) if isinstance(choice, str)]
     nearest = nearest_name(node.value, names) if isinstance(node.value, str) else ""
-    return Problem(words or f"expected {render_type(expected)}, got {found(node)}", path, node.origin, nearest=nearest)
+    return Problem(
+        words or f"expected {render_type(expected)}, got {describe_node(node)}", path, node.origin, nearest=nearest
+    )
 
 
 def _locate(annotation: Any, node: Node, steps: tuple[int | str, ...]) -> tuple[Node, Any, Path]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from seqtool.errors import Origin, Problem, RecipeError, dotted, nearest_name
 from seqtool.recipe.loader import MAX_DEPTH, parse_text
 from seqtool.recipe.merge import merge
-from seqtool.recipe.nodes import Node, found, relocate
+from seqtool.recipe.nodes import Node, describe_node, relocate
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _overlay(here: Node | None, steps: tuple[str, ...], override: Override, path
     if here is not None and isinstance(here.value, list):
         return _list_overlay(here, here.value, steps, override, path)
     if here is not None and not isinstance(here.value, dict | str | None):
-        message = f"{dotted(path)} is {found(here)}, so there is no {dotted((*path, step))}"
+        message = f"{dotted(path)} is {describe_node(here)}, so there is no {dotted((*path, step))}"
         raise RecipeError([Problem(message, override.steps, origin)])
     child = here.entries.get(step) if here is not None and here.entries else None
     return Node({step: _overlay(child, rest, override, (*path, step))}, origin, origin)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 
 from seqtool.errors import Origin, Problem, RecipeError, nearest_name
-from seqtool.recipe.nodes import Node, found
+from seqtool.recipe.nodes import Node, describe_node
 
 VERSION = 1
 SECTIONS = ("task", "model", "train")
@@ -34,7 +34,9 @@ def read_structure(root: Node, problems: list[Problem]) -> Structure:
     name = entries.get("name")
     if name and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
         allowed = "letters, digits, '.', '_' and '-', not '.' or '-' first"
-        problems.append(Problem(f"{found(name)} is no name for a recipe", ("name",), name.origin, allowed=allowed))
+        problems.append(
+            Problem(f"{describe_node(name)} is no name for a recipe", ("name",), name.origin, allowed=allowed)
+        )
     entries["seeds"] = _seeds(entries.get("seeds"), problems)
     variants = _variants(entries.pop("variants", None), problems)
     return Structure(replace(root, value=entries), variants)
@@ -42,7 +44,7 @@ def read_structure(root: Node, problems: list[Problem]) -> Structure:
 
 def _check_version(node: Node | None) -> None:
     if node is not None and (node.value != VERSION or isinstance(node.value, bool)):
-        message = f"this seqtool reads recipes of version {VERSION}, not {found(node)}"
+        message = f"this seqtool reads recipes of version {VERSION}, not {describe_node(node)}"
         raise RecipeError([Problem(message, ("seqtool",), node.origin, allowed=f"seqtool: {VERSION}")])
 
 
@@ -71,7 +73,7 @@ def _seeds(node: Node | None, problems: list[Problem]) -> Node:
         if count is None or len(node.entries) > 1:
             _refuse_seeds(node, "expected a list of whole numbers, or {count: n}", problems)
         elif not isinstance(count.value, int) or isinstance(count.value, bool) or not 1 <= count.value <= MAX_SEEDS:
-            _refuse_seeds(count, f"expected int >= 1 and <= {MAX_SEEDS}, got {found(count)}", problems)
+            _refuse_seeds(count, f"expected int >= 1 and <= {MAX_SEEDS}, got {describe_node(count)}", problems)
         else:
             return _count(count, count.value)
         return _count(node, 1)
@@ -97,7 +99,7 @@ def _variants(node: Node | None, problems: list[Problem]) -> dict[str, Node]:
     if node is None or node.value is None:
         return {}
     if node.entries is None:
-        problems.append(Problem(f"expected a mapping of names, got {found(node)}", ("variants",), node.origin))
+        problems.append(Problem(f"expected a mapping of names, got {describe_node(node)}", ("variants",), node.origin))
         return {}
     if len(node.entries) > MAX_VARIANTS:
         raise RecipeError([Problem(f"more than {MAX_VARIANTS} variants", ("variants",), node.key)])
@@ -111,5 +113,7 @@ def _variants(node: Node | None, problems: list[Problem]) -> dict[str, Node]:
             sections = _known(variant.entries, SECTIONS, "a variant", path, problems)
             variants[name] = replace(variant, value=dict(sections))
         elif variant.value is not None:
-            problems.append(Problem(f"expected a mapping of sections, got {found(variant)}", path, variant.origin))
+            problems.append(
+                Problem(f"expected a mapping of sections, got {describe_node(variant)}", path, variant.origin)
+            )
     return variants

@@ -18,7 +18,7 @@ import pluggy
 from seqtool.errors import MisuseError, nearest_name
 from seqtool.registry import hookspecs
 from seqtool.registry.records import Plugin, one_line
-from seqtool.registry.validation import Refused, admit
+from seqtool.registry.validation import InvalidPluginError, register
 
 GROUP = "seqtool.plugins"
 
@@ -155,8 +155,8 @@ def _load(manager: pluggy.PluginManager, candidate: Candidate) -> None:
     started = time.perf_counter()
     try:
         with redirect_stdout(sys.stderr):  # stdout belongs to --json
-            admit(manager, plugin, candidate.load())
-    except Refused as refusal:
+            register(manager, plugin, candidate.load())
+    except InvalidPluginError as refusal:
         plugin.error = str(refusal)
     except (Exception, SystemExit) as error:  # whatever the code of a plugin does at import
         plugin.error = f"failed to import: {one_line(error)}"

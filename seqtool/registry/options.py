@@ -30,13 +30,12 @@ class Example:
 
 
 @dataclass(frozen=True)
-class BesideRecipe:
+class RelativeToRecipe:
     """Marks a path that is relative to the recipe which holds it; from `--set` and Python, to the working directory."""
 
 
-DataPath = Annotated[str, MinLen(1), BesideRecipe()]
+DataPath = Annotated[str, MinLen(1), RelativeToRecipe()]
 __all__ = [
-    "BesideRecipe",
     "Count",
     "DataPath",
     "Depth",
@@ -47,6 +46,7 @@ __all__ = [
     "NonNegative",
     "Positive",
     "Probability",
+    "RelativeToRecipe",
     "Size",
     "SlotKind",
     "named",

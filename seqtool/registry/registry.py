@@ -5,16 +5,19 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from seqtool.errors import PluginError, Problem, nearest_name
 from seqtool.registry.discovery import find_plugins
 from seqtool.registry.kinds import KINDS
 from seqtool.registry.records import Plugin, Registered
 
-FROM_FOLDER = "--plugins-dir "
+PLUGINS_DIR_ORIGIN = "--plugins-dir "
 """The beginning of the origin of a plugin that was found in a folder."""
 CORE = {"seqtool.nn.attention:Attention": "attention", "seqtool.nn.model:Seq2Seq": "model"}
 """The names of what kernels may serve and no plugin brings."""
+
+_names_of_all_registries: dict[str, str] = {}
 
 
 class UnknownPartError(PluginError):
@@ -45,6 +48,8 @@ class Registry:
         )
         self._uses = Counter((part.kind, part.name) for part in self._parts)
         self._canonical_names = CORE | {part.target: f"{part.kind}/{part.canonical}" for part in self._parts}
+        _names_of_all_registries.update(self._canonical_names)
+        _class_name.cache_clear()
 
     def parts(self, kind: str | None = None) -> list[Registered]:
         """The parts that recipes can name, or all of one kind, sorted by kind and name.
@@ -63,20 +68,16 @@ class Registry:
 
     def name_of(self, part: object) -> str:
         """What a recipe calls a part of this class; the class's name where nobody registered it."""
-        target = f"{type(part).__module__}:{type(part).__qualname__}"
+        target = _target(type(part))
         found = next((one for one in self._parts if one.target == target), None)
         return self.label(found) if found else type(part).__name__
 
     def canonical_name(self, part: object) -> str:
-        """`kind/plugin:name` of a part, by its class alone: empty for subclasses of parts and whatever is no part.
+        """`kind/plugin:name` of a part; empty if its class is not registered, as for a subclass of a part.
 
-        The core's `Attention` and `Seq2Seq`, which kernels may serve too, are "attention" and "model".
+        The core's `Attention` and `Seq2Seq`, which kernels may also compute, are "attention" and "model".
         """
-        return self.canonical_name_of(type(part))
-
-    def canonical_name_of(self, cls: type) -> str:
-        """The same of a class."""
-        return self._canonical_names.get(f"{cls.__module__}:{cls.__qualname__}", "")
+        return self._canonical_names.get(_target(type(part)), "")
 
     def find(self, kind: str, name: str) -> Registered:
         """The part of that kind with that name, short or canonical.
@@ -105,8 +106,8 @@ class Registry:
         for plugin in self.plugins:
             if plugin.origin == "-p":
                 found["modules"].append(plugin.module)
-            elif plugin.origin.startswith(FROM_FOLDER):
-                found["plugins_dirs"].append(plugin.origin.removeprefix(FROM_FOLDER))
+            elif plugin.origin.startswith(PLUGINS_DIR_ORIGIN):
+                found["plugins_dirs"].append(plugin.origin.removeprefix(PLUGINS_DIR_ORIGIN))
             if plugin.disabled:
                 found["disabled"].append(plugin.name)
         return {name: list(dict.fromkeys(values)) for name, values in found.items()}
@@ -173,8 +174,26 @@ def discover(
     return registry
 
 
+def part_name(part: Any) -> str:
+    """The canonical name of a part in any registry of this process; see `Registry.canonical_name`.
+
+    Kernels use it to recognize parts of other plugins. If registries disagree, the installed plugins decide.
+    """
+    return _class_name(part.__class__)
+
+
 @functools.cache
-def find_installed() -> Registry:
+def _class_name(cls: type) -> str:
+    target = _target(cls)
+    return installed_registry()._canonical_names.get(target) or _names_of_all_registries.get(target, "")
+
+
+def _target(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+@functools.cache
+def installed_registry() -> Registry:
     """What is installed, found once for this process, without its warnings."""
     return discover()
 
@@ -182,7 +201,7 @@ def find_installed() -> Registry:
 @functools.cache
 def default_registry() -> Registry:
     """What is installed, found once for this process; warnings of plugins are issued at the first call."""
-    registry = find_installed()
+    registry = installed_registry()
     for plugin in registry.plugins:
         for warning in plugin.warnings:
             warnings.warn(f"plugin {plugin} {warning}", stacklevel=2)

@@ -19,30 +19,30 @@ _PLUGIN_NAME = re.compile(r"\w[\w.-]*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class Refused(Exception):  # noqa: N818
+class InvalidPluginError(Exception):
     """Why a plugin is not taken in, as the rest of a sentence that begins with its name."""
 
 
-def admit(manager: pluggy.PluginManager, plugin: Plugin, module: object) -> None:
+def register(manager: pluggy.PluginManager, plugin: Plugin, module: object) -> None:
     """Check a plugin that has been imported, and read its parts.
 
     Raises:
-        Refused: with everything that is wrong at once.
+        InvalidPluginError: with everything that is wrong at once.
     """
     if not _PLUGIN_NAME.fullmatch(plugin.name):
-        raise Refused(f"has a name that cannot stand before a colon: {plugin.name!r}")
+        raise InvalidPluginError(f"has a name that cannot stand before a colon: {plugin.name!r}")
     newer = _check_api(plugin, module)
     problems = list(_wrong_hooks(manager, plugin, module))
     if newer:
         plugin.warnings += problems
     elif problems:
-        raise Refused("; ".join(problems))
+        raise InvalidPluginError("; ".join(problems))
     if known := manager.get_name(module):
-        raise Refused(f"is the same module as plugin {known}")
+        raise InvalidPluginError(f"is the same module as plugin {known}")
     try:
         manager.register(module, plugin.name)
     except pluggy.PluginValidationError as error:
-        raise Refused(f"has a hook that does not fit: {' '.join(str(error).split())}") from error
+        raise InvalidPluginError(f"has a hook that does not fit: {' '.join(str(error).split())}") from error
     if not manager.get_hookcallers(module):
         plugin.warnings.append("implements no hook, so it brings no parts")
     plugin.components = _read_parts(manager, plugin, module)
@@ -52,10 +52,10 @@ def _check_api(plugin: Plugin, module: object) -> bool:
     """Whether the plugin was made for a newer minor version of the API than this one."""
     declared = getattr(module, "SEQTOOL_API", API_VERSION)
     if not (isinstance(declared, tuple) and [type(number) for number in declared] == [int, int]):
-        raise Refused(f"declares SEQTOOL_API = {declared!r}, which is not two numbers such as {API_VERSION}")
+        raise InvalidPluginError(f"declares SEQTOOL_API = {declared!r}, which is not two numbers such as {API_VERSION}")
     theirs, ours = (".".join(map(str, version)) for version in (declared, API_VERSION))
     if declared[0] != API_VERSION[0]:
-        raise Refused(f"was made for API {theirs} of seqtool, and this is API {ours}")
+        raise InvalidPluginError(f"was made for API {theirs} of seqtool, and this is API {ours}")
     newer: bool = declared > API_VERSION
     if newer:
         plugin.warnings.append(f"was made for API {theirs} of seqtool, newer than this one, {ours}")
@@ -90,14 +90,14 @@ def _read_parts(manager: pluggy.PluginManager, plugin: Plugin, module: object) -
         yielded = [component for components in caller() for component in components]
     except (Exception, SystemExit) as error:  # whatever the code of a plugin does
         manager.unregister(module)
-        raise Refused(f"failed in seqtool_components: {one_line(error)}") from error
+        raise InvalidPluginError(f"failed in seqtool_components: {one_line(error)}") from error
     problems = [problem for component in yielded for problem in _wrong_component(component)]
     if not problems:
         uses = Counter((component.kind, component.name) for component in yielded)
         problems = [f"yields {kind} {name!r} twice" for (kind, name), count in uses.items() if count > 1]
     if problems:
         manager.unregister(module)
-        raise Refused("; ".join(problems))
+        raise InvalidPluginError("; ".join(problems))
     return tuple(Registered(component.kind, component.name, plugin, component) for component in yielded)
 
 

@@ -200,7 +200,7 @@ def _search(contract: SearchContract, device: torch.device, dtype: torch.dtype) 
     exact = dtype if dtype in (torch.float32, torch.float64) else torch.float32  # coarser scores order otherwise
     model = contract.model(CLOSED).to(device=device, dtype=exact)
     found = part.search(model, source.to(device), mask.to(device), LENGTH)
-    if part.draws:
+    if part.stochastic:
         return {"finite": found.scores.isfinite().all()}
     return {"ids": found.ids, "mask": found.mask, "scores": found.scores}
 

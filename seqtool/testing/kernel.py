@@ -11,7 +11,7 @@ from torch import nn
 from seqtool.build.assembly import make
 from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.kernel import Kernel, is_accelerated
-from seqtool.registry.part_names import part_name
+from seqtool.registry.registry import part_name
 from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
 from seqtool.testing.contract import rule
@@ -66,7 +66,7 @@ class KernelContract(KernelNoticeRules, OptimizerKernelRules):
 
     @rule
     def knows_its_parts(self) -> None:
-        """Its examples are of all parts of `of`, whose method is marked `@accelerated`."""
+        """Its examples are of all parts of `parts`, whose method is marked `@accelerated`."""
         kernel = self.part()
         parts: list[Any] = [module for _, _, module in self._modules(kernel)]
         parts += [optimizer for _, optimizer, _ in self.optimizers(kernel)]
@@ -74,17 +74,19 @@ class KernelContract(KernelNoticeRules, OptimizerKernelRules):
             marked = is_accelerated(part, kernel.method)
             self.expect(marked, f"{type(part).__name__}.{kernel.method} is not marked @accelerated")
         tried = {part_name(part) for part in parts}
-        self.expect(tried == set(kernel.of), f"serves {', '.join(sorted(tried)) or 'nothing'}, and says {kernel.of}")
+        self.expect(
+            tried == set(kernel.parts), f"serves {', '.join(sorted(tried)) or 'nothing'}, and says {kernel.parts}"
+        )
 
     @rule
     def refuses_in_words(self) -> None:
         """`serves` is None or says why not, whatever the dtype; examples are served."""
         kernel = self.part()
         for label, _, module, example in self._built(kernel):
-            why = kernel.serves(module)
+            why = kernel.unsupported(module)
             self.expect(why is None or (isinstance(why, str) and why != ""), f"serves {label} with {why!r}")
             self.expect(why is None or not example, f"refuses its own example {label}: {why}")
-            again = kernel.serves(copy.deepcopy(module).double())
+            again = kernel.unsupported(copy.deepcopy(module).double())
             self.expect(why == again, f"says {why!r} of {label} in float32 and {again!r} in float64")
 
     @rule
@@ -235,7 +237,7 @@ class KernelContract(KernelNoticeRules, OptimizerKernelRules):
     def _modules(self, kernel: Kernel) -> Iterator[Try]:
         """What it serves of the modules among its examples and of their variations."""
         for label, contract, module, _ in self._built(kernel):
-            if kernel.serves(module) is None:
+            if kernel.unsupported(module) is None:
                 yield label, contract, module
 
     def _built(self, kernel: Kernel) -> Iterator[tuple[str, GradientContract, nn.Module, bool]]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from seqtool.build.assembly import make
 from seqtool.errors import PartError, SeqtoolError
-from seqtool.parts.clipping import Clipping
+from seqtool.parts.clipping import ClippingOptimizer
 from seqtool.parts.kernel import Kernel
 from seqtool.parts.torch_internals import write_count
 from seqtool.testing.contract import Contract, rule
@@ -98,7 +98,7 @@ class OptimizerKernelRules(Contract):
     def _served(self) -> Iterator[tuple[Kernel, str, torch.optim.Optimizer]]:
         kernel = self.part()
         for label, optimizer, example in self.optimizers(kernel):
-            why = kernel.serves(optimizer)
+            why = kernel.unsupported(optimizer)
             self.expect(why is None or not example, f"refuses its own example {label}: {why}")
             if why is None:
                 yield kernel, label, optimizer
@@ -133,7 +133,7 @@ class OptimizerKernelRules(Contract):
             for parameter in moved:
                 of = self.randn(*parameter.shape).to(parameter.dtype) * (1.0 if k % 2 else 0.001)
                 parameter.grad = of.t().contiguous().t() if turned and of.dim() == 2 else of
-            if isinstance(optimizer, Clipping):
+            if isinstance(optimizer, ClippingOptimizer):
                 optimizer.clip(LIMIT)
             optimizer.step()
             for group in optimizer.param_groups:

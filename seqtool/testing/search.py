@@ -170,11 +170,11 @@ class SearchContract(Contract):
 
     @rule
     def rows(self) -> None:
-        """A source alone gives what it gives in a batch, unless the search says that it `draws`."""
+        """A source alone gives what it gives in a batch, unless the search says that it is `stochastic`."""
         part, model = self.part(), self.model(CLOSED)
         source, mask = self.source()
         together = part.search(model, source, mask, LENGTH)
-        if part.draws:
+        if part.stochastic:
             return
         for row in range(BATCH):
             alone = part.search(model, source[row : row + 1], mask[row : row + 1], LENGTH)

@@ -175,7 +175,9 @@ class StandInDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.cell = StandInCell(input_size)
-        self.bridge = Bridge(final_sizes, self.cell, "copy" if final_sizes == FINAL_SIZES else "zero", only_way=False)
+        self.bridge = Bridge(
+            final_sizes, self.cell, "copy" if final_sizes == FINAL_SIZES else "zero", only_connection=False
+        )
         self.attention = None
         self.feature_size = self.cell.output_size
         if attention:

@@ -14,7 +14,7 @@ from torch import nn
 from seqtool.build.assembly import assemble, count_parameters
 from seqtool.build.kernels import Choice, install, record
 from seqtool.errors import SeqtoolError
-from seqtool.nn.whole_lstm import lstm_needs_float32
+from seqtool.nn.torch_lstm import lstm_needs_float32
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.recipe.train_options import Engine

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqtool.build.assembly import Assembly
-from seqtool.nn.feeding import TEACHER_FORCING, Feeding, best_guess
-from seqtool.nn.right_targets import nearest, right_targets, with_targets
-from seqtool.nn.watched_memory import watched_memory
+from seqtool.nn.accepted_targets import accepted_targets, nearest_targets, replace_targets
+from seqtool.nn.feeding import TEACHER_FORCING, Feeding, greedy_prediction
+from seqtool.nn.memory_recording import record_memory_masks
 from seqtool.parts.batch import Batch
-from seqtool.parts.clipping import Clipping
+from seqtool.parts.clipping import ClippingOptimizer
 from seqtool.randomness import derive
 from seqtool.training.data import Carrier
 from seqtool.training.graphs import GraphedStep
@@ -120,13 +120,13 @@ class SequenceModule(LeanModule):
         """Teacher-forced loss, and the metrics of what each of them looks at."""
         batch, here = carrier.batch, carrier.here
         assert here is not None, "validation batches are drawn on the CPU"
-        with watched_memory(self.model.encoder) as memory_masks:
+        with record_memory_masks(self.model.encoder) as memory_masks:
             logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         self._valid_losses.append((total, count))
         if batch_idx == 0 and weights is not None:
             self.glimpse = glimpse(self.model, batch, logits, weights)
-        compared = {"teacher_forced": (best_guess(logits, self.model.target_vocabulary).cpu(), here)}
+        compared = {"teacher_forced": (greedy_prediction(logits, self.model.target_vocabulary).cpu(), here)}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
             compared["decoded"] = self.decode(batch, here)
         memory_mask, looked = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
@@ -159,14 +159,14 @@ class SequenceModule(LeanModule):
         is the batch's. Values are `[B, T, F]`; they have no end, so all of them are written.
         """
         task = self.assembly.task
-        right = right_targets(task, here) if self.symbols else []
+        right = accepted_targets(task, here) if self.symbols else []
         steps = max([here.target.shape[1], *(len(target) for targets in right for target in targets)])
         best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
         ids, mask = best.ids[:, 0].cpu(), best.mask[:, 0].cpu()
         if not self.symbols:
             return ids, here
         if any(len(targets) > 1 for targets in right):
-            here = with_targets(here, nearest(task, ids, mask, right), steps)
+            here = replace_targets(here, nearest_targets(task, ids, mask, right), steps)
         ids = ids.masked_fill(~mask, -1)
         return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1), here
 
@@ -195,7 +195,7 @@ class SequenceModule(LeanModule):
         """
         whole = isinstance(self.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
         scaled = self.options.precision == "16-mixed"
-        if gradient_clip_val and isinstance(optimizer, Clipping) and whole and not scaled:
+        if gradient_clip_val and isinstance(optimizer, ClippingOptimizer) and whole and not scaled:
             optimizer.clip(gradient_clip_val)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
@@ -205,7 +205,7 @@ class SequenceModule(LeanModule):
         limit, optimizer = self.options.clip_norm, self.assembly.optimizer
         if limit is None:
             return
-        if isinstance(optimizer, Clipping):
+        if isinstance(optimizer, ClippingOptimizer):
             optimizer.clip(limit)
         else:
             moved = [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqtool.nn.feeding import best_guess
+from seqtool.nn.feeding import greedy_prediction
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
@@ -54,7 +54,7 @@ def glimpse(model: Seq2Seq, batch: Batch, logits: Tensor, weights: Tensor) -> Gl
     count = max(1, min(EXAMPLES, CELLS // max(1, weights[0].numel())))
     few = batch[:count]
     memory_mask = model.encoder(model.source_embedding(few.source), few.source_mask).mask
-    right = best_guess(logits[:count], model.target_vocabulary) == few.target
+    right = greedy_prediction(logits[:count], model.target_vocabulary) == few.target
     if right.dim() == 3:
         right = right.all(2)  # values, of which hardly any is
     right = right & few.target_mask

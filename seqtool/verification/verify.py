@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtool.build.assembly import Tasks
+from seqtool.build.assembly import PreparedTasks
 from seqtool.build.check import check
 from seqtool.build.objectives import build_metrics
 from seqtool.build.requirements import Provided
@@ -92,7 +92,7 @@ def _chosen(claim: Claim, seeds: Sequence[int]) -> tuple[int, ...]:
 
 def checked(claim: Claim, recipe: Recipe) -> list[str]:
     """The variant of each measure, once the whole claim is found to fit its recipe, before anything is trained."""
-    tasks = Tasks()
+    tasks = PreparedTasks()
     check(recipe, tasks)
     variants = [claim.variant_of(measure, recipe) for measure in claim.measures]
     for measure, variant in zip(claim.measures, variants, strict=True):

@@ -126,7 +126,7 @@ def test_a_symbol_that_the_vocabulary_lacks_is_never_right(moved: Path, monkeypa
 def test_the_nearest_of_several_right_targets_counts(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     plain = loaded.evaluate(batches=2).overall.measures
-    monkeypatch.setattr(type(loaded.task), "also_right", lambda self, source: [[], list(source), [0] * 9])
+    monkeypatch.setattr(type(loaded.task), "alternative_targets", lambda self, source: [[], list(source), [0] * 9])
     more = loaded.evaluate(batches=2).overall.measures
     assert more["exact_match"].value >= plain["exact_match"].value
     assert more["edit_distance"].value <= plain["edit_distance"].value
@@ -136,7 +136,7 @@ def test_the_nearest_of_several_right_targets_counts(moved: Path, monkeypatch: p
         (found,) = loaded.predict([" ".join(names[i] for i in source)])
         return [[0], [names.index(symbol) for symbol in found.symbols[:-1]]]
 
-    monkeypatch.setattr(type(loaded.task), "also_right", as_written)
+    monkeypatch.setattr(type(loaded.task), "alternative_targets", as_written)
     best = loaded.evaluate(batches=1).overall.measures
     assert {name: one.value for name, one in best.items()} == {
         "exact_match": 1, "token_accuracy": 1, "edit_distance": 0, "token_error_rate": 0, "sequence_error_rate": 0,
@@ -163,7 +163,7 @@ def test_training_counts_the_nearest_of_several_right_targets_too(
         ids = [loaded.task.target_vocabulary.find(symbol) for symbol in found.symbols]
         return [[0] * 9, ids[:-1] if ids[-1] == end else [0]]
 
-    monkeypatch.setattr(type(loaded.task), "also_right", as_written)
+    monkeypatch.setattr(type(loaded.task), "alternative_targets", as_written)
     kinder = figures("kinder")
     for name in ("valid_loss", "token_accuracy"):
         assert kinder[name] == plain[name], "what is trained, and what gold symbols are fed to, is as before"

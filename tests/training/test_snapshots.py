@@ -141,7 +141,7 @@ class Synonyms(Task):
     source_vocabulary = Vocabulary(("a", "b"))
     target_vocabulary = Vocabulary(("a", "b", "?", "end", "start"), unknown=2, end=3, start=4)
 
-    def also_right(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
+    def alternative_targets(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
         return [(1, 1)] if list(source) == [0] else ()
 
 

@@ -15,23 +15,23 @@ Targets = list[list[int]]
 """The targets that are right for one source, its own first; the end symbol included where the task has one."""
 
 
-def right_targets(task: Task, batch: Batch) -> list[Targets]:
+def accepted_targets(task: Task, batch: Batch) -> list[Targets]:
     """For each example of a batch on the CPU its target, and the others that are as right."""
     found = []
     for row in range(len(batch)):
         own = batch.target[row][batch.target_mask[row]].tolist()
-        others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
-        found.append([own, *closed(task, others)])
+        others = task.alternative_targets(batch.source[row][batch.source_mask[row]].tolist())
+        found.append([own, *with_end_symbol(task, others)])
     return found
 
 
-def closed(task: Task, targets: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+def with_end_symbol(task: Task, targets: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     """Targets with the task's end symbol."""
     end = [] if task.target_vocabulary.end is None else [task.target_vocabulary.end]
     yield from ([*target, *end] for target in targets)
 
 
-def nearest(task: Task, ids: Tensor, mask: Tensor, right: Sequence[Targets]) -> Targets:
+def nearest_targets(task: Task, ids: Tensor, mask: Tensor, right: Sequence[Targets]) -> Targets:
     """For each example the right target that what was written, `[B, T]`, is nearest to; the first of equally near ones.
 
     Where nothing but a target says where it ends, what is written behind it does not count.
@@ -53,9 +53,9 @@ def nearest(task: Task, ids: Tensor, mask: Tensor, right: Sequence[Targets]) -> 
     return [flat[i] for i in order[first]]
 
 
-def with_targets(batch: Batch, targets: Targets, width: int) -> Batch:
+def replace_targets(batch: Batch, targets: Targets, width: int) -> Batch:
     """A batch with other targets, `width` wide; where a target is another one, nobody knows its alignment."""
-    target, mask = padded(targets, width)
+    target, mask = pad_rows(targets, width)
     alignment = torch.full_like(target, -1)
     for row, own in enumerate(targets):
         if own == batch.target[row][batch.target_mask[row]].tolist():
@@ -63,7 +63,7 @@ def with_targets(batch: Batch, targets: Targets, width: int) -> Batch:
     return Batch(batch.source, batch.source_mask, target, mask, alignment)
 
 
-def padded(rows: Sequence[Sequence[Any]], width: int = 0) -> tuple[Tensor, Tensor]:
+def pad_rows(rows: Sequence[Sequence[Any]], width: int = 0) -> tuple[Tensor, Tensor]:
     """`(ids [B, T], mask [B, T])` of rows of several lengths, at least `width` wide, 0 at padding.
 
     Of vectors `(ids [B, T, F], mask [B, T])`.

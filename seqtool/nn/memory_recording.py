@@ -10,7 +10,7 @@ from seqtool.parts.types import Encoded
 
 
 @contextlib.contextmanager
-def watched_memory(encoder: nn.Module) -> Iterator[list[Tensor]]:
+def record_memory_masks(encoder: nn.Module) -> Iterator[list[Tensor]]:
     """Which positions of the memory are real, `[B, M]`, of each call of the encoder meanwhile."""
     masks: list[Tensor] = []
 

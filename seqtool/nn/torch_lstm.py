@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-def whole_lstm(x: Tensor, state: tuple[Tensor, Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def torch_lstm(x: Tensor, state: tuple[Tensor, Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """One layer, one direction, batch first.
 
     Args:

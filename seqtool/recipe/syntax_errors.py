@@ -25,7 +25,7 @@ _WORDS = (
 )
 
 
-def syntax_words(error: yaml.MarkedYAMLError) -> str:
+def describe_syntax_error(error: yaml.MarkedYAMLError) -> str:
     """What is wrong, in words that do not need YAML's grammar."""
     problem = " ".join(filter(None, (error.context, error.problem)))
     for marker, words in _WORDS:
@@ -34,7 +34,7 @@ def syntax_words(error: yaml.MarkedYAMLError) -> str:
     return f"not YAML: {error.problem or error.context}"
 
 
-def syntax_place(error: yaml.MarkedYAMLError, scalar: Any) -> Any:
+def locate_syntax_error(error: yaml.MarkedYAMLError, scalar: Any) -> Any:
     """The mark of what went wrong, rather than of where that was noticed.
 
     That is an opener that is never closed, or a key without ':' that ran on into the next line: `scalar`, read last.

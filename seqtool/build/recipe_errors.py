@@ -5,7 +5,7 @@ from seqtool.recipe import Variant
 from seqtool.recipe.recipe import DEFAULT
 
 
-def problem_at(
+def recipe_error(
     variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
 ) -> RecipeError:
     """An error at a place of a variant's recipe, which other variants may share."""
