@@ -93,7 +93,7 @@ def is_exact(task: Task, batch: Batch, row: int, found: Tensor) -> bool | None:
         return None
     written = found.tolist()
     end = [] if vocabulary.end is None else [vocabulary.end]
-    others = task.also_right(batch.source[row][batch.source_mask[row]].tolist())
+    others = task.alternative_targets(batch.source[row][batch.source_mask[row]].tolist())
     right = [batch.target[row][batch.target_mask[row]].tolist(), *([*other, *end] for other in others)]
     return written in right and vocabulary.unknown not in written
 
