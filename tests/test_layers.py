@@ -18,7 +18,7 @@ CORE = sorted((ROOT / "seqtool").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 THIRD_PARTY = sorted((Path(__file__).parent / "third_party").rglob("*.py"))
 
-BASE = {"cache", "errors", "randomness", "registry"}
+BASE = {"cache", "errors", "randomness", "registry", "statistics"}
 """What every room may import; among themselves they import nothing else."""
 
 MODELS = BASE | {"recipe", "nn", "parts", "build"}

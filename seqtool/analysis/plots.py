@@ -16,9 +16,8 @@ from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.runs.contents import Example, Run, Seed
 from seqtool.runs.files import telling, write_atomic
 from seqtool.runs.read import Reader
+from seqtool.statistics.length_groups import LengthGroups
 
-GROUPS = 10
-"""Up to so many lengths are told apart; of more, neighbours share a point."""
 HEADS = 8
 """Up to so many heads stand beside one another."""
 
@@ -168,12 +167,11 @@ def lengths(run: Run, wishes: Wishes) -> Figures:
     if not any(scored.values()):
         yield "lengths", "no predictions can be read"
         return
-    known = sorted({length for seeds in scored.values() for seed in seeds for length, *_ in seed})
-    width = -(-(known[-1] - known[0] + 1) // GROUPS) if len(known) > GROUPS else 1
+    grouping = LengthGroups.of(length for seeds in scored.values() for seed in seeds for length, *_ in seed)
     figure, panels = _panels(2, wishes.width, 0.75)
     for axes, column, name in zip(panels, (1, 2), ("sequence_accuracy", "token_accuracy"), strict=True):
         for i, (variant, seeds) in enumerate(scored.items()):
-            _by_length(axes, i, variant, [_grouped(seed, column, known[0], width) for seed in seeds])
+            _by_length(axes, i, variant, [_grouped(seed, column, grouping) for seed in seeds])
         axes.set_xlabel("symbols of the target")
         axes.set_ylabel(title(name))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -216,12 +214,11 @@ def _score(one: Example) -> tuple[int, float, float]:
     return len(one.target), float(bool(one.exact)), right / len(one.target)
 
 
-def _grouped(scores: list[tuple[int, float, float]], column: int, least: int, width: int) -> dict[float, float]:
+def _grouped(scores: list[tuple[int, float, float]], column: int, grouping: LengthGroups) -> dict[float, float]:
     """The mean of a column for each group of lengths, by the middle of the group."""
     groups: dict[float, list[float]] = {}
     for score in scores:
-        middle = least + (score[0] - least) // width * width + (width - 1) / 2
-        groups.setdefault(middle, []).append(float(score[column]))
+        groups.setdefault(grouping.middle(grouping.number(score[0])), []).append(float(score[column]))
     return {middle: sum(values) / len(values) for middle, values in sorted(groups.items())}
 
 

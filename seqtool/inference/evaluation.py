@@ -12,8 +12,6 @@ from torch.nn.functional import pad
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.measures import (
-    CONFIDENCE,
-    RESAMPLES,
     Estimate,
     Scores,
     ValueScores,
@@ -38,11 +36,11 @@ from seqtool.parts.metric import Metric
 from seqtool.parts.search import Search
 from seqtool.parts.task import Split, Task
 from seqtool.parts.vocabulary import Vocabulary
+from seqtool.statistics.bootstrap import described
+from seqtool.statistics.length_groups import LengthGroups
 
 ERRORS = ("mean_squared_error", "mean_absolute_error")
 """What is measured of every target of values."""
-GROUPS = 10
-"""Up to so many groups of lengths are told apart."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Evaluation:
             "split": self.split,
             "batches": self.batches,
             "bleu_signature": self.bleu_signature,
-            "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": self.bootstrap_seed},
+            "bootstrap": described(self.bootstrap_seed),
             "overall": asdict(self.overall),
             "by_length": [asdict(group) for group in self.by_length],
         }
@@ -268,8 +266,5 @@ def _symbols(ids: Tensor, mask: Tensor, end: int | None) -> Any:
 
 def _grouped(length: Any) -> list[Any]:
     """A mask for each length that occurs, or for each range of lengths where there are many."""
-    if len(np.unique(length)) <= GROUPS:
-        return [length == one for one in np.unique(length)]
-    width = -(-(length.max() - length.min() + 1) // GROUPS)
-    group = (length - length.min()) // width
+    group = LengthGroups.of(length.tolist()).number(length)
     return [group == one for one in np.unique(group)]

@@ -9,12 +9,13 @@ import torch
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
 from seqtool.inference.evaluation import Evaluator, compared, value_scores
 from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, TopOne, Uniform
-from seqtool.inference.measures import CONFIDENCE, RESAMPLES, Estimate, Scores, ValueScores, changes, estimates
+from seqtool.inference.measures import Estimate, Scores, ValueScores, changes, estimates
 from seqtool.nn.attention import intervened
 from seqtool.parts.batch import Batch
 from seqtool.parts.intervention import Intervention
 from seqtool.parts.task import Split
 from seqtool.randomness import derive
+from seqtool.statistics.bootstrap import described
 
 INTERVENTIONS = {
     "gold": "where the task says the symbol comes from",
@@ -59,7 +60,7 @@ class Interventions:
 
     def plain(self) -> dict[str, Any]:
         """What `seqtool intervene --json` prints of it, and `--save` keeps."""
-        bootstrap = {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": self.bootstrap_seed}
+        bootstrap = described(self.bootstrap_seed)
         return {name: value for name, value in asdict(self).items() if name != "bootstrap_seed"} | {
             "bootstrap": bootstrap
         }

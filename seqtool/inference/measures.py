@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-RESAMPLES = 1000
-CONFIDENCE = 0.95
+from seqtool.statistics.bootstrap import interval, resampled
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,8 @@ def estimates(scores: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
 
 def corpus_estimate(statistics: Any, measure: Callable[[Sequence[float]], float], seed: int) -> Estimate:
     """A measure of summed statistics, `[n, k]`, with its interval over examples (Koehn 2004, W04-3250, for BLEU)."""
-    resampled = [measure(sums.tolist()) for sums in _drawn(statistics, seed)]
-    tail = 50 * (1 - CONFIDENCE)
-    return Estimate(measure(statistics.sum(0).tolist()), *map(float, np.percentile(resampled, [tail, 100 - tail])))
+    drawn = [measure(sums.tolist()) for sums in _drawn(statistics, seed)]
+    return Estimate(measure(statistics.sum(0).tolist()), *map(float, interval(drawn)))
 
 
 def changes(scores: Scores | ValueScores, base: Scores | ValueScores, seed: int) -> dict[str, Estimate]:
@@ -132,15 +130,13 @@ def _resampled(scores: Scores | ValueScores, seed: int) -> tuple[Any, Any]:
 
 def _drawn(matrix: Any, seed: int) -> Iterator[Any]:
     """Sums over rows drawn again and again, as many as there are; the same rows for equal numbers of them and seeds."""
-    n, generator, matrix = len(matrix), np.random.default_rng(seed), matrix.astype(float)
-    for _ in range(RESAMPLES):
-        yield np.bincount(generator.integers(n, size=n), minlength=n).astype(float) @ matrix
+    matrix = matrix.astype(float)
+    return (times @ matrix for times in resampled(len(matrix), np.random.default_rng(seed)))
 
 
-def _intervals(scores: Scores | ValueScores, values: Any, resampled: Any) -> dict[str, Estimate]:
-    tail = 50 * (1 - CONFIDENCE)
+def _intervals(scores: Scores | ValueScores, values: Any, drawn: Any) -> dict[str, Estimate]:
     with np.errstate(invalid="ignore"):
-        low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
+        low, high = interval(drawn)
     return {
         name: Estimate(*map(float, found)) for name, *found in zip(scores.fractions(), values, low, high, strict=True)
     }
@@ -152,7 +148,6 @@ def ratios(rows: Any, compute: Callable[[Tensor], float], seed: int) -> Estimate
     Args:
         compute: the metric of summed sums, `[2]`.
     """
-    tail = 50 * (1 - CONFIDENCE)
     known = [value for sums in _drawn(rows, seed) if not np.isnan(value := compute(torch.from_numpy(sums)))]
-    low, high = np.percentile(known, [tail, 100 - tail]) if known else (np.nan, np.nan)
+    low, high = interval(known) if known else (np.nan, np.nan)
     return Estimate(compute(torch.from_numpy(rows.sum(0))), float(low), float(high))

@@ -15,13 +15,13 @@ from made_run import made_run, write_arrays, write_lines
 
 from seqtool.analysis.report import write_report
 from seqtool.analysis.report.curves import POINTS, curves
-from seqtool.analysis.report.examples import aim, by_length, mistakes
+from seqtool.analysis.report.examples import by_length, mistakes
 from seqtool.analysis.report.packing import FINAL, pack_seed, right_symbols
 from seqtool.analysis.report.recipe_differences import differences
 from seqtool.analysis.report.visible_symbols import visible
 from seqtool.cli import main
 from seqtool.errors import SeqtoolError
-from seqtool.runs.contents import Example, Looks, Seed
+from seqtool.runs.contents import Example, Seed
 from seqtool.runs.read import Reader
 
 
@@ -90,24 +90,6 @@ def test_right_symbols_of_another_length_are_those_that_match() -> None:
     assert right_symbols("", "a") == [False]
     # Keeping a, b, c, d takes 10 edits; keeping the longest common block, "xyz", takes 15.
     assert right_symbols("xyzapbqcrd", "a1b2c3d4xyz") == [True, False] * 4 + [False] * 3
-
-
-def test_aim_tells_exact_near_and_nearest_apart() -> None:
-    gold = np.array([[0, 4, 9]])
-    at = np.array([0, 6, 6])  # on gold; 2 away, nearest to its own; 3 away, nearest to another
-    seed = Seed("v", 0, examples=[example("abc", "abc", "a" * 10)])
-    seed.looks = Looks(np.eye(10)[at][None, None], np.ones((1, 10), bool), gold)
-    found = aim([seed])
-    assert found is not None
-    assert (found.symbols, found.exact, found.near, found.nearest) == (3, [1 / 3], [1.0], [2 / 3])
-
-
-def test_aim_looks_at_symbols_that_are_right_and_have_a_gold_position() -> None:
-    seed = Seed("v", 0, examples=[example("abc", "axc", "a" * 10)])
-    seed.looks = Looks(np.eye(10)[[3, 3, 3]][None, None], np.ones((1, 10), bool), np.array([[3, 3, -1]]))
-    assert (aim([seed]).symbols, aim([seed]).exact) == (1, [1.0])
-    seed.examples = [example("abc", "abc", "a" * 20)]  # a memory shorter than the source: places are no symbols
-    assert aim([seed]) is None
 
 
 def test_packed_weights_are_those_of_the_run(tmp_path: Path) -> None:
@@ -191,7 +173,7 @@ def test_values_are_shown_and_not_judged(tmp_path: Path) -> None:
     assert found.problems == []
     (seed,) = Reader(run.path).read().seeds
     assert (seed.examples[0].source, seed.examples[0].target) == (["(0.25, 1)", "(0.5, 0)"], ["0.1235"])
-    assert (mistakes([seed]), by_length({"v": [seed]}), aim([seed])) == (([], 0, 0), {}, None)
+    assert (mistakes([seed]), by_length({"v": [seed]})) == (([], 0, 0), {})
     header, _ = unpacked(pack_seed(seed, 10**6))
     assert "right" not in header["examples"][0]
     assert all("right" not in look for looks in header["looks"] for look in looks)

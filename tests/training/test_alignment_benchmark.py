@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 
 import seqtool
-from seqtool.analysis.report.examples import aim
-from seqtool.runs.read import Reader
 
 
 def losses(variant: dict[str, Any]) -> list[float]:
@@ -46,8 +44,3 @@ def test_additive_attention_solves_it_within_4000_steps(tmp_path: Path, seed: in
         assert forced["gold"][mode]["token_accuracy"].change.value >= 0
         for name in ("uniform", "shuffled"):
             assert forced[name][mode]["token_accuracy"].value.value < 0.4, "what it writes hangs on where it looks"
-    looked = aim(Reader(tmp_path / "run").read().variants["default"])
-    assert looked is not None
-    assert looked.symbols >= 0.99 * 200 * 20
-    assert looked.near[0] >= 0.90, looked
-    assert looked.nearest[0] >= 0.70, looked

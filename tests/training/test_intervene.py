@@ -14,8 +14,9 @@ import pytest
 import seqtool
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.intervene import INTERVENTIONS, Interventions
-from seqtool.inference.measures import RESAMPLES, Scores, changes, estimates
+from seqtool.inference.measures import Scores, changes, estimates
 from seqtool.parts.batch import Batch
+from seqtool.statistics.bootstrap import RESAMPLES
 
 Command = Callable[..., CompletedProcess[str]]
 ROWS = ["own", "gold", "uniform", "shuffled", "previous", "delayed_3", "top_1", "head_off_0", "head_off_1"]

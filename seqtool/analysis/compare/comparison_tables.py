@@ -10,9 +10,7 @@ from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.recipe_differences import differences
 from seqtool.analysis.report.results import results
 from seqtool.runs.contents import Example
-
-RESAMPLES = 2000
-CONFIDENCE = 0.95
+from seqtool.statistics.bootstrap import described, interval, resampled
 
 
 def comparison(gathered: Gathered) -> dict[str, Any]:
@@ -23,7 +21,7 @@ def comparison(gathered: Gathered) -> dict[str, Any]:
         "arms": [_about(arm) for arm in arms],
         "recipe": dict(recipe),
         "metrics": _metrics(arms),
-        "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE, "seed": 0, "baseline": arms[0].label},
+        "bootstrap": described(0) | {"baseline": arms[0].label},
         "pairs": [_pair(arms[0], other) for other in arms[1:]],
         "cost": {arm.label: _cost(arm) for arm in arms},
         "problems": [*gathered.problems, *(f"{label}: its resolved recipe cannot be read" for label in unreadable)],
@@ -54,13 +52,13 @@ def over_seeds(values: list[float]) -> tuple[float | None, float | None]:
     """The percentile bootstrap interval (Efron 1979) of the mean of some seeds; none of a single one."""
     if len(values) < 2:
         return None, None
-    drawn = np.random.default_rng(0).choice(values, (RESAMPLES, len(values))).mean(1)
-    low, high = np.percentile(drawn, _ends())
+    low, high = interval(_times(len(values), np.random.default_rng(0)) @ values / len(values))
     return float(low), float(high)
 
 
-def _ends() -> list[float]:
-    return [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)]
+def _times(n: int, generator: np.random.Generator) -> Any:
+    """How often each of `n` items is drawn in each resample, `[RESAMPLES, n]`."""
+    return np.stack(list(resampled(n, generator)))
 
 
 def _pair(baseline: Arm, other: Arm) -> dict[str, Any]:
@@ -100,18 +98,18 @@ def _drawn(baseline: Any, other: Any) -> dict[str, tuple[float, float, float]]:
     """
     generator = np.random.default_rng(0)
     count = baseline.shape[1]
-    chosen = generator.multinomial(count, np.full(count, 1 / count), RESAMPLES)  # how often each example is drawn
+    chosen = _times(count, generator)
     value, sampled = [], []
     for scores in (other, baseline):
         seeds = len(scores)
-        times = generator.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES) / seeds
+        times = _times(seeds, generator) / seeds
         exact, right, tokens = np.moveaxis(scores, 2, 0)
         value.append((exact.mean(), right.mean(0).sum() / max(1, tokens[0].sum())))
         per = np.maximum(1, chosen @ tokens[0])
         sampled.append((((times @ exact) * chosen).sum(1) / count, ((times @ right) * chosen).sum(1) / per))
     found = {}
     for i, name in enumerate(("exact_match", "token_accuracy")):
-        low, high = np.percentile(sampled[0][i] - sampled[1][i], _ends())
+        low, high = interval(sampled[0][i] - sampled[1][i])
         found[name] = (float(value[0][i] - value[1][i]), float(low), float(high))
     return found
 

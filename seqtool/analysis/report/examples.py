@@ -1,24 +1,18 @@
-"""What the kept examples say: accuracy by length, mistakes, and whether weights lie where the gold alignment does."""
+"""What the kept examples say: accuracy by length and mistakes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from seqtool.analysis.report.packing import cut, right_symbols
 from seqtool.runs.contents import Example, Seed
+from seqtool.statistics.length_groups import LengthGroups
 
-GROUPS = 10
-"""Up to so many groups of lengths are told apart."""
 MISTAKES = 8
 """So many wrong predictions of a variant are shown."""
 SHOWN = 80
 """So many symbols of each are."""
 CHARACTERS = 60
 """So many characters of a symbol are."""
-NEAR = 3
-"""Positions from gold that still count as near: a recurrent memory lets a model look a step or two aside."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +37,10 @@ def by_length(variants: dict[str, list[Seed]]) -> dict[str, list[Length]]:
     lengths = sorted({len(one.target) for seeds in known.values() for seed in seeds for one in seed})
     if not lengths:
         return {}
-    width = 1 if len(lengths) <= GROUPS else -(-(lengths[-1] - lengths[0] + 1) // GROUPS)
+    grouping = LengthGroups.of(lengths)
     groups: dict[int, list[int]] = {}
     for length in lengths:
-        groups.setdefault((length - lengths[0]) // width, []).append(length)
+        groups.setdefault(grouping.number(length), []).append(length)
     found = {}
     for name, seeds in known.items():
         rows = [_length(group, seeds) for group in groups.values()]
@@ -111,44 +105,3 @@ def _mistake(seed: Seed, number: int, example: Example) -> Mistake:
         (len(example.source), len(example.target), len(predicted)),
         seed.looks is not None,
     )
-
-
-@dataclass(frozen=True)
-class Aim:
-    """How near the largest weight of a target symbol lies to its gold position, heads averaged: shares, a seed each.
-
-    `nearest`: of all gold positions of the target, its own is the nearest to the largest weight.
-    """
-
-    symbols: int
-    exact: list[float]
-    near: list[float]
-    nearest: list[float]
-
-
-def aim(seeds: Sequence[Seed]) -> Aim | None:
-    """Over the symbols that were written right and have a gold position; None where there are none."""
-    found = [counts for seed in seeds if (counts := sum(_aims(seed), np.zeros(4)))[0]]
-    if not found:
-        return None
-    exact, near, nearest = ([float(counts[i] / counts[0]) for counts in found] for i in (1, 2, 3))
-    return Aim(int(sum(counts[0] for counts in found)), exact, near, nearest)
-
-
-def _aims(seed: Seed) -> Iterator[Any]:
-    """For each example: symbols, exactly on gold, near it, its own gold position the nearest."""
-    if seed.looks is None:
-        return
-    for row, example in enumerate(seed.examples[: len(seed.looks.weights)]):
-        gold, weights = seed.looks.gold[row], seed.looks.weights[row].mean(0)
-        memory = int(seed.looks.memory_mask[row].sum())
-        if example.predicted is None or example.exact is None or memory != len(example.source):
-            continue
-        pairs = enumerate(zip(example.target, example.predicted, strict=False))
-        steps = [t for t, (one, other) in pairs if one == other and t < len(gold) and 0 <= gold[t] < memory]
-        if not steps:
-            continue
-        largest, own = weights[steps, :memory].argmax(1), gold[steps]
-        away = np.abs(largest - own)
-        closest = np.abs(largest[:, None] - np.unique(gold[gold >= 0])[None]).min(1)
-        yield np.array([len(steps), (away == 0).sum(), (away <= NEAR).sum(), (away == closest).sum()])

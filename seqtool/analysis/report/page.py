@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.curves import curves
-from seqtool.analysis.report.examples import NEAR, aim, by_length, mistakes
+from seqtool.analysis.report.examples import by_length, mistakes
 from seqtool.analysis.report.intervention_effects import forced
 from seqtool.analysis.report.packing import pack_seed
 from seqtool.analysis.report.recipe_differences import differences
@@ -49,8 +49,6 @@ def render(run: Run) -> str:
         costs=costs(run),
         lengths=lengths,
         mistakes={name: mistakes(seeds) for name, seeds in run.variants.items()},
-        aims={name: found for name, seeds in run.variants.items() if (found := aim(seeds))},
-        near=NEAR,
         forced=forced(run.variants),
         differences=differ,
         facts=list(_facts(run)),

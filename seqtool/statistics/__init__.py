@@ -1,0 +1,1 @@
+"""Statistics of examples and of seeds, in numpy."""
