@@ -34,7 +34,7 @@ def test_stepping_with_an_lstms_gates_is_its_step(name: str) -> None:
     _, (new_h, new_c) = cell.step(x, (), state)
     said = cell.gates(x, (), state)
     assert list(said) == ["input", "forget", "output"]
-    sums = cell._sums(x, h)[2] if name == "layer_norm_lstm" else None
+    sums = cell._projections(x, h)[2] if name == "layer_norm_lstm" else None
     if sums is None:
         gate = gates(cell)[2]
         sums = torch.tensor([gate(*row) for row in zip(x.tolist(), h.tolist(), strict=True)], dtype=torch.float64)

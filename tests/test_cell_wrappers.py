@@ -14,7 +14,7 @@ from seqtool.api import PartError, state_layout, tree
 from seqtool.equations.vectors import Vector
 from seqtool.parts.types import Encoded
 from seqtool.testing import STAND_INS
-from seqtool_cells.state import LSTMState
+from seqtool_cells.lstm_state import LSTMState
 
 
 @pytest.fixture(autouse=True)

@@ -6,26 +6,26 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tree, accelerated, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
-from seqtool_cells.mixing import mixed
+from seqtool_cells.interpolation import interpolate
 
 
 class GRU(Cell):
     """Gated recurrent unit: one state, updated by interpolation.
 
     Equation:
-        r, z = sigma(W x + U h + b), each its own;  n = tanh(W_n x + b_in + r (U_n h + b_hn))
+        r, z = sigma(W x + U h + b), separate weights each;  n = tanh(W_n x + b_in + r (U_n h + b_hn))
         h' = (1 - z) n + z h
 
-    Source: Cho et al. 2014, arXiv 1406.1078, eqs 5-8, with the reset gate after the product, as in torch.
+    Source: Cho et al. 2014, arXiv 1406.1078, eqs 5-8, with the reset gate after the product, as in PyTorch.
 
-    When to use: the usual choice for small data: one state fewer than the LSTM, about as good.
+    When to use: small data. It has one state tensor instead of the LSTM's two and is about as accurate.
 
-    The state is h. Rows of the stacked weights are the gates r, z, n, torch's own layout.
+    The state is h. Rows of the stacked weights are the gates r, z, n, as in PyTorch.
 
     Args:
-        input_size: I, the width of x.
-        hidden_size: H, the width of h.
-        initialization: glorot, glorot_by_gate, or uniform (torch's).
+        input_size: I, the size of x.
+        hidden_size: H, the size of h.
+        initialization: glorot, glorot_by_gate, or uniform (PyTorch's).
     """
 
     def __init__(self, input_size: int, *, hidden_size: Size, initialization: Initialization = "glorot") -> None:
@@ -43,32 +43,31 @@ class GRU(Cell):
         return h, h
 
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Cell.step_masked`; h itself is carried over."""
-        seen, remembered = self._sums(x, state * factors)
-        r, z = (seen[:2] + remembered[:2]).sigmoid()
-        h = mixed(torch.tanh(seen[2] + r * remembered[2]), state, z)
+        """See `Cell.step_masked`; the update interpolates with the unmasked h."""
+        from_x, from_h = self._projections(x, state * factors)
+        r, z = (from_x[:2] + from_h[:2]).sigmoid()
+        h = interpolate(torch.tanh(from_x[2] + r * from_h[2]), state, z)
         return h, h
 
     def gates(self, x: Tensor, fixed: Tree, state: Tensor) -> dict[str, Tensor]:
         """See `Cell.gates`."""
-        seen, remembered = self._sums(x, state)
-        r, z = (seen[:2] + remembered[:2]).sigmoid()
+        from_x, from_h = self._projections(x, state)
+        r, z = (from_x[:2] + from_h[:2]).sigmoid()
         return {"reset": r, "update": z}
 
-    def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """What the input and what h adds to r, z and n: `[3, B, H]` each."""
-        sides = (x, self.weight_ih, self.bias_ih), (h, self.weight_hh, self.bias_hh)
-        seen, remembered = (F.linear(*side).unflatten(1, (3, -1)).movedim(1, 0) for side in sides)
-        return seen, remembered
+    def _projections(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """`(W x + b, U h + b)` of the gates r, z, n: `[3, B, H]` each."""
+        arguments = (x, self.weight_ih, self.bias_ih), (h, self.weight_hh, self.bias_hh)
+        from_x, from_h = (F.linear(*given).unflatten(1, (3, -1)).movedim(1, 0) for given in arguments)
+        return from_x, from_h
 
     @accelerated
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Cell.unroll`. One call of torch's kernel; padding comes last, so no real output depends on it."""
+        """See `Cell.unroll`. One call of PyTorch's kernel; padding comes last, so no real output depends on it."""
         if not x.shape[1]:
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        first = state.unsqueeze(0)
-        # cuDNN refuses a gradient of what was computed with train=False; without dropout it has no other effect
-        outputs, _ = torch.gru(x, first, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
+        # cuDNN has no gradient after train=False, which has no other effect without dropout
+        outputs, _ = torch.gru(x, state.unsqueeze(0), weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
         outputs = outputs.masked_fill(~mask[:, :, None], 0)
         return outputs, last_real(outputs, mask, state)

@@ -1,4 +1,4 @@
-"""Initial values of recurrent weights, an option of every cell."""
+"""Initial values of the weights of cells."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -7,17 +7,17 @@ import torch
 from torch import Tensor, nn
 
 Initialization = Literal["glorot", "glorot_by_gate", "uniform"]
-"""glorot: Glorot uniform for inputs and orthogonal for the recurrence, over the whole stacked matrix, biases 0.
+"""glorot: Glorot uniform input weights and orthogonal recurrent weights, over the whole stacked matrix; biases 0.
 
-glorot_by_gate: the same for each gate's matrix by itself. uniform: torch's default, U(-1/sqrt(H), 1/sqrt(H)).
-Without one of the first two an encoder-decoder does not learn the alignment task in the time it is given.
+glorot_by_gate: the same, for each gate's matrix separately. uniform: PyTorch's default, U(-1/sqrt(H), 1/sqrt(H)), with
+which an encoder-decoder does not learn the alignment task within its number of steps.
 """
 
 
 def add_recurrent_parameters(
     cell: nn.Module, input_size: int, hidden_size: int, num_gates: int, initialization: Initialization
 ) -> None:
-    """Give `cell` weight_ih `[G*H, I]`, weight_hh `[G*H, H]`, bias_ih and bias_hh `[G*H]`, torch's own layout."""
+    """Give `cell` weight_ih `[G*H, I]`, weight_hh `[G*H, H]`, bias_ih and bias_hh `[G*H]`, as in PyTorch."""
     rows = num_gates * hidden_size
     cell.weight_ih = nn.Parameter(torch.empty(rows, input_size))
     cell.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
@@ -33,7 +33,7 @@ def add_recurrent_parameters(
 def add_input_parameters(
     cell: nn.Module, input_size: int, hidden_size: int, num_gates: int, initialization: Initialization
 ) -> None:
-    """Give `cell`, whose gates look at the input alone, weight_ih `[G*H, I]` and bias_ih `[G*H]`."""
+    """Give `cell`, whose gates depend on the input alone, weight_ih `[G*H, I]` and bias_ih `[G*H]`."""
     cell.weight_ih = nn.Parameter(torch.empty(num_gates * hidden_size, input_size))
     cell.bias_ih = nn.Parameter(torch.zeros(num_gates * hidden_size))
     if initialization == "uniform":
@@ -42,11 +42,11 @@ def add_input_parameters(
         _fill(cell.weight_ih, nn.init.xavier_uniform_, num_gates, initialization)
 
 
-def leave_zero(bias: Tensor, hidden_size: int) -> None:
-    """Start the bias of a normalised cell's new value, `[H]`, at random rather than at zero.
+def init_candidate_bias(bias: Tensor, hidden_size: int) -> None:
+    """Fill the candidate's bias `[H]` of a layer-normalised cell with U(-1/sqrt(H), 1/sqrt(H)) instead of zero.
 
-    While blanks (zero vectors) are read, zero biases keep the state at exactly zero, where the slope of layer
-    normalisation is 1 / sqrt(1e-5) = 316 at every step: after some ten blanks the gradient is no longer finite.
+    With a zero bias, blanks (zero vectors) keep the state at exactly zero, where the slope of layer normalisation is
+    1 / sqrt(1e-5) = 316 at every step: after about ten blanks the gradient is not finite.
     """
     nn.init.uniform_(bias, -(hidden_size**-0.5), hidden_size**-0.5)
 
@@ -58,7 +58,7 @@ def _fill_uniformly(cell: nn.Module, hidden_size: int) -> None:
 
 
 def _fill(weight: Tensor, fill: Callable[[Tensor], Tensor], num_gates: int, initialization: Initialization) -> None:
-    """Fill the stacked matrix as one, or each gate's by itself."""
+    """Apply `fill` to the whole stacked matrix, or to each gate's matrix."""
     by_gate = initialization == "glorot_by_gate"
     blocks: tuple[Tensor, ...] = weight.data.chunk(num_gates) if by_gate else (weight.data,)
     for block in blocks:

@@ -6,29 +6,29 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tree, accelerated, known_full, last_real, torch_lstm
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
-from seqtool_cells.state import LSTMState
+from seqtool_cells.lstm_state import LSTMState
 
-FROZEN = 1e4
+SATURATING_WEIGHT = 1e4
 
 
 class LSTM(Cell):
-    """Long short-term memory: a gated state c beside the output h.
+    """Long short-term memory: a gated cell state c and the output h.
 
     Equation:
-        i, f, o = sigma(W x + U h + b), each its own;  g = tanh(W x + U h + b)
+        i, f, o = sigma(W x + U h + b), separate weights each;  g = tanh(W x + U h + b)
         c' = f c + i g;  h' = o tanh(c')
 
     Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); forget gate: Gers et al. 2000, ibid. 12(10).
 
-    When to use: the default; long sequences, and all benchmarks that ship. Its c keeps what a GRU's h must overwrite.
+    When to use: the default, and the choice for long sequences: c need not be overwritten where a GRU's h must be.
 
-    The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o, torch's own layout.
+    The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o, as in PyTorch.
 
     Args:
-        input_size: I, the width of x.
-        hidden_size: H, the width of h and of c.
-        initialization: glorot, glorot_by_gate, or uniform (torch's).
-        forget_bias: where the forget gate's bias starts, in bias_ih alone; ignored by "uniform".
+        input_size: I, the size of x.
+        hidden_size: H, the size of h and of c.
+        initialization: glorot, glorot_by_gate, or uniform (PyTorch's).
+        forget_bias: the initial bias of the forget gate, in bias_ih alone; ignored by "uniform".
     """
 
     def __init__(
@@ -63,18 +63,18 @@ class LSTM(Cell):
 
     @accelerated
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """See `Cell.unroll`. One call of torch's kernel.
+        """See `Cell.unroll`. One call of PyTorch's kernel.
 
-        Padding is one more input, whose weights shut the input gate and open the forget gate: c stays as it is.
+        A further input column is 1 at padding. Its weights close the input gate and open the forget gate, so c is kept.
         """
         if not x.shape[1]:
             return x.new_zeros(x.shape[0], 0, self.output_size), state
         weight_ih, full = self.weight_ih, known_full(mask)
         if not full:
-            gate = (self.output_size, 1)  # filled on the device: a list would be copied there, and waited for
-            shut, open_ = weight_ih.new_full(gate, -FROZEN), weight_ih.new_full(gate, FROZEN)
-            others = weight_ih.new_zeros(2 * self.output_size, 1)
-            weight_ih = torch.cat([weight_ih, torch.cat([shut, open_, others])], 1)
+            gate = (self.output_size, 1)  # filled on the device: copying a list there would wait for it
+            closed = weight_ih.new_full(gate, -SATURATING_WEIGHT)
+            column = torch.cat([closed, -closed, weight_ih.new_zeros(2 * self.output_size, 1)])
+            weight_ih = torch.cat([weight_ih, column], 1)
             padding = ~mask[:, :, None]
             x = torch.cat([x.masked_fill(padding, 0), padding.to(x.dtype)], 2)
         weights = (weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)

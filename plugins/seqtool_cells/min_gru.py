@@ -1,4 +1,4 @@
-"""The minimal gated recurrent unit, all steps at once. Feng et al. 2024, arXiv 2410.01201."""
+"""The minimal gated recurrent unit, computed by a parallel scan. Feng et al. 2024, arXiv 2410.01201."""
 
 from typing import Literal
 
@@ -8,32 +8,31 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_input_parameters
+from seqtool_cells.interpolation import interpolate
 from seqtool_cells.linear_scan import linear_scan
-from seqtool_cells.mixing import mixed
 
 Candidate = Literal["positive", "linear"]
-"""positive: g(v) = v + 1/2 where v >= 0, sigma(v) where not (appendix B). linear: v itself (section 3)."""
+"""positive: g(v) = v + 1/2 for v >= 0, else sigma(v) (appendix B). linear: g(v) = v (section 3)."""
 
 
 class MinGRU(Cell):
-    """A gated recurrent unit whose gate looks at the input alone, so that all steps of a known input are one scan.
+    """A gated recurrent unit whose gate depends on the input alone, so that a parallel scan computes all steps.
 
     Equation:
         z = sigma(W_z x + b_z);  n = g(W_n x + b_n);  h' = (1 - z) h + z n
 
     Source: Feng et al. 2024, arXiv 2410.01201, section 3.1; g: appendix B.
 
-    When to use: an encoder of long sources, where the loop over steps is what takes time. The gate does not know h, so
-    one layer alone cannot choose by what it remembers: use two or three. A decoder that takes steps one by one gains no
-    speed.
+    When to use: an encoder of long sources, where the loop over steps dominates the time. The gate does not depend on
+    h, so use two or three layers. It does not speed up a decoder that runs step by step.
 
-    The state is h. Rows of the stacked weights are z, n. Note that z takes the new, where the gru's keeps the old.
+    The state is h. Rows of the stacked weights are z, n. Our z is the weight of the new value, in `gru` of the old h.
 
     Args:
-        input_size: I, the width of x.
-        hidden_size: H, the width of h.
-        candidate: what g is: positive as the paper trains it, or linear.
-        initialization: glorot, glorot_by_gate, or uniform (torch's).
+        input_size: I, the size of x.
+        hidden_size: H, the size of h.
+        candidate: the function g: positive, with which the paper trains, or linear.
+        initialization: glorot, glorot_by_gate, or uniform (PyTorch's).
     """
 
     def __init__(
@@ -56,11 +55,11 @@ class MinGRU(Cell):
     def step(self, x: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Cell.step`."""
         z, n = self._gates(x)
-        h = mixed(state, n, z)
+        h = interpolate(state, n, z)
         return h, h
 
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Cell.step_masked`; no weight reads h."""
+        """See `Cell.step_masked`; no weights read h."""
         return self.step(x, fixed, state)
 
     def gates(self, x: Tensor, fixed: Tree, state: Tensor) -> dict[str, Tensor]:
@@ -79,9 +78,9 @@ class MinGRU(Cell):
     def _gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(z, n)`."""
         z, n = F.linear(x, self.weight_ih, self.bias_ih).chunk(2, -1)
-        return z.sigmoid(), new_value(n, self.candidate)
+        return z.sigmoid(), candidate_value(n, self.candidate)
 
 
-def new_value(v: Tensor, candidate: Candidate) -> Tensor:
-    """g, which is continuous: 1/2 at 0 from both sides."""
+def candidate_value(v: Tensor, candidate: Candidate) -> Tensor:
+    """g(v), of the shape of `v`."""
     return v if candidate == "linear" else torch.where(v >= 0, v + 0.5, v.sigmoid())

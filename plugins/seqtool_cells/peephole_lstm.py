@@ -1,4 +1,4 @@
-"""An LSTM whose gates see its inner state. Gers & Schmidhuber 2000; Gers et al. 2002."""
+"""An LSTM with peephole connections. Gers & Schmidhuber 2000; Gers et al. 2002."""
 
 import torch
 from torch import Tensor, nn
@@ -6,31 +6,31 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
-from seqtool_cells.state import LSTMState
+from seqtool_cells.lstm_state import LSTMState
 
 
 class PeepholeLSTM(Cell):
-    """Long short-term memory whose gates look at c, each unit at its own.
+    """Long short-term memory with peephole connections: the gates of each unit read its c.
 
     Equation:
-        i, f = sigma(W x + U h + p c + b), each its own;  g = tanh(W x + U h + b)
+        i, f = sigma(W x + U h + p c + b), separate weights each;  g = tanh(W x + U h + b)
         c' = f c + i g;  o = sigma(W x + U h + p c' + b);  h' = o tanh(c')
 
     Source: Gers & Schmidhuber 2000, "Recurrent nets that time and count"; Gers et al. 2002, JMLR 3, section 3; with
-    tanh on both sides as in Graves 2013, arXiv 1308.0850, eqs 7-11.
+    both tanh as in Graves 2013, arXiv 1308.0850, eqs 7-11.
 
-    When to use: where exact counts or distances in time matter; Gers & Schmidhuber tell spikes 49 steps apart from
-    spikes 50 apart. Elsewhere expect no gain (Greff et al. 2015, arXiv 1503.04069), and a slower loop in the place of
-    torch's kernel.
+    When to use: tasks that need exact counts or time intervals; in Gers & Schmidhuber it distinguishes spikes 49 steps
+    apart from spikes 50 steps apart. Elsewhere expect no gain (Greff et al. 2015, arXiv 1503.04069). It loops over
+    steps, so it is slower than the kernel of `lstm`.
 
-    The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o; the peepholes p are those of
-    i, f, o and start at zero, where the cell is the lstm.
+    The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o. The peepholes p, rows i, f,
+    o, are initially zero, which makes the cell an `lstm`.
 
     Args:
-        input_size: I, the width of x.
-        hidden_size: H, the width of h and of c.
-        initialization: glorot, glorot_by_gate, or uniform (torch's).
-        forget_bias: where the forget gate's bias starts, in bias_ih alone; ignored by "uniform".
+        input_size: I, the size of x.
+        hidden_size: H, the size of h and of c.
+        initialization: glorot, glorot_by_gate, or uniform (PyTorch's).
+        forget_bias: the initial bias of the forget gate, in bias_ih alone; ignored by "uniform".
     """
 
     def __init__(
@@ -55,16 +55,16 @@ class PeepholeLSTM(Cell):
 
     def step(self, x: Tensor, fixed: Tree, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """See `Cell.step`."""
-        _, _, o, c = self._step(x, state)
+        _, _, o, c = self._gates(x, state)
         h = o * c.tanh()
         return h, LSTMState(h, c)
 
     def gates(self, x: Tensor, fixed: Tree, state: LSTMState) -> dict[str, Tensor]:
         """See `Cell.gates`."""
-        i, f, o, _ = self._step(x, state)
+        i, f, o, _ = self._gates(x, state)
         return {"input": i, "forget": f, "output": o}
 
-    def _step(self, x: Tensor, state: LSTMState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _gates(self, x: Tensor, state: LSTMState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """`(i, f, o, c')`."""
         h, c = state
         sums = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh, self.bias_hh)

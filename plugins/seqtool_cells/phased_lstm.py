@@ -1,4 +1,4 @@
-"""An LSTM whose units open for moments only, each by its own rhythm. Neil et al. 2016, arXiv 1610.09513."""
+"""Phased LSTM. Neil et al. 2016, arXiv 1610.09513, eqs 6-10."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, NonNegative, PartError, Positive, Probability, Size, Tree, position_dtype
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
-from seqtool_cells.mixing import mixed
+from seqtool_cells.interpolation import interpolate
 
 
 class PhasedLSTMState(NamedTuple):
@@ -21,33 +21,33 @@ class PhasedLSTMState(NamedTuple):
 
 
 class PhasedLSTM(Cell):
-    """Long short-term memory with a time gate k: a unit moves while its rhythm opens it, and rests else.
+    """Long short-term memory with a periodic time gate k: a unit updates only while its gate is open.
 
     Equation:
         phi = ((t - s) mod tau) / tau
-        k = 2 phi / r where phi < r/2;  2 - 2 phi / r where phi < r;  leak phi else
+        k = 2 phi / r for phi < r/2;  2 - 2 phi / r for r/2 <= phi < r;  leak phi otherwise
         h~, c~ = lstm(x, h, c);  c' = k c~ + (1 - k) c;  h' = k h~ + (1 - k) h
 
     Source: Neil et al. 2016, arXiv 1610.09513, eqs 6-10, without peepholes; t is the index of the step, from 0.
 
-    When to use: sequences of hundreds of steps, or signals with rhythms: a closed unit carries its state over nearly
-    whole. On short ones most units hardly open, so raise `open_ratio` (0.5, say) or take the lstm.
+    When to use: sequences of hundreds of steps, or periodic signals: a closed unit keeps its state almost unchanged. In
+    short sequences most units hardly open: raise `open_ratio`, to 0.5 for instance, or use `lstm`.
 
-    The state is `PhasedLSTMState(h, c, t)`. Learnt besides the lstm's weights, for each unit: log tau, s, and r as
-    log(r / (1 - r)).
+    The state is `PhasedLSTMState(h, c, t)`. The parameters of a unit, besides the weights of the LSTM, are log tau, s
+    and log(r / (1 - r)).
 
     Args:
-        input_size: I, the width of x.
-        hidden_size: H, the width of h and of c.
-        min_period, max_period: between these tau starts, in steps, log-uniformly; s starts anywhere in tau.
-        open_ratio: where r starts, the part of its period that a unit is open; the paper's is for sequences of
-            hundreds of steps and more.
-        leak: how much a closed unit moves.
-        initialization: glorot, glorot_by_gate, or uniform (torch's).
-        forget_bias: where the forget gate's bias starts, in bias_ih alone; ignored by "uniform".
+        input_size: I, the size of x.
+        hidden_size: H, the size of h and of c.
+        min_period, max_period: the bounds of the initial tau, in steps, which is log-uniform; s is uniform in [0, tau].
+        open_ratio: the initial r, the fraction of its period for which a unit is open. The default is the paper's, for
+            sequences of hundreds of steps or more.
+        leak: the slope of k while a unit is closed.
+        initialization: glorot, glorot_by_gate, or uniform (PyTorch's).
+        forget_bias: the initial bias of the forget gate, in bias_ih alone; ignored by "uniform".
 
     Raises:
-        PartError: the periods are not in order, or the open ratio is 0 or 1, which cannot be learnt from.
+        PartError: `min_period` exceeds `max_period`, or `open_ratio` is 0 or 1, whose logit is infinite.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class PhasedLSTM(Cell):
     ) -> None:
         super().__init__()
         if min_period > max_period:
-            raise PartError(f"no period is from {min_period} to {max_period}", option="min_period")
+            raise PartError(f"min_period {min_period} exceeds max_period {max_period}", option="min_period")
         if open_ratio in (0, 1):
-            raise PartError("a unit must open and close", option="open_ratio", allowed="more than 0, less than 1")
+            raise PartError(f"open_ratio is {open_ratio}", option="open_ratio", allowed="more than 0, less than 1")
         self.output_size = hidden_size
         self.leak = leak
         add_recurrent_parameters(self, input_size, hidden_size, 4, initialization)
@@ -89,25 +89,25 @@ class PhasedLSTM(Cell):
     def step_masked(
         self, x: Tensor, factors: Tensor, fixed: Tree, state: PhasedLSTMState
     ) -> tuple[Tensor, PhasedLSTMState]:
-        """See `Cell.step_masked`; closed units carry h itself over."""
+        """See `Cell.step_masked`; closed units keep the unmasked h."""
         return self._step(x, state.h * factors, state)
 
-    def _step(self, x: Tensor, read: Tensor, state: PhasedLSTMState) -> tuple[Tensor, PhasedLSTMState]:
+    def _step(self, x: Tensor, read_h: Tensor, state: PhasedLSTMState) -> tuple[Tensor, PhasedLSTMState]:
         h, c, t = state
-        new_h, new_c = torch.lstm_cell(x, (read, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        k = self._openness(t)
-        h = mixed(h, new_h, k)
-        return h, PhasedLSTMState(h, mixed(c, new_c, k), t + 1)
+        new_h, new_c = torch.lstm_cell(x, (read_h, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        k = self._time_gate(t)
+        h = interpolate(h, new_h, k)
+        return h, PhasedLSTMState(h, interpolate(c, new_c, k), t + 1)
 
     def gates(self, x: Tensor, fixed: Tree, state: PhasedLSTMState) -> dict[str, Tensor]:
         """See `Cell.gates`."""
         h, _, t = state
         sums = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh, self.bias_hh)
         i, f, _, o = sums.chunk(4, 1)
-        return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid(), "time": self._openness(t)}
+        return {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid(), "time": self._time_gate(t)}
 
-    def _openness(self, t: Tensor) -> Tensor:
-        """k for the step indices `t [B]`: `[B, H]`, with positions in float32 at least."""
+    def _time_gate(self, t: Tensor) -> Tensor:
+        """k at the step indices `t [B]`: `[B, H]`; computed in float32 or wider."""
         shift, log_period, ratio = (x.to(position_dtype(x)) for x in (self.shift, self.log_period, self.ratio))
         period, ratio = log_period.exp(), ratio.sigmoid()
         phase = torch.remainder(t.unsqueeze(1) - shift, period) / period

@@ -1,4 +1,4 @@
-"""Dropout for recurrent cells: one mask a sequence. Gal & Ghahramani 2016, arXiv 1512.05287."""
+"""Variational dropout. Gal & Ghahramani 2016, arXiv 1512.05287, section 4.1."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from seqtool.api import Cell, Factory, Probability, Tree
 
 
 class DropoutFixed(NamedTuple):
-    """The masks of the input `[B, I]` and of the last output `[B, H]`; what the cell within has."""
+    """The masks of the input `[B, I]` and of the last output `[B, H]`, and the `fixed` of the wrapped cell."""
 
     input_mask: Tensor
     output_mask: Tensor
@@ -17,24 +17,25 @@ class DropoutFixed(NamedTuple):
 
 
 class VariationalDropout(Cell):
-    """A cell that sees its input and its last output through masks, drawn once a sequence, in training alone.
+    """A cell whose input and last output are multiplied by dropout masks drawn once per sequence, in training alone.
 
     Equation:
-        h_t = cell(m_x x_t, m_h h_{t-1});  m ~ Bernoulli(1 - p) / (1 - p), each row of the batch its own
+        h_t = cell(m_x x_t, m_h h_{t-1});  m ~ Bernoulli(1 - p) / (1 - p), one mask for each row
 
     Source: Gal & Ghahramani 2016, arXiv 1512.05287, section 4.1, the masks shared by all gates ("tied").
 
-    When to use: small data, when the model does better on training data than on new: begin with rates of 0.1 to 0.3.
-    `input` alone costs no time; `recurrent` takes the cell's fast kernel or scan away while training.
+    When to use: small data and overfitting; begin with rates of 0.1 to 0.3. `input` alone costs no time. `recurrent`
+    replaces the cell's kernel or scan with a loop over steps in training.
 
-    What the weights read is masked, not what the cell carries over: a GRU's h stays whole. Around a stack all
-    layers share the recurrent mask, and the lowest alone has the other; in its slot each layer has its own two.
+    The masks apply to what the weights read, not to what the cell carries over: a GRU interpolates with its unmasked h.
+    Around a stack, all layers share the recurrent mask, and only the lowest layer has the input mask. In the slot of a
+    stack, each layer has masks of its own.
 
     Args:
-        input_size: I, the width of x.
-        cell: the cell within.
-        input: the probability that a unit of the input is dropped.
-        recurrent: the probability that a unit of the last output is.
+        input_size: I, the size of x.
+        cell: the wrapped cell.
+        input: the dropout probability of the input.
+        recurrent: the dropout probability of the last output.
     """
 
     def __init__(
@@ -74,12 +75,12 @@ class VariationalDropout(Cell):
         return self.cell.scale_output(state, factors)
 
     def gates(self, x: Tensor, fixed: DropoutFixed, state: Tree) -> dict[str, Tensor]:
-        """See `Cell.gates`; those of the cell within, from its masked state."""
+        """See `Cell.gates`; the wrapped cell's, computed from its masked state."""
         masked = self.cell.scale_output(state, fixed.output_mask)
         return self.cell.gates(x * fixed.input_mask, fixed.cell, masked)
 
     def unroll(self, x: Tensor, mask: Tensor, fixed: DropoutFixed, state: Tree) -> tuple[Tensor, Tree]:
-        """See `Cell.unroll`. The cell unrolls by itself where its last output is not masked."""
+        """See `Cell.unroll`. The wrapped cell's `unroll`, if its last output is not masked."""
         if self.training and self.recurrent:
             return super().unroll(x, mask, fixed, state)
         x = x * fixed.input_mask.unsqueeze(1) if self.training and self.input else x

@@ -1,29 +1,29 @@
-"""Zoneout: units keep their last value by chance. Krueger et al. 2017, arXiv 1606.01305."""
+"""Zoneout. Krueger et al. 2017, arXiv 1606.01305, section 3."""
 
 import torch
 from torch import Tensor
 
 from seqtool.api import Cell, Factory, Probability, Tree, state_layout, tree
-from seqtool_cells.mixing import mixed
+from seqtool_cells.interpolation import interpolate
 
 
 class Zoneout(Cell):
-    """A cell whose units, each by chance and at each step anew, keep their value instead of taking the new one.
+    """A cell whose units keep their last value with some probability, drawn for each unit and step.
 
     Equation:
-        s_t = d s_{t-1} + (1 - d) cell(x_t, s_{t-1});  d ~ Bernoulli(z) in training, d = z else
+        s_t = d s_{t-1} + (1 - d) cell(x_t, s_{t-1});  d ~ Bernoulli(z) in training, d = z in evaluation
 
     Source: Krueger et al. 2017, arXiv 1606.01305, section 3: z_h for the output h, z_c for the rest of the state.
 
-    When to use: small data, as `variational_dropout`, where the state should last: what is kept is kept whole and not
-    zeroed. The defaults are the paper's for text by characters; short tasks want a smaller `state`. It gives up the
-    cell's fast kernel or scan, in evaluation too.
+    When to use: small data, as `variational_dropout`, where the state must persist over many steps: units are kept and
+    not zeroed. The defaults are the paper's for character-level text; use a smaller `state` for short sequences. It
+    replaces the cell's kernel or scan with a loop over steps, in evaluation too.
 
     Args:
-        input_size: I, the width of x.
-        cell: the cell within.
+        input_size: I, the size of x.
+        cell: the wrapped cell.
         output: z_h, the probability that a unit of the output is kept.
-        state: z_c, the probability that a unit of the other tensors of the state is; an LSTM's c.
+        state: z_c, the probability that a unit of the rest of the state, such as an LSTM's c, is kept.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Zoneout(Cell):
         self.cell = cell(input_size)
         self.output_size = self.cell.output_size
         layout = state_layout(self.cell)
-        self.rates = {place: output if place == layout.output else state for place in layout.features}
+        self.rates = {leaf: output if leaf == layout.output else state for leaf in layout.features}
 
     def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tree]:
         """See `Cell.start`."""
@@ -49,29 +49,29 @@ class Zoneout(Cell):
 
     def step(self, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step`."""
-        return self._mix(state, self.cell.step(x, fixed, state)[1])
+        return self._zone_out(state, self.cell.step(x, fixed, state)[1])
 
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
-        """See `Cell.step_masked`; what is kept is whole."""
-        return self._mix(state, self.cell.step_masked(x, factors, fixed, state)[1])
+        """See `Cell.step_masked`; kept units are not masked."""
+        return self._zone_out(state, self.cell.step_masked(x, factors, fixed, state)[1])
 
     def scale_output(self, state: Tree, factors: Tensor) -> Tree:
         """See `Cell.scale_output`."""
         return self.cell.scale_output(state, factors)
 
     def gates(self, x: Tensor, fixed: Tree, state: Tree) -> dict[str, Tensor]:
-        """See `Cell.gates`; those of the cell within."""
+        """See `Cell.gates`; the wrapped cell's."""
         return self.cell.gates(x, fixed, state)
 
-    def _mix(self, before: Tree, after: Tree) -> tuple[Tensor, Tree]:
-        mixed_leaves = tree.leaves(after)
-        old = tree.leaves(before)
-        for place, rate in self.rates.items():
-            mixed_leaves[place] = self._keep(old[place], mixed_leaves[place], rate)
-        state = tree.rebuild(after, mixed_leaves)
+    def _zone_out(self, old: Tree, new: Tree) -> tuple[Tensor, Tree]:
+        """`(output, state)` of the states before and after a step of the wrapped cell."""
+        old_leaves, leaves = tree.leaves(old), tree.leaves(new)
+        for index, rate in self.rates.items():
+            leaves[index] = self._keep(old_leaves[index], leaves[index], rate)
+        state = tree.rebuild(new, leaves)
         return self.output(state), state
 
     def _keep(self, old: Tensor, new: Tensor, rate: float) -> Tensor:
         if not rate:
             return new
-        return torch.where(torch.rand_like(new) < rate, old, new) if self.training else mixed(new, old, rate)
+        return torch.where(torch.rand_like(new) < rate, old, new) if self.training else interpolate(new, old, rate)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class LSTMState(NamedTuple):
-    """The output h and the inner state c of an LSTM, `[B, H]` each."""
+    """The output h and the cell state c of an LSTM, `[B, H]` each."""
 
     h: Tensor
     c: Tensor
