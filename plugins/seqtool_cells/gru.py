@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tree, accelerated, last_real
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
-from seqtool_cells.interpolation import interpolate
+from seqtool_cells.interpolate import interpolate
 
 
 class GRU(Cell):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters, init_candidate_bias
-from seqtool_cells.interpolation import interpolate
+from seqtool_cells.interpolate import interpolate
 
 
 class LayerNormGRU(Cell):

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, Size, Tree
 from seqtool_cells.initialization import Initialization, add_input_parameters
-from seqtool_cells.interpolation import interpolate
+from seqtool_cells.interpolate import interpolate
 from seqtool_cells.linear_scan import linear_scan
 from seqtool_cells.min_gru import Candidate, candidate_value
 

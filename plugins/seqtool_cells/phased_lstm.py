@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from seqtool.api import Cell, NonNegative, PartError, Positive, Probability, Size, Tree, position_dtype
 from seqtool_cells.initialization import Initialization, add_recurrent_parameters
-from seqtool_cells.interpolation import interpolate
+from seqtool_cells.interpolate import interpolate
 
 
 class PhasedLSTMState(NamedTuple):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Cell, Factory, Probability, Tree, state_layout, tree
-from seqtool_cells.interpolation import interpolate
+from seqtool_cells.interpolate import interpolate
 
 
 class Zoneout(Cell):
