@@ -17,7 +17,7 @@ from seqtool.api import (
 from seqtool_fused.attend import AttendBeforeKernel
 from seqtool_fused.keys import AdditiveKeysKernel
 from seqtool_fused.lstm import LSTMKernel
-from seqtool_fused.update import AdamKernel, ClipKernel, ZeroGradKernel
+from seqtool_fused.optimizer import AdamKernel, ClipKernel, ZeroGradKernel
 from seqtool_search.beam import Beam
 from seqtool_search.greedy import Greedy
 from seqtool_tasks.copy import Copy

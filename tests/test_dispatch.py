@@ -319,7 +319,7 @@ def test_the_allocator_is_left_alone_unless_asked(
 ) -> None:
     from seqtool_fused import library
 
-    if library.missing():
+    if library.unavailable_reason():
         pytest.skip("there is no C compiler")
     calls: list[Any] = []
     loaded = SimpleNamespace(seqtool_keep_memory=lambda *sizes: calls.append(sizes))

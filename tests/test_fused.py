@@ -157,14 +157,14 @@ def test_frozen_weights_get_no_gradient() -> None:
     assert cell.weight_ih.grad.abs().sum() > 0
 
 
-ASK = "from seqtool_fused.library import library, missing; print(missing()); library()"
+ASK = "from seqtool_fused.library import library, unavailable_reason; print(unavailable_reason()); library()"
 
 
 @pytest.mark.parametrize(
     ("compiler", "said"),
     [
         ("no-such-compiler", "no C compiler was found (no-such-compiler)"),
-        ("false", "could not compile"),
+        ("false", "could not compile the library"),
         ("cc 'x", "CC cannot be read"),
     ],
 )
@@ -187,7 +187,7 @@ def test_what_is_compiled_is_kept(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "folder for compiled code cannot be made" in ask(XDG_CACHE_HOME=str(tmp_path / "file")).stdout
+    assert "folder for compiled code cannot be created" in ask(XDG_CACHE_HOME=str(tmp_path / "file")).stdout
 
 
 def ask(**environment: str) -> subprocess.CompletedProcess[str]:

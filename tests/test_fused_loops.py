@@ -17,7 +17,7 @@ from seqtool.build.assembly import make
 from seqtool.testing.differences import named
 from seqtool.testing.kernel_binding import bound, watched
 from seqtool_fused.attend import AttendAfterKernel, AttendBeforeKernel
-from seqtool_fused.layout import Layout
+from seqtool_fused.loop_arguments import LoopArguments
 
 INPUT, MEMORY, SOURCES, STEPS = 11, 13, 21, 5
 Options = Mapping[str, Any]
@@ -132,7 +132,7 @@ def test_many_rows_and_threads() -> None:
         ({"scorer": "general", "heads": 13}, {}, "13 heads"),
         ({"scorer": "cosine"}, {}, "scorer is Cosine"),
         ({"scorer": "general", "normalizer": "sparsemax"}, {}, "normalizer is Sparsemax"),
-        ({"scorer": "general"}, {"query": ("state", "output")}, "query holds the same twice"),
+        ({"scorer": "general"}, {"query": ("state", "output")}, "query contains the same part twice"),
     ],
 )
 def test_refusals(attention: Options | None, options: Options, reason: str) -> None:
@@ -149,13 +149,13 @@ def test_a_cell_it_does_not_know() -> None:
         assert "its cell is" in (AttendBeforeKernel().unsupported(part) or "")
 
 
-def test_python_and_c_agree_on_the_layout() -> None:
+def test_python_and_c_agree_on_the_arguments() -> None:
     header = (Path(seqtool_fused.__file__).parent / "csrc" / "attend.h").read_text()
     body = re.sub(r"/\*.*?\*/", "", header[header.index("typedef struct {") : header.index("} Loop;")], flags=re.DOTALL)
     names = [
         name for line in re.findall(r"(?:int64_t|double|float|uint8_t) ([^;]*);", body) for name in line.split(",")
     ]
-    assert [name.strip(" *") for name in names] == [field[0] for field in Layout._fields_]
+    assert [name.strip(" *") for name in names] == [field[0] for field in LoopArguments._fields_]
 
 
 @pytest.mark.parametrize(("keys", "queries"), [(3, 3), (40, 40), (1, 200)])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import seqtool
 from seqtool.testing.kernel_binding import bound, watched
-from seqtool_fused.update import AdamKernel, ClipKernel
+from seqtool_fused.optimizer import AdamKernel, ClipKernel
 
 OTHERS: list[dict[str, Any]] = [{"amsgrad": True}, {"maximize": True}]
 

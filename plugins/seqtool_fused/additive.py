@@ -1,4 +1,4 @@
-"""Additive scores in C, forward and backward, without a tensor `[B, T, S, H]`; and what compares in the same way."""
+"""Additive scores and their variants in C, forward and backward, without a tensor `[B, T, S, H]`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqtool.api import Tree, tree
-from seqtool_fused.calling import FusedKernel, Numbers, Operation, call
+from seqtool_fused.operation import FusedKernel, Operation, Tensors, call
 
 
-class Comparison(Operation):
+class AdditiveScores(Operation):
     """v . tanh(q_i + k_j), of q `[B, T, H]`, k `[B, S, H]`, v `[H]`. See csrc/additive.c."""
 
-    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensors, Tensors]:
         """See `Operation.forward`."""
         query, keys, vector = (tensor.contiguous() for tensor in inputs)
         scores = query.new_empty(*query.shape[:2], keys.shape[1])
@@ -22,19 +22,19 @@ class Comparison(Operation):
         return (scores,), ()
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
+        self, saved: Tensors, inputs: Tensors, grad_outputs: Sequence[Tensor | None], needed: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Operation.backward`."""
         query, keys, vector = (tensor.contiguous() for tensor in inputs)
-        of_query, of_keys = torch.empty_like(query), torch.empty_like(keys)
-        of_vectors = query.new_empty(len(query), len(vector))
-        (of_scores,) = of_outputs
-        assert of_scores is not None, "where the only output has no gradient, nothing asks for those of the inputs"
-        given = (query, keys, vector, of_scores.contiguous())
-        call("seqtool_additive_backward", *_sizes(query, keys), *given, of_query, of_keys, of_vectors)
-        return of_query, of_keys, of_vectors.sum(0)
+        grad_query, grad_keys = torch.empty_like(query), torch.empty_like(keys)
+        grad_vectors = query.new_empty(len(query), len(vector))
+        (grad_scores,) = grad_outputs
+        assert grad_scores is not None, "autograd calls backward only if the output has a gradient"
+        inputs = (query, keys, vector, grad_scores.contiguous())
+        call("seqtool_additive_backward", *_sizes(query, keys), *inputs, grad_query, grad_keys, grad_vectors)
+        return grad_query, grad_keys, grad_vectors.sum(0)
 
-    def reference(self, *inputs: Tensor) -> Numbers:
+    def reference(self, *inputs: Tensor) -> Tensors:
         """See `Operation.reference`."""
         query, keys, vector = inputs
         return (torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ vector,)
@@ -45,18 +45,18 @@ def _sizes(query: Tensor, keys: Tensor) -> tuple[int, ...]:
 
 
 class AdditiveKernel(FusedKernel):
-    """`Additive.score`, all steps at once or one.
+    """`Additive.score`, for one or all target steps.
 
     Equation:
         tanh(q + k) = 1 - 2 r,  r = 1 / (1 + e^2q e^2k)
         e_ij = sum_k v_k - 2 sum_k v_k r_ijk;  de / d(q + k) = 4 v_k r (1 - r)
 
-    The exponentials are of queries and keys alone, so that a pair costs a reciprocal. Where a key is too large for that
-    (16 and above), r comes of tanh; up to four target steps, such as one of decoding, each pair has its exponential.
+    Exponentials are computed per query and per key, so that a pair costs one reciprocal. For keys of 16 and above, r is
+    computed from tanh; for up to four target steps, as in decoding, each pair has its own exponential.
 
-    Source: its part's, scorer/additive.
+    Source: scorer/additive.
 
-    When to use: chosen by `engine: auto`; about ten times as fast as the same by torch's operations.
+    When to use: chosen by `engine: auto`; about ten times as fast as torch's operations.
     """
 
     parts = ("scorer/attention:additive",)
@@ -69,27 +69,27 @@ class AdditiveKernel(FusedKernel):
 
     def __call__(self, part: Any, query: Tensor, fixed: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         """See `Scorer.score`."""
-        keys, vector = self.shifted(part, fixed, state), part.vector.weight[0]
-        (scores,) = Comparison()(self.mapped(part, query), keys, vector)
+        keys, vector = self.step_keys(part, fixed, state), part.vector.weight[0]
+        (scores,) = AdditiveScores()(self.projected_query(part, query), keys, vector)
         return scores, state
 
-    def mapped(self, module: Any, query: Tensor) -> Tensor:
-        """W s, as the part has it."""
+    def projected_query(self, module: Any, query: Tensor) -> Tensor:
+        """The query multiplied by the part's map, W s."""
         result: Tensor = module.query_map(query)
         return result
 
-    def shifted(self, module: Any, keys: Tensor, state: Tree) -> Tensor:
-        """The keys, and what changes with every step."""
+    def step_keys(self, module: Any, keys: Tensor, state: Tree) -> Tensor:
+        """The keys of this step, from the keys and the state."""
         return keys
 
 
 class ConcatKernel(AdditiveKernel):
-    """`Concat.score`: additive, its query's part of one map taken for W.
+    """`Concat.score`: additive scores, with the columns of the query in the joint map as W.
 
     Equation:
         e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as kernel/additive
 
-    Source: its part's, scorer/concat.
+    Source: scorer/concat.
 
     When to use: chosen by `engine: auto`.
     """
@@ -97,18 +97,18 @@ class ConcatKernel(AdditiveKernel):
     parts = ("scorer/attention:concat",)
     examples = (("scorer/attention:concat", {"hidden_size": 19}),)
 
-    def mapped(self, module: Any, query: Tensor) -> Tensor:
-        """See `AdditiveKernel.mapped`."""
+    def projected_query(self, module: Any, query: Tensor) -> Tensor:
+        """See `AdditiveKernel.projected_query`."""
         return F.linear(query, module.map.weight[:, : module.query_size])
 
 
 class CoverageKernel(AdditiveKernel):
-    """`Coverage.score`: additive, the coverage added to the keys of each step.
+    """`Coverage.score`: additive scores, with the coverage added to the keys.
 
     Equation:
         e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as kernel/additive, with k + w c_j for k
 
-    Source: its part's, scorer/coverage.
+    Source: scorer/coverage.
 
     When to use: chosen by `engine: auto`.
     """
@@ -116,18 +116,18 @@ class CoverageKernel(AdditiveKernel):
     parts = ("scorer/attention:coverage",)
     examples = (("scorer/attention:coverage", {"hidden_size": 19}),)
 
-    def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
-        """See `AdditiveKernel.shifted`."""
+    def step_keys(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
+        """See `AdditiveKernel.step_keys`."""
         return torch.addcmul(keys, state.unsqueeze(2), module.coverage_map.weight[:, 0])
 
 
 class LocationAwareKernel(AdditiveKernel):
-    """`LocationAware.score`: additive, features of the last weights added to the keys of each step.
+    """`LocationAware.score`: additive scores, with features of the last attention weights added to the keys.
 
     Equation:
         e_ij = sum_k v_k - 2 sum_k v_k r_ijk, as kernel/additive, with k + U f_j for k
 
-    Source: its part's, scorer/location_aware.
+    Source: scorer/location_aware.
 
     When to use: chosen by `engine: auto`.
     """
@@ -135,7 +135,7 @@ class LocationAwareKernel(AdditiveKernel):
     parts = ("scorer/attention:location_aware",)
     examples = (("scorer/attention:location_aware", {"hidden_size": 19}),)
 
-    def shifted(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
-        """See `AdditiveKernel.shifted`."""
+    def step_keys(self, module: Any, keys: Tensor, state: Tensor) -> Tensor:
+        """See `AdditiveKernel.step_keys`."""
         features = module.filters(state.unsqueeze(1)).transpose(1, 2)
         return keys + F.linear(features, module.feature_map.weight)

@@ -1,4 +1,4 @@
-"""All steps of a decoder that attends in C, one after the other, forward and backward."""
+"""Kernels that run all steps of a decoder with attention in C, forward and backward."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -7,100 +7,106 @@ from typing import Any
 from torch import Tensor, nn
 
 from seqtool.api import Tree, own_modules, tree
-from seqtool_fused.calling import FusedKernel
-from seqtool_fused.embedding import LookedUp
-from seqtool_fused.layout import Shape
-from seqtool_fused.loop_shapes import Parts, offsets, parameters_of, parts_of, shape_of, states_of, why_not
-from seqtool_fused.loops import Attend, Start
-from seqtool_fused.recurrent import misfit
+from seqtool_fused.attention_loop import AttentionLoop, LoopStart
+from seqtool_fused.embedding import EmbeddingLookup
+from seqtool_fused.loop_arguments import LoopConfig
+from seqtool_fused.loop_config import LoopParts, config_of, loop_refusal, offsets, parameters_of, parts_of, states_of
+from seqtool_fused.operation import FusedKernel
+from seqtool_fused.recurrent import size_refusal
 
 
 def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> tuple[str, Mapping[str, Any]]:
-    """A decoder as a recipe gives it; weights of gmm by exp."""
+    """A decoder as in a recipe; gmm is normalized by exp."""
     normalizer = "exp" if scorer == "gmm" else "softmax"
     attention = {"scorer": scorer, "normalizer": normalizer}
     return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
 
 
-class _AttendKernel(FusedKernel):
+class _AttentionLoopKernel(FusedKernel):
     def unsupported(self, part: Any) -> str | None:
         """See `Kernel.unsupported`."""
-        return why_not(part)
+        return loop_refusal(part)
 
     def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
-        """See `Kernel.skipped_modules`; bridge and readout are not its business."""
-        held = own_modules(part)
-        return (held["cell"], held["attention"])
+        """See `Kernel.skipped_modules`; bridge and readout run outside the loop."""
+        modules = own_modules(part)
+        return (modules["cell"], modules["attention"])
 
     def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Sequence[Tensor]:
         """See `Kernel.tensors`."""
-        return self._given(part, self.shape(part, inputs.shape[-1]), inputs, fixed, state)
+        return self._loop_inputs(part, self.config(part, inputs.shape[-1]), inputs, fixed, state)
 
     def verify(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> str | None:
         """See `Kernel.verify`."""
-        return super().verify(part, inputs, fixed, state) or self._misfit(part, self.shape(part, inputs.shape[2]))
+        return super().verify(part, inputs, fixed, state) or self._size_refusal(
+            part, self.config(part, inputs.shape[2])
+        )
 
     def __call__(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
         return self.unroll(part, inputs, fixed, state, None)
 
     def unroll(
-        self, part: Any, inputs: Tensor, fixed: Tree, state: Tree, found: LookedUp | None
+        self, part: Any, inputs: Tensor, fixed: Tree, state: Tree, lookup: EmbeddingLookup | None
     ) -> tuple[Tensor, Tensor | None, Tree]:
-        """See `Decoder.unroll`; `inputs [B, T, E]` are the embedded symbols `found`, if given."""
-        shape = self.shape(part, inputs.shape[2])
-        first = found.table if found else inputs
-        loop = Attend(self.reference, part, shape, fixed.attention.mask, Start(fixed, state), inputs, found)
-        features, weights, *after = loop(*self._given(part, shape, first, fixed, state))
+        """See `Decoder.unroll`; `inputs [B, T, E]` are the embedded symbols of `lookup`, if given."""
+        config = self.config(part, inputs.shape[2])
+        first = lookup.table if lookup else inputs
+        loop = AttentionLoop(
+            self.reference, part, config, fixed.attention.mask, LoopStart(fixed, state), inputs, lookup
+        )
+        features, weights, *after = loop(*self._loop_inputs(part, config, first, fixed, state))
         return features, weights.unsqueeze(1), tree.rebuild(state, after)
 
     def lookup_refusal(self, part: Any, input_size: int) -> str | None:
-        """Why embedded symbols of this size cannot be mapped once each; None where they can."""
-        shape = self.shape(part, input_size)
-        return "its cell is not fed the symbols" if shape.sizes["feed_x"] < 0 else self._misfit(part, shape)
+        """Why embedded symbols of this size are mapped at each position; None if each symbol can be mapped once."""
+        config = self.config(part, input_size)
+        return "its cell does not read the symbols" if config.sizes["feed_x"] < 0 else self._size_refusal(part, config)
 
-    def shape(self, part: Any, input_size: int) -> Shape:
-        """What a decoder is to the loop."""
-        return _shape(type(self), parts_of(part, input_size), self.options(part))
+    def config(self, part: Any, input_size: int) -> LoopConfig:
+        """The loop's configuration for a decoder."""
+        return _config(type(self), parts_of(part, input_size), self.options(part))
 
     def options(self, part: Any) -> Any:
-        """The decoder's own options, which can be hashed."""
+        """The options of the decoder that the loop depends on; hashable."""
         raise NotImplementedError
 
     @staticmethod
-    def places(parts: Parts, options: Any) -> Mapping[str, int]:
-        """Where in the query, in the cell's input and in the features what stands."""
+    def columns(parts: LoopParts, options: Any) -> Mapping[str, int]:
+        """Columns of the query, of the cell's input and of the features, by their names in attend.h."""
         raise NotImplementedError
 
     @staticmethod
-    def extra(options: Any) -> tuple[str, ...]:
-        """What stands in the state between the cell's and the attention's."""
+    def extra_states(options: Any) -> tuple[str, ...]:
+        """Leaves of the state between those of the cell and of the attention."""
         return ()
 
-    def _given(self, part: Any, shape: Shape, first: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, ...]:
+    def _loop_inputs(
+        self, part: Any, config: LoopConfig, first: Tensor, fixed: Tree, state: Tree
+    ) -> tuple[Tensor, ...]:
         attention = fixed.attention
-        keys = () if "mean" in shape.states else attention.scorers
-        return (first, attention.values, *keys, *tree.leaves(state), *parameters_of(part, shape))
+        keys = () if "mean" in config.states else attention.scorers
+        return (first, attention.values, *keys, *tree.leaves(state), *parameters_of(part, config))
 
-    def _misfit(self, part: Any, shape: Shape) -> str | None:
-        return misfit(own_modules(part)["cell"], shape.sizes["feed_size"])
+    def _size_refusal(self, part: Any, config: LoopConfig) -> str | None:
+        return size_refusal(own_modules(part)["cell"], config.sizes["feed_size"])
 
 
 @functools.lru_cache(maxsize=256)
-def _shape(kernel: type[_AttendKernel], parts: Parts, options: Any) -> Shape:
-    return shape_of(parts, kernel.places(parts, options), kernel.extra(options))
+def _config(kernel: type[_AttentionLoopKernel], parts: LoopParts, options: Any) -> LoopConfig:
+    return config_of(parts, kernel.columns(parts, options), kernel.extra_states(options))
 
 
-class AttendBeforeKernel(_AttendKernel):
-    """`AttendBefore.unroll` of an LSTM or a GRU with gmm, additive or a product, forward and backward.
+class AttendBeforeKernel(_AttentionLoopKernel):
+    """`AttendBefore.unroll` of an LSTM or a GRU with gmm, additive or product scores, forward and backward.
 
     Equation:
-        as decoder/attend_before, for all steps; backward, tanh and the window's terms are computed again
+        as decoder/attend_before, for all steps; backward recomputes tanh and the terms of the window
 
-    Source: its part's, decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+    Source: decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
-    When to use: chosen by `engine: auto`; many times as fast as the reference where H is small, which spends its time
-    between operations. Memory grows with T (S + H), not with T S H.
+    When to use: chosen by `engine: auto`; many times as fast as the reference for small H, where the overhead of
+    torch's operations dominates. Memory grows with T (S + H), not with T S H.
     """
 
     parts = ("decoder/decoders:attend_before",)
@@ -116,27 +122,27 @@ class AttendBeforeKernel(_AttendKernel):
         if reason:
             return reason
         query = {"state": ("output", "inner_state")}
-        asked = [name for given in module.query for name in query.get(given, (given,))]
-        for option, names in (("query", asked), ("feed", module.feed), ("features", module.features)):
+        query_names = [leaf for name in module.query for leaf in query.get(name, (name,))]
+        for option, names in (("query", query_names), ("feed", module.feed), ("features", module.features)):
             if len(set(names)) < len(names):
-                return f"its {option} holds the same twice"
+                return f"its {option} contains the same part twice"
         return None
 
     def options(self, part: Any) -> Any:
-        """See `_AttendKernel.options`."""
+        """See `_AttentionLoopKernel.options`."""
         return tuple(part.query), tuple(part.feed), tuple(part.features)
 
     @staticmethod
-    def places(parts: Parts, options: Any) -> Mapping[str, int]:
-        """See `_AttendKernel.places`."""
+    def columns(parts: LoopParts, options: Any) -> Mapping[str, int]:
+        """See `_AttentionLoopKernel.columns`."""
         size = parts.hidden_size
-        whole = size * len(states_of(parts.gru))
-        widths = {"output": size, "inner_state": size, "state": whole}
+        state_size = size * len(states_of(parts.gru))
+        widths = {"output": size, "inner_state": size, "state": state_size}
         widths |= {"input": parts.input_size, "context": parts.memory_size}
         (query, query_size), (feed, feed_size), (features, _) = (offsets(names, widths) for names in options)
         if "state" in query:
             query["output"] = query["state"]
-            if whole > size:
+            if state_size > size:
                 query["inner_state"] = query["state"] + size
         return {
             "D": 0,
@@ -145,7 +151,7 @@ class AttendBeforeKernel(_AttendKernel):
             "query_x": query.get("input", -1),
             "query_size": query_size,
             "feed_x": feed.get("input", -1),
-            "feed_seen": feed.get("context", -1),
+            "feed_attended": feed.get("context", -1),
             "feed_size": feed_size,
             "features_h": features.get("output", -1),
             "features_context": features.get("context", -1),
@@ -153,15 +159,15 @@ class AttendBeforeKernel(_AttendKernel):
         }
 
 
-class AttendAfterKernel(_AttendKernel):
-    """`AttendAfter.unroll` of an LSTM or a GRU with gmm, additive or a product, with input feeding or not.
+class AttendAfterKernel(_AttentionLoopKernel):
+    """`AttendAfter.unroll` of an LSTM or a GRU with gmm, additive or product scores, with or without input feeding.
 
     Equation:
         as decoder/attend_after, for all steps
 
-    Source: its part's, decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+    Source: decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
-    When to use: chosen by `engine: auto`; many times as fast as the reference where H is small.
+    When to use: chosen by `engine: auto`; many times as fast as the reference for small H.
     """
 
     parts = ("decoder/decoders:attend_after",)
@@ -175,24 +181,24 @@ class AttendAfterKernel(_AttendKernel):
         return (*super().skipped_modules(part), own_modules(part)["combine"])
 
     def options(self, part: Any) -> Any:
-        """See `_AttendKernel.options`."""
+        """See `_AttentionLoopKernel.options`."""
         return part.input_feeding
 
     @staticmethod
-    def extra(options: Any) -> tuple[str, ...]:
-        """See `_AttendKernel.extra`."""
+    def extra_states(options: Any) -> tuple[str, ...]:
+        """See `_AttentionLoopKernel.extra_states`."""
         return ("fed",) if options else ()
 
     @staticmethod
-    def places(parts: Parts, options: Any) -> Mapping[str, int]:
-        """See `_AttendKernel.places`."""
-        nowhere = dict.fromkeys(("query_c", "query_x", "features_h", "features_context", "features_x"), -1)
+    def columns(parts: LoopParts, options: Any) -> Mapping[str, int]:
+        """See `_AttentionLoopKernel.columns`."""
+        absent = dict.fromkeys(("query_c", "query_x", "features_h", "features_context", "features_x"), -1)
         fed = parts.feature_size if options else 0
-        return nowhere | {
+        return absent | {
             "D": parts.feature_size,
             "query_h": 0,
             "query_size": parts.hidden_size,
             "feed_x": 0,
-            "feed_seen": parts.input_size if fed else -1,
+            "feed_attended": parts.input_size if fed else -1,
             "feed_size": parts.input_size + fed,
         }

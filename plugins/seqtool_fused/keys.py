@@ -1,4 +1,4 @@
-"""Keys of a memory in C: one affine map of all its positions, forward and backward."""
+"""Keys of a memory in C: an affine map of all positions, forward and backward."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqtool.api import Tree
-from seqtool_fused.calling import FusedKernel, Numbers, Operation, call
+from seqtool_fused.operation import FusedKernel, Operation, Tensors, call
 
 
 class Affine(Operation):
-    """W x + b of x `[B, S, I]`, W `[O, I]`, and b `[O]` if there is one. See csrc/affine.c."""
+    """W x + b of x `[B, S, I]`, W `[O, I]` and optionally b `[O]`. See csrc/affine.c."""
 
-    def forward(self, *inputs: Tensor) -> tuple[Numbers, Numbers]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensors, Tensors]:
         """See `Operation.forward`."""
         x, weight, *bias = (tensor.contiguous() for tensor in inputs)
         y = x.new_empty(*x.shape[:2], len(weight))
@@ -22,18 +22,27 @@ class Affine(Operation):
         return (y,), ()
 
     def backward(
-        self, saved: Numbers, inputs: Numbers, of_outputs: Sequence[Tensor | None], wanted: Sequence[bool]
+        self, saved: Tensors, inputs: Tensors, grad_outputs: Sequence[Tensor | None], needed: Sequence[bool]
     ) -> tuple[Tensor | None, ...]:
         """See `Operation.backward`."""
         x, weight, *bias = (tensor.contiguous() for tensor in inputs)
-        (of_y,) = of_outputs
-        assert of_y is not None, "where the only output has no gradient, nothing asks for those of the inputs"
-        of_x = torch.empty_like(x) if wanted[0] else None
-        of_weight, of_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
-        call("seqtool_affine_backward", *_sizes(x, weight), x, weight, of_y.contiguous(), of_x, of_weight, of_bias)
-        return of_x, of_weight, *((of_bias,) if bias else ())
+        (grad_y,) = grad_outputs
+        assert grad_y is not None, "autograd calls backward only if the output has a gradient"
+        grad_x = torch.empty_like(x) if needed[0] else None
+        grad_weight, grad_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
+        call(
+            "seqtool_affine_backward",
+            *_sizes(x, weight),
+            x,
+            weight,
+            grad_y.contiguous(),
+            grad_x,
+            grad_weight,
+            grad_bias,
+        )
+        return grad_x, grad_weight, *((grad_bias,) if bias else ())
 
-    def reference(self, *inputs: Tensor) -> Numbers:
+    def reference(self, *inputs: Tensor) -> Tensors:
         """See `Operation.reference`."""
         return (F.linear(*inputs),)
 
@@ -65,9 +74,9 @@ class AdditiveKeysKernel(_KeysKernel):
     Equation:
         as scorer/additive: U h_j + b
 
-    Source: its part's, scorer/additive.
+    Source: scorer/additive.
 
-    When to use: chosen by `engine: auto`; two to three times as fast as torch's general product where keys are narrow.
+    When to use: chosen by `engine: auto`; two to three times as fast as torch for narrow keys.
     """
 
     parts = ("scorer/attention:additive",)
@@ -84,7 +93,7 @@ class GeneralKeysKernel(_KeysKernel):
     Equation:
         as scorer/general: W h_j
 
-    Source: its part's, scorer/general.
+    Source: scorer/general.
 
     When to use: chosen by `engine: auto`; see kernel/additive_keys.
     """

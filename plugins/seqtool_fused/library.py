@@ -1,4 +1,4 @@
-"""The C code of this package as one shared library: compiled when first used, for this machine, kept in a cache."""
+"""The C code of this package as a shared library, compiled for this machine on first use and cached."""
 
 import ctypes
 import functools
@@ -16,52 +16,52 @@ from seqtool.api import SeqtoolError, cache_folder
 
 SOURCES = Path(__file__).parent / "csrc"
 FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
-WAYS = (("-march=native", "-fopenmp"), ("-march=native",), ("-fopenmp",), ())
-"""What not every compiler takes, the best first."""
+OPTIONAL_FLAGS = (("-march=native", "-fopenmp"), ("-march=native",), ("-fopenmp",), ())
+"""Flags that some compilers lack, in order of preference."""
 
 
 KEPT_MEMORY = (64 << 20, 32 << 20)
-"""Bytes: see csrc/memory.c."""
+"""Bytes of freed memory that are kept, and the largest block served from them; see csrc/memory.c."""
 KEEP_MEMORY_VARIABLE = "SEQTOOL_KEEP_MEMORY"
 
 
 class Unavailable(SeqtoolError):  # noqa: N818
-    """There is no library on this machine; the message says why."""
+    """The library cannot be built or loaded on this machine."""
 
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """The library, loaded. torch's OpenMP runtime, which is there already, serves it too.
+    """The loaded library. It uses the OpenMP runtime that torch has loaded.
 
-    With `SEQTOOL_KEEP_MEMORY=1` in the environment it asks the allocator of the whole process to keep freed memory.
+    With `SEQTOOL_KEEP_MEMORY=1` in the environment, the allocator of the process keeps freed memory.
 
     Raises:
-        Unavailable: no compiler, no place to keep what it makes, or it fails.
+        Unavailable: there is no compiler, the cache folder cannot be created, or the compilation fails.
     """
-    reason = missing()
+    reason = unavailable_reason()
     if reason:
         raise Unavailable(reason)
-    loaded = ctypes.CDLL(str(_built()))
+    loaded = ctypes.CDLL(str(_library_path()))
     if os.environ.get(KEEP_MEMORY_VARIABLE) == "1":
         loaded.seqtool_keep_memory(*map(ctypes.c_int64, KEPT_MEMORY))
     return loaded
 
 
 @functools.cache
-def missing() -> str | None:
-    """Why there is no library, None where there is one. Compiles it where that was not yet done."""
+def unavailable_reason() -> str | None:
+    """Why the library is unavailable, None if it is available. Compiles it if necessary."""
     try:
-        ctypes.CDLL(str(_built()))
+        ctypes.CDLL(str(_library_path()))
     except (Unavailable, OSError) as error:
         return " ".join(str(error).split())
     return None
 
 
 @functools.cache
-def _built() -> Path:
-    """The library's file; its name tells the sources, the compiler and the processor it is for."""
+def _library_path() -> Path:
+    """The file of the library, named after a digest of sources, compiler and processor."""
     compiler = _compiler()
-    path = _cache() / f"fused-{_key(compiler)}.so"
+    path = _cache() / f"fused-{_digest(compiler)}.so"
     if not path.exists():
         _compile(compiler, path)
     return path
@@ -69,14 +69,14 @@ def _built() -> Path:
 
 def _compiler() -> list[str]:
     try:
-        given = shlex.split(os.environ.get("CC", ""))
+        command = shlex.split(os.environ.get("CC", ""))
     except ValueError as error:
         raise Unavailable(f"CC cannot be read: {error}") from error
-    for words in [given] if given else [["cc"], ["gcc"], ["clang"]]:
-        found = shutil.which(words[0])
-        if found:
-            return [found, *words[1:]]
-    raise Unavailable(f"no C compiler was found ({given[0] if given else 'cc, gcc or clang'})")
+    for words in [command] if command else [["cc"], ["gcc"], ["clang"]]:
+        program = shutil.which(words[0])
+        if program:
+            return [program, *words[1:]]
+    raise Unavailable(f"no C compiler was found ({command[0] if command else 'cc, gcc or clang'})")
 
 
 def _cache() -> Path:
@@ -84,13 +84,13 @@ def _cache() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise Unavailable(f"the folder for compiled code cannot be made: {error}") from error
+        raise Unavailable(f"the folder for compiled code cannot be created: {error}") from error
     return folder
 
 
-def _key(compiler: list[str]) -> str:
+def _digest(compiler: list[str]) -> str:
     status = os.stat(compiler[0])
-    parts = [*compiler, str(status.st_size), str(status.st_mtime_ns), *FLAGS, repr(WAYS), *_processor()]
+    parts = [*compiler, str(status.st_size), str(status.st_mtime_ns), *FLAGS, repr(OPTIONAL_FLAGS), *_processor()]
     digest = hashlib.sha256("\0".join(parts).encode())
     for source in sorted(SOURCES.iterdir()):
         digest.update(source.name.encode() + source.read_bytes())
@@ -98,7 +98,7 @@ def _key(compiler: list[str]) -> str:
 
 
 def _processor() -> Iterator[str]:
-    """What tells processors apart whose instructions may differ; homes are shared between machines."""
+    """Identifies the processor's instruction set, since several machines may share a home folder."""
     yield platform.machine()
     information = Path("/proc/cpuinfo")
     if not information.exists():
@@ -109,19 +109,19 @@ def _processor() -> Iterator[str]:
 
 
 def _compile(compiler: list[str], path: Path) -> None:
-    """Compile into a folder of its own and move the whole result into its place: others may do so at the same time."""
+    """Compile in a temporary folder and move the result into place, since other processes may do the same."""
     sources = [str(source) for source in sorted(SOURCES.glob("*.c"))]
-    said = ""
+    output = ""
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".compiling-") as folder:
             made = str(Path(folder) / path.name)
-            for way in WAYS:
-                command = [*compiler, *FLAGS, *way, "-o", made, *sources, "-lm"]
-                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+            for flags in OPTIONAL_FLAGS:
+                build = [*compiler, *FLAGS, *flags, "-o", made, *sources, "-lm"]
+                done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=600)
                 if done.returncode == 0:
                     os.replace(made, path)
                     return
-                said = said or done.stderr.strip()[-500:]
+                output = output or done.stderr.strip()[-500:]
     except (OSError, subprocess.SubprocessError) as error:
-        said = str(error)
-    raise Unavailable(f"{compiler[0]} could not compile it: {said or 'without a word'}")
+        output = str(error)
+    raise Unavailable(f"{compiler[0]} could not compile the library: {output or 'no message'}")

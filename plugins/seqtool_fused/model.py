@@ -1,4 +1,4 @@
-"""Methods of whole models that are given ids: the embedded symbols are mapped once each, not at every position."""
+"""Kernels of whole models, which read ids: each symbol's vector is mapped once, not at every position."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from seqtool.api import Encoded, Tree, own_modules, part_name, tree
 from seqtool_fused.attend import AttendAfterKernel, AttendBeforeKernel
-from seqtool_fused.calling import FusedKernel
-from seqtool_fused.embedding import LookedUp, lookup_refusal, table_of, table_refusal
-from seqtool_fused.encoder import RNN, EncoderKernel, layers_misfit, weights_of
+from seqtool_fused.embedding import EmbeddingLookup, embedding_table, lookup_refusal, table_refusal
+from seqtool_fused.encoder import RNN, EncoderKernel, cell_parameters, layers_refusal
 from seqtool_fused.gru import GRUKernel
 from seqtool_fused.lstm import LSTMKernel
-from seqtool_fused.recurrent import RecurrentKernel, misfit, parameters_of
+from seqtool_fused.operation import FusedKernel
+from seqtool_fused.recurrent import RecurrentKernel, parameters_of, size_refusal
 
 ENCODER = EncoderKernel()
 CELLS: dict[str, RecurrentKernel] = {name: kernel for kernel in (LSTMKernel(), GRUKernel()) for name in kernel.parts}
@@ -21,14 +21,14 @@ WIDE = {"type": "learned", "embedding_size": 17}
 
 
 class PlainLoop:
-    """The loop of the decoder plain: that of its cell."""
+    """The loop of decoder/plain: the steps of its cell."""
 
     def unsupported(self, part: Any) -> str | None:
         """See `Kernel.unsupported`."""
         if part.repeat:
-            return "its decoder is fed the encoder's final state at each step"
+            return "its decoder reads the encoder's final state at each step"
         cell = own_modules(part)["cell"]
-        return None if part_name(cell) in CELLS else f"its cell is {type(cell).__name__}; known are LSTM and GRU"
+        return None if part_name(cell) in CELLS else f"its cell is {type(cell).__name__}; LSTM and GRU are supported"
 
     def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
         """See `Kernel.skipped_modules`."""
@@ -39,16 +39,16 @@ class PlainLoop:
         return (table, *tree.leaves(state), *parameters_of(own_modules(part)["cell"]))
 
     def lookup_refusal(self, part: Any, input_size: int) -> str | None:
-        """See `_AttendKernel.lookup_refusal`."""
-        return misfit(own_modules(part)["cell"], input_size)
+        """See `_AttentionLoopKernel.lookup_refusal`."""
+        return size_refusal(own_modules(part)["cell"], input_size)
 
     def unroll(
-        self, part: Any, x: Tensor, fixed: Tree, state: Tree, found: LookedUp
+        self, part: Any, x: Tensor, fixed: Tree, state: Tree, lookup: EmbeddingLookup
     ) -> tuple[Tensor, Tensor | None, Tree]:
-        """See `_AttendKernel.unroll`."""
-        real = found.ids.new_ones(found.ids.shape, dtype=torch.bool)
+        """See `_AttentionLoopKernel.unroll`."""
+        real = lookup.ids.new_ones(lookup.ids.shape, dtype=torch.bool)
         cell = own_modules(part)["cell"]
-        outputs, state = CELLS[part_name(cell)].unroll(cell, found.table, real, state, found)
+        outputs, state = CELLS[part_name(cell)].unroll(cell, lookup.table, real, state, lookup)
         return outputs, None, state
 
 
@@ -59,16 +59,17 @@ LOOPS: dict[str, Any] = {
 
 
 class EncodeKernel(FusedKernel):
-    """`Seq2Seq.encode` of an encoder rnn that reads learned or one-hot symbols, forward and backward.
+    """`Seq2Seq.encode` with encoder/rnn and learned or one-hot embeddings, forward and backward.
 
     Equation:
-        as embedding and encoder; W E[symbol] of the first layer is one product per symbol of the alphabet, not one per
-        position, and so is its gradient
+        as the embedding and the encoder; W E[symbol] of the first layer is computed once per symbol of the vocabulary,
+        not once per position, and so is its gradient
 
-    Source: its parts', encoder/rnn, embedding/learned and embedding/one_hot.
+    Source: encoder/rnn, embedding/learned and embedding/one_hot.
 
-    When to use: chosen by `engine: auto`. An alphabet is small beside a batch. With few positions, with vectors of
-    fewer than 16 columns, or with a hook on the embedding or within the encoder, both parts are called instead.
+    When to use: chosen by `engine: auto`; gains if the vocabulary is small compared with the positions of a batch. With
+    few positions, vectors of fewer than 16 columns, or a hook on the embedding or within the encoder, both parts run
+    separately.
     """
 
     parts = ("model",)
@@ -88,9 +89,9 @@ class EncodeKernel(FusedKernel):
         """See `Kernel.unsupported`."""
         encoder = own_modules(part)["encoder"]
         if part_name(encoder) != RNN:
-            return f"its encoder is {type(encoder).__name__}; known is RNNEncoder"
+            return f"its encoder is {type(encoder).__name__}; RNNEncoder is supported"
         if encoder.added[0]:
-            return "the embedded source itself is added to the outputs of the first layer"
+            return "the first layer has a residual connection from the embedded source"
         return ENCODER.unsupported(encoder) or table_refusal(own_modules(part)["source_embedding"])
 
     def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
@@ -99,30 +100,30 @@ class EncodeKernel(FusedKernel):
 
     def tensors(self, part: Any, source: Tensor, source_mask: Tensor) -> Sequence[Tensor]:
         """See `Kernel.tensors`."""
-        return (table_of(own_modules(part)["source_embedding"]), *weights_of(own_modules(part)["encoder"]))
+        return (embedding_table(own_modules(part)["source_embedding"]), *cell_parameters(own_modules(part)["encoder"]))
 
     def verify(self, part: Any, source: Tensor, *arguments: Any, **named: Any) -> str | None:
         """See `Kernel.verify`."""
         reason = super().verify(part, source, *arguments, **named)
         if reason:
             return reason
-        table = table_of(own_modules(part)["source_embedding"])
-        return lookup_refusal(table, source) or layers_misfit(own_modules(part)["encoder"], table.shape[1])
+        table = embedding_table(own_modules(part)["source_embedding"])
+        return lookup_refusal(table, source) or layers_refusal(own_modules(part)["encoder"], table.shape[1])
 
     def __call__(self, part: Any, source: Tensor, source_mask: Tensor) -> Encoded:
         """See `Seq2Seq.encode`."""
-        found = LookedUp(table_of(own_modules(part)["source_embedding"]), source.contiguous())
-        return ENCODER.encode(own_modules(part)["encoder"], found.table, source_mask, found)
+        lookup = EmbeddingLookup(embedding_table(own_modules(part)["source_embedding"]), source.contiguous())
+        return ENCODER.encode(own_modules(part)["encoder"], lookup.table, source_mask, lookup)
 
 
 class DecodeKernel(FusedKernel):
-    """`Seq2Seq.decode` of decoders whose loop is in C and whose inputs are learned or one-hot symbols.
+    """`Seq2Seq.decode` of decoders with a loop in C and learned or one-hot embeddings.
 
     Equation:
-        as embedding and decoder; what a symbol adds to the gates is one product per symbol of the alphabet, not one per
-        step, and so is its gradient
+        as the embedding and the decoder; what a symbol adds to the gates is computed once per symbol of the vocabulary,
+        not once per step, and so is its gradient
 
-    Source: its parts', decoder/attend_before, decoder/attend_after, decoder/plain and those of embeddings.
+    Source: decoder/attend_before, decoder/attend_after, decoder/plain, embedding/learned and embedding/one_hot.
 
     When to use: chosen by `engine: auto`; see kernel/encode.
     """
@@ -169,7 +170,7 @@ class DecodeKernel(FusedKernel):
         decoder = own_modules(part)["decoder"]
         loop = LOOPS.get(part_name(decoder))
         if loop is None:
-            return f"its decoder is {type(decoder).__name__}; known are Plain, AttendBefore and AttendAfter"
+            return f"its decoder is {type(decoder).__name__}; Plain, AttendBefore and AttendAfter are supported"
         return loop.unsupported(decoder) or table_refusal(own_modules(part)["target_embedding"])
 
     def skipped_modules(self, part: Any) -> Sequence[nn.Module]:
@@ -179,22 +180,22 @@ class DecodeKernel(FusedKernel):
     def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Sequence[Tensor]:
         """See `Kernel.tensors`."""
         return self._loop(part).tensors(
-            own_modules(part)["decoder"], table_of(own_modules(part)["target_embedding"]), fixed, state
+            own_modules(part)["decoder"], embedding_table(own_modules(part)["target_embedding"]), fixed, state
         )
 
     def verify(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> str | None:
         """See `Kernel.verify`."""
         if reason := super().verify(part, inputs, fixed, state):
             return reason
-        table = table_of(own_modules(part)["target_embedding"])
+        table = embedding_table(own_modules(part)["target_embedding"])
         return lookup_refusal(table, inputs) or self._loop(part).lookup_refusal(
             own_modules(part)["decoder"], table.shape[1]
         )
 
     def __call__(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Seq2Seq.decode`."""
-        found = LookedUp(table_of(own_modules(part)["target_embedding"]), inputs.contiguous())
-        return self._loop(part).unroll(own_modules(part)["decoder"], found.x(), fixed, state, found)
+        lookup = EmbeddingLookup(embedding_table(own_modules(part)["target_embedding"]), inputs.contiguous())
+        return self._loop(part).unroll(own_modules(part)["decoder"], lookup.vectors(), fixed, state, lookup)
 
     def _loop(self, part: Any) -> Any:
         return LOOPS[part_name(own_modules(part)["decoder"])]

@@ -1,11 +1,12 @@
-/* y = W x + b for many rows of few numbers, such as the keys of a memory, and its gradient: some tens to hundreds of
-   columns, where a general library is far from what the machine can do.
+/* y = W x + b and its gradient for many short rows, such as the keys of a memory: some tens to hundreds of columns,
+   where general libraries are far from peak speed.
 
-   x [rows, inputs], weight [outputs, inputs], bias [outputs] or NULL. Every function returns 0, or 1 without memory. */
+   x [rows, inputs], weight [outputs, inputs], bias [outputs] or NULL. Every function returns 0, or 1 if memory runs
+   out. */
 #include "product.h"
 #include "threads.h"
 
-#define CHUNK 96 /* rows that are gone through at once: they stay near */
+#define CHUNK 96 /* rows per pass, few enough to stay in cache */
 
 int seqtool_affine_forward(
     int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, const float *bias, float *y,
@@ -24,35 +25,36 @@ int seqtool_affine_forward(
     return 0;
 }
 
-/* of_x may be NULL where nobody asks. of_weight [outputs, inputs] and of_bias [outputs] are zero before. */
+/* grad_x may be NULL if it is not needed. grad_weight [outputs, inputs] and grad_bias [outputs] start at zero. */
 int seqtool_affine_backward(
-    int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, const float *of_y, float *of_x,
-    float *of_weight, float *of_bias, int64_t threads) {
+    int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *weight, const float *grad_y,
+    float *grad_x, float *grad_weight, float *grad_bias, int64_t threads) {
     const size_t shared = (size_t)outputs * (size_t)rounded_up((int)inputs);
     const size_t chunk = (size_t)CHUNK * (size_t)rounded_up((int)inputs), sums = (size_t)outputs * (size_t)(inputs + 1);
-    float *room = calloc(shared + (size_t)threads * (chunk + sums) + 1, sizeof(float));
-    if (!room) return 1;
-    pack(weight, inputs, 1, (int)outputs, (int)inputs, room);
+    float *scratch = calloc(shared + (size_t)threads * (chunk + sums) + 1, sizeof(float));
+    if (!scratch) return 1;
+    pack(weight, inputs, 1, (int)outputs, (int)inputs, scratch);
 #pragma omp parallel num_threads(threads)
     {
-        float *packed = room + shared + (size_t)omp_get_thread_num() * (chunk + sums), *own = packed + chunk;
+        float *packed = scratch + shared + (size_t)omp_get_thread_num() * (chunk + sums), *own = packed + chunk;
         float *own_bias = own + outputs * inputs;
 #pragma omp for schedule(static)
         for (int64_t first = 0; first < rows; first += CHUNK) {
             const int count = rows - first < CHUNK ? (int)(rows - first) : CHUNK;
-            const float *of = of_y + first * outputs;
-            if (of_x) product(count, (int)outputs, (int)inputs, of, outputs, room, of_x + first * inputs, inputs, 0);
+            const float *grad = grad_y + first * outputs;
+            if (grad_x)
+                product(count, (int)outputs, (int)inputs, grad, outputs, scratch, grad_x + first * inputs, inputs, 0);
             pack(x + first * inputs, inputs, 1, count, (int)inputs, packed);
-            turned_product((int)outputs, count, (int)inputs, of, outputs, packed, own, inputs);
+            transposed_product((int)outputs, count, (int)inputs, grad, outputs, packed, own, inputs);
             for (int r = 0; r < count; r++)
-                for (int64_t k = 0; k < outputs; k++) own_bias[k] += of[r * outputs + k];
+                for (int64_t k = 0; k < outputs; k++) own_bias[k] += grad[r * outputs + k];
         }
     }
-    for (int64_t thread = 0; thread < threads; thread++) { /* in their order, so that equal runs give equal numbers */
-        const float *own = room + shared + (size_t)thread * (chunk + sums) + chunk;
-        for (int64_t k = 0; k < outputs * inputs; k++) of_weight[k] += own[k];
-        for (int64_t k = 0; k < outputs; k++) of_bias[k] += own[outputs * inputs + k];
+    for (int64_t thread = 0; thread < threads; thread++) { /* in a fixed order, so that equal runs give equal numbers */
+        const float *own = scratch + shared + (size_t)thread * (chunk + sums) + chunk;
+        for (int64_t k = 0; k < outputs * inputs; k++) grad_weight[k] += own[k];
+        for (int64_t k = 0; k < outputs; k++) grad_bias[k] += own[outputs * inputs + k];
     }
-    free(room);
+    free(scratch);
     return 0;
 }

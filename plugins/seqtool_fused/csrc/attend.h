@@ -1,4 +1,4 @@
-/* What the recurrent attention loops are given, and what they leave behind. loops.py has the same list. */
+/* Arguments and results of the recurrent attention loops. loop_arguments.py lists the same fields in the same order. */
 #ifndef SEQTOOL_ATTEND_H
 #define SEQTOOL_ATTEND_H
 
@@ -6,58 +6,60 @@
 
 enum { GMM, ADDITIVE, PRODUCT };
 
-/* B rows, T steps, S places. float32, contiguous but for the strides named; a tensor that there is not is NULL. */
+/* B rows, T steps, S positions. Tensors are float32, and contiguous but for the strides given; absent ones are NULL. */
 typedef struct {
     int64_t threads, backward;
     int64_t B, T, S;
-    int64_t E, M, H; /* widths of the step's input, of the memory, of the cell */
-    int64_t K, P;    /* width of the keys, or gmm's components; of the mapped query: K, or gmm's 3 K */
-    int64_t hidden;  /* width of gmm's tanh layer; 0: none */
-    int64_t D;       /* attend_after: width of h~; attend_before: 0 */
-    int64_t F;       /* width of the features */
-    int64_t gru, scorer, variant, softmax;     /* variant: gmm's 0, 1, 2; softmax: or else exp */
-    int64_t query_h, query_c, query_x;         /* where in the query h, c and x stand; -1: nowhere */
+    int64_t E, M, H;                       /* sizes of the step's input, the memory, the cell's output */
+    int64_t K;                             /* size of the keys; gmm: number of components */
+    int64_t P;                             /* size of the mapped query: K; gmm: 3 K */
+    int64_t hidden;                        /* size of gmm's tanh layer; 0: none */
+    int64_t D;                             /* attend_after: size of h~; attend_before: 0 */
+    int64_t F;                             /* size of the features */
+    int64_t gru, scorer, variant, softmax; /* variant: gmm's 0, 1, 2; softmax: 0 means exp */
+    int64_t query_h, query_c, query_x;     /* offsets of h, c and x in the query; -1: absent */
     int64_t query_size;
-    int64_t feed_x, feed_seen, feed_size;      /* where in the cell's input x, and the context or the last h~, stand */
+    int64_t feed_x, feed_attended, feed_size; /* offsets of x and of the context or the last h~ in the cell's input */
     int64_t features_h, features_context, features_x;
-    int64_t x_row, x_step, mask_row;           /* strides */
-    int64_t of_features_row, of_features_step; /* strides */
-    int64_t symbols;                           /* of the table that x is rows of, where `ids` is there */
-    double scale;                              /* of products */
+    int64_t x_row, x_step, mask_row;               /* strides */
+    int64_t grad_features_row, grad_features_step; /* strides */
+    int64_t symbols;                               /* number of symbols in the table of `ids` */
+    double scale;                                  /* factor of products */
 
-    const float *x, *values, *keys;                            /* [B, T, E], [B, S, M], [B, S, K] */
-    const int64_t *ids;                                        /* [B, T], which row of the table each x is, or NULL */
-    const float *mapped;                                       /* [symbols, gates]: what weight_ih makes of those rows */
-    const uint8_t *mask;                                       /* [B, S] */
-    const float *weight_ih, *weight_hh, *bias_ih, *bias_hh;    /* gru: of *_hh, the rows of n stand first */
-    const float *query_map, *query_bias, *window, *window_bias; /* [hidden or P, query_size]; [P, hidden] after tanh */
-    const float *vector, *combine;                             /* [K] of additive; [D, M + H] of attend_after */
+    const float *x, *values, *keys;                         /* [B, T, E], [B, S, M], [B, S, K] */
+    const int64_t *ids;                                     /* [B, T], the row of the table that each x is, or NULL */
+    const float *projected;                                 /* [symbols, gates]: W_ih x of each row of the table */
+    const uint8_t *mask;                                    /* [B, S] */
+    const float *weight_ih, *weight_hh, *bias_ih, *bias_hh; /* gru: in *_hh, the rows of n are first */
+    const float *query_map, *query_bias, *window, *window_bias; /* [hidden or P, query_size]; [P, hidden], after tanh */
+    const float *vector, *combine;                              /* [K] of additive; [D, M + H] of attend_after */
 
-    /* The first state and the last one; forward alone. */
+    /* The first and the last state; forward only. */
     const float *first_h, *first_c, *first_mean, *first_fed; /* [B, H], [B, H], [B, K], [B, D] */
     float *last_h, *last_c, *last_mean, *last_fed;
 
-    /* Forward writes, backward reads. */
-    float *z;        /* [T + 1, B, H + feed_size]: h, the context or the last h~, x */
-    float *c;        /* lstm: [T + 1, B, H] */
-    double *mean;    /* gmm: [T + 1, B, K] */
-    float *gates;    /* [T, B, 4 H], see cells.h */
-    float *asked;    /* [T, B, hidden] */
-    float *query;    /* [T, B, P up to a multiple of 16] */
-    float *joined;   /* attend_after: [T, B, M + H] */
-    float *weights;  /* [B, T, S] */
-    float *features; /* [B, T, F] */
+    /* Written by forward, read by backward. */
+    float *z;            /* [T + 1, B, H + feed_size]: h, the context or the last h~, x */
+    float *c;            /* lstm: [T + 1, B, H] */
+    double *mean;        /* gmm: [T + 1, B, K] */
+    float *gates;        /* [T, B, 4 H], see cells.h */
+    float *query_hidden; /* [T, B, hidden] */
+    float *query;        /* [T, B, P rounded up to a multiple of 16] */
+    float *joined;       /* attend_after: [T, B, M + H] */
+    float *weights;      /* [B, T, S] */
+    float *features;     /* [B, T, F] */
 
-    /* Gradients, each as what it is of: in, and of the last state in, of the first state out, and the rest out. */
-    const float *of_features, *of_weights; /* of_weights may be NULL: zeros */
-    float *of_h, *of_c, *of_mean, *of_fed;
-    float *of_x, *of_values, *of_keys; /* of_x begins as zeros; of_values may not be wanted */
-    float *of_mapped;                  /* where there are ids, columns of x in of_weight_ih are left to the caller */
-    float *of_weight_ih, *of_weight_hh, *of_gates; /* of_gates [4 H]: of the biases */
-    float *of_query_map, *of_query_bias, *of_window, *of_window_bias, *of_vector, *of_combine;
+    /* Gradients, each of its tensor's shape. Inputs: of features and weights. Those of the last state are replaced by
+       those of the first. The rest are outputs. */
+    const float *grad_features, *grad_weights; /* grad_weights: NULL means zeros */
+    float *grad_h, *grad_c, *grad_mean, *grad_fed;
+    float *grad_x, *grad_values, *grad_keys; /* grad_x starts at zero; NULL if not needed, as grad_values */
+    float *grad_projected;                   /* with ids, the caller computes the columns of x in grad_weight_ih */
+    float *grad_weight_ih, *grad_weight_hh, *grad_gates; /* grad_gates [4 H]: gradients of the biases */
+    float *grad_query_map, *grad_query_bias, *grad_window, *grad_window_bias, *grad_vector, *grad_combine;
 } Loop;
 
-/* Returns 0, or 1 without memory. */
+/* Runs all steps. Returns 0, or 1 if memory runs out. */
 int seqtool_attend(const Loop *l);
 
 #endif

@@ -1,4 +1,4 @@
-/* OpenMP where the compiler has it, else one thread. */
+/* OpenMP if the compiler supports it, else one thread. */
 #ifndef SEQTOOL_THREADS_H
 #define SEQTOOL_THREADS_H
 

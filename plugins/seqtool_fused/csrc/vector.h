@@ -1,6 +1,5 @@
-/* Vectors of floats of this machine's width.
-
-   Compiled for the machine it runs on, so the width is known here; GCC's and Clang's vector extension. */
+/* Vectors of floats of the processor's width, as a vector extension of GCC and Clang. The code is compiled for the
+   machine that runs it, so the width is known here. */
 #ifndef SEQTOOL_VECTOR_H
 #define SEQTOOL_VECTOR_H
 
@@ -26,8 +25,8 @@
 
 typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-/* Ask for what is read a step later: rows of a step stand too far from those of the next for the machine to guess. */
-static inline void soon(const float *row, int size) {
+/* Prefetches what the next step reads: rows of consecutive steps are too far apart for the hardware prefetcher. */
+static inline void prefetch(const float *row, int size) {
     for (int k = 0; k < size; k += 16) __builtin_prefetch(row + k);
 }
 

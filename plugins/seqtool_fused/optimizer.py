@@ -1,4 +1,4 @@
-"""What is done to all parameters between two steps, in C: gradients are clipped, and Adam moves what they are of."""
+"""Updates of all parameters in C: gradient clipping, Adam and `zero_grad`."""
 
 import ctypes
 from collections.abc import Callable, Iterable, Sequence
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from seqtool.api import has_step_hooks
-from seqtool_fused.calling import FusedKernel, call, pointers
+from seqtool_fused.operation import FusedKernel, call, pointers
 
 STATE = ("exp_avg", "exp_avg_sq", "step")
 RULE = ("lr", "eps", "weight_decay", "decoupled_weight_decay")
-UNKNOWN = ("amsgrad", "maximize", "capturable", "differentiable")
-"""Options in the groups of torch's Adam that C knows nothing of."""
+UNSUPPORTED = ("amsgrad", "maximize", "capturable", "differentiable")
+"""Options of torch's Adam that C does not support."""
 
 
 class _UpdateKernel(FusedKernel):
@@ -22,28 +22,28 @@ class _UpdateKernel(FusedKernel):
     examples = (("optimizer/adam", {"lr": 0.01}), ("optimizer/adamw", {"lr": 0.01}))
 
     def tensors(self, part: Any, *arguments: Any, **named: Any) -> Iterable[Tensor]:
-        """See `Kernel.tensors`; an optimizer's may have no numbers, or be few."""
+        """See `Kernel.tensors`; none, since those of an optimizer may be empty."""
         return ()
 
 
 class AdamKernel(_UpdateKernel):
-    """`step` of Adam and AdamW, all parameters in one call.
+    """`step` of Adam and AdamW, for all parameters in one call.
 
     Equation:
         as optimizer/adam and optimizer/adamw
 
-    Source: its parts', optimizer/adam and optimizer/adamw.
+    Source: optimizer/adam and optimizer/adamw.
 
-    When to use: chosen by `engine: auto`. A small model has few numbers in two dozen tensors, and torch's time goes
-    into the tensors. The first step, which makes the state, is torch's; so is one that hooks watch.
+    When to use: chosen by `engine: auto`. A small model has few numbers in two dozen tensors, and torch has an overhead
+    per tensor. torch computes the first step, which creates the state, and steps with hooks.
     """
 
     method = "step"
 
     def unsupported(self, module: Any) -> str | None:
         """See `Kernel.unsupported`."""
-        asked = [name for name in UNKNOWN if any(group[name] for group in module.param_groups)]
-        return f"it knows no {' and no '.join(asked)}" if asked else None
+        enabled = [name for name in UNSUPPORTED if any(group[name] for group in module.param_groups)]
+        return f"it does not support {' and '.join(enabled)}" if enabled else None
 
     def verify(self, part: Any, closure: Callable[[], Any] | None = None) -> str | None:
         """See `Kernel.verify`."""
@@ -56,8 +56,8 @@ class AdamKernel(_UpdateKernel):
             with torch.enable_grad():
                 loss = closure()
         groups = [(group, _columns(part, group["params"])) for group in part.param_groups]
-        if not all(_known(group, columns) for group, columns in groups):
-            self.reference(part)  # gradients are there only now
+        if not all(_supported(group, columns) for group, columns in groups):
+            self.reference(part)  # only known after the closure, which computes gradients
             return loss
         for group, columns in groups:
             lr, eps, decay, decoupled = (group[name] for name in RULE)
@@ -68,10 +68,10 @@ class AdamKernel(_UpdateKernel):
 
 
 class ClipKernel(_UpdateKernel):
-    """`clip` of Adam and AdamW: the length of all gradients in one call.
+    """`clip` of Adam and AdamW: the norm of all gradients in one call.
 
     Equation:
-        g <- g min(1, limit / (|g| + 1e-6)), g being all gradients as one vector
+        g <- g min(1, limit / (|g| + 1e-6)), g: all gradients as one vector
 
     Source: Pascanu et al. 2013, arXiv 1211.5063, algorithm 1; as torch's `clip_grad_norm_`.
 
@@ -83,22 +83,24 @@ class ClipKernel(_UpdateKernel):
     def verify(self, part: Any, limit: float) -> str | None:
         """See `Kernel.verify`."""
         reason = super().verify(part, limit)
-        return reason or (None if _writable(_gradients(part)) else "a gradient is not plain float32 on the CPU")
+        return reason or (
+            None if _writable(_gradients(part)) else "a gradient is not a contiguous float32 tensor on the CPU"
+        )
 
     def __call__(self, part: Any, limit: float) -> None:
-        """See `ClippingOptimizer.clip`."""
+        """See `Clipping.clip`."""
         gradients = _gradients(part)
         call("seqtool_clip", len(gradients), _sizes(gradients), pointers(gradients), ctypes.c_double(limit))
         increment_version(gradients)
 
 
 class ZeroGradKernel(_UpdateKernel):
-    """`zero_grad` of Adam and AdamW, without what torch notes for its profiler and its compiler.
+    """`zero_grad` of Adam and AdamW, without annotations for torch's profiler and compiler.
 
     Equation:
-        g <- nothing
+        g <- None
 
-    Source: its parts', optimizer/adam and optimizer/adamw.
+    Source: optimizer/adam and optimizer/adamw.
 
     When to use: chosen by `engine: auto`; see kernel/adam.
     """
@@ -107,7 +109,7 @@ class ZeroGradKernel(_UpdateKernel):
 
     def verify(self, part: Any, set_to_none: bool = True) -> str | None:
         """See `Kernel.verify`."""
-        return super().verify(part) or (None if set_to_none else "gradients are to be filled with zeros")
+        return super().verify(part) or (None if set_to_none else "set_to_none is False")
 
     def __call__(self, part: Any, set_to_none: bool = True) -> None:
         """See `torch.optim.Optimizer.zero_grad`."""
@@ -121,12 +123,12 @@ def _gradients(optimizer: Any) -> list[Tensor]:
 
 
 def _trained(parameters: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Parameters that have a gradient, each with it."""
-    return [(parameter, of) for parameter in parameters if (of := parameter.grad) is not None]
+    """The parameters that have a gradient, with it."""
+    return [(parameter, gradient) for parameter in parameters if (gradient := parameter.grad) is not None]
 
 
 def _columns(optimizer: Any, parameters: Iterable[Tensor]) -> list[list[Any]]:
-    """Parameters, their gradients, and each part of their state; a part that is not there yet is None."""
+    """Parameters, their gradients, and each tensor of their state, None if missing."""
     trained = _trained(parameters)
     states = [optimizer.state.get(parameter, {}) for parameter, _ in trained]
     return [
@@ -136,9 +138,9 @@ def _columns(optimizer: Any, parameters: Iterable[Tensor]) -> list[list[Any]]:
     ]
 
 
-def _known(group: dict[str, Any], columns: list[list[Any]]) -> bool:
-    """Whether C knows a group's options, which a loaded state may have changed, and its state is of its parameters."""
-    if not isinstance(group["lr"], float) or any(group[name] for name in UNKNOWN):
+def _supported(group: dict[str, Any], columns: list[list[Any]]) -> bool:
+    """Whether C supports a group's options, which a loaded state may change, and its state fits its parameters."""
+    if not isinstance(group["lr"], float) or any(group[name] for name in UNSUPPORTED):
         return False
     if not all(map(_writable, columns)):
         return False
@@ -147,7 +149,7 @@ def _known(group: dict[str, Any], columns: list[list[Any]]) -> bool:
 
 
 def _writable(tensors: Iterable[Any]) -> bool:
-    """Whether C may write to all of these."""
+    """Whether C can write to all of these tensors."""
     return not torch.compiler.is_compiling() and all(
         type(x) in (Tensor, nn.Parameter) and x.dtype == torch.float32 and x.is_cpu and x.is_contiguous()
         for x in tensors
