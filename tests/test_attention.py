@@ -201,7 +201,9 @@ def test_heads_divide_both_sizes(heads: int, fits: bool) -> None:
     if fits:
         assert build(heads=heads).num_heads == heads
         return
-    with pytest.raises(PartError, match=f"{heads} heads cannot share a query of 6 and a memory of 4") as caught:
+    with pytest.raises(
+        PartError, match=f"{heads} heads do not divide the query size 6 and the memory size 4"
+    ) as caught:
         build(heads=heads)
     assert caught.value.option == "heads"
 

@@ -85,8 +85,11 @@ def test_heads_fold_into_rows_and_back() -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (Pair(torch.ones(1), (torch.ones(1),)), "a state keeps its structure: tuple of 0 became tuple of 1"),
-        ((torch.ones(1), ()), "a state keeps its structure: Pair of 2 became tuple of 2"),
+        (
+            Pair(torch.ones(1), (torch.ones(1),)),
+            "the structure of a state must not change: tuple of 0 became tuple of 1",
+        ),
+        ((torch.ones(1), ()), "the structure of a state must not change: Pair of 2 became tuple of 2"),
     ],
 )
 def test_another_structure_is_refused(other: Any, words: str) -> None:

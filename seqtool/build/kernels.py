@@ -90,11 +90,11 @@ def available_kernels(registry: Registry) -> Iterator[tuple[str, Kernel]]:
 def refusal(kernel: Kernel, device: torch.device, dtype: torch.dtype | None) -> str | None:
     """Why a kernel can serve no part at all there; None where it may."""
     if device.type not in kernel.devices:
-        return f"it works on {', '.join(kernel.devices)}, and this is {device.type}"
+        return f"it supports {', '.join(kernel.devices)}, and this is {device.type}"
     if dtype is None:
         return "it does not work in mixed precision"
     if dtype not in kernel.dtypes:
-        return f"it works in {', '.join(map(dtype_name, kernel.dtypes))}, and this is {dtype_name(dtype)}"
+        return f"it supports {', '.join(map(dtype_name, kernel.dtypes))}, and this is {dtype_name(dtype)}"
     return kernel.unavailable()
 
 

@@ -1,1 +1,1 @@
-"""What composes parts: attention and the model."""
+"""Modules that compose parts: attention, bridge and model."""

@@ -1,4 +1,4 @@
-"""Attention: a scorer and a normalizer, composed. The one place that masks, normalises and makes the context."""
+"""Attention, composed of scorers and a normalizer. Only this module masks, normalizes and computes the context."""
 
 import contextlib
 import warnings
@@ -19,7 +19,7 @@ from seqtool.registry.options import Factory, Size, named
 
 
 class AttentionFixed(NamedTuple):
-    """What is constant over a sequence: values `[B, S, M]`, mask `[B, S]`, one tree a scorer, the intervention's tree.
+    """Constant over a sequence: values `[B, S, M]`, mask `[B, S]`, the trees of the scorers and of the intervention.
 
     With N > 1 heads every leaf is `[B, N, ...]`.
     """
@@ -31,7 +31,7 @@ class AttentionFixed(NamedTuple):
 
 
 class AttentionState(NamedTuple):
-    """What moves from step to step: one tree a scorer, the normalizer's tree, the intervention's."""
+    """The state of each step: the trees of the scorers, of the normalizer and of the intervention."""
 
     scorers: tuple[Tree, ...]
     normalizer: Tree
@@ -39,27 +39,27 @@ class AttentionState(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Weights over a memory, and the context they pick: c_i = sum_j a_ij h_j.
+    """Attention weights over a memory, and the context c_i = sum_j a_ij h_j.
 
     Equation:
         e = scorer(query, memory);  a = normalizer(e);  c_i = sum_j a_ij h_j
 
-    With `heads` N > 1, queries, keys and values are projected to N parts of equal width, all N are folded into the
-    batch of one scorer, and the contexts are joined and projected back (Vaswani et al. 2017, arXiv 1706.03762,
-    section 3.2.2, with any scorer in the place of the scaled product).
+    With `heads` N > 1, queries, keys and values are projected and split into N heads of equal size, the heads are folded
+    into the batch of one scorer, and the contexts are concatenated and projected (Vaswani et al. 2017, arXiv 1706.03762,
+    section 3.2.2, with any scorer instead of the scaled dot product).
 
     Args:
-        query_size: Q, the width of a query.
-        memory_size: M, the width of the memory and of the context.
-        scorer: scores before normalising.
-        normalizer: weights from scores.
+        query_size: Q, the size of a query.
+        memory_size: M, the size of a memory vector and of the context.
+        scorer: computes scores.
+        normalizer: computes weights from scores.
         heads: N; must divide Q and M.
 
     Attributes:
-        intervention: what replaces the weights while `intervened` is open; None, as in training, costs nothing.
+        intervention: replaces the weights while `intervened` is open; None otherwise.
 
     Raises:
-        PartError: the sizes do not divide, or the scorer refuses them.
+        PartError: the sizes are not divisible by `heads`, or the scorer refuses them.
     """
 
     intervention: Intervention | None = None
@@ -77,7 +77,7 @@ class Attention(nn.Module):
         super().__init__()
         if query_size % heads or memory_size % heads:
             raise PartError(
-                f"{heads} heads cannot share a query of {query_size} and a memory of {memory_size} evenly",
+                f"{heads} heads do not divide the query size {query_size} and the memory size {memory_size}",
                 option="heads",
                 allowed="a number that divides both sizes",
             )
@@ -90,11 +90,11 @@ class Attention(nn.Module):
         if self.normalizer.log_weights and not all(part.log_weights for part in self._scorers()):
             warnings.warn(
                 f"{type(self.normalizer).__name__} takes scores as logarithms of weights, which "
-                f"{type(self.scorers[0]).__name__} does not give: weights may become huge",
+                f"{type(self.scorers[0]).__name__} does not return: weights may become very large",
                 stacklevel=2,
             )
         if heads > 1:
-            # a map that nothing reads would never learn
+            # a projection whose result is not used would get no gradient
             reads_query = self.normalizer.reads_query or any(part.reads_query for part in self._scorers())
             reads_memory = any(part.reads_memory for part in self._scorers())
             self.query_map = nn.Linear(query_size, query_size, bias=False) if reads_query else nn.Identity()
@@ -104,14 +104,14 @@ class Attention(nn.Module):
 
     @property
     def parallel(self) -> bool:
-        """Whether all target steps may be given at once without a loop over them."""
+        """Whether all target steps can be computed in parallel, without a loop."""
         return self.normalizer.parallel and all(scorer.parallel for scorer in self._scorers())
 
     def start(self, memory: Tensor, mask: Tensor) -> tuple[AttentionFixed, AttentionState]:
         """`memory [B, S, M]`, `mask [B, S]` -> `(fixed, state)`."""
         if memory.dim() != 3 or mask.shape != memory.shape[:2] or mask.dtype != torch.bool:
             raise PartError(
-                f"attention takes a memory [B, S, M] and a bool mask [B, S]; got {list(memory.shape)} and "
+                f"attention takes memory [B, S, M] and a bool mask [B, S]; got {list(memory.shape)} and "
                 f"{mask.dtype} {list(mask.shape)}"
             )
         keys, values = memory, memory
@@ -122,8 +122,8 @@ class Attention(nn.Module):
         fixed = AttentionFixed(values, mask, scorers_fixed)
         state = AttentionState(scorers_state, self.normalizer.start(keys, mask))
         if self.intervention is not None:
-            added_fixed, added_state = self.intervention.start(mask, self.num_heads)
-            fixed, state = fixed._replace(intervention=added_fixed), state._replace(intervention=added_state)
+            its_fixed, its_state = self.intervention.start(mask, self.num_heads)
+            fixed, state = fixed._replace(intervention=its_fixed), state._replace(intervention=its_state)
         if self.num_heads == 1:
             return fixed, state
         return tree.unfold(fixed, self.num_heads), tree.unfold(state, self.num_heads)
@@ -134,7 +134,7 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor, AttentionState]:
         """`query [B, T, Q]` -> `(context [B, T, M], weights [B, N, T, S], state)`."""
         if query.dim() != 3 or len(query) != len(fixed.values):
-            raise PartError(f"attention takes queries [B, T, Q] of {len(fixed.values)} rows; got {list(query.shape)}")
+            raise PartError(f"attention takes queries [B, T, Q], B = {len(fixed.values)}; got {list(query.shape)}")
         batch_size, steps, _ = query.shape
         if self.num_heads > 1:
             fixed, state = tree.fold(fixed), tree.fold(state)
@@ -157,7 +157,7 @@ class Attention(nn.Module):
     def _attend(
         self, query: Tensor, fixed: AttentionFixed, state: AttentionState
     ) -> tuple[Tensor, Tensor, AttentionState]:
-        """Score, mask, normalise, mask, sum: `query [B, T, Q]` -> `(context [B, T, M], weights [B, T, S], state)`."""
+        """Score, mask, normalize, mask, sum: `query [B, T, Q]` -> `(context [B, T, M], weights [B, T, S], state)`."""
         values, mask, all_fixed, intervention_fixed = fixed
         before, normalizer_state, intervention_state = state
         padding = ~mask[:, None]
@@ -171,10 +171,10 @@ class Attention(nn.Module):
         weights, normalizer_state = self.normalizer(energies, mask, query, normalizer_state)
         weights = weights.masked_fill(padding, 0)
         if self.intervention is not None:
-            forced, intervention_state = self.intervention.override(
+            replaced, intervention_state = self.intervention.override(
                 weights.squeeze(1), mask, intervention_fixed, intervention_state
             )
-            weights = forced.unsqueeze(1).masked_fill(padding, 0)
+            weights = replaced.unsqueeze(1).masked_fill(padding, 0)
         if not self.parallel:
             observed = weights.squeeze(1)
             states = [s.observe(observed, after) for s, after in zip(scorers, states, strict=True)]
@@ -191,12 +191,12 @@ class Attention(nn.Module):
 
 @contextlib.contextmanager
 def intervened(module: nn.Module, intervention: Intervention) -> Iterator[None]:
-    """While open, every `Attention` within `module` has its weights replaced; for trained models, never in training.
+    """Replace the weights of every `Attention` in `module` while the context is open. For trained models only.
 
-    A sequence must be started and ended inside, since its state holds the intervention's.
+    A sequence must start and end inside the context, because its state contains the state of the intervention.
 
     Raises:
-        PartError: no `Attention` is there.
+        PartError: the module contains no `Attention`.
     """
     found = [part for part in module.modules() if isinstance(part, Attention)]
     if not found:

@@ -1,4 +1,4 @@
-"""The bridge from an encoder's final states to a decoder's first state."""
+"""The bridge from the final states of an encoder to the initial state of a decoder."""
 
 from typing import Literal
 
@@ -14,15 +14,20 @@ BridgeType = Literal["copy", "linear", "zero"]
 
 
 class Bridge(nn.Module):
-    """Writes the features of the first state of a decoder's cell; the rest, a count of steps, starts as the cell does.
+    """Initializes the features of the state of a decoder's cell; other leaves, such as step counters, are unchanged.
 
-    "copy": the final states themselves, sizes being equal (Sutskever et al. 2014, arXiv 1409.3215).
-    "linear": each state an affine map of all final states joined (Bahdanau et al. 2015, arXiv 1409.0473, A.2.2,
-    without its tanh, since an LSTM's c is not bounded). "zero": the cell's own start, whatever the encoder ends with.
+    "copy": the final states themselves, of equal sizes (Sutskever et al. 2014, arXiv 1409.3215).
+    "linear": each feature is an affine map of the concatenated final states (Bahdanau et al. 2015, arXiv 1409.0473,
+    A.2.2, without the tanh, because c of an LSTM is not bounded). "zero": the initial state of the cell.
 
     Args:
-        final_sizes: the encoder's. cell: the decoder's. bridge: which of the three.
-        only_connection: whether nothing else (attention, say) tells the decoder of the source.
+        final_sizes: `Encoder.final_sizes`.
+        cell: the decoder's cell.
+        bridge: "copy", "linear" or "zero".
+        only_connection: whether the bridge is the decoder's only access to the source, as without attention.
+
+    Raises:
+        PartError: the sizes do not fit, there is no final state, or "zero" is the only connection.
     """
 
     def __init__(
@@ -48,12 +53,12 @@ class Bridge(nn.Module):
             raise PartError(
                 f"bridge {bridge!r} needs an encoder with a final state, and this encoder has none",
                 option="bridge",
-                allowed="an encoder that has one, such as rnn" + ("" if only_connection else ", or 'zero'"),
+                allowed="an encoder with a final state, such as rnn" + ("" if only_connection else ", or 'zero'"),
             )
         if bridge == "copy" and tuple(final_sizes) != sizes:
             raise PartError(
-                f"bridge 'copy' needs equal sizes: the encoder ends with {list(final_sizes)}, "
-                f"the decoder's cell starts with {list(sizes)}",
+                f"bridge 'copy' needs equal sizes: the final states of the encoder have {list(final_sizes)}, "
+                f"the state of the decoder's cell {list(sizes)}",
                 option="bridge",
                 allowed=f"{other}, or equal sizes",
             )
@@ -61,14 +66,14 @@ class Bridge(nn.Module):
         self.maps = nn.ModuleList(nn.Linear(sum(final_sizes), size) for size in sizes if linear)
 
     def forward(self, final: Tree, state: Tree) -> Tree:
-        """`final` of the encoder and the cell's own start -> the first state."""
+        """`Encoded.final` and the initial state of the cell -> the initial state of the decoder's cell."""
         if self.bridge == "zero":
             return state
-        written = tree.vectors(final)
+        vectors = tree.vectors(final)
         if self.bridge == "linear":
-            joined = torch.cat(written, -1)
-            written = [affine(joined) for affine in self.maps]
-        first = tree.leaves(state)
-        for place, vector in zip(self.features, written, strict=True):
-            first[place] = vector.reshape(first[place].shape)
-        return tree.rebuild(state, first)
+            joined = torch.cat(vectors, -1)
+            vectors = [affine(joined) for affine in self.maps]
+        leaves = tree.leaves(state)
+        for index, vector in zip(self.features, vectors, strict=True):
+            leaves[index] = vector.reshape(leaves[index].shape)
+        return tree.rebuild(state, leaves)

@@ -1,6 +1,6 @@
-"""What is fed while a target is written: gold symbols (teacher forcing), or now and then the model's own.
+"""The decoder's inputs in training: gold symbols (teacher forcing), or partly predictions (scheduled sampling).
 
-Bengio et al. 2015 (scheduled sampling), arXiv 1506.03099.
+Scheduled sampling: Bengio et al. 2015, arXiv 1506.03099.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from seqtool.parts.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Feeding:
-    """How probable it is that a step is fed the gold symbol of the step before, and not the model's best guess.
+    """The probability that the input of a step is the previous gold symbol instead of the previous prediction.
 
-    `per`: "token", every step is drawn by itself; "example", a whole target is fed one or the other.
+    `per`: "token" samples for every step independently, "example" once for a whole target.
     """
 
     probability: float = 1.0
@@ -29,15 +29,18 @@ TEACHER_FORCING = Feeding()
 
 
 def gold_inputs(target: Tensor, start: int) -> Tensor:
-    """`target [B, T]` -> what teacher forcing feeds `[B, T]`: the start symbol, then gold symbols 1 .. T - 1.
+    """The inputs of teacher forcing: `target [B, T]` -> `[B, T]`, the start symbol, then gold symbols 1 .. T - 1.
 
-    Values `[B, T, F]` are opened by a vector of `start`.
+    For continuous targets `[B, T, F]` the first input is a vector filled with `start`.
     """
     return torch.cat([torch.full_like(target[:, :1], start), target[:, :-1]], 1)
 
 
 def draw_teacher_forced(feeding: Feeding, gold: Tensor) -> Tensor:
-    """Where gold is fed, bool `[B, T]`, for `gold [B, T]` or `[B, T, F]`: drawn by torch's generator of its device."""
+    """Sample at which steps the input is gold: `gold [B, T]` or `[B, T, F]` -> bool `[B, T]`.
+
+    Uses torch's global generator of the device.
+    """
     if feeding.probability >= 1:
         return torch.ones(gold.shape[:2], dtype=torch.bool, device=gold.device)
     draws = torch.rand(gold.shape[:2] if feeding.per == "token" else (gold.shape[0], 1), device=gold.device)
@@ -45,28 +48,28 @@ def draw_teacher_forced(feeding: Feeding, gold: Tensor) -> Tensor:
 
 
 def greedy_prediction(logits: Tensor, vocabulary: Vocabulary) -> Tensor:
-    """What a model would write: the most probable ids of `logits [..., V]`, or the values `[..., F]` themselves."""
+    """The most probable ids of `logits [..., V]`; for continuous targets, the values `[..., F]` themselves."""
     return logits if vocabulary.modality == "continuous" else logits.argmax(-1)
 
 
 def unroll_with_feeding(
-    model: StepModel, gold: Tensor, taught: Tensor, fixed: Tree, state: Tree
+    model: StepModel, gold: Tensor, use_gold: Tensor, fixed: Tree, state: Tree
 ) -> tuple[Tensor, Tensor | None]:
-    """One step after another: `(logits [B, T, V], weights [B, N, T, S] or None)`.
+    """Run the decoder step by step: `(logits [B, T, V], weights [B, N, T, S] or None)`.
 
-    Step i is fed `gold[:, i]` where `taught[:, i]`, else what step i - 1 would have written, through which no gradient
-    flows. The first step is fed gold in any case. The decoder observes what each step but the first is fed.
+    The input of step i is `gold[:, i]` where `use_gold[:, i]`, otherwise the prediction of step i - 1, through which no
+    gradient flows. The input of the first step is always gold. The decoder observes the inputs of all other steps.
     """
     all_logits: list[Tensor] = []
     all_weights: list[Tensor] = []
-    written = gold[:, 0]
-    for i, (gold_t, taught_t) in enumerate(zip(gold.unbind(1), taught.unbind(1), strict=True)):
-        taught_t = taught_t.reshape(-1, *[1] * (gold_t.dim() - 1))
-        fed = torch.where(taught_t, gold_t, written)
+    predicted = gold[:, 0]
+    for i, (gold_t, use_gold_t) in enumerate(zip(gold.unbind(1), use_gold.unbind(1), strict=True)):
+        use_gold_t = use_gold_t.reshape(-1, *[1] * (gold_t.dim() - 1))
+        inputs = torch.where(use_gold_t, gold_t, predicted)
         if i:
-            state = model.observe(fed, fixed, state)
-        logits, weights, state = model.step(fed, fixed, state)
-        written = greedy_prediction(logits.detach(), model.target_vocabulary)
+            state = model.observe(inputs, fixed, state)
+        logits, weights, state = model.step(inputs, fixed, state)
+        predicted = greedy_prediction(logits.detach(), model.target_vocabulary)
         all_logits.append(logits)
         if weights is not None:
             all_weights.append(weights)

@@ -1,4 +1,4 @@
-"""Which positions of the memory are real, for those who look at weights."""
+"""Records the mask of the memory, for the inspection of attention weights."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from seqtool.parts.types import Encoded
 
 @contextlib.contextmanager
 def record_memory_masks(encoder: nn.Module) -> Iterator[list[Tensor]]:
-    """Which positions of the memory are real, `[B, M]`, of each call of the encoder meanwhile."""
+    """Record the memory mask `[B, M]` of each call of the encoder while the context is open."""
     masks: list[Tensor] = []
 
     def keep(module: nn.Module, arguments: Any, encoded: Encoded) -> None:

@@ -1,4 +1,4 @@
-"""The model: embeddings, encoder and decoder, joined. It adds no parameter of its own."""
+"""The model: embeddings, encoder and decoder. It has no other parameters."""
 
 from typing import NamedTuple
 
@@ -17,17 +17,17 @@ from seqtool.parts.vocabulary import Continuous, Vocabulary
 
 
 class ModelFixed(NamedTuple):
-    """The target id that each source position is copied as, `[B, S]`, for readouts that copy; the decoder's tree."""
+    """`source [B, S]`: the target id of each source position, for readouts that copy. `decoder`: the decoder's tree."""
 
     source: Tensor
     decoder: Tree
 
 
 class Seq2Seq(nn.Module):
-    """Source ids -> logits over target symbols; or vectors -> predicted values, for continuous sides.
+    """Source ids -> logits over target symbols; for continuous sides, vectors -> predicted values.
 
     Args:
-        copy_map: the task's; None where nothing can be copied.
+        copy_map: `Task.copy_map`.
     """
 
     kernels: Kernels = NO_KERNELS
@@ -52,11 +52,11 @@ class Seq2Seq(nn.Module):
         self.register_buffer("copy_map", copied, persistent=False)
 
     def forward(self, batch: Batch, feeding: Feeding = TEACHER_FORCING) -> tuple[Tensor, Tensor | None]:
-        """`(logits [B, T, V], weights [B, N, T, S] or None)` of writing the batch's targets.
+        """`(logits [B, T, V], weights [B, N, T, S] or None)` for the targets of a batch.
 
-        With teacher forcing, over all steps in parallel, the input of step i is the gold symbol of step i - 1, the
-        start symbol first. With a probability below 1 some inputs are the model's own. A decoder that observes symbols
-        takes one step after the other (see `nn.feeding`).
+        With teacher forcing, the input of step i is the gold symbol of step i - 1, and all steps are passed to the
+        decoder together. With a teacher-forcing probability below 1, and for a decoder that observes symbols, the
+        decoder runs step by step (see `nn.feeding`).
         """
         fixed, state = self.start(batch.source, batch.source_mask)
         gold = gold_inputs(batch.target, self._start())
@@ -78,7 +78,7 @@ class Seq2Seq(nn.Module):
 
     @accelerated
     def decode(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
-        """Embed the ids `inputs [B, T]`, or values `[B, T, F]`, and unroll the decoder over them (`Decoder.unroll`)."""
+        """Embed the ids `inputs [B, T]`, or values `[B, T, F]`, and call `Decoder.unroll`."""
         return self.decoder.unroll(self.target_embedding(inputs), fixed, state)
 
     def step(self, ids: Tensor, fixed: ModelFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
@@ -94,7 +94,7 @@ class Seq2Seq(nn.Module):
         return self.decoder.observe(ids, fixed.decoder, state)
 
     def _copied(self, source: Tensor) -> Tensor:
-        """The target id that each source position is copied as, `[B, S]`, -1 where there is none."""
+        """The target id that each source position is copied as, `[B, S]`, -1 for none."""
         if self.copy_map is None or "copy_map" not in self.decoder.requires:
             return torch.full((1, 1), -1, device=source.device).expand(source.shape[:2])
         return self.copy_map[source]
@@ -102,5 +102,5 @@ class Seq2Seq(nn.Module):
     def _start(self) -> int:
         if isinstance(self.target_vocabulary, Continuous):
             return 0
-        assert self.target_vocabulary.start is not None, "Task contracts give the target a start symbol"
+        assert self.target_vocabulary.start is not None, "the contract of a task requires a start symbol"
         return self.target_vocabulary.start

@@ -1,7 +1,7 @@
-"""torch's LSTM over a whole sequence, on processors that lack it in mixed precision too.
+"""torch's LSTM over a whole sequence, also in mixed precision on processors that do not support it.
 
-oneDNN has no LSTM in bfloat16 or float16 for a processor without such instructions (AVX2 alone): under autocast torch
-then raises "could not create a primitive descriptor". There the sequence is computed in float32.
+On a processor without the instructions (AVX2 only), oneDNN has no LSTM in bfloat16 or float16, and torch raises "could
+not create a primitive descriptor" under autocast. The sequence is then computed in float32.
 """
 
 import functools
@@ -31,12 +31,12 @@ def torch_lstm(x: Tensor, state: tuple[Tensor, Tensor], weights: Sequence[Tensor
 
 @functools.cache
 def lstm_needs_float32(dtype: torch.dtype) -> bool:
-    """Whether this processor has no LSTM under autocast to `dtype`. Tried once."""
+    """Whether torch has no LSTM under autocast to `dtype` on this processor. Tested once per process."""
     x, h = torch.zeros(1, 1, 1), torch.zeros(1, 1)
     weights = [torch.zeros(shape, requires_grad=True) for shape in ((4, 1), (4, 1), (4,), (4,))]
     try:
         with torch.enable_grad(), torch.autocast("cpu", dtype=dtype):
-            _unrolled(x, (h, h), weights)[0].sum().backward()  # some processors have the forward pass alone
+            _unrolled(x, (h, h), weights)[0].sum().backward()  # some processors support only the forward pass
     except RuntimeError:
         return True
     return False
@@ -44,6 +44,6 @@ def lstm_needs_float32(dtype: torch.dtype) -> bool:
 
 def _unrolled(x: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     first = [part.unsqueeze(0) for part in state]
-    # cuDNN refuses a gradient of what was computed with train=False; without dropout the flag has no other effect
+    # cuDNN computes no gradients with train=False; without dropout the flag has no other effect
     outputs, h, c = torch.lstm(x, first, list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return outputs, h.squeeze(0), c.squeeze(0)

@@ -1,4 +1,4 @@
-"""The batch that every task makes and every model, loss and metric reads."""
+"""A batch of examples: what tasks return and what models, losses and metrics take."""
 
 from dataclasses import dataclass, fields
 
@@ -10,10 +10,10 @@ from torch import Tensor
 class Batch:
     """B examples, padded on the right to S source and T target positions.
 
-    `source`: ids `[B, S]` int64, or vectors `[B, S, F]`. `target`: ids `[B, T]` int64, or values `[B, T, F]`.
+    `source`: ids `[B, S]` int64, or vectors `[B, S, F]`. `target`: ids `[B, T]` int64, or vectors `[B, T, F]`.
     `source_mask [B, S]`, `target_mask [B, T]`: bool, True = real, prefixes of the row.
-    `alignment [B, T]`: int64, the source index that each target symbol comes from, -1 where there is none;
-    a task that has no gold alignment at all gives -1 everywhere. Ids at padding are 0 and mean nothing.
+    `alignment [B, T]`: int64, the gold source index of each target symbol, -1 for none; -1 everywhere if the task has
+    no gold alignments. Ids at padding are 0.
     """
 
     source: Tensor
@@ -23,7 +23,7 @@ class Batch:
     alignment: Tensor
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on another device. From the CPU to a CUDA device it is copied without a wait."""
+        """The batch on another device. Copies from the CPU to a CUDA device are pinned and non-blocking."""
         tensors = [getattr(self, field.name) for field in fields(self)]
         if torch.device(device).type == "cuda" and self.target.device.type == "cpu":
             return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors))

@@ -12,15 +12,15 @@ from seqtool.parts.tree import Tree
 
 
 class Cell(nn.Module):
-    """One step of a recurrent network; the same class serves encoders and decoders.
+    """One step of a recurrent network. Encoders and decoders use the same cells.
 
     A subclass takes `(input_size, *, hidden_size, ...)`, sets `output_size`, and defines `start` and `step`. Its
-    `fixed` and `state` are trees of tensors `[B, ...]` (see `seqtool.parts.tree`), of any structure and shape: a tensor
-    `h`, `LSTMState(h, c)`, a matrix memory. Every leaf is a tensor of its own. Counters are int64.
+    `fixed` and `state` are trees of tensors `[B, ...]` (see `seqtool.parts.tree`) of any structure and shape: a tensor
+    `h`, `LSTMState(h, c)`, a matrix memory. No tensor occurs twice in a tree. Counters are int64.
 
     Attributes:
         output_size: H, the size of the output.
-        kernels: which kernels compute its methods (see `seqtool.parts.kernel`).
+        kernels: the kernels of its methods (see `seqtool.parts.kernel`).
     """
 
     kind = "cell"
@@ -30,41 +30,41 @@ class Cell(nn.Module):
     def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tree]:
         """`(fixed, state)` before the first step, with the dtype and device of `like`.
 
-        `fixed` contains what is drawn once for a sequence (dropout masks); `()` for nothing.
+        `fixed` contains what is sampled once per sequence, such as dropout masks; `()` if there is nothing.
         """
         raise NotImplementedError
 
     def step(self, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
-        """One step: `x [B, I]` -> `(output [B, H], state)`; the state keeps its structure."""
+        """One step: `x [B, I]` -> `(output [B, H], state)`. The structure of the state does not change."""
         raise NotImplementedError
 
     def output(self, state: Tree) -> Tensor:
-        """The last output `[B, H]`, a leaf of the state: the first unless overridden."""
+        """The last output `[B, H]`, which is a leaf of the state: by default the first leaf."""
         while not isinstance(state, Tensor):
             state = state[0]
         return state
 
     def features(self, state: Tree) -> Tree:
-        """The subtree of the state that queries and bridges use and zoneout mixes: all floating-point leaves."""
+        """The subtree of the state that queries, bridges and zoneout use: by default all floating-point leaves."""
         return tuple(leaf for leaf in tree.leaves(state) if leaf.is_floating_point())
 
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
-        """One step whose weights read the last output times `factors [B, H]`, as recurrent dropout needs it.
+        """One step for recurrent dropout: the recurrent weights are applied to the last output times `factors [B, H]`.
 
-        What is carried over to the next state is not multiplied. This form is right for cells that do not carry their
-        output over (an LSTM); one that does (a GRU) overrides it.
+        The part of the state that is carried over is not scaled. The default is correct for cells that do not carry
+        their output over (LSTM); a cell that does (GRU) overrides it.
         """
         return self.step(x, fixed, self.scale_output(state, factors))
 
     def scale_output(self, state: Tree, factors: Tensor) -> Tree:
-        """The state with its last output times `factors [B, H]`."""
+        """The state with the last output multiplied by `factors [B, H]`."""
         output = self.output(state)
         return tree.map(lambda leaf: leaf * factors if leaf is output else leaf, state)
 
     def gates(self, x: Tensor, fixed: Tree, state: Tree) -> dict[str, Tensor]:
-        """The values of the gates in a `step` from `state`, by name, each `[B, H]` within [0, 1]; `{}` without gates.
+        """The gate values of a `step` from `state` by name, each `[B, H]` in [0, 1]; `{}` for a cell without gates.
 
-        For inspection, one step at a time: `step` and `unroll` do not call it.
+        For inspection only: `step` and `unroll` do not call it.
         """
         return {}
 
@@ -72,9 +72,9 @@ class Cell(nn.Module):
     def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """All steps: `x [B, S, I]`, `mask [B, S]` -> `(outputs [B, S, H], state)`.
 
-        The output at padding is zero, and the state is the one after each row's last real position. In a leaf that
-        grows with every step, padding of the row leaves zeros at the end.
-        This loop is the definition; a faster form overrides it, and the contract suite compares the two.
+        Outputs at padding are zero, and the final state is the state after each row's last real position. A leaf that
+        grows with every step is padded with zeros at the end.
+        This loop is the reference. An override computes the same faster, and the contract suite compares the two.
         """
         outputs = []
         for x_t, real in zip(x.unbind(1), mask.unsqueeze(2).unbind(1), strict=True):
@@ -85,12 +85,12 @@ class Cell(nn.Module):
 
 
 class StateLayout(NamedTuple):
-    """What the leaves of a cell's state are, in the order of `tree.leaves`.
+    """The leaves of a cell's state, by their index in `tree.leaves`.
 
     Attributes:
-        sizes: how many numbers each feature has in a row.
-        features: which leaves are features.
-        output: which leaf is the last output.
+        sizes: the number of elements per row of each feature.
+        features: the indices of the features (`Cell.features`).
+        output: the index of the last output.
     """
 
     sizes: tuple[int, ...]
@@ -99,22 +99,22 @@ class StateLayout(NamedTuple):
 
     @property
     def inner_sizes(self) -> tuple[int, ...]:
-        """The sizes of the features besides the last output: of an LSTM's c."""
+        """The sizes of the features other than the last output, such as c of an LSTM."""
         return tuple(size for size, leaf in zip(self.sizes, self.features, strict=True) if leaf != self.output)
 
 
 def state_layout(cell: Cell) -> StateLayout:
-    """The layout of a cell's state, read from its `start` on the meta device."""
+    """The layout of a cell's state, read from `start` on the meta device."""
     cell = copy.deepcopy(cell).to("meta").eval()
     _, state = cell.start(1, torch.empty(0, device="meta"))
-    found = [torch.empty_like(leaf) for leaf in tree.leaves(state)]
-    state = tree.rebuild(state, found)
-    places = {id(leaf): place for place, leaf in enumerate(found)}
+    leaves = [torch.empty_like(leaf) for leaf in tree.leaves(state)]
+    state = tree.rebuild(state, leaves)
+    indices = {id(leaf): index for index, leaf in enumerate(leaves)}
     features = tree.leaves(cell.features(state))
     sizes = tuple(leaf.numel() for leaf in features)
-    return StateLayout(sizes, tuple(places[id(leaf)] for leaf in features), places[id(cell.output(state))])
+    return StateLayout(sizes, tuple(indices[id(leaf)] for leaf in features), indices[id(cell.output(state))])
 
 
 def stack_steps(steps: list[Tensor], like: Tensor, size: int) -> Tensor:
-    """`[B, F]` a step -> `[B, S, F]`; `[B, 0, size]` for no step at all."""
+    """Stack one `[B, F]` per step to `[B, S, F]`; `[B, 0, size]` if there are no steps."""
     return torch.stack(steps, 1) if steps else like.new_zeros(like.shape[0], 0, size)

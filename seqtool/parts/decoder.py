@@ -1,4 +1,4 @@
-"""The contract of a decoder: what attends where."""
+"""The contract of a decoder: one step over the target, with attention over the memory."""
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +12,18 @@ from seqtool.parts.types import Encoded
 class Decoder(nn.Module):
     """Takes `(input_size, memory_size, final_sizes, output_size, *, ...)`.
 
-    Cell, attention and readout are its slots, since it alone knows the widths that it feeds them. How inputs are
-    chosen (teacher forcing, greedy, beam, sampling) is not its business.
+    Cell, attention and readout are slots of the decoder, because their input sizes depend on it. A decoder does not
+    choose its inputs: teacher forcing and the searches do.
 
-    `fixed` and `state` are trees of tensors `[B, ...]` (see `seqtool.parts.tree`), of any structure and shape: a cell's
-    state, an attention's, a cache that grows with every step.
+    `fixed` and `state` are trees of tensors `[B, ...]` (see `seqtool.parts.tree`) of any structure and shape: the state
+    of a cell, the state of an attention, a cache that grows with every step.
 
     Attributes:
-        feature_size: D, the width of the features that the readout gets.
-        num_heads: N of its weights; 0 for a decoder without attention.
-        requires: what must be there, see `REQUIREMENTS`. One that copies requires "symbols" and a "copy_map": its
-            `readout` gets what source positions are copied as, and its logits are log-probabilities. One that outputs
-            nothing but copies requires a "complete_copy_map" too.
+        feature_size: D, the size of the features that the readout takes.
+        num_heads: N, the number of attention heads; 0 without attention.
+        requires: see `REQUIREMENTS`. A decoder that copies requires "symbols" and "copy_map": its `readout` receives
+            the target id of each source position, and its logits are log-probabilities. A decoder that can only copy
+            also requires "complete_copy_map".
     """
 
     kind = "decoder"
@@ -43,14 +43,14 @@ class Decoder(nn.Module):
 
     @property
     def observes(self) -> bool:
-        """Whether the next step depends on the symbol itself: whether `observe` is overridden."""
+        """Whether the next step depends on the output symbol itself, that is, whether `observe` is overridden."""
         return type(self).observe is not Decoder.observe
 
     def observe(self, ids: Tensor, fixed: Tree, state: Tree) -> Tree:
-        """The state after the symbols `ids [B]` were generated or taught; of continuous targets, the values `[B, F]`.
+        """The state after the symbols `ids [B]` were output; for continuous targets, after the vectors `[B, F]`.
 
-        It is called between two steps, by teacher forcing, scheduled sampling and every search, with what the next step
-        is fed. The default changes nothing. A decoder that overrides it is trained step by step.
+        Teacher forcing, scheduled sampling and every search call it between two steps, with the input of the next step.
+        The default returns the state unchanged. A decoder that overrides it is trained step by step.
         """
         return state
 
@@ -58,7 +58,7 @@ class Decoder(nn.Module):
     def unroll(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """`inputs [B, T, E]` -> `(features [B, T, D], weights [B, N, T, S] or None, state)`.
 
-        This loop is the meaning; it is overridden where the mathematics allow all steps at once.
+        This loop is the reference. Decoders whose steps can be computed in parallel override it.
         """
         all_features: list[Tensor] = []
         all_weights: list[Tensor] = []
@@ -73,7 +73,7 @@ class Decoder(nn.Module):
     def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
         """`features [B, T, D]`, `weights [B, N, T, S]` or None, `source [B, S]` -> `logits [B, T, V]`.
 
-        `source` holds target ids: what each source position is copied as, -1 where it stands for no target symbol.
+        `source` contains the target id that each source position is copied as, -1 for none.
         """
         logits: Tensor = self.readout_layer(features)
         return logits

@@ -1,4 +1,4 @@
-"""The contract of an embedding: symbols, or continuous values, -> vectors."""
+"""The contract of an embedding: symbols or continuous values -> vectors."""
 
 from torch import Tensor, nn
 
@@ -9,9 +9,9 @@ class Embedding(nn.Module):
     """Takes `(vocabulary, *, ...)`.
 
     Attributes:
-        output_size: E, the width of a vector.
-        requires: see `REQUIREMENTS`: "symbols" (a `Vocabulary`) or "continuous" (`Continuous`) on the side that it
-            embeds; neither for an embedding of both.
+        output_size: E, the embedding size.
+        requires: see `REQUIREMENTS`. "symbols" (a `Vocabulary`) or "continuous" (`Continuous`) on the embedded side;
+            neither if it embeds both.
     """
 
     kind = "embedding"
@@ -20,5 +20,5 @@ class Embedding(nn.Module):
     requires: frozenset[str] = frozenset({"symbols"})
 
     def forward(self, ids: Tensor) -> Tensor:
-        """`ids [B, S]` int64, or continuous values `[B, S, F]`, -> `[B, S, E]`."""
+        """`ids [B, S]` int64, or continuous values `[B, S, F]` -> `[B, S, E]`."""
         raise NotImplementedError

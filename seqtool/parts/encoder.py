@@ -7,11 +7,11 @@ from seqtool.parts.types import Encoded
 
 
 class Encoder(nn.Module):
-    """Takes `(input_size, *, ...)`; declares the sizes of its memory and of its final states.
+    """Takes `(input_size, *, ...)`.
 
     Attributes:
-        memory_size: M, the width of the memory.
-        final_sizes: how many numbers a row of each leaf of `final` has; `()` where there is none.
+        memory_size: M, the size of a memory vector.
+        final_sizes: the number of elements per row of each leaf of `final`; `()` if there is no final state.
     """
 
     kind = "encoder"

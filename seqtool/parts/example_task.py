@@ -1,4 +1,4 @@
-"""Tasks over a finite set of examples, held as flat arrays of ids."""
+"""Tasks over a finite set of examples, which are stored as flat arrays of ids."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,10 +16,10 @@ from seqtool.randomness import derive
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of unequal lengths in one tensor: row i is `values[starts[i] : starts[i + 1]]`.
+    """A ragged tensor: row i is `values[starts[i] : starts[i + 1]]`.
 
-    `values`: int32, `starts`: int64, one more than there are rows; both on the CPU. Two million rows of ten ids are
-    96 MB, a fiftieth of what lists take.
+    `values`: int32; `starts`: int64, one entry more than there are rows; both on the CPU. Two million rows of ten ids
+    take 96 MB, a fiftieth of the memory of lists.
     """
 
     values: Tensor
@@ -27,7 +27,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> "Ragged":
-        """Rows, one after the other."""
+        """The ragged tensor of these rows."""
         rows = list(rows)
         starts = torch.tensor([0, *(len(row) for row in rows)], dtype=torch.int64, device="cpu").cumsum(0)
         flat = [i for row in rows for i in row]
@@ -37,32 +37,32 @@ class Ragged:
         return len(self.starts) - 1
 
     def lengths(self, rows: Tensor) -> Tensor:
-        """The lengths of those rows."""
+        """The lengths of the rows with these indices."""
         return self.starts[rows + 1] - self.starts[rows]
 
     def longest(self) -> int:
-        """The length of the longest row, 0 where there is none."""
+        """The length of the longest row, 0 if there are no rows."""
         return int(self.starts.diff().max()) if len(self) else 0
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Some rows at a time: their ids one after the other, and the length of each."""
+        """Consecutive rows in chunks: the concatenated ids of a chunk, and the length of each row."""
         yield self.values[self.starts[0] : self.starts[-1]], self.starts.diff()
 
     def padded(self, rows: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
-        """Those rows, `[B, L]` int64 with `padding` behind each, and which positions are real."""
+        """The rows with these indices as `(ids [B, L] int64, mask [B, L])`, padded on the right with `padding`."""
         length = self.lengths(rows)
         position = torch.arange(int(length.max()) if len(rows) else 0, device="cpu")
         real = position < length[:, None]
-        found = torch.full(real.shape, padding, dtype=torch.int64, device="cpu")
-        found[real] = self.values[(self.starts[rows][:, None] + position)[real]].long()
-        return found, real
+        ids = torch.full(real.shape, padding, dtype=torch.int64, device="cpu")
+        ids[real] = self.values[(self.starts[rows][:, None] + position)[real]].long()
+        return ids, real
 
 
 @dataclass(frozen=True)
 class Examples:
-    """The examples of one split: ids of sources and of targets, the end symbol left out.
+    """The examples of one split: ids of sources and targets, without the end symbol.
 
-    `alignment`: for each target symbol the source index that it comes from, -1 for none; None where nobody knows.
+    `alignment`: the gold source index of each target symbol, -1 for none; None without gold alignments.
     """
 
     source: Ragged
@@ -73,18 +73,18 @@ class Examples:
         return len(self.source)
 
     def digest(self) -> str:
-        """What tells them from others, or from the same in another order."""
-        found = hashlib.sha256()
+        """A digest of the examples in their order."""
+        digest = hashlib.sha256()
         for side in (self.source, self.target, *([self.alignment] if self.alignment else [])):
             numbers, ends = hashlib.sha256(), hashlib.sha256()
             for ids, lengths in side.chunks():
                 numbers.update(ids.int().contiguous().numpy().data)
                 ends.update(lengths.long().contiguous().numpy().data)
-            found.update(numbers.digest() + ends.digest())
-        return found.hexdigest()[:16]
+            digest.update(numbers.digest() + ends.digest())
+        return digest.hexdigest()[:16]
 
     def batch(self, rows: Tensor, end: int | None) -> Batch:
-        """The examples `rows [B]`, on the CPU; `end` closes each target where given."""
+        """The examples with the indices `rows [B]`, on the CPU; `end`, if given, is appended to each target."""
         source, source_mask = self.source.padded(rows)
         target, real = self.target.padded(rows)
         if self.alignment is None:
@@ -99,33 +99,33 @@ class Examples:
 
 
 class ExampleTask(Task):
-    """A task over examples that are there: a subclass sets `examples` in `prepare`, and the vocabularies.
+    """A task over a finite set of examples. A subclass sets `examples` and the vocabularies in `prepare`.
 
-    A subclass calls `prepare` and `state` of this class in its own: a run keeps what tells its examples from others, so
-    that it is neither gone on with nor measured on others, such as another split of the same data.
+    The `prepare` and `state` of a subclass call those of this class: a run saves a digest of its examples, and is
+    neither resumed nor evaluated with other examples, such as another split of the same data.
 
-    Training goes through all examples in an order of its own for each seed, rank and epoch; what is left at the end
-    of an epoch shares a batch with the beginning of the next. Validation and test go through theirs in order, once.
+    Training visits all examples in a different order for each seed, rank and epoch. A batch may contain the last
+    examples of one epoch and the first of the next. Validation and test visit their examples once, in order.
 
     Attributes:
-        examples: of each split.
-        bucket: training takes so many batches together, and sorts their examples by length before it parts them
-            again, so that a batch has little padding; 1 for none of it.
+        examples: the examples of each split.
+        bucket: how many training batches are sorted by length together, to reduce padding; 1 does not sort.
     """
 
     examples: dict[Split, Examples]
     bucket: int = 1
-    _kept: Mapping[str, str] | None = None
+    _saved: Mapping[str, str] | None = None
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
-        self._kept = None if saved is None else saved.get("examples", {})
+        self._saved = None if saved is None else saved.get("examples", {})
 
     def state(self) -> dict[str, Any]:
-        """See `Task.state`; of each split what tells it from others, where that is known."""
-        there: dict[Split, Examples] = getattr(self, "examples", {})
-        known = {split: some.digest() for split, some in there.items()} if self._kept is None else dict(self._kept)
-        return {"examples": known} if known else {}
+        """See `Task.state`: the digest of each split."""
+        examples: dict[Split, Examples] = getattr(self, "examples", {})
+        digests = {split: some.digest() for split, some in examples.items()}
+        digests = digests if self._saved is None else dict(self._saved)
+        return {"examples": digests} if digests else {}
 
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:
         """See `Task.batch`."""
@@ -152,11 +152,11 @@ class ExampleTask(Task):
 
 
 def _shuffled(size: int, start: int, count: int, seed: int, rank: int) -> Tensor:
-    """`count` rows from place `start` on of an endless walk, epoch after epoch, each in an order of its own."""
-    place = torch.arange(start, start + count, device="cpu")
-    epoch, place = place // size, place % size
+    """Indices `start` to `start + count` of an endless sequence: the examples of all epochs, each epoch shuffled."""
+    position = torch.arange(start, start + count, device="cpu")
+    epoch, position = position // size, position % size
     parts = [
-        _permutation(size, derive(seed, rank, e, "shuffle"))[place[epoch == e]]
+        _permutation(size, derive(seed, rank, e, "shuffle"))[position[epoch == e]]
         for e in range(start // size, (start + count - 1) // size + 1)
     ]
     return torch.cat(parts)
@@ -164,5 +164,5 @@ def _shuffled(size: int, start: int, count: int, seed: int, rank: int) -> Tensor
 
 @lru_cache(maxsize=4)
 def _permutation(size: int, seed: int) -> Tensor:
-    """A function of its arguments alone; kept, since every batch of an epoch asks for the same one."""
+    """A random permutation of `size` elements. Cached, because all batches of an epoch use the same one."""
     return torch.randperm(size, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")

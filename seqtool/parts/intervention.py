@@ -1,4 +1,4 @@
-"""The contract of an intervention: weights of an attention replaced while a trained model runs, for those who look."""
+"""The contract of an intervention, which replaces attention weights while a trained model runs."""
 
 from torch import Tensor
 
@@ -6,12 +6,12 @@ from seqtool.parts.tree import Tree
 
 
 class Intervention:
-    """Replaces the weights of an attention after the normalizer has made them and before the context is made.
+    """Replaces attention weights after the normalizer and before the context is computed.
 
-    Weights come in R rows: every head of every example is one, the heads of an example side by side. What an
-    intervention must know of a row (its gold alignment) is `fixed`, what it must remember (steps, earlier weights) is
-    `state`, trees of tensors `[R, ...]`; both are part of the attention's own, so that searches repeat and select them
-    with those.
+    Weights have R rows, one for each head of each example; the heads of an example are adjacent. `fixed` contains what
+    an intervention needs to know about a row, such as its gold alignment, and `state` what it remembers, such as the
+    step number or earlier weights. Both are trees of tensors `[R, ...]` and belong to the trees of the attention, so
+    searches repeat and select their rows.
     """
 
     def start(self, mask: Tensor, num_heads: int) -> tuple[Tree, Tree]:
@@ -19,5 +19,5 @@ class Intervention:
         return (), ()
 
     def override(self, weights: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
-        """One step's own `weights [R, S]` -> `(weights [R, S] instead, state)`; padding is zeroed afterwards."""
+        """One step: `weights [R, S]` of the model -> `(replaced weights [R, S], state)`. Padding is zeroed afterwards."""
         raise NotImplementedError

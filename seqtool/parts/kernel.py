@@ -1,4 +1,4 @@
-"""The contract of a kernel, a faster implementation of one method of a part, and the dispatch that chooses it."""
+"""The contract of a kernel, a faster implementation of one method of a part, and the dispatch to kernels."""
 
 import contextlib
 import functools
@@ -44,32 +44,32 @@ class Kernel:
     tolerance: ClassVar[float] = 1e-5
 
     def unavailable(self) -> str | None:
-        """Why it can serve nothing on this machine; None where it can."""
+        """Why it cannot run on this machine; None if it can."""
         return None
 
     def unsupported(self, part: Any) -> str | None:
-        """Why it cannot serve this part, one of `parts`: an option, a size; None where it can."""
+        """Why it cannot compute this part, one of `parts` (an option, a size); None if it can."""
         return None
 
     def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
-        """The modules whose hooks would not run; by default all modules of the part."""
+        """The modules that it does not call, so that their hooks would not run; by default all modules of the part."""
         return part.children() if isinstance(part, nn.Module) else ()
 
     def tensors(self, part: Any, *arguments: Any, **named: Any) -> Iterable[Tensor]:
-        """The floating-point tensors that a call computes with; by default all of the arguments and parameters."""
+        """The floating-point tensors that a call uses; by default those in the arguments, and all parameters."""
         given = [leaf for argument in (*arguments, *named.values()) for leaf in tree.leaves(argument)]
         return (*(leaf for leaf in given if leaf.is_floating_point()), *part.parameters())
 
     def works_on(self, device: torch.device) -> bool:
-        """Whether it computes with tensors on this device."""
+        """Whether it supports tensors on this device."""
         return device.type in self.devices
 
     def verify(self, part: Any, *arguments: Any, **named: Any) -> str | None:
-        """Why it cannot compute this call; None where it can.
+        """Why it cannot compute this call; None if it can.
 
-        It refuses parts that it does not serve any more, what it would not notice (a hook on a module that it skips, an
-        intervention anywhere within), traced and transformed calls, autocast, and tensors that are empty, of another
-        dtype or on another device. A kernel with further conditions extends it.
+        It refuses a part that has become unsupported, a hook on a skipped module, an active intervention, tracing,
+        `torch.func` transforms, autocast, and tensors that are empty, of another dtype or on another device. A kernel
+        with further conditions extends this method.
         """
         if torch_internals.is_transforming():
             return "torch.func or tracing is active"
@@ -80,11 +80,11 @@ class Kernel:
         )
 
     def __call__(self, part: Any, *arguments: Any, **named: Any) -> Any:
-        """What `part.method(*arguments)` returns; only called where `verify` returned None."""
+        """Compute `part.method(*arguments)`. Called only if `verify` returned None."""
         raise NotImplementedError
 
     def reference(self, part: Any, *arguments: Any, **named: Any) -> Any:
-        """What the part's own code returns."""
+        """Compute the method with the part's own code."""
         return getattr(type(part), self.method).reference(part, *arguments, **named)
 
     def _refusal(self, tensors: Iterable[Tensor]) -> str | None:
@@ -93,7 +93,7 @@ class Kernel:
             if type(x) not in PLAIN:
                 return f"it takes plain tensors, not {type(x).__name__}"
             if x.dtype not in self.dtypes:
-                return f"it works in {', '.join(map(dtype_name, self.dtypes))}, and a tensor is {dtype_name(x.dtype)}"
+                return f"it supports {', '.join(map(dtype_name, self.dtypes))}, and a tensor is {dtype_name(x.dtype)}"
             if not x.numel():
                 return "a tensor is empty"
             if device is None:
@@ -103,12 +103,12 @@ class Kernel:
         if device is None:
             return None
         if not self.works_on(device):
-            return f"it works on {', '.join(self.devices)}, and its tensors are on {device.type}"
+            return f"it supports {', '.join(self.devices)}, and its tensors are on {device.type}"
         return "autocast is enabled" if torch.is_autocast_enabled(device.type) else None
 
 
 Kernels = Mapping[str, tuple[Kernel, ...]]
-"""The kernels of one part by the method that they compute, in the order in which they are asked."""
+"""The kernels of a part by method, in order of preference."""
 
 NO_KERNELS: Kernels = MappingProxyType({})
 
@@ -118,9 +118,9 @@ _reference_only: ContextVar[bool] = ContextVar("reference_only", default=False)
 def accelerated(method: Method) -> Method:
     """Mark a method that kernels may compute.
 
-    Each call asks the kernels of `self.kernels` for this method, in order, to `verify` it; the first without objection
-    computes it, else the method does. The class is a contract's (`Cell`, `Decoder`, ...) or has an attribute `kernels`.
-    An override is marked itself; when it calls the method of its base class by `super()`, no kernel is asked again.
+    Each call goes to the first kernel in `self.kernels` whose `verify` accepts it, otherwise to the method itself. The
+    class is a contract (`Cell`, `Decoder`, ...) or defines the attribute `kernels`. An override must be marked too; a
+    call of the base method by `super()` is not dispatched again.
     """
     name = method.__name__
 
@@ -138,14 +138,14 @@ def accelerated(method: Method) -> Method:
 
 
 def is_accelerated(part: object, method: str) -> bool:
-    """Whether kernels may compute this method of a part or of a class."""
+    """Whether a method of a part or class is marked with `accelerated`."""
     cls = part if isinstance(part, type) else type(part)
     return hasattr(getattr(cls, method, None), "reference")
 
 
 @contextlib.contextmanager
 def reference_only() -> Iterator[None]:
-    """While open, every part of this thread runs its own code: for inspection of modules that a kernel would skip."""
+    """Disable kernels in this thread while the context is open, for inspecting modules that a kernel would skip."""
     token = _reference_only.set(True)
     try:
         yield
@@ -154,12 +154,12 @@ def reference_only() -> Iterator[None]:
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """`float32` of `torch.float32`."""
+    """`torch.float32` -> `float32`."""
     return str(dtype).removeprefix("torch.")
 
 
 def _interference(part: Any, skipped: Iterable[nn.Module]) -> str | None:
-    """What would go unnoticed if the modules `skipped` were not called."""
+    """Which hook or intervention would have no effect if the modules `skipped` were not called."""
     if vars(part).get("intervention") is not None:
         return "an intervention replaces its attention weights"
     if torch_internals.has_global_hooks():

@@ -5,17 +5,17 @@ from torch import Tensor
 
 
 def lengths(mask: Tensor) -> Tensor:
-    """How many positions of each row are real: `[B, S]` -> `[B]`, int64."""
+    """The number of real positions of each row: `[B, S]` -> `[B]`, int64."""
     return mask.sum(1)
 
 
 def known_full(mask: Tensor) -> bool:
-    """True if every position is real and finding out needs no wait for a device."""
+    """True if all positions are real and the mask is on the CPU, so that no device synchronization is needed."""
     return mask.device.type == "cpu" and bool(mask.all())
 
 
 def reverse_real(x: Tensor, mask: Tensor) -> Tensor:
-    """Reverse each row of `x [B, S, F]` within its real part; padding stays where it is. Its own inverse."""
+    """Reverse the real part of each row of `x [B, S, F]`; padding stays at the end. Its own inverse."""
     if known_full(mask):
         return x.flip(1)
     position = torch.arange(x.shape[1], device=x.device)
@@ -24,7 +24,7 @@ def reverse_real(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def last_real(x: Tensor, mask: Tensor, initial: Tensor) -> Tensor:
-    """The last real row of `x [B, S, F]` -> `[B, F]`; `initial [B, F]` where a row has no real position."""
+    """The vector at the last real position of each row: `x [B, S, F]` -> `[B, F]`; `initial [B, F]` if none is real."""
     if known_full(mask) and x.shape[1]:
         return x[:, -1]
     length = lengths(mask)

@@ -1,4 +1,4 @@
-"""The contract of a metric: sums that add up over batches and ranks."""
+"""The contract of a metric: sums that are added over batches and ranks."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ class Metric:
     """Takes `(*, ...)`.
 
     Attributes:
-        predictions: "teacher_forced" for the argmax of the logits of a teacher-forced pass,
-            "decoded" for what free-running search writes.
-        requires: what must be there, see `REQUIREMENTS`: "symbols" or "continuous" targets, or neither for both;
-            attention "weights"; a gold "alignment". A recipe that names the metric without it is refused. For one that
-            requires "weights" `weight_sums` is called, never `sums`, and `predictions` is "teacher_forced".
-        default: whether it is measured in every training that names no metrics and has what it requires.
-        higher_is_better: which way the best checkpoint and early stopping look.
+        predictions: "teacher_forced" measures the argmax of the logits of a teacher-forced pass, "decoded" the output
+            of the search.
+        requires: see `REQUIREMENTS`: "symbols" or "continuous" targets, neither for both; attention "weights"; a gold
+            "alignment". A recipe that names the metric and does not meet its requirements is refused. A metric that
+            requires "weights" defines `weight_sums` instead of `sums`, and its `predictions` are "teacher_forced".
+        default: whether it is measured by recipes that name no metrics and meet its requirements.
+        higher_is_better: the direction of improvement for the best checkpoint and early stopping.
     """
 
     kind = "metric"
@@ -27,20 +27,20 @@ class Metric:
     higher_is_better: bool = True
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
-        """`predicted [B, T]` ids, -1 where nothing was written -> `[2]` float64: what was right, out of how many.
+        """`predicted [B, T]` ids, -1 where there is no output -> `[2]` float64: the number correct, and the total.
 
-        For continuous targets `predicted` is `[B, T, F]`, NaN where nothing was written. Called on the CPU.
+        For continuous targets `predicted` is `[B, T, F]`, NaN where there is no output. Called on the CPU.
         """
         raise NotImplementedError
 
     def weight_sums(self, weights: Tensor, memory_mask: Tensor, batch: Batch) -> Tensor:
-        """`weights [B, N, T, M]` of a teacher-forced pass, `memory_mask [B, M]` -> `[B, 2]` float64, a row an example.
+        """`weights [B, N, T, M]` of a teacher-forced pass, `memory_mask [B, M]` -> `[B, 2]` float64.
 
-        What was right, out of how many; `(0, 0)` for an example that tells nothing. Validation calls it on the CPU.
+        For each example the number correct and the total; `(0, 0)` excludes an example. Validation calls it on the CPU.
         """
         raise NotImplementedError
 
     def compute(self, sums: Tensor) -> float:
-        """The metric from summed sums."""
-        right, total = sums.tolist()
-        return float(right / total) if total else float("nan")
+        """The value of the metric from the sums of all batches."""
+        correct, total = sums.tolist()
+        return float(correct / total) if total else float("nan")

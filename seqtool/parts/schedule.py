@@ -2,10 +2,10 @@
 
 
 class Schedule:
-    """Takes `(steps, *, ...)`, `steps` being how many the run will take."""
+    """Takes `(steps, *, ...)`, where `steps` is the number of training steps."""
 
     kind = "schedule"
 
     def factor(self, step: int) -> float:
-        """What to multiply the learning rate with at `step`, which counts from 0. A pure function."""
+        """The factor on the learning rate at `step`, counted from 0. A pure function."""
         raise NotImplementedError

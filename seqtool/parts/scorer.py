@@ -1,4 +1,4 @@
-"""The contract of a scorer: how well each memory position answers a query, before normalising."""
+"""The contract of a scorer: query and memory -> scores, before normalization."""
 
 from torch import Tensor, nn
 
@@ -7,14 +7,14 @@ from seqtool.parts.tree import Tree
 
 
 class Scorer(nn.Module):
-    """Takes `(query_size, memory_size, *, ...)`. Masks and normalises nothing: `Attention` does.
+    """Takes `(query_size, memory_size, *, ...)`. Does not mask or normalize: `Attention` does.
 
     Attributes:
-        parallel: whether `score` may be given T > 1 queries at once. False where the scores of a step
-            need the weights of the step before.
-        log_weights: whether scores are logarithms of weights, which the `exp` normalizer wants.
-        reads_memory: whether scores depend on what the memory holds; False for those that look at positions alone.
-        reads_query: whether scores depend on the query; False for those that are the same whatever is asked.
+        parallel: whether `score` accepts T > 1 queries in parallel; False if the scores of a step depend on the
+            attention weights of the previous step.
+        log_weights: whether scores are logarithms of weights, as the `exp` normalizer expects.
+        reads_memory: whether scores depend on the content of the memory; False if they depend on positions alone.
+        reads_query: whether scores depend on the query.
     """
 
     kind = "scorer"
@@ -26,9 +26,9 @@ class Scorer(nn.Module):
 
     @accelerated
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
-        """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`, trees of tensors `[B, ...]`; `()` for nothing.
+        """`(fixed, state)` for `memory [B, S, M]`, `mask [B, S]`: trees of tensors `[B, ...]`, `()` for none.
 
-        Keys are projected here, once. The default is the memory itself, and no state.
+        Keys are projected here, once. The default is `(memory, ())`.
         """
         return memory, ()
 
@@ -37,5 +37,5 @@ class Scorer(nn.Module):
         raise NotImplementedError
 
     def observe(self, weights: Tensor, state: Tree) -> Tree:
-        """The state after seeing the step's `weights [B, S]`; only scorers that are not parallel need it."""
+        """The state after a step with attention `weights [B, S]`. Called only if the scorer is not parallel."""
         return state

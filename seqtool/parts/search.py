@@ -1,4 +1,4 @@
-"""The contract of a search: a trained model -> the sequences it writes by itself."""
+"""The contract of a search: a trained model -> generated sequences."""
 
 from typing import NamedTuple, Protocol
 
@@ -9,35 +9,35 @@ from seqtool.parts.vocabulary import Vocabulary
 
 
 class StepModel(Protocol):
-    """What a search may ask of a model."""
+    """The interface of a model that searches use."""
 
     target_vocabulary: Vocabulary
 
     def start(self, source: Tensor, source_mask: Tensor) -> tuple[Tree, Tree]:
-        """`(fixed, state)` for `source [B, S]` or `[B, S, F]`, trees of tensors `[B, ...]`.
+        """`(fixed, state)` for `source [B, S]` or `[B, S, F]`: trees of tensors `[B, ...]`.
 
-        `fixed` is repeated once for a beam, rows of `state` are selected (`tree.repeat_rows`, `tree.select_rows`).
+        A beam search repeats both once (`tree.repeat_rows`) and selects rows of `state` (`tree.select_rows`).
         """
         ...
 
     def step(self, ids: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
-        """Ids just written `[B]` -> `(logits [B, V], weights [B, N, S] or None, state)`.
+        """The last output ids `[B]` -> `(logits [B, V], weights [B, N, S] or None, state)`.
 
-        Where the target vocabulary is `Continuous`, values just written `[B, F]` -> the next position's `[B, F]`.
+        If the target vocabulary is `Continuous`, the last output `[B, F]` -> the next output `[B, F]`.
         """
         ...
 
     def observe(self, ids: Tensor, fixed: Tree, state: Tree) -> Tree:
-        """The state after a step generated `ids [B]`; to be called between two steps, see `Decoder.observe`."""
+        """The state after the output `ids [B]`. A search calls it between two steps; see `Decoder.observe`."""
         ...
 
 
 class Hypotheses(NamedTuple):
     """K hypotheses for each of B sources, best first.
 
-    `ids [B, K, T]`, the end symbol included, 0 at padding; `mask [B, K, T]`; `scores [B, K]`, the sum of
-    log-probabilities, minus infinity where there are fewer hypotheses than asked for; `weights [B, K, N, T, S]`, or
-    None for a model without attention. Values are `ids [B, K, T, F]`, and their scores NaN, since nothing is probable.
+    `ids [B, K, T]`, including the end symbol, 0 at padding; `mask [B, K, T]`; `scores [B, K]`, the sum of
+    log-probabilities, minus infinity for missing hypotheses; `weights [B, K, N, T, S]`, None for a model without
+    attention. For continuous targets, `ids` are values `[B, K, T, F]` and scores are NaN.
     """
 
     ids: Tensor
@@ -50,9 +50,9 @@ class Search:
     """Takes `(*, ...)`.
 
     Attributes:
-        stochastic: whether symbols are drawn, so that a source may give something else in another batch.
-        requires: "symbols" or "continuous" targets, neither for a search of both; see `REQUIREMENTS`.
-        count_option: its option that says how many hypotheses a source gets; None where there is always one.
+        stochastic: whether symbols are sampled, so that the output for a source may depend on its batch.
+        requires: see `REQUIREMENTS`: "symbols" or "continuous" targets, neither for both.
+        count_option: the name of its option for the number of hypotheses per source; None if there is always one.
     """
 
     kind = "search"
@@ -61,9 +61,9 @@ class Search:
     count_option: str | None = None
 
     def rank(self, scores: Tensor, lengths: Tensor) -> Tensor:
-        """What hypotheses are sorted by, the best first: of their scores and lengths, both `[B, K]`."""
+        """The values by which hypotheses are sorted, highest first: `scores [B, K]`, `lengths [B, K]` -> `[B, K]`."""
         return scores
 
     def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
-        """`source [B, S]` -> hypotheses of at most `max_length` symbols; exactly that many where no end symbol is."""
+        """`source [B, S]` -> hypotheses of at most `max_length` symbols; exactly as many without an end symbol."""
         raise NotImplementedError

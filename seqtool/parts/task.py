@@ -15,25 +15,24 @@ Split = Literal["train", "valid", "test"]
 
 
 def changed_entries(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What of a task's state differs from what was saved; what an earlier seqtool did not save is not asked for."""
+    """The saved entries of a task's state that have another value now. New entries are ignored."""
     return [name for name, value in saved.items() if now.get(name) != value]
 
 
 class Task:
     """Takes `(*, ...)`.
 
-    A constructor looks at its options alone. What stands in files is read by `prepare`, and the attributes may be
-    set there; nothing reads them before.
+    The constructor reads no files. `prepare` reads them, and may set the attributes below, which are not used before.
 
     Attributes:
-        source_vocabulary, target_vocabulary: what the ids of a batch mean; `Continuous` for a side of numbers.
-        ending: "fixed", a target has as many symbols as it has and no end symbol; or "eos". Continuous: "fixed".
-        max_target_length: the most symbols that a target has, the end symbol included.
-        has_alignment: whether its batches have any gold alignment; provides "alignment".
-        token_name: what a symbol of a target is, "character", "word" or "phoneme": names the error rate.
-        copy_map: the target id that each source id is copied as, -1 where there is none; None for a task whose
-            sources cannot be copied. It provides "copy_map", and "complete_copy_map" if it leads to every target
-            symbol. `source_vocabulary.copied_as(target_vocabulary)` goes by equal symbols.
+        source_vocabulary, target_vocabulary: the meaning of the ids of a batch; `Continuous` for continuous values.
+        ending: "eos" if targets end with the end symbol, "fixed" if there is no end symbol. Continuous targets: "fixed".
+        max_target_length: the largest number of symbols in a target, including the end symbol.
+        has_alignment: whether batches have gold alignments; provides "alignment".
+        token_name: what a target symbol is, such as "character", "word" or "phoneme"; names the error rate.
+        copy_map: the target id that each source id is copied as, -1 for none; None if sources cannot be copied.
+            Provides "copy_map", and "complete_copy_map" if every target symbol occurs in it.
+            `source_vocabulary.copied_as(target_vocabulary)` maps equal symbols.
     """
 
     kind = "task"
@@ -46,75 +45,78 @@ class Task:
     copy_map: tuple[int, ...] | None = None
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
-        """Read what the task needs, once, before anything else is asked of it.
+        """Read the data. Called once, before all other methods.
 
         Args:
-            saved: what `state` gave in the run that is loaded. No file is touched then: the task encodes and decodes
-                as it did in that run, and need have no batches.
+            saved: the `state` of the run that is loaded. The task then reads no file: it encodes and decodes as in that
+                run, and need not have batches.
 
         Raises:
-            PartError: an option names what is not there. SeqtoolError: what is there cannot be read.
+            PartError: an option names a file that does not exist. SeqtoolError: a file cannot be read.
         """
 
     def state(self) -> dict[str, Any]:
-        """Plain JSON from which `prepare` makes a new task encode and decode as this one, without its data."""
+        """The data (JSON) with which `prepare` makes another task encode and decode like this one, without files."""
         return {}
 
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:
-        """Batch number `k` (from 0) of a split: a pure function of (split, seed, rank, k), on `device`.
+        """Batch number `k`, counted from 0, of a split on `device`: a pure function of (split, seed, rank, k).
 
-        Training batches are drawn there, so a CPU and a GPU draw different ones; validation and test batches are
-        drawn on the CPU and depend on `k` alone, equal for every seed, rank and device. Training never ends, and its
-        batches are full.
+        Training batches are sampled on `device`, so a CPU and a GPU have different ones. There are infinitely many, all
+        of `batch_size` examples. Validation and test batches are sampled on the CPU and depend on `k` alone: they are
+        equal for every seed, rank and device.
         """
         raise NotImplementedError
 
     def num_batches(self, split: Split, batch_size: int) -> int | None:
-        """How many batches a split has, the last of them short or not; None: as many as one likes.
+        """The number of batches of a split, including a smaller last one; None if it is unlimited.
 
-        A task may have no test examples, and then 0 test batches.
+        A task without test examples has 0 test batches.
         """
         return None
 
     def alternative_targets(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
-        """Further targets that are as right for a source as the one in its batch: ids, the end symbol left out."""
+        """Further correct targets for a source besides the one in its batch: ids, without the end symbol."""
         return ()
 
     def encode_source(self, text: str) -> tuple[Any, ...]:
-        """The ids, or the vectors, of one source. Here: positions with white space between them.
+        """The ids, or vectors, of a source. By default, positions are separated by white space.
 
-        A position is a symbol, or numbers with commas between them where the source is `Continuous`.
+        A position is a symbol, or comma-separated numbers if the source is `Continuous`.
 
         Raises:
-            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those; or no such numbers.
+            SeqtoolError: a symbol is not in the vocabulary, which has no id for unknown symbols, or a position is not
+                the expected list of numbers.
         """
         return self.source_ids(text.split())
 
     def source_ids(self, symbols: Iterable[str]) -> tuple[Any, ...]:
-        """The ids of a source's symbols, or its vectors. Raises: see `encode_source`."""
+        """The ids of source symbols, or the vectors. Raises: see `encode_source`."""
         vocabulary = self.source_vocabulary
-        read = vocabulary.parse if isinstance(vocabulary, Continuous) else partial(_id, vocabulary, "source")
-        return tuple(read(symbol) for symbol in symbols)
+        encode = vocabulary.parse if isinstance(vocabulary, Continuous) else partial(_id, vocabulary, "source")
+        return tuple(encode(symbol) for symbol in symbols)
 
     def encode_target(self, text: str) -> tuple[int, ...]:
-        """The ids of one target of symbols, the end symbol left out: what `decode_target` gives the text of.
+        """The ids of a target, without the end symbol: the inverse of `decode_target`.
 
         Raises:
-            SeqtoolError: a symbol that the vocabulary has not, and no id that stands for those.
+            SeqtoolError: a symbol is not in the vocabulary, which has no id for unknown symbols.
         """
         return self.target_ids(text.split())
 
     def target_ids(self, symbols: Iterable[str]) -> tuple[int, ...]:
-        """The ids of a target's symbols. Raises: see `encode_target`."""
+        """The ids of target symbols. Raises: see `encode_target`."""
         vocabulary = self.target_vocabulary
         ids = tuple(_id(vocabulary, "target", symbol) for symbol in symbols)
         for i in ids:
             if i in (vocabulary.start, vocabulary.end):
-                raise SeqtoolError(f"{vocabulary.symbols[i]!r} stands at the ends of a target, not within it")
+                raise SeqtoolError(
+                    f"{vocabulary.symbols[i]!r} marks the start or end of a target and cannot occur in it"
+                )
         return ids
 
     def decode_target(self, ids: Sequence[Any]) -> str:
-        """The text of a target's ids, its end symbol left out, or of its values. Here: with a space between them."""
+        """The text of target ids, without the end symbol, or of continuous values; separated by spaces by default."""
         vocabulary = self.target_vocabulary
         return " ".join(vocabulary.names([i for i in ids if i not in (vocabulary.start, vocabulary.end)]))
 
@@ -129,10 +131,10 @@ def _id(vocabulary: Vocabulary, side: str, symbol: str) -> int:
 
 
 class SyntheticTask(Task):
-    """A task whose batches are drawn, not read: a subclass writes `draw`, vectorised over the batch."""
+    """A task whose batches are sampled: a subclass defines `draw`, vectorized over the batch."""
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """A batch drawn from `generator`, on its device."""
+        """A batch sampled with `generator`, on the generator's device."""
         raise NotImplementedError
 
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:

@@ -1,4 +1,4 @@
-"""The private attributes of torch that seqtool reads, each with the reason; no other module names one.
+"""The private attributes of torch that seqtool reads, each with the reason. No other module uses one.
 
 `tests/test_private_apis.py` and `tests/test_dispatch.py` fail when one of them changes.
 """
@@ -13,19 +13,19 @@ from torch.optim import optimizer as torch_optimizer
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether a hook is registered on this module. torch has no public way to ask."""
+    """Whether a hook is registered on this module. torch has no public function for it."""
     return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )
 
 
 def has_global_hooks() -> bool:
-    """Whether a hook is registered on all modules. torch has no public way to ask."""
+    """Whether a global module hook is registered. torch has no public function for it."""
     return bool(torch_module._has_any_global_hook())
 
 
 def has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a hook is registered on the steps of this optimizer, or of all. torch has no public way to ask."""
+    """Whether a step hook is registered on this optimizer or globally. torch has no public function for it."""
     return bool(
         optimizer._optimizer_step_pre_hooks
         or optimizer._optimizer_step_post_hooks
@@ -35,17 +35,17 @@ def has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def own_modules(module: nn.Module) -> Mapping[str, Any]:
-    """The modules held by a module itself, by name; an attribute of `nn.Module` takes many times as long to read."""
+    """The direct submodules of a module by name. Much faster than reading attributes of `nn.Module`."""
     return module._modules
 
 
 def own_parameters(module: nn.Module) -> Mapping[str, Any]:
-    """The parameters held by a module itself, by name; an attribute of `nn.Module` takes many times as long to read."""
+    """The direct parameters of a module by name. Much faster than reading attributes of `nn.Module`."""
     return module._parameters
 
 
 def modules_within(modules: Iterable[nn.Module]) -> list[nn.Module]:
-    """The modules and all within them; `nn.Module.modules` takes many times as long, for names and duplicates."""
+    """The modules and all their submodules, with duplicates. Much faster than `nn.Module.modules`."""
     found = list(modules)
     for module in found:
         if module._modules:
@@ -54,13 +54,13 @@ def modules_within(modules: Iterable[nn.Module]) -> list[nn.Module]:
 
 
 def is_transforming() -> bool:
-    """Whether a call is traced, or within a transform of `torch.func`, which has no public way to ask."""
+    """Whether tracing or a transform of `torch.func` is active. torch has no public function for it."""
     return torch._C._get_tracing_state() is not None or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def write_count(x: Tensor) -> int:
-    """How often a tensor was written to in place, as autograd counts it.
+    """How often autograd saw a tensor modified in place.
 
-    The public sign, an error in `backward`, needs a graph that saved the tensor.
+    The only public sign is an error in `backward`, which needs a graph that saved the tensor.
     """
     return int(x._version)

@@ -1,7 +1,7 @@
-"""Trees of tensors: what `fixed` and `state` are.
+"""Trees of tensors, the type of `fixed` and `state`.
 
-A tree is a tensor `[B, ...]`, or a tuple or NamedTuple of trees; `None` and `()` hold nothing. The core moves rows of
-trees and knows nothing else about them.
+A tree is a tensor `[B, ...]`, or a tuple or NamedTuple of trees; `None` and `()` are empty. The core selects and repeats
+rows of trees, and makes no other assumption about them.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from torch.nn import functional as F
 from seqtool.errors import PartError
 
 Tree: TypeAlias = Any
-"""A tensor `[B, ...]`, or a tuple or NamedTuple of trees. Parts annotate their own NamedTuples in its place."""
+"""A tensor `[B, ...]`, or a tuple or NamedTuple of trees. Parts annotate their own NamedTuples instead."""
 
 T = TypeVar("T")
 
 
 def map(function: Callable[..., Tensor], tree: T, *others: T) -> T:
-    """The tree of `function(leaf, ...)` over the leaves of one or several trees of the same structure.
+    """Apply `function(leaf, ...)` to the leaves of one or several trees of the same structure.
 
     Raises:
-        PartError: something in a tree is neither a tensor nor a tuple, or the trees differ in structure.
+        PartError: a tree contains something other than tensors and tuples, or the trees differ in structure.
     """
     if isinstance(tree, tuple):
         _require_same(tree, others)
@@ -50,30 +50,30 @@ def leaves(tree: Tree) -> list[Tensor]:
 
 
 def rebuild(tree: T, tensors: list[Tensor]) -> T:
-    """The tree of the same structure with other leaves: `rebuild(tree, leaves(tree))` equals `tree`."""
+    """A tree of the same structure with other leaves: `rebuild(tree, leaves(tree))` equals `tree`."""
     remaining = iter(tensors)
     return map(lambda _: next(remaining), tree)
 
 
 def vectors(tree: Tree) -> list[Tensor]:
-    """All leaves, each flattened behind B: `[B, size]`."""
+    """All leaves, each flattened to `[B, size]`."""
     return [leaf if leaf.dim() == 2 else leaf.reshape(len(leaf), -1) for leaf in leaves(tree)]
 
 
 def select_rows(tree: T, rows: Tensor) -> T:
-    """The rows that `rows` picks, by index `[R]` or by a bool mask `[B]`."""
+    """The rows selected by indices `rows [R]` or by a bool mask `rows [B]`."""
     return map(lambda leaf: leaf[rows], tree)
 
 
 def repeat_rows(tree: T, times: int) -> T:
-    """Each row `times` times, one after the other: `[B, ...]` -> `[B * times, ...]`."""
+    """Repeat each row `times` times, copies adjacent: `[B, ...]` -> `[B * times, ...]`."""
     return map(lambda leaf: leaf.repeat_interleave(times, 0), tree)
 
 
 def where_real(real: Tensor, new: T, old: T) -> T:
     """`new` in rows where `real [B, 1]` is True, `old` elsewhere.
 
-    Where a leaf has grown, the old one is followed by zeros.
+    If a leaf has grown, the old leaf is padded with zeros at the end.
     """
     if isinstance(new, tuple):
         if type(old) is not type(new) or len(old) != len(new):  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def where_real(real: Tensor, new: T, old: T) -> T:
 
 
 def fold(tree: T) -> T:
-    """N heads as rows of the batch: `[B, N, ...]` -> `[B * N, ...]`."""
+    """Fold N heads into the batch: `[B, N, ...]` -> `[B * N, ...]`."""
     return map(lambda leaf: leaf.flatten(0, 1), tree)
 
 
@@ -107,16 +107,16 @@ def _where(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 def _require_tensor(leaf: Any) -> None:
     if not isinstance(leaf, Tensor):
-        words = "fixed and state are trees: a tensor, or a tuple or NamedTuple of trees"
-        raise PartError(f"{words}; got {type(leaf).__name__}")
+        message = "fixed and state must be trees: a tensor, or a tuple or NamedTuple of trees"
+        raise PartError(f"{message}; got {type(leaf).__name__}")
 
 
 def _require_same(tree: tuple[Any, ...], others: tuple[Any, ...]) -> None:
     for other in others:
         if type(other) is not type(tree) or len(other) != len(tree):
-            raise PartError(f"a state keeps its structure: {_words(tree)} became {_words(other)}")
+            raise PartError(f"the structure of a state must not change: {_structure(tree)} became {_structure(other)}")
 
 
-def _words(tree: Any) -> str:
+def _structure(tree: Any) -> str:
     size = f" of {len(tree)}" if isinstance(tree, tuple) else ""
     return f"{type(tree).__name__}{size}"

@@ -1,4 +1,4 @@
-"""The few types that all contracts share."""
+"""Types that several contracts share."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ from seqtool.parts.tree import Tree
 
 
 class Encoded(NamedTuple):
-    """What an encoder returns.
+    """The result of an encoder.
 
-    `memory [B, S, M]`, zero at padding; `mask [B, S]`, bool, True = real;
-    `final`: a tree of the last states, `()` for an encoder that has none.
+    `memory [B, S, M]`, zero at padding; `mask [B, S]`, bool, True = real; `final`, a tree of the final states, `()` if
+    there are none.
     """
 
     memory: Tensor
@@ -21,5 +21,5 @@ class Encoded(NamedTuple):
 
 
 def position_dtype(like: Tensor) -> torch.dtype:
-    """The dtype of positions beside `like`: float32, or float64 for float64; bfloat16 cannot count beyond 256."""
+    """The dtype for positions: float32, or float64 if `like` is float64. bfloat16 cannot count beyond 256."""
     return torch.promote_types(like.dtype, torch.float32)

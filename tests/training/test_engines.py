@@ -60,7 +60,7 @@ def test_a_loaded_run_predicts_by_the_engine_it_was_trained_by(small: Path, tmp_
 def test_double_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=["train.precision=64-true", "train.steps=2"])
     reasons = environment(tmp_path / "run")["kernels"]["encoder.cells.0.unroll"]["reference"]
-    assert reasons == {"fused:lstm": "it works in float32, and this is float64"}
+    assert reasons == {"fused:lstm": "it supports float32, and this is float64"}
 
 
 def test_mixed_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_without_a_compiler_the_reference_trains(
 def test_a_kernel_elsewhere_is_refused_by_its_device() -> None:
     cell = seqtool.make("cell/lstm", 3, hidden_size=4)
     (choice,) = install(cell, "auto", default_registry(), torch.device("cuda"), torch.float32)
-    assert choice.reasons == {"fused:lstm": "it works on cpu, and this is cuda"}
+    assert choice.reasons == {"fused:lstm": "it supports cpu, and this is cuda"}
     assert not cell.kernels
 
 

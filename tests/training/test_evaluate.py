@@ -224,7 +224,7 @@ def test_a_source_with_several_targets_is_one_example(moved: Path) -> None:
             loaded.evaluate_pairs([none])
     with pytest.raises(SeqtoolError, match="the target vocabulary has no 'x'"):
         loaded.evaluate_pairs([("a b", "x")])
-    with pytest.raises(SeqtoolError, match="'</s>' stands at the ends of a target"):
+    with pytest.raises(SeqtoolError, match="'</s>' marks the start or end of a target"):
         loaded.evaluate_pairs([("a b", "b </s>")])
 
 
