@@ -101,10 +101,7 @@ def test_a_model_too_large_for_the_machine(recipe: Path, capsys: pytest.CaptureF
 def test_the_encoder_decoder_needs_a_bridge_that_fits(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change = "model.decoder={type: plain, cell: {type: lstm, hidden_size: 4}}"
     _, told = refused(capsys, "validate", recipe, "--set", change)
-    assert (
-        "bridge 'copy' needs equal sizes: the final states of the encoder have [4], the state of the decoder's cell [4, 4]"
-        in told
-    )
+    assert "the final states of the encoder have [4], the state of the decoder's cell [4, 4]" in told
     assert "'linear'" in told
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqtool.api import Batch, Examples, ExampleTask, Ragged, SeqtoolError, Split, Vocabulary
-from seqtool.parts.task import changes
+from seqtool.parts.task import changed_entries
 from seqtool.registry import default_registry
 from seqtool.testing import check_task
 
@@ -150,14 +150,14 @@ def test_a_state_tells_examples_from_others_and_is_kept_without_them() -> None:
     assert set(state["examples"]) == {"train", "valid", "test"}
     assert len(set(state["examples"].values())) == 3
     for other in (made(size=49), made(aligned=False)):
-        assert changes(state, other.state()) == ["examples"]
+        assert changed_entries(state, other.state()) == ["examples"]
     restored = Numbered()
     restored.prepare(state)
     assert restored.state() == state
     early = {"letters": state["letters"]}  # of a seqtool that kept no digests
     restored.prepare(early)
     assert restored.state() == early
-    assert changes(restored.state(), made(size=49).state()) == []
+    assert changed_entries(restored.state(), made(size=49).state()) == []
 
 
 def test_a_digest_is_of_the_rows_wherever_they_stand() -> None:

@@ -54,7 +54,7 @@ def nearest_targets(task: Task, ids: Tensor, mask: Tensor, accepted: Sequence[Ta
 
 
 def replace_targets(batch: Batch, targets: Targets, width: int) -> Batch:
-    """The batch with other targets, padded to at least `width`. A target that differs from the gold one is unaligned."""
+    """The batch with other targets, padded to at least `width`. Targets other than the gold one have no alignment."""
     target, mask = pad_rows(targets, width)
     alignment = torch.full_like(target, -1)
     for row, own in enumerate(targets):
@@ -64,7 +64,7 @@ def replace_targets(batch: Batch, targets: Targets, width: int) -> Batch:
 
 
 def pad_rows(rows: Sequence[Sequence[Any]], width: int = 0) -> tuple[Tensor, Tensor]:
-    """Pad rows with 0 to the longest, at least to `width`: `(ids [B, T], mask [B, T])`; for vectors, `ids [B, T, F]`."""
+    """Pad rows with 0 to the longest, at least to `width`: `(ids [B, T], mask [B, T])`; of vectors, `ids [B, T, F]`."""
     length = torch.tensor([len(row) for row in rows])
     mask = torch.arange(max(int(length.max()), width)) < length[:, None]
     flat = torch.tensor([i for row in rows for i in row])

@@ -44,8 +44,8 @@ class Attention(nn.Module):
     Equation:
         e = scorer(query, memory);  a = normalizer(e);  c_i = sum_j a_ij h_j
 
-    With `heads` N > 1, queries, keys and values are projected and split into N heads of equal size, the heads are folded
-    into the batch of one scorer, and the contexts are concatenated and projected (Vaswani et al. 2017, arXiv 1706.03762,
+    With `heads` N > 1, queries, keys and values are projected and split into N heads of equal size, which are folded
+    into the batch of one scorer. The contexts are concatenated and projected (Vaswani et al. 2017, arXiv 1706.03762,
     section 3.2.2, with any scorer instead of the scaled dot product).
 
     Args:

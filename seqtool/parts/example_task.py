@@ -123,8 +123,8 @@ class ExampleTask(Task):
     def state(self) -> dict[str, Any]:
         """See `Task.state`: the digest of each split."""
         examples: dict[Split, Examples] = getattr(self, "examples", {})
-        digests = {split: some.digest() for split, some in examples.items()}
-        digests = digests if self._saved is None else dict(self._saved)
+        saved = self._saved
+        digests = {split: some.digest() for split, some in examples.items()} if saved is None else dict(saved)
         return {"examples": digests} if digests else {}
 
     def batch(self, split: Split, k: int, *, seed: int, rank: int, batch_size: int, device: torch.device) -> Batch:

@@ -19,5 +19,5 @@ class Intervention:
         return (), ()
 
     def override(self, weights: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
-        """One step: `weights [R, S]` of the model -> `(replaced weights [R, S], state)`. Padding is zeroed afterwards."""
+        """One step: the model's `weights [R, S]` -> `(new weights [R, S], state)`. Padding is zeroed afterwards."""
         raise NotImplementedError

@@ -26,7 +26,7 @@ class Task:
 
     Attributes:
         source_vocabulary, target_vocabulary: the meaning of the ids of a batch; `Continuous` for continuous values.
-        ending: "eos" if targets end with the end symbol, "fixed" if there is no end symbol. Continuous targets: "fixed".
+        ending: "eos" if targets end with the end symbol; "fixed" if there is none, as for continuous targets.
         max_target_length: the largest number of symbols in a target, including the end symbol.
         has_alignment: whether batches have gold alignments; provides "alignment".
         token_name: what a target symbol is, such as "character", "word" or "phoneme"; names the error rate.

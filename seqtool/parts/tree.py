@@ -1,7 +1,7 @@
 """Trees of tensors, the type of `fixed` and `state`.
 
-A tree is a tensor `[B, ...]`, or a tuple or NamedTuple of trees; `None` and `()` are empty. The core selects and repeats
-rows of trees, and makes no other assumption about them.
+A tree is a tensor `[B, ...]`, or a tuple or NamedTuple of trees; `None` and `()` are empty. The core selects and
+repeats rows of trees, and makes no other assumption about them.
 """
 
 from collections.abc import Callable
