@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import seqtool
-from seqtool.analysis.alignments import Look, draw_gate, draw_look, has_looks, look_with_gate
+from seqtool.analysis.alignments import Alignment, alignment_with_gate, draw_alignment, draw_gate, has_weights
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.runs.files import write_atomic
 from seqtool.runs.read import Reader
@@ -97,7 +97,7 @@ def losses(run: RunDirectory) -> Figure:
     return figure
 
 
-def looks(run: RunDirectory, numbers: Iterable[int] = (0,)) -> list[Look]:
+def looks(run: RunDirectory, numbers: Iterable[int] = (0,)) -> list[Alignment]:
     """Where each variant that looks does so, in each of these examples."""
     first = {name: found[0] for name, found in Reader(run.path).read().variants.items()}
     numbers = list(numbers)
@@ -105,7 +105,7 @@ def looks(run: RunDirectory, numbers: Iterable[int] = (0,)) -> list[Look]:
         replace(look, title=f"{look.title}, example {number + 1}" if len(set(numbers)) > 1 else look.title)
         for number in numbers
         for name, seed in first.items()
-        if has_looks(seed, number) and (look := look_with_gate(name, seed, number))
+        if has_weights(seed, number) and (look := alignment_with_gate(name, seed, number))
     ]
 
 
@@ -117,7 +117,7 @@ def weights(columns: int, *numbers: int) -> Callable[[RunDirectory], Figure]:
         rows = -(-len(found) // columns)
         figure, axes = sheet(columns, rows, (4.4 * columns, 2.5 * rows))
         for place, look in zip(axes.flat, found, strict=False):
-            draw_look(place, look)
+            draw_alignment(place, look)
         return figure
 
     return draw
@@ -132,7 +132,7 @@ def gate(run: RunDirectory) -> Figure:
         axes[0, 0], replace(look, gate=look.gate[order], gate_title="input gate of the encoder: dark where it is open")
     )
     axes[0, 0].set_xticks(range(len(look.source)), look.source)
-    draw_look(axes[1, 0], replace(look, title="attention of the decoder"))
+    draw_alignment(axes[1, 0], replace(look, title="attention of the decoder"))
     return figure
 
 

@@ -160,7 +160,7 @@ def test_help_plugins_and_list_import_nothing_heavy(arguments: tuple[str, ...]) 
     ("arguments", "expected"),
     [
         (("lst",), "No such verb: 'lst'. Did you mean 'list'?"),
-        (("xyzzy",), "No such verb: 'xyzzy'. There are: run, "),
+        (("xyzzy",), "No such verb: 'xyzzy'. Available verbs: run, "),
         (("--hepl",), "No such option"),
         (("list", "--jsno"), "No such option"),
         (("list", "cell", "more"), "unexpected extra argument"),
@@ -169,7 +169,7 @@ def test_help_plugins_and_list_import_nothing_heavy(arguments: tuple[str, ...]) 
         (("list", "scorers"), "did you mean 'scorer'?"),
         (("list", "--no-plugin", "xyzzy"), "--no-plugin xyzzy: there is no such plugin"),
         (("list", "-p", "some/file.py"), "for a file, give its folder: --plugins-dir DIR"),
-        (("describe", "xyzzy"), "'xyzzy': give KIND/NAME, for example scorer/additive"),
+        (("describe", "xyzzy"), "'xyzzy' is not of the form KIND/NAME, for example scorer/additive"),
         (("describe", "scorers/dot"), "no kind of part is named 'scorers'"),
         (("describe", "scorer/xyzzy"), "no scorer is named 'xyzzy'"),
         (("describe", "scorer/"), "no scorer is named ''"),
@@ -203,8 +203,8 @@ def test_debug_may_come_from_the_environment(cli: Cli, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (KeyError("no\nway"), 1, "internal error: KeyError: 'no\\nway'; run again with --debug to see where\n"),
-        (RecursionError(), 1, "internal error: RecursionError; run again with --debug to see where\n"),
+        (KeyError("no\nway"), 1, "internal error: KeyError: 'no\\nway'; run again with --debug for the traceback\n"),
+        (RecursionError(), 1, "internal error: RecursionError; run again with --debug for the traceback\n"),
         (MisuseError("that cannot be"), 2, "error: that cannot be\n"),
         (PermissionError(13, "Permission denied", "x/y"), 1, "error: [Errno 13] Permission denied: 'x/y'\n"),
         (KeyboardInterrupt(), 1, "stopped\n"),
@@ -272,7 +272,7 @@ def test_list_gives_canonical_names_where_short_ones_clash(cli: Cli, windowed: F
 def test_list_without_any_part_says_so_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQTOOL_NO_PLUGINS", "1")
     verbs = ("-p", "seqtool_verbs")
-    assert cli(*verbs, "list") == (0, "", "no part is there: no working plugin brings one\n")
+    assert cli(*verbs, "list") == (0, "", "no part found: no working plugin provides one\n")
     assert json.loads(cli(*verbs, "list", "cell", "--json")[1]) == {"format": 1, "parts": []}
 
 
@@ -330,7 +330,7 @@ def test_describe_as_json_gives_each_option_as_recipes_write_it(cli: Cli, window
 def test_describe_of_a_bare_name_suggests_its_kind(cli: Cli, windowed: Fakes) -> None:
     code, _, err = cli("describe", "windowed_x")
     assert code == 2
-    assert err == "error: 'windowed_x': give KIND/NAME; did you mean scorer/windowed_x?\n"
+    assert err == "error: 'windowed_x' is not of the form KIND/NAME; did you mean scorer/windowed_x?\n"
 
 
 def test_describe_of_a_part_that_breaks_its_contract_fails(cli: Cli, fakes: Fakes) -> None:
@@ -348,7 +348,7 @@ def test_plugins_shows_every_plugin_with_its_error_and_cost(cli: Cli, windowed: 
     code, out, err = cli(*arguments)
     assert (code, err) == (0, "")
     assert "\nbad is broken: it failed to import: ZeroDivisionError: division by zero\n" in out
-    assert "\nfake_new, a warning: it was made for API 1.5 of seqtool" in out
+    assert "\nwarning: fake_new was made for API 1.5 of seqtool" in out
     rows = {line.split()[0]: line.split() for line in out.split("\n\n")[0].splitlines()}
     assert rows["win"][1:5] == ["seqtool-win", "0.3", "ok", "1"]
     assert rows["bad"][1:5] == ["seqtool-bad", "0.3", "broken", "0"]

@@ -17,7 +17,7 @@ from seqtool.errors import MisuseError, SeqtoolError
 
 def test_variants_of_one_run_with_their_seeds_together(tmp_path: Path) -> None:
     found = compare([write_run(tmp_path / "run", ("one", "two"), (0, 1, 2))])
-    assert [arm["label"] for arm in found["arms"]] == ["one", "two"]
+    assert [variant["label"] for variant in found["variants"]] == ["one", "two"]
     assert found["recipe"] == {"model.size": {"one": "1", "two": "2"}}
     loss = found["metrics"]["train_loss"]["two"]
     assert loss["mean"] == pytest.approx(2.1)
@@ -58,10 +58,10 @@ def test_intervals_over_seeds_are_those_of_all_resamples() -> None:
 def test_runs_that_cannot_be_paired_say_why(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / "abc"), write_run(tmp_path / "xyz", symbols="xyz")]
     (pair,) = compare(runs)["pairs"]
-    assert pair["unpaired"] == "they were validated on other examples: example 0 is not the same"
+    assert pair["unpaired"] == "their validation examples differ: example 0 is not the same"
     (tmp_path / "xyz/default/seed0/predictions.jsonl").unlink()
     found = compare(runs)
-    assert found["pairs"][0]["unpaired"] == "no predictions can be read of xyz"
+    assert found["pairs"][0]["unpaired"] == "the predictions of xyz cannot be read"
     assert "xyz: default/seed0/predictions.jsonl is missing" in found["problems"]
 
 
@@ -81,12 +81,12 @@ def test_the_page_and_the_figures(tmp_path: Path, call: Call) -> None:
     assert 'href="http' not in page
     found = json.loads((tmp_path / "out/compare.json").read_text())
     assert found["format"] == 1
-    assert len(found["arms"]) == 3
+    assert len(found["variants"]) == 3
     assert (tmp_path / "out/curves.pdf").read_bytes().startswith(b"%PDF")
     assert "FontFile2" in (tmp_path / "out/curves.pdf").read_bytes().decode("latin-1")  # TrueType, embedded
-    assert "on the same examples, less a&b: <b>x<_b>" in out
+    assert "difference to a&b: <b>x<_b>, same examples" in out
     code, out, _ = call("compare", *runs, "--json", "--variant", "two", "--variant", "default")
-    assert [arm["label"] for arm in json.loads(out)["arms"]] == ["a&b: two", "c: default"]
+    assert [variant["label"] for variant in json.loads(out)["variants"]] == ["a&b: two", "c: default"]
 
 
 def test_damaged_runs_give_what_can_be_read(tmp_path: Path, call: Call) -> None:
@@ -104,13 +104,13 @@ def test_damaged_runs_give_what_can_be_read(tmp_path: Path, call: Call) -> None:
         assert f"{name} " in err
     assert "bad: its resolved recipe cannot be read" in err
     page = (tmp_path / "out/compare.html").read_text()
-    assert "What cannot be read" in page
+    assert "Problems and notes" in page
     assert "train_loss" in out
 
 
 def test_a_run_still_training_takes_part(tmp_path: Path) -> None:
     found = compare([write_run(tmp_path / "a"), write_run(tmp_path / "b", finished=False)], out=tmp_path / "out")
-    assert found["arms"][1]["seeds"] == {"0": "not finished"}
+    assert found["variants"][1]["seeds"] == {"0": "not finished"}
     assert found["metrics"]["token_accuracy"]["b"]["mean"] == 1.0
     assert "b: default, seed 0: not finished" in found["notes"]
     assert "alignments: b has no weights of example 0" in found["notes"]
@@ -119,10 +119,10 @@ def test_a_run_still_training_takes_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "options", "error", "words"),
     [
-        (["a"], {}, SeqtoolError, "two variants are needed to compare, and 1 can be read"),
-        (["a", "a"], {}, MisuseError, "named twice"),
+        (["a"], {}, SeqtoolError, "a comparison needs two variants, but 1 can be read"),
+        (["a", "a"], {}, MisuseError, "given twice"),
         (["a", "gone"], {}, SeqtoolError, "gone is not a run: there is no such folder"),
-        (["a", "empty"], {}, SeqtoolError, "empty is not a run: it holds no seed"),
+        (["a", "empty"], {}, SeqtoolError, "empty is not a run: it has no seeds"),
         (["a", "b"], {"variants": ["defualt"]}, MisuseError, "did you mean 'default'"),
     ],
 )
@@ -138,7 +138,7 @@ def test_what_cannot_be_compared(
 
 def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / "x/run"), write_run(tmp_path / "y/run")]
-    assert [arm["label"] for arm in compare(runs)["arms"]] == ["x/run", "y/run"]
+    assert [variant["label"] for variant in compare(runs)["variants"]] == ["x/run", "y/run"]
     shutil.rmtree(tmp_path / "y")
-    with pytest.raises(SeqtoolError, match="two variants are needed"):
+    with pytest.raises(SeqtoolError, match="needs two variants"):
         compare(runs)

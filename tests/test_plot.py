@@ -8,16 +8,16 @@ import pytest
 from fake_runs import Call, write_run
 from matplotlib.figure import Figure
 
-from seqtool.analysis.figures import COLOURS, averaged, picture
-from seqtool.analysis.plots import FIGURES, Wishes, plot
+from seqtool.analysis.figures import COLOURS, averaged, render_figure
+from seqtool.analysis.plots import FIGURES, PlotOptions, plot
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.runs.read import Reader
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
-def drawn(run: Path, name: str, **wishes: object) -> dict[str, Figure | str]:
-    return dict(FIGURES[name](Reader(run).read(), Wishes(**wishes)))
+def drawn(run: Path, name: str, **options: object) -> dict[str, Figure | str]:
+    return dict(FIGURES[name](Reader(run).read(), PlotOptions(**options)))
 
 
 def test_all_figures_in_all_formats(tmp_path: Path, call: Call) -> None:
@@ -93,7 +93,7 @@ def test_what_a_run_lacks_is_told_and_the_rest_drawn(tmp_path: Path, call: Call)
     assert code == 0
     found = json.loads(out)
     assert [Path(path).name for path in found["figures"]] == ["losses.png", "lengths.png"]
-    assert "alignments-default: no weights of these examples can be read" in found["notes"]
+    assert "alignments-default: no attention weights of these examples can be read" in found["notes"]
     assert any(note.startswith("entropy: ") for note in found["notes"])
     assert any("metrics.csv" in problem for problem in found["problems"])
     assert "Traceback" not in err
@@ -111,7 +111,7 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
         one, two = (drawn(run, "losses")["losses"] for _ in range(2))
         assert isinstance(one, Figure)
         assert isinstance(two, Figure)
-        assert picture(one, form) == picture(two, form)
+        assert render_figure(one, form) == render_figure(two, form)
 
 
 def test_what_cannot_be_drawn(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`seqtool watch`: runs at every stage of their life, whole or not, told from their files."""
+"""`seqtool watch`: the progress of runs in every state, whole or damaged."""
 
 import json
 import os
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from fake_runs import COLUMNS, Call, write_run
 
-from seqtool.analysis.watch import PLAIN_BARS, duration, is_held, look, spark, table
+from seqtool.analysis.progress_table import PLAIN_BARS, duration, sparkline, table
+from seqtool.analysis.watch import is_held, read_progress
 from seqtool.errors import SeqtoolError
 from seqtool.runs import RunDirectory
 
@@ -44,10 +45,10 @@ def training(path: Path) -> Path:
         (-3, True, "training"),  # clocks differ
     ],
 )
-def test_states_are_told_apart(tmp_path: Path, silent: float, held: bool | None, state: str) -> None:
-    found = look(training(tmp_path / "run"), WRITTEN + silent, lambda path: held)
+def test_states(tmp_path: Path, silent: float, held: bool | None, state: str) -> None:
+    found = read_progress(training(tmp_path / "run"), WRITTEN + silent, lambda path: held)
     assert [seed.state for seed in found.seeds] == ["finished", state, "waiting"]
-    assert found.over == (state == "stopped" and silent > 60)
+    assert found.ended == (state == "stopped" and silent > 60)
 
 
 def test_a_run_of_another_machine_that_writes_seldom_is_not_given_up(tmp_path: Path) -> None:
@@ -55,48 +56,48 @@ def test_a_run_of_another_machine_that_writes_seldom_is_not_given_up(tmp_path: P
     rows = "".join(f"{step},1,0.5,0.1,,,,{second}\n" for step, second in ((10, 1), (20, 101), (30, 201)))
     (run / "two/seed0/metrics.csv").write_text(f"{COLUMNS}\n{rows}")
     os.utime(run / "two/seed0/metrics.csv", (WRITTEN, WRITTEN))
-    looks = [look(run, WRITTEN + after, lambda path: False) for after in (999, 1001)]
-    assert [found.seeds[1].state for found in looks] == ["stopped", "stopped"]
-    assert [found.over for found in looks] == [False, True]
+    progress = [read_progress(run, WRITTEN + after, lambda path: False) for after in (999, 1001)]
+    assert [found.seeds[1].state for found in progress] == ["stopped", "stopped"]
+    assert [found.ended for found in progress] == [False, True]
 
 
-def test_a_long_validation_is_no_standstill(tmp_path: Path) -> None:
+def test_a_long_validation_is_not_a_stall(tmp_path: Path) -> None:
     run = training(tmp_path / "run")
     rows = "".join(f"{step},1,0.5,0.1,,,,{second}\n" for step, second in ((10, 1), (20, 101), (30, 102)))
     (run / "two/seed0/metrics.csv").write_text(f"{COLUMNS}\n{rows}")
     os.utime(run / "two/seed0/metrics.csv", (WRITTEN, WRITTEN))
-    assert [look(run, WRITTEN + after, lambda path: True).seeds[1].state for after in (299, 301 + 250)] == [
+    assert [read_progress(run, WRITTEN + after, lambda path: True).seeds[1].state for after in (299, 301 + 250)] == [
         "training",
         "stalled",
     ]
 
 
-def test_figures_are_those_of_the_last_rows(tmp_path: Path) -> None:
-    now = look(training(tmp_path / "run"), WRITTEN + 5, lambda path: True).seeds[1]
-    assert (now.variant, now.seed, now.step, now.steps, now.silent) == ("two", 0, 30, 40, 5)
+def test_values_are_those_of_the_last_rows(tmp_path: Path) -> None:
+    now = read_progress(training(tmp_path / "run"), WRITTEN + 5, lambda path: True).seeds[1]
+    assert (now.variant, now.seed, now.step, now.steps, now.seconds_since_write) == ("two", 0, 30, 40, 5)
     assert now.losses == pytest.approx([2.75, 2.5, 2.25])
     assert (now.loss, now.accuracy) == (pytest.approx(2.25), 0.5)
-    assert now.valid == pytest.approx(
+    assert now.validation == pytest.approx(
         {"step": 20, "valid_loss": 2.5, "valid_token_accuracy": 0.5, "valid_attention_entropy": 2.0}
     )
-    assert (now.pace, now.left) == (pytest.approx(10), pytest.approx(1))
-    (_, line, waiting) = table(look(tmp_path / "run", WRITTEN + 5, lambda path: True))
+    assert (now.steps_per_second, now.seconds_left) == (pytest.approx(10), pytest.approx(1))
+    (_, line, waiting) = table(read_progress(tmp_path / "run", WRITTEN + 5, lambda path: True))
     assert line == (
         "two", "0", "training", "30/40 75 %", "2.2500", "█▅▁", "0.500", "2.5000, tokens 0.500 at 20", "10.0", "1s",
     )  # fmt: skip
     assert waiting[2:5] == ("waiting", "0/40 0 %", "-")
 
 
-def test_who_trains_a_run_is_seen_without_taking_its_lock(tmp_path: Path) -> None:
+def test_is_held_does_not_take_the_lock(tmp_path: Path) -> None:
     run = training(tmp_path / "run")
     if is_held(run / ".lock") is None:
-        pytest.skip("this system does not tell who holds a file")
+        pytest.skip("this system does not report which process holds a file")
     assert not (run / ".lock").exists()
     assert is_held(run / ".lock") is False
     with RunDirectory(run).locked():
         assert is_held(run / ".lock") is True
-        assert look(run, WRITTEN + 1000).seeds[1].state == "stalled"
-    assert look(run, WRITTEN + 1000).seeds[1].state == "stopped"
+        assert read_progress(run, WRITTEN + 1000).seeds[1].state == "stalled"
+    assert read_progress(run, WRITTEN + 1000).seeds[1].state == "stopped"
     assert is_held(run / ".lock", locks=tmp_path / "none") is None
 
 
@@ -107,7 +108,7 @@ def test_once_prints_once(tmp_path: Path, call: Call) -> None:
     heading, *lines = out.splitlines()
     assert heading.split() == ["variant", "seed", "state", "step", "loss", "accuracy", "validation", "steps/s", "left"]
     assert [line.split()[0] for line in lines[:3]] == ["one", "two", "three"]
-    assert lines[-1] == f"go on with: seqtool run --resume {run}"
+    assert lines[-1] == f"resume with: seqtool run --resume {run}"
     assert "\x1b" not in out
     code, out, _ = call("watch", run, "--json")
     assert [seed["state"] for seed in json.loads(out)["seeds"]] == ["finished", "stopped", "waiting"]
@@ -121,13 +122,13 @@ def test_it_ends_with_the_run(tmp_path: Path, call: Call) -> None:
 def test_it_ends_with_a_run_that_was_stopped(tmp_path: Path, call: Call) -> None:
     run = training(tmp_path / "run")
     if is_held(run / ".lock") is None:
-        pytest.skip("this system does not tell who holds a file")
+        pytest.skip("this system does not report which process holds a file")
     code, out, _ = call("watch", run)
     assert (code, out.count("variant")) == (0, 1)
-    assert out.splitlines()[-1] == f"go on with: seqtool run --resume {run}"
+    assert out.splitlines()[-1] == f"resume with: seqtool run --resume {run}"
 
 
-def test_into_a_pipe_that_knows_no_blocks(tmp_path: Path) -> None:
+def test_a_pipe_without_block_characters(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     done = subprocess.run(
         [sys.executable, "-m", "seqtool", "watch", str(run)],
@@ -169,12 +170,12 @@ def test_damaged_and_foreign_folders(tmp_path: Path, call: Call) -> None:
         assert (code, out) == (1, "")
         assert f"{name} is not a run" in err
     with pytest.raises(SeqtoolError):
-        look(tmp_path / "empty")
+        read_progress(tmp_path / "empty")
 
 
 def test_sparks_and_durations_by_hand() -> None:
-    assert spark([]) == ""
-    assert spark([1.0]) == "▁"
-    assert spark([0, 7, 14], PLAIN_BARS) == "_+@"
-    assert spark([0, 2, 4, 6], wide=2) == "▁█"
+    assert sparkline([]) == ""
+    assert sparkline([1.0]) == "▁"
+    assert sparkline([0, 7, 14], PLAIN_BARS) == "_+@"
+    assert sparkline([0, 2, 4, 6], max_bars=2) == "▁█"
     assert [duration(seconds) for seconds in (0, 59.9, 95, 3600, 86_399)] == ["0s", "59s", "1m35s", "1h00m", "23h59m"]

@@ -1,4 +1,4 @@
-"""The verbs of the command line, in the order in which `seqtool --help` lists them."""
+"""The verbs of the command line, in the order of `seqtool --help`."""
 
 from collections.abc import Iterable
 
@@ -7,23 +7,23 @@ from seqtool.api import Component, hookimpl
 SEQTOOL_API = (1, 0)
 VERBS = (
     ("run", "run", "Train the variants of a recipe, and compare them."),
-    ("predict", "predict", "Write what a trained model predicts, line by line."),
+    ("predict", "predict", "Predict with a trained model, line by line."),
     ("evaluate", "evaluate", "Measure a trained model on a split, with intervals."),
-    ("verify", "verify", "Compare a published number with what its recipe obtains."),
+    ("verify", "verify", "Compare published numbers with the results of a recipe."),
     ("intervene", "intervene", "Measure a trained model under an attention intervention."),
-    ("report", "report", "Write a run's report as one page: curves, alignments, mistakes."),
+    ("report", "report", "Write the HTML report of a run: curves, alignments, mistakes."),
     ("compare", "compare", "Compare variants and runs: recipes, metrics, alignments, cost."),
     ("plot", "plot", "Draw a run for print: losses, alignments, entropy."),
-    ("watch", "watch", "Show the progress of a run that is training."),
-    ("validate", "validate", "Check a recipe, and report everything that is wrong with it."),
-    ("show", "show", "Show a resolved recipe, and where each value came from."),
-    ("list", "list_", "List the parts that plugins bring."),
+    ("watch", "watch", "Show the progress of a run."),
+    ("validate", "validate", "Check recipes, and report all problems."),
+    ("show", "show", "Show a resolved recipe, and the origin of each value."),
+    ("list", "list_", "List the parts that plugins provide."),
     ("describe", "describe", "Describe one part: its equation, its options, its source."),
-    ("explain", "explain", "Work through one part's equation, in plain Python and small numbers."),
-    ("plugins", "plugins", "List the plugins that were found, also the broken ones."),
+    ("explain", "explain", "Explain one part: its equation, plain Python code and a worked example."),
+    ("plugins", "plugins", "List all plugins, including broken ones."),
     ("doctor", "doctor", "Check this installation and its devices."),
 )
-"""The name, the module of seqtool.cli that has the command, and one line of help."""
+"""Name, module of seqtool.cli, and one line of help."""
 
 
 @hookimpl

@@ -1,1 +1,1 @@
-"""Looking at runs: reads run directories only; no torch, no model."""
+"""Analysis of run directories: reports, comparisons, figures. Imports no torch and builds no model."""

@@ -1,4 +1,4 @@
-"""What all figures share: colours, fonts, formats, and curves of several seeds."""
+"""Shared by all figures: colours, fonts, file formats, and curves over seeds."""
 
 import io
 import warnings
@@ -14,9 +14,9 @@ Format = Literal["png", "svg", "pdf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DPI = 150
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe & Ito's colours, which colour-blind readers tell apart."""
+"""The palette of Okabe & Ito, which is safe for colour-blind readers."""
 LINES = ("-", "--", ":", "-.")
-"""After seven variants colours come again with another line; so do they where a figure is printed in grey."""
+"""Line styles; the style changes after each seven variants."""
 Curve = Mapping[int, float]
 """Values by step."""
 
@@ -33,32 +33,32 @@ _METADATA: dict[Format, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"Creat
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Our fonts meanwhile, whatever the user's matplotlib says."""
+    """Use seqtool's matplotlib settings instead of the user's."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
         yield
 
 
-def picture(figure: Figure, form: Format = "png", dpi: int = DPI) -> bytes:
-    """A figure as a file's content, the same for the same figure."""
+def render_figure(figure: Figure, format_: Format = "png", dpi: int = DPI) -> bytes:
+    """The content of a figure file; equal figures give equal bytes."""
     sink = io.BytesIO()
     with styled(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of symbols that the font lacks, drawn as boxes
-        figure.savefig(sink, format=form, dpi=dpi, metadata=_METADATA[form])
+        warnings.simplefilter("ignore")  # missing glyphs are drawn as boxes
+        figure.savefig(sink, format=format_, dpi=dpi, metadata=_METADATA[format_])
     return sink.getvalue()
 
 
 def colour(i: int) -> tuple[str, str]:
-    """The colour and the line of the i-th variant."""
+    """Colour and line style of the i-th variant."""
     return COLOURS[i % len(COLOURS)], LINES[i // len(COLOURS) % len(LINES)]
 
 
 def draw_curves(axes: Axes, variants: Mapping[str, Sequence[Curve]], every: int = 1) -> None:
-    """A line a variant, the mean of its seeds; several seeds as a band from the lowest to the highest.
+    """Draw each variant: the mean of its seeds, with a band from minimum to maximum.
 
     Args:
-        every: neighbouring rows are averaged over so many steps.
+        every: number of steps averaged in one point.
     """
     for i, (name, curves) in enumerate(variants.items()):
         kept = [averaged(curve, every) for curve in curves if curve]
@@ -77,7 +77,7 @@ def draw_curves(axes: Axes, variants: Mapping[str, Sequence[Curve]], every: int 
 
 
 def averaged(curve: Curve, every: int) -> dict[int, float]:
-    """The mean of each `every` steps, at the last step of them: rows of steps 1 to `every` come first."""
+    """Means over groups of `every` steps, placed at the last step of each group; the first group begins at step 1."""
     groups: dict[int, list[float]] = {}
     for step, value in curve.items():
         groups.setdefault(-(-step // every) * every, []).append(value)
@@ -86,5 +86,5 @@ def averaged(curve: Curve, every: int) -> dict[int, float]:
 
 
 def shortened(text: str, length: int) -> str:
-    """At most so many characters; a dollar sign would begin mathematics."""
+    """Truncate a text, and escape dollar signs, which start math mode."""
     return (text if len(text) <= length else f"{text[: length - 1]}…").replace("$", r"\$")

@@ -1,22 +1,22 @@
-"""The loss curves of a run, as in the first published figures of the alignment task."""
+"""losses.png: the training loss of all variants of a run."""
 
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seqtool.analysis.figures import draw_curves, picture, shortened, styled
+from seqtool.analysis.figures import draw_curves, render_figure, shortened, styled
 from seqtool.runs.contents import Run
 from seqtool.runs.files import write_atomic
 
 
 def draw_losses(run: Run, path: Path) -> None:
-    """Write losses.png: training loss against steps, a curve a variant, its seeds as a band behind their mean."""
+    """Write losses.png: for each variant the mean over seeds, with a band from minimum to maximum."""
     curves, unit = {}, ""
     for name, seeds in run.variants.items():
         finished = [seed for seed in seeds if seed.finished]
         if not finished:
             continue
-        if any("train_token_accuracy" in seed.rows for seed in finished):  # targets are symbols, not numbers
+        if any("train_token_accuracy" in seed.rows for seed in finished):  # not for continuous targets
             unit = " (nats per symbol)"
         label = f"{name} ({finished[0].result['parameters']:,} parameters)"
         curves[label] = [seed.rows.get("train_loss", {}) for seed in finished]
@@ -29,4 +29,4 @@ def draw_losses(run: Run, path: Path) -> None:
         axes.set_title(shortened(run.plan["recipe"], 60))
         axes.set_ylim(bottom=0)
         axes.legend()
-    write_atomic(path, picture(figure))
+    write_atomic(path, render_figure(figure))

@@ -1,7 +1,7 @@
-"""What a run in training does now, told by its files: last rows, last writes, and who holds it."""
+"""Progress of a run, read from its files: the rows of metrics.csv, write times, and whether a process holds the run."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -10,75 +10,71 @@ from typing import Any
 
 import yaml
 
-from seqtool.analysis.report.visible_symbols import visible
 from seqtool.errors import SeqtoolError
 from seqtool.runs import SeedDirectory
 from seqtool.runs.contents import Seed
 from seqtool.runs.parse import read_rows
 from seqtool.runs.read import Reader
 
-BARS, PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*#@"
-"""For losses from the lowest to the highest; the second where the terminal has no blocks."""
-WIDE = 16
-RECENT = 20
-"""Rows that the pace is taken from."""
-PATIENCE = 60.0
-"""Seconds without a new row that are never called a standstill."""
-FRESH = 10.0
-"""Seconds after a write in which a run that nobody here holds may yet be trained on another machine."""
+RECENT_ROWS = 20
+"""Number of last rows that the speed is computed from."""
+MIN_STALL_SECONDS = 60.0
+"""A shorter time without a new row never counts as a stall."""
+REMOTE_SECONDS = 10.0
+"""For this long after a write, a run that no local process holds may be in training on another machine."""
 
 
 @dataclass(frozen=True)
-class Now:
-    """One seed of one variant.
+class SeedProgress:
+    """Progress of one seed of one variant.
 
     Attributes:
         state: "finished"; "waiting", not begun; "training"; "stalled", held by a process that has long written nothing;
-            "stopped", begun, not finished, and held by no process (killed or interrupted); "silent", the last two where
-            the system does not tell who holds a file.
-        silent: seconds since the last write, None where there is none.
-        step, steps: how far of how far. pace: steps a second. left: seconds to go.
-        valid: the last validation's figures, `step` among them.
-        over: finished; or stopped, and for longer than it ever waited between two rows: who does not see the locks of
-            another machine may call stopped what only writes seldom.
+            "stopped", begun, not finished and held by no process (killed or interrupted); "silent", stalled or stopped,
+            where the system does not report which process holds a file.
+        seconds_since_write: None before the first write.
+        step, steps: steps done, and `train.steps`.
+        validation: `step` and the `valid_*` columns of the last validation.
+        ended: finished, or stopped for longer than the stall limit. Locks of other machines are invisible, so a run
+            that another machine writes to rarely may be "stopped" before that.
     """
 
     variant: str
     seed: int
     state: str
-    silent: float | None = None
+    seconds_since_write: float | None = None
     step: int = 0
     steps: int | None = None
     loss: float | None = None
     accuracy: float | None = None
     losses: list[float] = field(default_factory=list)
-    valid: dict[str, float] = field(default_factory=dict)
-    pace: float | None = None
-    left: float | None = None
-    over: bool = False
+    validation: dict[str, float] = field(default_factory=dict)
+    steps_per_second: float | None = None
+    seconds_left: float | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True)
-class Look:
-    """All seeds of a run, whether anything of it is to come, and what could not be read."""
+class RunProgress:
+    """Progress of all seeds of a run, and the files that could not be read."""
 
-    seeds: list[Now]
+    seeds: list[SeedProgress]
     problems: list[str]
 
     @property
-    def over(self) -> bool:
-        """Whether nothing is to come: every seed is over, or waits behind one that was stopped."""
-        states = {seed.state for seed in self.seeds if seed.over}
-        behind = all(seed.over or seed.state == "waiting" for seed in self.seeds)
-        return bool(states) and behind and ("stopped" in states or all(seed.over for seed in self.seeds))
+    def ended(self) -> bool:
+        """Whether nothing more will be written: all seeds have ended, or one was stopped and the others wait for it."""
+        states = {seed.state for seed in self.seeds if seed.ended}
+        idle = all(seed.ended or seed.state == "waiting" for seed in self.seeds)
+        return bool(states) and idle and ("stopped" in states or all(seed.ended for seed in self.seeds))
 
     def plain(self) -> dict[str, Any]:
-        """What `seqtool watch --json` prints."""
+        """The content of `seqtool watch --json`."""
         return {"seeds": [asdict(seed) for seed in self.seeds], "problems": self.problems}
 
 
 class _RowsReader(Reader):
-    """Reads no predictions and no weights: they come last, and are large."""
+    """Skips predictions and weights, which are large and written last."""
 
     def _seed(self, variant: str, number: int) -> Seed:
         place = self.directory.seed(variant, number)
@@ -91,7 +87,7 @@ class _RowsReader(Reader):
 
 
 def is_held(path: Path, locks: Path = Path("/proc/locks")) -> bool | None:
-    """Whether a process of this machine holds a lock file; None where the system does not report it.
+    """Whether a process of this machine holds a lock file; None if the system does not report it.
 
     `/proc/locks` is read because taking the lock, even for a moment, could keep a training from starting.
     """
@@ -105,14 +101,14 @@ def is_held(path: Path, locks: Path = Path("/proc/locks")) -> bool | None:
     return any(len(words := line.split()) > 5 and words[5].rpartition(":")[2] == str(inode) for line in lines)
 
 
-def look(path: Path, now: float | None = None, held: Callable[[Path], bool | None] = is_held) -> Look:
-    """What a run does at the time `now`.
+def read_progress(path: Path, now: float | None = None, held: Callable[[Path], bool | None] = is_held) -> RunProgress:
+    """Read the progress of a run at the time `now`, in seconds since the epoch.
 
     Args:
-        held: whether a process holds the run's lock file, None where that cannot be known.
+        held: whether a process holds the lock file of the run, None if unknown.
 
     Raises:
-        SeqtoolError: there is nothing of a run.
+        SeqtoolError: the folder is not a run.
     """
     if not path.is_dir():
         raise SeqtoolError(f"{path} is not a run: there is no such folder")
@@ -120,153 +116,85 @@ def look(path: Path, now: float | None = None, held: Callable[[Path], bool | Non
     run = reader.read()
     if not run.plan and not run.seeds:
         raise SeqtoolError(f"{path} is not a run: it has no run.json, and no seeds in <variant>/seed<k>")
-    moment = time.time() if now is None else now
+    now = time.time() if now is None else now
     holder = held(reader.directory.lock)
     seeds = [
-        _now(reader.directory.seed(name, seed.seed), seed, _steps(run.resolved[name]), moment, holder)
+        _progress(reader.directory.seed(name, seed.seed), seed, _steps(run.resolved[name]), now, holder)
         for name, found in run.variants.items()
         for seed in found
     ]
-    return Look(seeds, run.problems)
+    return RunProgress(seeds, run.problems)
 
 
-def _now(place: SeedDirectory, seed: Seed, steps: int | None, moment: float, held: bool | None) -> Now:
-    written = [time for path in (place.metrics, place.last, place.result) if (time := _written(path)) is not None]
-    silent = max(0.0, moment - max(written)) if written else None
-    losses, seconds = seed.rows.get("train_loss", {}), seed.rows.get("seconds", {})
-    accuracies, step = seed.rows.get("train_token_accuracy", {}), max(seconds, default=0)
-    pace = _pace(seconds)
-    waits = _patience(seconds)
-    state = "finished" if seed.finished else "waiting" if silent is None else _state(waits, silent, held)
-    left = (steps - step) / pace if steps and pace and state in ("training", "stalled", "silent") else None
-    return Now(
+def _progress(place: SeedDirectory, seed: Seed, steps: int | None, now: float, held: bool | None) -> SeedProgress:
+    writes = [
+        written for path in (place.metrics, place.last, place.result) if (written := _write_time(path)) is not None
+    ]
+    silent = max(0.0, now - max(writes)) if writes else None
+    seconds = seed.rows.get("seconds", {})
+    losses, accuracies = seed.rows.get("train_loss", {}), seed.rows.get("train_token_accuracy", {})
+    step, speed, limit = max(seconds, default=0), _speed(seconds), _stall_limit(seconds)
+    state = "finished" if seed.finished else "waiting" if silent is None else _state(limit, silent, held)
+    running = state in ("training", "stalled", "silent")
+    return SeedProgress(
         variant=seed.variant,
         seed=seed.seed,
         state=state,
-        silent=silent,
+        seconds_since_write=silent,
         step=step,
         steps=steps,
         loss=next(reversed(losses.values()), None),
         accuracy=next(reversed(accuracies.values()), None),
         losses=list(losses.values()),
-        valid=_validated(seed.rows),
-        pace=pace,
-        left=left,
-        over=state == "finished" or (state == "stopped" and silent is not None and silent > waits),
+        validation=_last_validation(seed.rows),
+        steps_per_second=speed,
+        seconds_left=(steps - step) / speed if steps and speed and running else None,
+        ended=state == "finished" or (state == "stopped" and silent is not None and silent > limit),
     )
 
 
-def _patience(seconds: Mapping[int, float]) -> float:
-    """For how many seconds no row is no standstill, by how often rows came."""
+def _stall_limit(seconds: Mapping[int, float]) -> float:
+    """How many seconds without a row count as a stall, from the intervals between the rows so far."""
     gaps = [after - before for before, after in pairwise(seconds.values())]
-    return max(PATIENCE, 10 * median(gaps), 3 * max(gaps)) if gaps else 5 * PATIENCE
+    return max(MIN_STALL_SECONDS, 10 * median(gaps), 3 * max(gaps)) if gaps else 5 * MIN_STALL_SECONDS
 
 
-def _state(waits: float, silent: float, held: bool | None) -> str:
-    """Of a seed that is begun and not finished: whether rows still come, and whether anyone could write them."""
-    if held is False and silent > FRESH:
+def _state(limit: float, silent: float, held: bool | None) -> str:
+    """The state of a seed that has begun and is not finished."""
+    if held is False and silent > REMOTE_SECONDS:
         return "stopped"
-    if silent <= waits:
+    if silent <= limit:
         return "training"
     return "stalled" if held else "silent"
 
 
-def _pace(seconds: Mapping[int, float]) -> float | None:
-    """Steps a second over the last rows."""
-    recent = list(seconds.items())[-RECENT:]
+def _speed(seconds: Mapping[int, float]) -> float | None:
+    """Steps per second over the last rows."""
+    recent = list(seconds.items())[-RECENT_ROWS:]
     if not recent:
         return None
     (first, begun), (last, ended) = recent[0] if len(recent) > 1 else (0, 0.0), recent[-1]
     return (last - first) / (ended - begun) if ended > begun else None
 
 
-def _validated(rows: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
-    """The last validation."""
+def _last_validation(rows: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
     last = max(rows.get("valid_loss", {}), default=None)
     if last is None:
         return {}
-    return {
-        "step": last,
-        **{name: values[last] for name, values in rows.items() if name[:6] == "valid_" and last in values},
-    }
+    values = {name: column[last] for name, column in rows.items() if name.startswith("valid_") and last in column}
+    return {"step": last, **values}
 
 
 def _steps(resolved: str) -> int | None:
-    """`train.steps` of a resolved recipe, where it can be read."""
+    """`train.steps` of a resolved recipe; None if it cannot be read."""
     try:
-        steps = yaml.load(resolved, yaml.BaseLoader)["train"]["steps"]
-        return int(steps)
+        return int(yaml.load(resolved, yaml.BaseLoader)["train"]["steps"])
     except (yaml.YAMLError, RecursionError, TypeError, KeyError, ValueError):
         return None
 
 
-def _written(path: Path) -> float | None:
+def _write_time(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
     except OSError:
         return None
-
-
-def spark(values: Sequence[float], bars: str = BARS, wide: int = WIDE) -> str:
-    """Values as a line of bars, each the mean of its share of them."""
-    count = min(wide, len(values))
-    parts = [values[i * len(values) // count : (i + 1) * len(values) // count] for i in range(count)]
-    means = [sum(part) / len(part) for part in parts]
-    low, high = min(means, default=0.0), max(means, default=0.0)
-    scale = (len(bars) - 1) / (high - low) if high > low else 0
-    return "".join(bars[round((mean - low) * scale)] for mean in means)
-
-
-HEADING = ("variant", "seed", "state", "step", "loss", "", "accuracy", "validation", "steps/s", "left")
-
-
-def table(found: Look, bars: str = BARS) -> list[tuple[str, ...]]:
-    """A line a seed, under `HEADING`."""
-    return [_line(seed, bars) for seed in found.seeds]
-
-
-def _line(seed: Now, bars: str) -> tuple[str, ...]:
-    quiet = (
-        f" {duration(seed.silent)}"
-        if seed.state in ("stalled", "silent", "stopped") and seed.silent is not None
-        else ""
-    )
-    share = f" {100 * seed.step / seed.steps:.0f} %" if seed.steps else ""
-    return (
-        visible(seed.variant),
-        str(seed.seed),
-        f"{seed.state}{quiet}",
-        f"{seed.step}/{seed.steps or '?'}{share}",
-        _figure(seed.loss),
-        spark(seed.losses, bars),
-        _figure(seed.accuracy, 3),
-        _validation(seed.valid),
-        "-" if seed.pace is None else f"{seed.pace:.1f}",
-        "-" if seed.left is None else duration(seed.left),
-    )
-
-
-def _validation(valid: Mapping[str, float]) -> str:
-    if not valid:
-        return "-"
-    parts = [_figure(valid["valid_loss"])]
-    parts += [
-        f"{short} {valid[name]:.3f}"
-        for name, short in (("valid_token_accuracy", "tokens"), ("valid_sequence_accuracy", "sequences"))
-        if name in valid
-    ]
-    return f"{', '.join(parts)} at {valid['step']:.0f}"
-
-
-def _figure(value: float | None, places: int = 4) -> str:
-    return "-" if value is None else f"{value:.{places}f}"
-
-
-def duration(seconds: float) -> str:
-    """`95` -> `1m35s`."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

@@ -1,4 +1,4 @@
-"""The command line. Verbs are parts; each of seqtool's own is a file beside this one, imported when it is run."""
+"""The command line. Verbs are parts; seqtool's own verbs are the modules of this package, imported when they run."""
 
 import os
 import sys
@@ -15,11 +15,11 @@ from seqtool.registry import Plugin, Registered, Registry
 from seqtool.registry.component import Component
 
 DIAGNOSIS = ("plugins", "doctor")
-"""The verbs that exist without any plugin, to find out what is wrong."""
+"""Verbs that need no plugin, to diagnose an installation."""
 
 
 class Verbs(click.Group):
-    """A group whose commands are the verbs that plugins bring; each is imported when it is run."""
+    """The group of the verbs that plugins provide; a verb is imported when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_verbs(_registry(ctx)))
@@ -71,7 +71,7 @@ def _verbs(registry: Registry) -> dict[str, Registered]:
 
 def _diagnosis(name: str) -> Registered:
     plugin = Plugin("seqtool", "seqtool.cli", "seqtool", __version__, "built in")
-    summary = "Find out what is wrong with this installation."
+    summary = "Diagnose this installation."
     return Registered("verb", name, plugin, Component("verb", name, f"seqtool.cli.{name}:command", summary))
 
 
@@ -83,9 +83,9 @@ def _unknown(name: str, registry: Registry) -> str:
     verbs = list(_verbs(registry))
     nearest = nearest_name(name, verbs)
     message = f"No such verb: {name!r}."
-    message += f" Did you mean {nearest!r}?" if nearest else f" There are: {', '.join(verbs)}."
+    message += f" Did you mean {nearest!r}?" if nearest else f" Available verbs: {', '.join(verbs)}."
     if not registry.parts("verb"):
-        message += " No plugin brings other verbs, not even seqtool's own: see `seqtool plugins`, or install it again."
+        message += " No plugin provides verbs, not even seqtool's own. See `seqtool plugins`, or reinstall seqtool."
     return message + "".join(f" Not searched: plugin {plugin}, which {plugin.error}." for plugin in registry.broken())
 
 
@@ -98,11 +98,11 @@ def _unknown(name: str, registry: Registry) -> str:
 @group_plugin_options
 @debug_option
 def group() -> None:
-    """Sequence-to-sequence models with attention: every part a plugin, every experiment one recipe."""
+    """Train and analyse sequence-to-sequence models with attention. Parts are plugins; an experiment is a recipe."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0, 1 (failed) or 2 (misuse). All errors end here."""
+    """Run the command line and exit with 0, 1 (error) or 2 (misuse)."""
     shared = Settings(debug=os.environ.get("SEQTOOL_DEBUG", "") not in ("", "0"))
     try:
         code = group.main(arguments, prog_name="seqtool", obj=shared, standalone_mode=False)
@@ -121,25 +121,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _helps_another_rank() -> bool:
-    """Whether this process is one of several and not the first, which speaks for all."""
+def _is_other_rank() -> bool:
+    """Whether this process is a rank other than 0, which alone reports errors."""
     ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
     return next((rank for rank in ranks if rank), "0") != "0"
 
 
 def _report(error: Exception, settings: Settings) -> int:
-    """Say what went wrong in one block on stderr, and return the exit code."""
+    """Print an error to stderr and return the exit code."""
     if settings.debug:
         traceback.print_exception(error)
     if isinstance(error, SeqtoolError):
-        if not _helps_another_rank():
+        if not _is_other_rank():
             click.echo(f"error: {error}", err=True)
         return error.exit_code
-    if isinstance(error, OSError):  # no space left, not allowed, no such folder: the user can mend it
+    if isinstance(error, OSError):  # disk full, permission denied, no such folder: not our error
         click.echo(f"error: {error}", err=True)
         return 1
     from seqtool.registry.records import one_line
 
-    again = "" if settings.debug else "; run again with --debug to see where"
+    again = "" if settings.debug else "; run again with --debug for the traceback"
     click.echo(f"internal error: {one_line(error)}{again}", err=True)
     return 1

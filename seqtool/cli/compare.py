@@ -1,4 +1,4 @@
-"""`seqtool compare`: what separates variants and runs."""
+"""`seqtool compare`: differences between variants and runs."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ seqtool compare old_run new_run --variant attentive --out comparison"""
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write compare.html, compare.json and the figures there.",
+    help="Write compare.html, compare.json and the figures to this folder.",
 )
 @click.option(
     "--format",
@@ -29,10 +29,14 @@ seqtool compare old_run new_run --variant attentive --out comparison"""
     type=click.Choice(["png", "svg", "pdf"]),
     default=("png", "svg"),
     show_default=True,
-    help="Of the figures beside the page (repeatable).",
+    help="Format of the figure files (repeatable).",
 )
 @click.option(
-    "--example", type=click.IntRange(min=0), default=0, show_default=True, help="Whose alignments are side by side."
+    "--example",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Validation example whose alignments are drawn, from 0.",
 )
 @json_option
 def command(
@@ -45,7 +49,8 @@ def command(
 ) -> None:
     """Compare the variants of one RUN, or of several: recipes, metrics, predictions, curves, alignments, cost.
 
-    Seeds of a variant are taken together, with intervals. Reads files alone; what cannot be read is told.
+    Results are means over the seeds of a variant, with intervals. Only the files of the runs are read; a file that
+    cannot be read is reported.
     """
     from seqtool.analysis.compare import compare
 
@@ -55,7 +60,7 @@ def command(
     if as_json:
         emit_json(found)
         return
-    labels = [arm["label"] for arm in found["arms"]]
+    labels = [variant["label"] for variant in found["variants"]]
     if found["recipe"]:
         emit_table(
             ("recipe", *labels),
@@ -68,7 +73,8 @@ def command(
     )
     click.echo()
     emit_table(
-        (f"on the same examples, less {labels[0]}", "exact match", "token accuracy", "over"), map(_pair, found["pairs"])
+        (f"difference to {labels[0]}, same examples", "exact match", "token accuracy", "bootstrap over"),
+        map(_pair, found["pairs"]),
     )
     if out:
         click.echo(f"\n{out / 'compare.html'}")

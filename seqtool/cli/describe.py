@@ -1,4 +1,4 @@
-"""`seqtool describe`: one part, explained by its own docstring and constructor."""
+"""`seqtool describe`: one part, described by its docstring and its constructor."""
 
 import inspect
 import shutil
@@ -21,7 +21,7 @@ from seqtool.registry.describe import Description, Option, describe, render_valu
 @plugin_options
 @json_option
 def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
-    """Explain one part: its equation, the options that recipes give it, and its source."""
+    """Describe one part: its equation, its options in recipes, and its source."""
     registry = plugins.registry()
     found = find_part(registry, part)
     loaded = found.load()
@@ -33,7 +33,7 @@ def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
 
 
 def describe_command(command: click.Command) -> Description:
-    """Read a verb's help: its text, and its arguments and options."""
+    """The help text, arguments and options of a verb."""
     summary, _, text = inspect.cleandoc(command.help or "").partition("\n")
     context = click.Context(command)
     options = []
@@ -46,10 +46,10 @@ def describe_command(command: click.Command) -> Description:
 
 
 def find_part(registry: Registry, part: str) -> Registered:
-    """The part that `KIND/NAME` means.
+    """Find a part by `KIND/NAME`.
 
     Raises:
-        MisuseError: there is no kind in it. PluginError: there is no such part.
+        MisuseError: the kind is missing. PluginError: there is no such part.
     """
     kind, slash, name = part.partition("/")
     if not slash:
@@ -67,7 +67,7 @@ def _no_kind(registry: Registry, name: str) -> str:
     labels = [f"{part.kind}/{registry.label(part)}" for part in registry.parts()]
     near = [label for label in labels if label.partition("/")[2] == name]
     hint = f"; did you mean {' or '.join(near)}?" if near else ", for example scorer/additive; see `seqtool list`"
-    return f"{name!r}: give KIND/NAME{hint}"
+    return f"{name!r} is not of the form KIND/NAME{hint}"
 
 
 def _show(registry: Registry, part: Registered, description: Description) -> None:
@@ -77,7 +77,7 @@ def _show(registry: Registry, part: Registered, description: Description) -> Non
         ("", description.text),
         ("Equation", description.equation),
         ("When to use", description.when_to_use),
-        ("Sizes, from the parts around it", _entries(description.sizes)),
+        ("Sizes, set by the surrounding parts", _entries(description.sizes)),
         ("Options", _entries((_heading(option), option.meaning) for option in description.options) or "none"),
         ("Source", description.source),
     ):
@@ -93,7 +93,7 @@ def _heading(option: Option) -> str:
 
 
 def _entries(entries: Iterable[tuple[str, str]]) -> str:
-    """A heading a line, with what it means below, wrapped."""
+    """Each heading on its own line, with the wrapped text below it."""
     width = shutil.get_terminal_size().columns - 2
     return "\n".join(
         heading + textwrap.indent("\n" + textwrap.fill(meaning, max(width - 4, 40)), "    ").lstrip(" ")

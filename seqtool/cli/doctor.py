@@ -1,4 +1,4 @@
-"""`seqtool doctor`: is this installation whole, and what can it train on?"""
+"""`seqtool doctor`: checks the installation and its devices."""
 
 import importlib
 import os
@@ -18,12 +18,12 @@ from seqtool.registry import Registry
 from seqtool.registry.records import one_line
 
 _MODULES = {"pyyaml": "yaml"}
-"""Distributions whose module has another name than they."""
+"""Distribution -> module, where the names differ."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. Only an "error" stops seqtool from working."""
+    """One check. Only the status "error" makes seqtool unusable."""
 
     name: str
     status: Literal["ok", "warning", "error"]
@@ -35,7 +35,7 @@ class Check:
 @plugin_options
 @json_option
 def command(plugins: PluginFlags, as_json: bool) -> int:
-    """Check versions, devices, plugins and parts. The exit code is 1 if something needed is wrong."""
+    """Check versions, devices, plugins and parts. The exit code is 1 if a required component is broken."""
     registry = plugins.registry(warn=False)
     checks = [*_system(), *_dependencies(), *_devices(), *_plugins(registry), *_kernels(registry)]
     sound = all(check.status != "error" for check in checks)
@@ -62,7 +62,7 @@ def _system() -> Iterator[Check]:
 
 
 def _dependencies() -> Iterator[Check]:
-    """Each requirement of this distribution and its extras, imported, with the range that it is tested in."""
+    """Import each requirement of seqtool and its extras, and compare its version with the tested range."""
     from packaging.requirements import Requirement
 
     try:
@@ -81,13 +81,13 @@ def _dependency(requirement: Any, severity: Literal["warning", "error"]) -> Chec
     name = requirement.name
     note = str(requirement.specifier)
     if severity == "warning":
-        note += ", optional: an extra"
+        note += ", optional"
     try:
         version = metadata.version(name)
         importlib.import_module(_MODULES.get(name.lower(), name.replace("-", "_")))
     except metadata.PackageNotFoundError:
         return Check(name, severity, "not installed", note)
-    except Exception as error:  # a library that is installed but cannot be used fails in its own way
+    except Exception as error:  # a broken library may raise anything
         return Check(name, severity, version, one_line(error))
     tested = requirement.specifier.contains(version, prereleases=True)
     return Check(name, "ok" if tested else severity, version, note if tested else f"tested with {note}")
@@ -98,26 +98,28 @@ def _devices() -> Iterator[Check]:
         import torch
 
         from seqtool.build.device_support import TESTED
-    except Exception:  # told among the dependencies
+    except Exception:  # reported by _dependencies
         return
     yield Check("cpu", "ok", f"{torch.get_num_threads()} threads", f"of {os.cpu_count()} processors")
     from seqtool.nn.torch_lstm import lstm_needs_float32
 
     if lstm_needs_float32(torch.bfloat16):
-        yield Check("cpu, bf16-mixed", "ok", "LSTMs compute in float32", "this processor has no LSTM in bfloat16")
+        yield Check("cpu, bf16-mixed", "ok", "LSTMs run in float32", "this processor has no bfloat16 LSTM")
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         yield Check(f"cuda:{index}", "ok", device.name, f"{device.total_memory / 2**30:.1f} GiB")
     if not torch.cuda.is_available():
         built = torch.version.cuda
-        yield Check("cuda", "ok", "none", f"torch is built for {built}" if built else "torch is built without it")
+        yield Check(
+            "cuda", "ok", "none", f"torch is built for CUDA {built}" if built else "torch is built without CUDA"
+        )
     yield Check("mps", "ok", "present" if torch.backends.mps.is_available() else "none")
     for kind, tested in TESTED.items():
         yield Check(f"tested on {kind}", "ok", tested.what, tested.how)
 
 
 def _plugins(registry: Registry) -> Iterator[Check]:
-    """Plugins, and whether each part of the working ones loads. Those that came with seqtool are needed."""
+    """Check each plugin, and load each part of those that work. Only seqtool's own plugins are required."""
     for plugin in registry.plugins:
         severity: Literal["warning", "error"] = "error" if plugin.distribution == "seqtool" else "warning"
         if plugin.status != "ok":
@@ -137,14 +139,14 @@ def _plugins(registry: Registry) -> Iterator[Check]:
 
 
 def _kernels(registry: Registry) -> Iterator[Check]:
-    """Which kernels can serve on this machine; without them the reference runs, which is slower."""
+    """Report which kernels can run on this machine; the slower reference implementation replaces the others."""
     try:
         from seqtool.build.kernels import available_kernels
-    except ImportError:  # told among the dependencies
+    except ImportError:  # reported by _dependencies
         return
     reasons = {name: kernel.unavailable() for name, kernel in available_kernels(registry)}
     for reason in sorted({reason for reason in reasons.values() if reason}):
         idle = [name for name, why in reasons.items() if why == reason]
-        yield Check("kernels", "warning", f"{len(idle)} of {len(reasons)} cannot serve", reason)
+        yield Check("kernels", "warning", f"{len(idle)} of {len(reasons)} unavailable", reason)
     if not any(reasons.values()):
-        yield Check("kernels", "ok", f"{len(reasons)} of {len(reasons)} can serve", "train.engine: auto takes them")
+        yield Check("kernels", "ok", f"all {len(reasons)} available", "used with train.engine: auto")

@@ -1,11 +1,11 @@
-"""`seqtool evaluate`: a trained model on a split or on a file of pairs, with intervals."""
+"""`seqtool evaluate`: measures a trained model on a split or on a file of pairs, with intervals."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from seqtool.cli.model_options import BadLines, ModelFlags, bad_lines_option, measurement_options, model_options
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.trained_options import BadLines, Trained, bad_lines_option, measuring_options, trained_options
 from seqtool.cli.verb_options import json_option, verb
 from seqtool.errors import MisuseError
 
@@ -21,25 +21,25 @@ seqtool evaluate my_run pairs.tsv --bleu 13a"""
 
 
 @verb("evaluate", example=EXAMPLE)
-@trained_options
+@model_options
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@measuring_options
+@measurement_options
 @click.option(
     "--batches",
     type=click.IntRange(min=1),
-    help="At most so many; default: the whole split, or the recipe's number where examples are drawn without end.",
+    help="Maximum number; default: the whole split, or the recipe's number if the task generates examples.",
 )
 @click.option(
     "--bleu",
     type=click.Choice(["tokens", "13a", "intl", "char", "zh", "none"]),
-    help="Also BLEU, of the task's own tokens or of words as a tokenizer of sacrebleu finds them.",
+    help="Also BLEU, over the tokens of the task or over the words of a sacrebleu tokenizer.",
 )
 @bad_lines_option
 @json_option
 @click.pass_context
 def command(
     context: click.Context,
-    trained: Trained,
+    model: ModelFlags,
     file: str | None,
     split: Any,
     batches: int | None,
@@ -50,17 +50,18 @@ def command(
     bootstrap_seed: int,
     as_json: bool,
 ) -> None:
-    """Measure what a model of RUN writes by itself: exact match, token accuracy, edit distance, error rates, BLEU.
+    """Measure the free-running predictions of a model of RUN: exact match, token accuracy, edit distance, BLEU.
 
-    On a split, or on the pairs of FILE, each line a source as `predict` reads it, a tab and its target; lines with the
-    same source are one example with several right targets. Of values: mean squared and mean absolute error, and the
-    recipe's own metrics. And, on a split and with attention, where it looks while the gold symbols before are given.
-    Each overall and by the length of the target, with the 95 % interval of a bootstrap over examples.
+    The examples are those of a split, or the pairs of FILE. Each line of FILE has a source as for `predict`, a tab, and
+    a target; lines with the same source are one example with several correct targets. Predictions of continuous targets
+    are measured by mean squared error, mean absolute error and the metrics of the recipe. On a split, attention is
+    measured too, under teacher forcing. All measures are reported overall and by target length, with 95 % bootstrap
+    intervals over examples.
     """
-    asked = context.get_parameter_source("split") is click.core.ParameterSource.COMMANDLINE
-    if file is not None and (asked or batches):
-        raise MisuseError("a FILE is measured whole: no --split and no --batches with it")
-    predictor, search = trained.load()
+    split_given = context.get_parameter_source("split") is click.core.ParameterSource.COMMANDLINE
+    if file is not None and (split_given or batches):
+        raise MisuseError("--split and --batches cannot be used with a FILE, which is measured completely")
+    predictor, search = model.load()
     options: dict[str, Any] = {"search": search, "batch_size": batch_size, "max_length": max_length, "bleu": bleu}
     options["bootstrap_seed"] = bootstrap_seed
     if file is None:
@@ -69,24 +70,24 @@ def command(
         bad = BadLines(bad_lines)
         found = predictor.evaluate_pairs(_pairs(predictor, file, bad), **options)
         bad.report()
-    about = trained.about(predictor, search)
+    about = model.about(predictor, search)
     if file is not None:
-        about |= {"file": file, "left_out": bad.count}
+        about |= {"file": file, "skipped_lines": bad.count}
     if as_json:
         emit_json(about | found.plain())
         return
     groups = [("all", found.overall), *((_lengths(group), group) for group in found.by_length)]
     names = ["BLEU" if name == "bleu" else name.replace("_", " ") for name in found.overall.measures]
     emit_table(("length", "examples", *names), [_row(label, group) for label, group in groups])
-    looks = list(found.overall.attention)
-    if looks:
+    metrics = list(found.overall.attention)
+    if metrics:
         click.echo()
-        heads = [name.removeprefix("alignment_").removeprefix("attention_").replace("_", " ") for name in looks]
-        emit_table(("length", *heads), [_looks(label, group, looks) for label, group in groups])
+        headings = [name.removeprefix("alignment_").removeprefix("attention_").replace("_", " ") for name in metrics]
+        emit_table(("length", *headings), [_attention_row(label, group, metrics) for label, group in groups])
     where = f"split {found.split}" if found.split else str(file)
     click.echo(
         f"\n{about['variant']}, seed {about['seed']}, {about['checkpoint']} checkpoint, step {about['step']}; "
-        f"{where}; {about['search'].get('type', '')}; in brackets the 95 % interval over examples"
+        f"{where}; {about['search'].get('type', '')}; brackets: 95 % interval over examples"
     )
 
 
@@ -105,13 +106,13 @@ def _lengths(group: "Group") -> str:
 
 
 def _row(label: str, group: "Group") -> list[str]:
-    forms = (".2f" if name == "bleu" else ".4f" for name in group.measures)
+    formats = (".2f" if name == "bleu" else ".4f" for name in group.measures)
     cells = [
-        f"{one.value:{form}} [{one.low:{form}}, {one.high:{form}}]"
-        for form, one in zip(forms, group.measures.values(), strict=True)
+        f"{one.value:{digits}} [{one.low:{digits}}, {one.high:{digits}}]"
+        for digits, one in zip(formats, group.measures.values(), strict=True)
     ]
     return [label, str(group.examples), *cells]
 
 
-def _looks(label: str, group: "Group", names: list[str]) -> list[str]:
+def _attention_row(label: str, group: "Group", names: list[str]) -> list[str]:
     return [label, *(f"{group.attention[name].value:.4f}" if name in group.attention else "-" for name in names)]

@@ -1,4 +1,4 @@
-"""`seqtool explain`: the equation of one part, in plain Python and in numbers."""
+"""`seqtool explain`: the equation of one part, in plain Python and with a numeric example."""
 
 import textwrap
 
@@ -19,7 +19,7 @@ from seqtool.registry.kinds import KINDS
 @plugin_options
 @json_option
 def command(part: str, plugins: PluginFlags, as_json: bool) -> None:
-    """Show the equation of one part, the same in plain Python, and one example worked in small numbers."""
+    """Show the equation of one part, its implementation in plain Python, and a worked example with small numbers."""
     registry = plugins.registry()
     found = find_part(registry, part)
     if not KINDS[found.kind].constructed:
@@ -46,7 +46,7 @@ def _show(registry: Registry, part: Registered, explanation: Explanation) -> Non
     description, example = explanation.description, explanation.example
     label = f"{part.kind}/{registry.label(part)}"
     click.echo(f"{label}: {description.summary or part.summary}")
-    worked = "\n".join(example_lines(example)) if example else f"none: nobody has written one for {label}"
+    worked = "\n".join(example_lines(example)) if example else f"none is written for {label}"
     for heading, text in (
         ("Equation", description.equation or "none"),
         ("Source", description.source or "none"),

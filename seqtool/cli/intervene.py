@@ -1,11 +1,11 @@
-"""`seqtool intervene`: how much what a model writes depends on where it looks."""
+"""`seqtool intervene`: how much the output of a model depends on its attention."""
 
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from seqtool.cli.model_options import ModelFlags, measurement_options, model_options
 from seqtool.cli.output import emit_json, emit_table, finite
-from seqtool.cli.trained_options import Trained, measuring_options, trained_options
 from seqtool.cli.verb_options import json_option, verb
 
 if TYPE_CHECKING:
@@ -15,31 +15,31 @@ EXAMPLE = """\
 seqtool intervene runs/align_60_20_additive/20261121-101500-ab12
 seqtool intervene my_run --only gold --only delayed --delay 2 --search '{type: beam, size: 5}' --json"""
 HEADINGS = {
-    "teacher_forced": "teacher-forced: the gold symbols before are given",
-    "free_running": "free-running: the model feeds itself, {search}",
+    "teacher_forced": "teacher forcing",
+    "free_running": "free-running, {search}",
 }
 
 
 @verb("intervene", example=EXAMPLE)
-@trained_options
-@click.option("--only", multiple=True, metavar="NAME", help="Only this one (repeatable); default: all.")
+@model_options
+@click.option("--only", multiple=True, metavar="NAME", help="Only this intervention (repeatable); default: all.")
 @click.option(
     "--delay",
     type=click.IntRange(min=0),
     default=3,
     show_default=True,
     metavar="STEPS",
-    help="How late `delayed` looks.",
+    help="Delay of the intervention `delayed`.",
 )
 @click.option(
-    "--shuffle-seed", type=click.IntRange(min=0), default=0, show_default=True, help="What orders are drawn from."
+    "--shuffle-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of `shuffled`."
 )
-@click.option("--examples", type=click.IntRange(min=1), help="At most so many; default: as many as `evaluate` takes.")
-@measuring_options
-@click.option("--save", is_flag=True, help="Keep it in the run, as interventions.json in the folder of the seed.")
+@click.option("--examples", type=click.IntRange(min=1), help="Maximum number; default: as many as for `evaluate`.")
+@measurement_options
+@click.option("--save", is_flag=True, help="Also write interventions.json to the folder of the seed.")
 @json_option
 def command(
-    trained: Trained,
+    model: ModelFlags,
     only: tuple[str, ...],
     delay: int,
     shuffle_seed: int,
@@ -51,13 +51,13 @@ def command(
     save: bool,
     as_json: bool,
 ) -> None:
-    """Measure a model of RUN while the weights of its attention are forced, and the change against its own.
+    """Measure a model of RUN with replaced attention weights, and the change from its own weights.
 
-    gold, where the task says the symbol comes from; uniform, the same everywhere; shuffled, its own on other places;
-    previous and delayed, its own of earlier steps; top_1, all on the place it gives most to; head_off, one head gives
-    nothing, each in turn.
+    Interventions: gold, all weight on the gold position; uniform, equal weights; shuffled, its own weights in another
+    order; previous and delayed, its own weights of earlier steps; top_1, all weight on its largest weight; head_off,
+    zero weights in one head, for each head.
     """
-    predictor, search = trained.load()
+    predictor, search = model.load()
     found = predictor.intervene(
         split,
         only=only,
@@ -69,12 +69,12 @@ def command(
         max_length=max_length,
         bootstrap_seed=bootstrap_seed,
     )
-    about = trained.about(predictor, search)
+    about = model.about(predictor, search)
     content = about | found.plain()
     if save:
         from seqtool.runs import RunDirectory
 
-        place = RunDirectory.open(trained.run).seed(predictor.name, predictor.seed)
+        place = RunDirectory.open(model.run).seed(predictor.name, predictor.seed)
         place.write_interventions(finite(content))
     if as_json:
         emit_json(content)
@@ -86,10 +86,10 @@ def command(
         emit_table(("weights", *(cell for name in names for cell in (name, "change"))), rows)
         click.echo()
     for name, why in found.left_out.items():
-        click.echo(f"{name} left out: {why}")
+        click.echo(f"{name} skipped: {why}")
     click.echo(
         f"{about['variant']}, seed {about['seed']}, {about['checkpoint']} checkpoint, step {about['step']}; "
-        f"{found.examples} examples of {split}; in brackets the 95 % interval of the change, examples in pairs"
+        f"{found.examples} examples of {split}; brackets: paired 95 % interval of the change"
     )
 
 

@@ -22,14 +22,14 @@ def command(kind: str | None, plugins: PluginFlags, as_json: bool) -> None:
         rows = [(f"{part.kind}/{registry.label(part)}", part.summary, str(part.plugin)) for part in parts]
         emit_table(("PART", "SUMMARY", "PLUGIN"), rows)
     else:
-        click.echo(f"no {kind or 'part'} is there: no working plugin brings one", err=True)
+        click.echo(f"no {kind or 'part'} found: no working plugin provides one", err=True)
     if broken := registry.broken():
         names = ", ".join(str(plugin) for plugin in broken)
         click.echo(f"broken, see `seqtool plugins`: {names}", err=True)
 
 
 def part_json(registry: Registry, part: Registered) -> dict[str, str]:
-    """What machines get told of a part."""
+    """The entry of a part in JSON output."""
     return {
         "kind": part.kind,
         "name": part.name,

@@ -1,7 +1,8 @@
-"""What verbs write to stdout: aligned columns for people, one JSON object for machines."""
+"""Output of verbs to stdout: a table of aligned columns, or one JSON object."""
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,20 +13,29 @@ FORMAT = 1
 
 
 def emit_json(content: Mapping[str, Any]) -> None:
-    """One object, its `format` first. JSON has no NaN and no infinity: they become null."""
+    """Print one JSON object whose first key is `format`. NaN and infinity become null."""
     click.echo(json.dumps({"format": FORMAT, **finite(content)}, indent=2))
 
 
 def emit_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Left-aligned columns; a wide character takes two places."""
+    """Print left-aligned columns; a wide character counts as two."""
     lines = [heading, *rows]
     widths = [max(wcwidth.width(line[column]) for line in lines) for column in range(len(heading))]
     for line in lines:
         click.echo("  ".join(wcwidth.ljust(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def can_print(text: str) -> bool:
+    """Whether the encoding of stdout has all characters of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def finite(value: Any) -> Any:
-    """The same with null in the place of numbers that JSON lacks."""
+    """Replace NaN and infinity by None."""
     if isinstance(value, Mapping):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""`seqtool plot`: the figures of a run, for print."""
+"""`seqtool plot`: figures of a run for print."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ seqtool plot my_run --figure alignments --example 0 --example 7 --out figures"""
     "names",
     multiple=True,
     type=click.Choice(["losses", "alignments", "entropy", "lengths"]),
-    help="Only this one (repeatable).",
+    help="Only this figure (repeatable).",
 )
 @click.option(
     "--format",
@@ -30,11 +30,16 @@ seqtool plot my_run --figure alignments --example 0 --example 7 --out figures"""
     type=click.Choice(["png", "svg", "pdf"]),
     default=("png",),
     show_default=True,
-    help="Of the files (repeatable).",
+    help="Format of the files (repeatable).",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Default: RUN/figures.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Output folder; default: RUN/figures.",
+)
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="Only this variant (repeatable).")
-@click.option("--seed", type=click.IntRange(min=0), help="Whose alignments; default: the first that has any.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the alignments; default: the first that has any.")
 @click.option(
     "--example",
     "examples",
@@ -42,21 +47,21 @@ seqtool plot my_run --figure alignments --example 0 --example 7 --out figures"""
     type=click.IntRange(min=0),
     default=(0, 1, 2),
     show_default=True,
-    help="Whose alignments, from 0 (repeatable).",
+    help="Validation example whose alignments are drawn, from 0 (repeatable).",
 )
 @click.option(
     "--every",
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="Steps that a point of the training loss is the mean of.",
+    help="Number of steps that each point of the training loss averages.",
 )
 @click.option(
     "--width",
     type=click.FloatRange(min=1, max=50),
     default=6.5,
     show_default=True,
-    help="Inches; the height follows.",
+    help="Width in inches; the height follows.",
 )
 @json_option
 def command(
@@ -71,14 +76,14 @@ def command(
     width: float,
     as_json: bool,
 ) -> None:
-    """Draw RUN: training losses, where it looks (examples and heads), entropy over training, accuracy by length.
+    """Draw RUN: training loss, alignments (examples and heads), attention entropy over training, accuracy by length.
 
-    From its files alone. Colours can be told apart by colour-blind readers; fonts are embedded in SVG and PDF.
+    Only the files of the run are read. The colours are safe for colour-blind readers. SVG and PDF embed their fonts.
     """
-    from seqtool.analysis.plots import Wishes, plot
+    from seqtool.analysis.plots import PlotOptions, plot
 
-    wishes = Wishes(every, tuple(dict.fromkeys(examples)), seed, width)
-    found = plot(run, out, names=names, formats=formats, variants=variants, wishes=wishes)
+    options = PlotOptions(every, tuple(dict.fromkeys(examples)), seed, width)
+    found = plot(run, out, names=names, formats=formats, variants=variants, options=options)
     for line in (*found.problems, *found.notes):
         click.echo(f"warning: {line}", err=True)
     if as_json:

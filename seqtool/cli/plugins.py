@@ -1,4 +1,4 @@
-"""`seqtool plugins`: what was found, what it costs, and what is broken."""
+"""`seqtool plugins`: the plugins that were found, their load times and their errors."""
 
 import click
 
@@ -11,7 +11,7 @@ from seqtool.registry import Plugin
 @plugin_options
 @json_option
 def command(plugins: PluginFlags, as_json: bool) -> None:
-    """List the plugins that were found: what each brings and costs to load, and why one is broken."""
+    """List all plugins that were found: number of parts, load time in milliseconds, and errors."""
     found = plugins.registry(warn=False).plugins
     if as_json:
         emit_json({"plugins": [_json(plugin) for plugin in found]})
@@ -35,7 +35,7 @@ def command(plugins: PluginFlags, as_json: bool) -> None:
         if plugin.status == "broken":
             click.echo(f"\n{plugin.name} is broken: it {plugin.error}")
         for warning in plugin.warnings:
-            click.echo(f"\n{plugin.name}, a warning: it {warning}")
+            click.echo(f"\nwarning: {plugin.name} {warning}")
 
 
 def _json(plugin: Plugin) -> dict[str, object]:

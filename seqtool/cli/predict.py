@@ -1,4 +1,4 @@
-"""`seqtool predict`: sources in, predictions out, batch by batch."""
+"""`seqtool predict`: predictions of a trained model, line by line."""
 
 import shutil
 import sys
@@ -9,7 +9,8 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from seqtool.cli.trained_options import BadLines, Trained, bad_lines_option, trained_options
+from seqtool.cli.model_options import BadLines, ModelFlags, bad_lines_option, model_options
+from seqtool.cli.output import can_print
 from seqtool.cli.verb_options import verb
 from seqtool.errors import MisuseError, SeqtoolError
 
@@ -25,26 +26,28 @@ seqtool predict my_run --interactive"""
 
 
 @verb("predict", example=EXAMPLE)
-@trained_options
+@model_options
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="N predictions for each source, best first.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Sources at once.")
-@click.option("--max-length", type=click.IntRange(min=1), help="Most symbols to write; default: the task's.")
+@click.option("--n-best", type=click.IntRange(min=1), metavar="N", help="Print N predictions per source, best first.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Sources per batch.")
+@click.option("--max-length", type=click.IntRange(min=1), help="Maximum length of the output; default: the task's.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["tsv", "jsonl"]),
-    help="Default: jsonl for an --out that ends so, else tsv.",
+    help="Output format; default: jsonl if --out ends in .jsonl, else tsv.",
 )
-@click.option("--json", "form", flag_value="jsonl", help="The same as --format jsonl.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of standard output.")
+@click.option("--json", "form", flag_value="jsonl", help="Short for --format jsonl.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Output file; default: standard output.")
 @click.option(
-    "--weights", type=click.Path(path_type=Path, dir_okay=False), help="An .npz file for the weights of the attention."
+    "--weights", type=click.Path(path_type=Path, dir_okay=False), help="Also write the attention weights, as .npz."
 )
 @bad_lines_option
-@click.option("--interactive", is_flag=True, help="Ask for sources, and draw where the model looked.")
+@click.option(
+    "--interactive", is_flag=True, help="Prompt for sources, and draw the attention weights of each prediction."
+)
 def command(
-    trained: Trained,
+    model: ModelFlags,
     files: tuple[str, ...],
     n_best: int | None,
     batch_size: int,
@@ -55,24 +58,24 @@ def command(
     bad_lines: Literal["fail", "skip"],
     interactive: bool,
 ) -> None:
-    """Predict with a model of RUN, one source a line of each FILE or of standard input, in order.
+    """Predict with a model of RUN. Each line of each FILE, or of standard input, is one source.
 
-    Lines are numbered from 1 over all files. With --out and --weights a file appears whole, or not at all.
+    Lines are numbered from 1 over all files. --out and --weights replace their files only when they are complete.
     """
     if interactive and (files or form or out or weights):
-        raise MisuseError("--interactive asks for sources and prints: no FILE, --format, --out or --weights with it")
+        raise MisuseError("--interactive cannot be used with FILE, --format, --out or --weights")
     if out and weights and out.resolve() == weights.resolve():
-        raise MisuseError(f"--out and --weights are both {out}: one would replace the other")
+        raise MisuseError(f"--out and --weights name the same file: {out}")
     for path in (out, weights):
         if path and path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
-            raise MisuseError(f"{path} is no ordinary file", allowed=["a new or ordinary file", "standard output"])
-    predictor, wish = trained.load()
-    search = predictor.search(wish, n_best)
+            raise MisuseError(f"{path} is not a regular file", allowed=["a new or regular file", "standard output"])
+    predictor, requested = model.load()
+    search = predictor.search(requested, n_best)
     if interactive:
         _converse(predictor, search, max_length)
         return
     if weights and not predictor.model.decoder.num_heads:
-        raise SeqtoolError(f"variant {predictor.name!r} has no attention, so there are no weights to write")
+        raise SeqtoolError(f"variant {predictor.name!r} has no attention, so --weights has nothing to write")
 
     from seqtool.inference.source_lines import Lines
     from seqtool.inference.text_lines import read_lines
@@ -93,7 +96,7 @@ def command(
             if keep:
                 for number, prediction in batch:
                     keep(number, prediction)
-        put(heading)  # where nothing was predicted
+        put(heading)  # if there was no source
     bad.report()
 
 
@@ -103,30 +106,27 @@ def _name(file: str) -> str:
 
 @contextmanager
 def _sink(out: Path | None) -> Iterator[Callable[[str], None]]:
-    """Where text goes as UTF-8: to standard output at once, or to a file that appears whole."""
+    """A writer of UTF-8 text: to standard output, or to a file that is renamed into place when complete."""
     from seqtool.runs.files import written_whole
 
     if out is None:
         yield lambda text: click.echo(text.encode(), nl=False)
         return
     with written_whole(out) as file:
-        yield _putter(file)
+        yield lambda text: _write(file, text)
 
 
-def _putter(file: IO[bytes]) -> Callable[[str], None]:
-    def put(text: str) -> None:
-        file.write(text.encode())
-
-    return put
+def _write(file: IO[bytes], text: str) -> None:
+    file.write(text.encode())
 
 
 def _converse(predictor: "Predictor", search: "Search", max_length: int | None) -> None:
-    """Predict each line that is typed, until the end of input; a prompt only for people."""
-    asks = sys.stdin.isatty()
-    if asks:
-        click.echo("one source a line; Ctrl-D ends", err=True)
+    """Predict each line of standard input; prompt if it is a terminal."""
+    prompts = sys.stdin.isatty()
+    if prompts:
+        click.echo("one source per line; Ctrl-D to exit", err=True)
     while True:
-        if asks:
+        if prompts:
             click.echo("> ", nl=False, err=True)
         text = sys.stdin.readline()
         if not text:
@@ -143,16 +143,12 @@ def _converse(predictor: "Predictor", search: "Search", max_length: int | None) 
 
 
 def _grid(found: "Prediction") -> str:
-    """The best hypothesis's weights, the mean over heads; a memory that was shortened has numbers for symbols."""
+    """The weights of the best hypothesis, averaged over heads. A shortened memory is labelled by positions."""
     from seqtool.inference.weights_grid import PLAIN_SHADES, SHADES, grid
 
     columns: tuple[str, ...] = found.source_symbols
     if found.weights.shape[2] != len(columns):
         columns = tuple(str(place + 1) for place in range(found.weights.shape[2]))
-    try:
-        SHADES.encode(sys.stdout.encoding or "ascii")
-        shades = SHADES
-    except UnicodeEncodeError:
-        shades = PLAIN_SHADES
+    shades = SHADES if can_print(SHADES) else PLAIN_SHADES
     width = shutil.get_terminal_size().columns
     return grid(found.symbols, columns, found.weights.mean(0), width=width, shades=shades)

@@ -1,4 +1,4 @@
-"""`seqtool report`: what a run did, as one page."""
+"""`seqtool report`: the HTML report of a run."""
 
 from pathlib import Path
 
@@ -14,13 +14,15 @@ seqtool report my_run --out my_run.html"""
 
 @verb("report", example=EXAMPLE)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The page; default: report.html in RUN.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Output file; default: report.html in RUN."
+)
 @json_option
 def command(run: Path, out: Path | None, as_json: bool) -> None:
-    """Write the report of RUN over its variants and seeds: curves, alignments, mistakes, recipe, cost.
+    """Write the report of RUN as one HTML file: curves, alignments, mistakes, recipe, cost of all variants and seeds.
 
-    One file that needs no network, made from the run's files alone. `seqtool run` writes it when it ends; of a run
-    that is training or damaged it shows what can be read, and tells what cannot.
+    The page needs no network. It is made from the files of the run; no model is loaded. `seqtool run` writes it at the
+    end of a run. For a damaged run, or one in training, it shows what can be read and lists the rest.
     """
     from seqtool.analysis.report import write_report
 

@@ -1,4 +1,4 @@
-"""`seqtool run`: train what a recipe says, and compare it."""
+"""`seqtool run`: trains the variants of a recipe and compares them."""
 
 from pathlib import Path
 from statistics import mean
@@ -15,8 +15,7 @@ seqtool run my.yaml --set train.steps=200 --variant attentive --seed 0 --seed 1
 seqtool run align_60_20 --seed 0 --seed 1 --seed 2 --seed 3 --workers 2
 seqtool run --resume runs/align_60_20/20261121-101500-ab12"""
 
-
-LOOKS = ("valid_attention_", "valid_alignment_")
+ATTENTION_METRICS = ("valid_attention_", "valid_alignment_")
 
 
 @verb("run", example=EXAMPLE)
@@ -24,7 +23,11 @@ LOOKS = ("valid_attention_", "valid_alignment_")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one value of the recipe (repeatable).")
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="Only this variant (repeatable).")
 @click.option(
-    "--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="This seed instead of the recipe's (repeatable)."
+    "--seed",
+    "seeds",
+    multiple=True,
+    type=click.IntRange(min=0),
+    help="Use this seed instead of the recipe's (repeatable).",
 )
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps; default: the recipe's.")
 @click.option(
@@ -32,11 +35,11 @@ LOOKS = ("valid_attention_", "valid_alignment_")
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train N seeds at a time, in processes that share the device; default: 1.",
+    help="Train N seeds in parallel, in processes that share the device; default: 1.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder, new or empty; default: runs/NAME/ID.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run that was stopped.")
-@click.option("--dry-run", is_flag=True, help="Check everything, say what would be trained, write nothing.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory, new or empty; default: runs/NAME/ID.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a stopped run.")
+@click.option("--dry-run", is_flag=True, help="Check the recipe and print what would be trained; write nothing.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @json_option
 @plugin_options
@@ -56,8 +59,8 @@ def command(
 ) -> None:
     """Train every variant and seed of RECIPE, a path or the name of a bundled recipe, and compare them.
 
-    Leaves a run directory: the recipe as resolved, metrics.csv, checkpoints, predictions, result.json, losses.png.
-    Ctrl-C saves a checkpoint and prints the line that goes on from it.
+    Writes a run directory: the resolved recipe, metrics.csv, checkpoints, predictions, result.json, losses.png.
+    Ctrl-C saves a checkpoint and prints the command that resumes the run.
     """
     from seqtool.launch.process_start import start_server
 
@@ -91,13 +94,13 @@ def command(
 
 
 def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """What the final table shows: the loss, every metric of any variant, the speed; each with its key and format.
+    """Heading -> `(key, format)` of the final table: the loss, the metrics of all variants, the speed.
 
-    Where they look is left to `seqtool evaluate` and the report: it would make the table too wide to read.
+    Attention metrics are omitted because the table would be too wide; `seqtool evaluate` and the report have them.
     """
     seeds = [seed for variant in variants.values() for seed in variant["seeds"].values()]
     measured = dict.fromkeys(name for seed in seeds for name in seed["best"] if name not in ("step", "valid_loss"))
-    metrics = [name.removeprefix("valid_") for name in measured if not name.startswith(LOOKS)]
+    metrics = [name.removeprefix("valid_") for name in measured if not name.startswith(ATTENTION_METRICS)]
     return {
         "train loss": ("train_loss", ".4f"),
         **{name.replace("_", " "): (name, ".4f") for name in metrics},
@@ -106,7 +109,7 @@ def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def _row(name: str, variant: dict[str, Any], columns: dict[str, tuple[str, str]]) -> list[str]:
-    """A line of the final table: means over seeds."""
+    """A row of the final table: means over seeds."""
     seeds = list(variant["seeds"].values())
     cells = [
         format(mean(seed[key] for seed in seeds), form) if all(key in seed for seed in seeds) else "-"
@@ -125,5 +128,5 @@ def _show_plan(summary: dict[str, Any], as_json: bool) -> None:
     ]
     emit_table(("variant", "seeds", "parameters", "steps", "device"), rows)
     if summary["workers"] > 1:
-        click.echo(f"\n{summary['workers']} seeds at a time, each in its own process")
+        click.echo(f"\n{summary['workers']} seeds in parallel, each in its own process")
     click.echo("\nnothing was trained or written: --dry-run")

@@ -1,4 +1,4 @@
-"""`seqtool show`: a recipe as it is resolved, and where each value came from."""
+"""`seqtool show`: a resolved recipe, and the origin of each value."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ seqtool show align_60_20 --variant attentive --set model.decoder.cell.hidden_siz
 @click.argument("recipe")
 @click.option("--variant", "names", multiple=True, metavar="NAME", help="Only this variant (repeatable).")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one value (repeatable).")
-@click.option("--origin", "with_origin", is_flag=True, help="Say where each value came from.")
+@click.option("--origin", "with_origin", is_flag=True, help="Show the origin of each value.")
 @json_option
 @plugin_options
 def command(
@@ -33,9 +33,9 @@ def command(
     as_json: bool,
     plugins: PluginFlags,
 ) -> None:
-    """Show RECIPE, a path or the name of a bundled one, as each variant is resolved: defaults, canonical names.
+    """Show the resolved variants of RECIPE, a path or the name of a bundled recipe, with defaults and canonical names.
 
-    Without --origin, the text of one variant is itself a recipe.
+    Without --origin, the output for one variant is itself a recipe.
     """
     from seqtool.recipe import load_recipe
 
@@ -48,7 +48,7 @@ def command(
         click.echo(("\n" if i else "") + f"# {loaded.name}, variant {variant.name}")
         if with_origin:
             rows = [(dotted(path), json.dumps(value), origin) for path, value, origin in _leaves(variant)]
-            emit_table(("value of", "is", "from"), rows)
+            emit_table(("path", "value", "origin"), rows)
         else:
             from seqtool.recipe.dump import dump
 
@@ -77,7 +77,7 @@ def _json(recipe: "Recipe", variants: "list[Variant]", with_origin: bool) -> dic
 
 
 def _leaves(variant: "Variant") -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
-    """Path, value and origin of all that holds no further values with an origin of their own."""
+    """`(path, value, origin)` of each value that contains no value with an origin."""
 
     def walk(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
         steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""`seqtool validate`: all that is wrong with recipes, before anything is trained."""
+"""`seqtool validate`: all problems of recipes, without training."""
 
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from seqtool.errors import Origin, Problem, RecipeError, SeqtoolError, dotted
 @json_option
 @plugin_options
 def command(recipes: tuple[str, ...], overrides: tuple[str, ...], as_json: bool, plugins: PluginFlags) -> None:
-    """Check each RECIPE, a path or the name of a bundled one, and report all problems of all of them.
+    """Check each RECIPE, a path or the name of a bundled recipe, and report all problems.
 
-    The models of all variants are built too, without memory, so that sizes which do not fit are found.
+    The model of each variant is built without allocating memory, to find sizes that do not match.
     """
     from seqtool.build.check import check
     from seqtool.recipe import load_recipe
@@ -53,7 +53,7 @@ def _json(recipe: str, error: SeqtoolError | None) -> dict[str, Any]:
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:
-    """A problem for machines; `line` and `column` count from 1, and are null where there is no line."""
+    """A problem as JSON; `line` and `column` count from 1 and are null if unknown."""
     origin = problem.origin or Origin("")
     return {
         "message": problem.message,

@@ -1,4 +1,4 @@
-"""What verbs share: how one is declared, the flags for plugins, `--json` and `--debug`."""
+"""Declares verbs, and the options that verbs share: the plugin flags, `--json` and `--debug`."""
 
 import functools
 import os
@@ -17,7 +17,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class PluginFlags:
-    """The flags that say which plugins to load, in addition to those that are installed."""
+    """The flags that select plugins besides the installed ones."""
 
     modules: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ class PluginFlags:
     strict: bool = False
 
     def joined(self, other: "PluginFlags") -> "PluginFlags":
-        """These flags, then the others'."""
+        """These flags combined with others."""
         return PluginFlags(
             (*self.modules, *other.modules),
             (*self.directories, *other.directories),
@@ -34,9 +34,9 @@ class PluginFlags:
         )
 
     def registry(self, *, warn: bool = True) -> "Registry":
-        """Find and load the plugins, once for each command line; their warnings go to stderr.
+        """Find and load the plugins, once for each command line, and print their warnings to stderr.
 
-        `-p` also finds modules of the current folder, as `python -m` does.
+        Like `python -m`, `-p` also finds modules in the current folder.
         """
         found = settings().registries
         if self not in found:
@@ -57,11 +57,11 @@ class PluginFlags:
 
 @dataclass
 class Settings:
-    """What holds for the whole command line; click hands it around as `ctx.obj`.
+    """State of the whole command line, passed by click as `ctx.obj`.
 
     Attributes:
-        plugins: the flags that stand before the verb.
-        registries: what was found, by flags.
+        plugins: the plugin flags before the verb.
+        registries: cache, flags -> registry.
     """
 
     debug: bool = False
@@ -70,7 +70,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Those of the command line that runs; new ones if there is none."""
+    """The settings of the current command line; new ones outside of a command line."""
     context = click.get_current_context(silent=True)
     return context.find_root().ensure_object(Settings) if context else Settings()
 
@@ -89,11 +89,11 @@ debug_option = click.option(
     help="Show the traceback of an error (also SEQTOOL_DEBUG=1).",
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object to stdout.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def verb(name: str, *, example: str) -> Callable[[Function], click.Command]:
-    """Declare a verb: a click command whose help ends with a worked example, and which takes `--debug`."""
+    """Make a function a click command with `--debug`, and with an example at the end of its help."""
     lines = "\n".join(f"  {line}" for line in example.splitlines())
 
     def declare(function: Function) -> click.Command:
@@ -105,7 +105,7 @@ def verb(name: str, *, example: str) -> Callable[[Function], click.Command]:
 _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "modules": (
         ("-p", "--plugin-module"),
-        {"multiple": True, "metavar": "MODULE", "help": "Load this module as a plugin too (repeatable)."},
+        {"multiple": True, "metavar": "MODULE", "help": "Also load this module as a plugin (repeatable)."},
     ),
     "directories": (
         ("--plugins-dir",),
@@ -113,7 +113,7 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "multiple": True,
             "metavar": "DIR",
             "type": click.Path(exists=True, file_okay=False),
-            "help": "Load each *.py file and package of this folder as a plugin too (repeatable).",
+            "help": "Also load each *.py file and package in this folder as a plugin (repeatable).",
         },
     ),
     "disabled": (
@@ -121,19 +121,16 @@ _FLAGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {
             "multiple": True,
             "metavar": "NAME",
-            "help": "Do not load this plugin, or any of this distribution (repeatable).",
+            "help": "Do not load this plugin, or the plugins of this distribution (repeatable).",
         },
     ),
     "strict": (("--strict-plugins",), {"is_flag": True, "help": "Fail if any plugin is broken."}),
 }
-"""Field of `PluginFlags` -> the flag's spellings, and its settings for click."""
+"""Field of `PluginFlags` -> the names of its option, and the arguments of `click.option`."""
 
 
 def plugin_options(function: Function) -> Function:
-    """Add the plugin flags to a verb, which gets them as one argument, `plugins: PluginFlags`.
-
-    Flags before the verb count as well.
-    """
+    """Add the plugin flags to a verb as one argument, `plugins: PluginFlags`, which includes flags before the verb."""
 
     @functools.wraps(function)
     def collect(*arguments: Any, **options: Any) -> Any:
@@ -146,7 +143,7 @@ def plugin_options(function: Function) -> Function:
 
 
 def group_plugin_options(function: Function) -> Function:
-    """Add the plugin flags to the group of verbs. They are read before `--help`, which lists the verbs of plugins."""
+    """Add the plugin flags to the group of verbs. They are eager because `--help` lists the verbs of plugins."""
     for name, (words, details) in reversed(_FLAGS.items()):
         keep = functools.partial(_keep_flag, name)
         option = click.option(*words, f"plugin_{name}", is_eager=True, expose_value=False, callback=keep, **details)

@@ -1,4 +1,4 @@
-"""`seqtool verify`: a published number, held against what its recipe reaches."""
+"""`seqtool verify`: compares published numbers with the results of a recipe."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,20 +22,22 @@ seqtool verify scan_length --seed 0 --out my_runs"""
 
 @verb("verify", example=EXAMPLE)
 @click.argument("name", required=False)
-@click.option("--list", "listed", is_flag=True, help="The claims that come with seqtool.")
-@click.option("--as-published", is_flag=True, help="Follow the schedule of the source to the letter.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder of the runs; default: runs/verify/NAME.")
+@click.option("--list", "listed", is_flag=True, help="List the bundled claims.")
+@click.option("--as-published", is_flag=True, help="Train with the schedule of the publication.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs; default: runs/verify/NAME.")
 @click.option("--seeds", "count", type=click.IntRange(min=1), metavar="N", help="Only the first N seeds of the claim.")
 @click.option(
     "--seed", "seeds", multiple=True, type=click.IntRange(min=0), help="Only this seed of the claim (repeatable)."
 )
-@click.option("--device", metavar="NAME", help="cpu, cuda, mps; default: the recipe's, and the CPU to evaluate.")
+@click.option(
+    "--device", metavar="NAME", help="cpu, cuda, mps; default: the recipe's for training, the CPU for evaluation."
+)
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train N seeds at a time, in processes that share the device; default: 1.",
+    help="Train N seeds in parallel, in processes that share the device; default: 1.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @json_option
@@ -53,15 +55,15 @@ def command(
     as_json: bool,
     plugins: PluginFlags,
 ) -> int:
-    """Train what the claim NAME says, a name of --list or a file, measure it, and say whether it holds.
+    """Train the recipe of the claim NAME, a name of --list or a file, and check its measures against their bands.
 
-    Runs of the same recipe in --out, finished or begun, are gone on with. The exit code is 0 where every number lies in
-    its band, and 1 where one does not. Leaves verdict.json in the folder.
+    Runs of the same recipe in --out are resumed or reused. The exit code is 0 if every measure is within its band, else
+    1. Writes verdict.json to the folder.
     """
     if listed != (name is None):
-        raise MisuseError("verify takes the NAME of a claim, or --list")
+        raise MisuseError("give either the NAME of a claim or --list")
     if count and seeds:
-        raise MisuseError("--seeds N or --seed K, not both")
+        raise MisuseError("--seeds and --seed cannot be used together")
     registry = plugins.registry()
 
     from seqtool.verification.claim import load_claim

@@ -1,4 +1,4 @@
-"""`seqtool watch`: what a run in training does now."""
+"""`seqtool watch`: the progress of a run."""
 
 import sys
 import time
@@ -7,45 +7,45 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seqtool.cli.output import emit_json, emit_table
+from seqtool.cli.output import can_print, emit_json, emit_table
 from seqtool.cli.verb_options import json_option, verb
 
 if TYPE_CHECKING:
-    from seqtool.analysis.watch import Look
+    from seqtool.analysis.watch import RunProgress
 
 EXAMPLE = """\
 seqtool watch runs/align_60_20/20261121-101500-ab12
 seqtool watch my_run --once"""
 
-TO_TOP = "\x1b[H\x1b[J"
-"""Only where a terminal reads it."""
+CLEAR_SCREEN = "\x1b[H\x1b[J"
 
 
 @verb("watch", example=EXAMPLE)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between two looks."
+    "--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between updates."
 )
-@click.option("--once", is_flag=True, help="Look once, and end.")
+@click.option("--once", is_flag=True, help="Print once and exit.")
 @json_option
 def command(run: Path, every: float, once: bool, as_json: bool) -> None:
-    """Show what RUN does now: how far each seed is, its loss, its last validation, its pace, the time left.
+    """Show the progress of RUN: each seed's step, loss, last validation, speed and remaining time.
 
-    From its files alone, until all is finished or stopped, or Ctrl-C. A seed is `training`, `stalled` (a process holds
-    the run, and has long written nothing), `stopped` (killed or interrupted: go on by --resume), `waiting` or
+    Only the files of the run are read. The command ends when every seed is finished or stopped, or on Ctrl-C. A seed is
+    `training`, `stalled` (a process holds the run but writes nothing), `stopped` (killed or interrupted; resume with
+    `seqtool run --resume`), `silent` (stalled or stopped, where the system does not report which), `waiting` or
     `finished`.
     """
-    from seqtool.analysis.watch import look
+    from seqtool.analysis.watch import read_progress
 
     while True:
-        found = look(run)
+        progress = read_progress(run)
         if as_json:
-            emit_json(found.plain())
+            emit_json(progress.plain())
             return
         if sys.stdout.isatty() and not once:
-            click.echo(TO_TOP, nl=False)
-        _show(run, found)
-        if once or found.over:
+            click.echo(CLEAR_SCREEN, nl=False)
+        _show(run, progress)
+        if once or progress.ended:
             return
         sys.stdout.flush()
         try:
@@ -56,21 +56,11 @@ def command(run: Path, every: float, once: bool, as_json: bool) -> None:
             click.echo()
 
 
-def _show(run: Path, found: "Look") -> None:
-    from seqtool.analysis.watch import BARS, HEADING, PLAIN_BARS, table
+def _show(run: Path, progress: "RunProgress") -> None:
+    from seqtool.analysis.progress_table import BARS, HEADING, PLAIN_BARS, table
 
-    emit_table(HEADING, table(found, BARS if _has_bars() else PLAIN_BARS))
-    for problem in found.problems:
+    emit_table(HEADING, table(progress, BARS if can_print(BARS) else PLAIN_BARS))
+    for problem in progress.problems:
         click.echo(f"cannot read: {problem}")
-    if any(seed.state == "stopped" for seed in found.seeds):
-        click.echo(f"\ngo on with: seqtool run --resume {run}")
-
-
-def _has_bars() -> bool:
-    from seqtool.analysis.watch import BARS
-
-    try:
-        BARS.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
+    if any(seed.state == "stopped" for seed in progress.seeds):
+        click.echo(f"\nresume with: seqtool run --resume {run}")

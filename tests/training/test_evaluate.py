@@ -236,7 +236,7 @@ def test_a_file_from_the_command_line(moved: Path, command: Command, tmp_path: P
     content = json.loads(done.stdout)
     found = seqtool.load(moved).evaluate_pairs(pairs, bleu="tokens")
     assert content["overall"] == found.plain()["overall"]
-    assert (content["split"], content["file"], content["left_out"]) == (None, str(file), 0)
+    assert (content["split"], content["file"], content["skipped_lines"]) == (None, str(file), 0)
     assert content["bleu_signature"].startswith("case:mixed|eff:no|tok:tokens|smooth:exp|version:")
     file.write_bytes(b"a b\tb a\na b c\nq\ta\na\tq\n\xff\ta\n\ta\na\t\n")
     done = command("evaluate", moved, file)
@@ -250,7 +250,7 @@ def test_a_file_from_the_command_line(moved: Path, command: Command, tmp_path: P
          "there is no symbol in this source", "there is no symbol in this target"], start=2,
     ):  # fmt: skip
         assert any(line.startswith(f"warning: {file}:{number}: {words}") for line in said), words
-    assert said[-1] == "warning: 6 lines left out"
+    assert said[-1] == "warning: skipped 6 lines"
     heading, overall, *_ = done.stdout.splitlines()
     assert heading.split("  ")[-1].strip() == "BLEU"
     assert overall.split()[:2] == ["all", "1"]

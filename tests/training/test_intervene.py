@@ -192,9 +192,9 @@ def test_intervene_from_the_command_line(moved: Path, tmp_path: Path, command: C
     done = command("intervene", run, "--examples", "40", "--only", "gold", "--only", "delayed", "--delay", "2")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("teacher-forced: ")
+    assert lines[0] == "teacher forcing"
     assert [line.split()[0] for line in lines[2:5]] == ["own", "gold", "delayed_2"]
-    assert lines[6] == "free-running: the model feeds itself, search:greedy"
+    assert lines[6] == "free-running, search:greedy"
     assert lines[-1].startswith("default, seed 3, best checkpoint, step ")
     assert "40 examples of valid" in lines[-1]
     kept = run / "default/seed3/interventions.json"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import seqtool
-from seqtool.analysis.alignments import Look, look_with_gate
+from seqtool.analysis.alignments import Alignment, alignment_with_gate
 from seqtool.nn.gate_recording import record_gates
 from seqtool.runs import RunDirectory
 from seqtool.runs.read import Reader
@@ -85,9 +85,9 @@ def test_a_run_keeps_gates_only_when_asked(small: Path, tmp_path: Path) -> None:
         assert (tmp_path / run / "weights.png").read_bytes().startswith(b"\x89PNG")
 
 
-def first_look(run: Path) -> Look:
+def first_look(run: Path) -> Alignment:
     (seed,) = Reader(run).read().seeds
-    return look_with_gate("default", seed, 0)
+    return alignment_with_gate("default", seed, 0)
 
 
 def test_what_is_drawn_is_the_first_example(small: Path, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_bad_lines_are_told_and_left_out_when_asked(run: Run, moved: Path) -> No
         "warning: standard input:2: there is no symbol in this source",
         "warning: standard input:3: the source vocabulary has no 'x'",
         "warning: standard input:4: not UTF-8: invalid start byte at byte 1 of the line",
-        "warning: 3 lines left out",
+        "warning: skipped 3 lines",
     ]
 
 
@@ -194,8 +194,8 @@ def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--interactive", "--out", "x"), 2, "--interactive asks for sources"),
-        (("--interactive", "--json"), 2, "--interactive asks for sources"),
+        (("--interactive", "--out", "x"), 2, "--interactive cannot be used with"),
+        (("--interactive", "--json"), 2, "--interactive cannot be used with"),
         (("--n-best", "3"), 2, "gives one hypothesis for each source, not 3"),
         (("--search", "{type: beam"), 2, "--search:1:"),
         (("--search", ""), 2, "expected a search, got null"),
@@ -203,7 +203,7 @@ def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
         (("--seed", "1"), 2, "allowed: 3"),
         (("nowhere.txt",), 2, "nowhere.txt"),
         (("--out", "no/such/folder/out.tsv"), 1, "cannot write no/such/folder/out.tsv"),
-        (("--out", "both.npz", "--weights", "./both.npz"), 2, "--out and --weights are both both.npz"),
+        (("--out", "both.npz", "--weights", "./both.npz"), 2, "--out and --weights name the same file: both.npz"),
         (("--weights", "no/such/folder/out.npz"), 1, "cannot write no/such/folder/out.npz"),
     ],
 )
@@ -219,7 +219,7 @@ def test_a_pipe_is_not_replaced_by_a_file(run: Run, moved: Path, tmp_path: Path)
     for flag in ("--out", "--weights"):
         code, out, err = run("predict", moved, flag, tmp_path / "pipe", typed=b"a b\n")
         assert (code, out) == (2, "")
-        assert "is no ordinary file" in err
+        assert "is not a regular file" in err
     assert (tmp_path / "pipe").is_fifo()
 
 

@@ -1,6 +1,6 @@
-"""`seqtool compare`: what separates variants and runs, from their files alone. No torch, no model.
+"""`seqtool compare`: differences between variants and runs, from their files. Imports no torch.
 
-`variants` reads them; `comparison_tables` measures, with intervals; `comparison_figures` draws; `page` renders it.
+`variants` reads the runs; `comparison_tables` computes the tables; `comparison_figures` draws; `page` renders.
 """
 
 import json
@@ -23,11 +23,11 @@ def compare(
     """Compare variants of one run, or of several.
 
     Args:
-        runs: run directories; damaged ones, and those still training, give what can be read.
-        variants: only those of these names; default: all.
+        runs: run directories; of damaged runs and runs in training, whatever can be read is used.
+        variants: names of the variants; default: all.
         out: a folder for compare.html, compare.json and the figures; None writes nothing.
-        formats: of the figures beside the page.
-        example: which validation example's alignments are drawn side by side, from 0.
+        formats: formats of the figure files.
+        example: the validation example whose alignments are drawn, from 0.
 
     Raises:
         SeqtoolError: fewer than two variants can be read, no such variant, or `out` cannot be written.
@@ -35,21 +35,21 @@ def compare(
     from seqtool.analysis.compare.comparison_figures import figures
     from seqtool.analysis.compare.comparison_tables import comparison
     from seqtool.analysis.compare.page import render
-    from seqtool.analysis.compare.variants import gather
-    from seqtool.analysis.figures import picture
+    from seqtool.analysis.compare.variants import read_variants
+    from seqtool.analysis.figures import render_figure
 
-    gathered = gather(runs, variants)
-    found = comparison(gathered)
+    compared = read_variants(runs, variants)
+    found = comparison(compared)
     if out is None:
         return found
-    drawn, remarks = figures(gathered.arms, example)
+    drawn, remarks = figures(compared.variants, example)
     found["notes"] += remarks
     with telling(out):
         out.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
         for form in formats:
-            write_atomic(out / f"{name}.{form}", picture(figure, form))
-    page = render(found, {name: picture(figure, "svg").decode() for name, figure in drawn.items()})
+            write_atomic(out / f"{name}.{form}", render_figure(figure, form))
+    page = render(found, {name: render_figure(figure, "svg").decode() for name, figure in drawn.items()})
     write_atomic(out / "compare.html", page.encode("utf-8", "replace"))
     write_atomic(out / "compare.json", (json.dumps({"format": 1, **found}, indent=2) + "\n").encode())
     return found

@@ -1,4 +1,4 @@
-"""The figures of a comparison: curves on one, alignments side by side, cost against accuracy."""
+"""Figures of a comparison: training curves, alignments side by side, accuracy over cost."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -6,9 +6,9 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seqtool.analysis.alignments import COLUMNS, draw_look, has_looks, look_at
+from seqtool.analysis.alignments import COLUMNS, alignment_of, draw_alignment, has_weights
 from seqtool.analysis.compare.comparison_tables import over_seeds
-from seqtool.analysis.compare.variants import Arm
+from seqtool.analysis.compare.variants import ComparedVariant
 from seqtool.analysis.figures import colour, draw_curves, shortened, styled
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.results import results, title
@@ -18,18 +18,18 @@ ACCURACIES = ("sequence_accuracy", "token_accuracy")
 MARKERS = "os^DvPX"
 
 
-def figures(arms: Sequence[Arm], example: int) -> tuple[dict[str, Figure], list[str]]:
-    """The figures by name, and what is not drawn, and why."""
+def figures(variants: Sequence[ComparedVariant], example: int) -> tuple[dict[str, Figure], list[str]]:
+    """The figures by name, and notes about figures that are not drawn."""
     with styled():
-        alignments, remarks = _alignments(arms, example)
-        drawn = {"curves": _curves(arms), "alignments": alignments, "cost": _cost(arms)}
-    remarks += ["cost: no seed tells its time or its accuracy"] * (drawn["cost"] is None)
+        alignments, remarks = _alignments(variants, example)
+        drawn = {"curves": _curves(variants), "alignments": alignments, "cost": _cost(variants)}
+    remarks += ["cost: no seed has both a time and an accuracy"] * (drawn["cost"] is None)
     remarks += ["curves: no metrics can be read"] * (drawn["curves"] is None)
     return {name: figure for name, figure in drawn.items() if figure is not None}, remarks
 
 
-def _curves(arms: Sequence[Arm]) -> Figure | None:
-    names = [name for name in CURVES if any(name in seed.rows for arm in arms for seed in arm.seeds)]
+def _curves(variants: Sequence[ComparedVariant]) -> Figure | None:
+    names = [name for name in CURVES if any(name in seed.rows for variant in variants for seed in variant.seeds)]
     if not names:
         return None
     columns = min(3, len(names))
@@ -39,8 +39,7 @@ def _curves(arms: Sequence[Arm]) -> Figure | None:
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
     for name, axes in zip(names, grid.flat, strict=False):
-        curves = {arm.label: [seed.rows[name] for seed in arm.seeds if name in seed.rows] for arm in arms}
-        draw_curves(axes, curves)
+        draw_curves(axes, {v.label: [seed.rows[name] for seed in v.seeds if name in seed.rows] for v in variants})
         axes.set_xlabel("step")
         axes.set_title(title(name))
     handles = {label: line for axes in grid.flat for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -48,40 +47,40 @@ def _curves(arms: Sequence[Arm]) -> Figure | None:
     return figure
 
 
-def _alignments(arms: Sequence[Arm], example: int) -> tuple[Figure | None, list[str]]:
-    """One validation example, an arm beside the other; those that have it not are told."""
-    looks, remarks, source = [], [], None
-    for arm in arms:
-        seed = next((seed for seed in arm.seeds if has_looks(seed, example)), None)
+def _alignments(variants: Sequence[ComparedVariant], example: int) -> tuple[Figure | None, list[str]]:
+    """One validation example side by side, and notes about variants that lack it."""
+    alignments, remarks, source = [], [], None
+    for variant in variants:
+        seed = next((seed for seed in variant.seeds if has_weights(seed, example)), None)
         if seed is None:
-            remarks.append(f"alignments: {arm.label} has no weights of example {example}")
+            remarks.append(f"alignments: {variant.label} has no weights of example {example}")
             continue
         one = seed.examples[example]
         source = source or one.source
         if one.source != source:
-            remarks.append(f"alignments: {arm.label} has another example {example}")
+            remarks.append(f"alignments: example {example} of {variant.label} differs from the others")
             continue
-        looks.append(look_at(f"{arm.label}, seed {seed.seed}", seed, example))
-    if not looks:
+        alignments.append(alignment_of(f"{variant.label}, seed {seed.seed}", seed, example))
+    if not alignments:
         return None, remarks
-    columns = min(COLUMNS, len(looks))
-    rows = -(-len(looks) // columns)
+    columns = min(COLUMNS, len(alignments))
+    rows = -(-len(alignments) // columns)
     figure = Figure(figsize=(4.2 * columns, 3 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat[len(looks) :]:
+    for axes in grid.flat[len(alignments) :]:
         axes.set_visible(False)
-    for look, axes in zip(looks, grid.flat, strict=False):
-        draw_look(axes, look)
+    for alignment, axes in zip(alignments, grid.flat, strict=False):
+        draw_alignment(axes, alignment)
     return figure, remarks
 
 
-def _cost(arms: Sequence[Arm]) -> Figure | None:
-    """Accuracy against time a step and against parameters, a point an arm, with the interval over its seeds."""
+def _cost(variants: Sequence[ComparedVariant]) -> Figure | None:
+    """Accuracy over time per step and over parameters, with intervals over seeds."""
     points = []
-    for i, arm in enumerate(arms):
-        cost = next(row for row in costs(arm.run)[1] if row.variant == arm.variant)
-        measures = next(row.values for row in results(arm.run)[1] if row.variant == arm.variant)
-        points.append((i, arm.label, cost, measures))
+    for i, variant in enumerate(variants):
+        cost = next(row for row in costs(variant.run)[1] if row.variant == variant.name)
+        measures = next(row.values for row in results(variant.run)[1] if row.variant == variant.name)
+        points.append((i, variant.label, cost, measures))
     measure = next((name for name in ACCURACIES if all(name in measures for *_, measures in points)), None)
     if measure is None:
         return None
@@ -98,7 +97,7 @@ def _cost(arms: Sequence[Arm]) -> Figure | None:
                 axes.errorbar(
                     [x], [here], yerr=error, fmt=mark, color=shade, label=shortened(label, 50), capsize=3, alpha=0.8
                 )
-    _label(left, "milliseconds a step, validation included")
+    _label(left, "milliseconds per step, including validation")
     _label(right, "parameters")
     left.set_ylabel(title(measure))
     handles, labels = right.get_legend_handles_labels()

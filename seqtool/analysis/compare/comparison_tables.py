@@ -1,11 +1,11 @@
-"""What differs between arms: recipes, metrics, predictions, cost; each figure with how sure it is."""
+"""Tables of a comparison: recipes, metrics with intervals, paired differences of predictions, cost."""
 
 from statistics import mean
 from typing import Any
 
 import numpy as np
 
-from seqtool.analysis.compare.variants import Arm, Gathered
+from seqtool.analysis.compare.variants import ComparedVariant, ComparedVariants
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.recipe_differences import differences
 from seqtool.analysis.report.results import results
@@ -13,43 +13,43 @@ from seqtool.runs.contents import Example
 from seqtool.statistics.bootstrap import described, interval, resampled
 
 
-def comparison(gathered: Gathered) -> dict[str, Any]:
-    """All tables as plain data; `compare.json` in docs/seeing.md says what they hold."""
-    arms = gathered.arms
-    recipe, unreadable = differences({arm.label: arm.run.resolved[arm.variant] for arm in arms})
+def comparison(compared: ComparedVariants) -> dict[str, Any]:
+    """All tables as plain data; docs/seeing.md documents the keys of `compare.json`."""
+    variants = compared.variants
+    recipe, unreadable = differences({variant.label: variant.run.resolved[variant.name] for variant in variants})
     return {
-        "arms": [_about(arm) for arm in arms],
+        "variants": [_summary(variant) for variant in variants],
         "recipe": dict(recipe),
-        "metrics": _metrics(arms),
-        "bootstrap": described(0) | {"baseline": arms[0].label},
-        "pairs": [_pair(arms[0], other) for other in arms[1:]],
-        "cost": {arm.label: _cost(arm) for arm in arms},
-        "problems": [*gathered.problems, *(f"{label}: its resolved recipe cannot be read" for label in unreadable)],
-        "notes": list(gathered.notes),
+        "metrics": _metrics(variants),
+        "bootstrap": described(0) | {"baseline": variants[0].label},
+        "pairs": [_pair(variants[0], other) for other in variants[1:]],
+        "cost": {variant.label: _cost(variant) for variant in variants},
+        "problems": [*compared.problems, *(f"{label}: its resolved recipe cannot be read" for label in unreadable)],
+        "notes": list(compared.notes),
     }
 
 
-def _about(arm: Arm) -> dict[str, Any]:
-    seeds = {str(seed.seed): "finished" if seed.finished else "not finished" for seed in arm.seeds}
-    return {"label": arm.label, "run": str(arm.run.path), "variant": arm.variant, "seeds": seeds}
+def _summary(variant: ComparedVariant) -> dict[str, Any]:
+    seeds = {str(seed.seed): "finished" if seed.finished else "not finished" for seed in variant.seeds}
+    return {"label": variant.label, "run": str(variant.run.path), "variant": variant.name, "seeds": seeds}
 
 
-def _metrics(arms: list[Arm]) -> dict[str, dict[str, Any]]:
-    """Each measure of result.json: for each arm the mean over its seeds, its interval, and the seeds' own values."""
+def _metrics(variants: list[ComparedVariant]) -> dict[str, dict[str, Any]]:
+    """Measure of result.json -> label -> mean over seeds, its interval, and the value of each seed."""
     found: dict[str, dict[str, Any]] = {}
-    for arm in arms:
-        _, rows = results(arm.run)
-        values = next(row.values for row in rows if row.variant == arm.variant)
+    for variant in variants:
+        _, rows = results(variant.run)
+        values = next(row.values for row in rows if row.variant == variant.name)
         for measure, by_seed in values.items():
             low, high = over_seeds(list(by_seed.values()))
             seeds = {str(seed): value for seed, value in by_seed.items()}
             entry = {"mean": mean(by_seed.values()), "low": low, "high": high, "seeds": seeds}
-            found.setdefault(measure, {})[arm.label] = entry
+            found.setdefault(measure, {})[variant.label] = entry
     return found
 
 
 def over_seeds(values: list[float]) -> tuple[float | None, float | None]:
-    """The percentile bootstrap interval (Efron 1979) of the mean of some seeds; none of a single one."""
+    """The percentile bootstrap interval (Efron 1979) of the mean over seeds; `(None, None)` for one seed."""
     if len(values) < 2:
         return None, None
     low, high = interval(_times(len(values), np.random.default_rng(0)) @ values / len(values))
@@ -61,24 +61,23 @@ def _times(n: int, generator: np.random.Generator) -> Any:
     return np.stack(list(resampled(n, generator)))
 
 
-def _pair(baseline: Arm, other: Arm) -> dict[str, Any]:
-    """The differences of one arm to the first over the same validation examples, or why there are none."""
+def _pair(baseline: ComparedVariant, other: ComparedVariant) -> dict[str, Any]:
+    """The differences of a variant to the baseline on the same validation examples, or why there are none."""
     both = [baseline, other]
-    kept = [[seed.examples for seed in arm.seeds if _judged(seed.examples)] for arm in both]
+    kept = [[seed.examples for seed in variant.seeds if _judged(seed.examples)] for variant in both]
     pair: dict[str, Any] = {"label": other.label, "baseline": baseline.label}
-    lacking = [arm.label for arm, seeds in zip(both, kept, strict=True) if not seeds]
+    lacking = [variant.label for variant, seeds in zip(both, kept, strict=True) if not seeds]
     if lacking:
-        return pair | {"unpaired": f"no predictions can be read of {' nor of '.join(lacking)}"}
+        return pair | {"unpaired": f"the predictions of {' and '.join(lacking)} cannot be read"}
     count = min(len(examples) for seeds in kept for examples in seeds)
     first, *rest = [examples for seeds in kept for examples in seeds]
     for i in range(count):
         if any((one[i].source, one[i].target) != (first[i].source, first[i].target) for one in rest):
-            return pair | {"unpaired": f"they were validated on other examples: example {i} is not the same"}
+            return pair | {"unpaired": f"their validation examples differ: example {i} is not the same"}
     scores = [np.array([[_score(one) for one in examples[:count]] for examples in seeds], float) for seeds in kept]
     sizes = [len(seeds) for seeds in kept]
-    found = {name: dict(zip(("value", "low", "high"), values, strict=True)) for name, values in _drawn(*scores).items()}
     over = "examples and seeds" if max(sizes) > 1 else "examples"
-    return pair | {"examples": count, "seeds": sizes, "over": over, "differences": found}
+    return pair | {"examples": count, "seeds": sizes, "over": over, "differences": _differences(*scores)}
 
 
 def _judged(examples: list[Example]) -> bool:
@@ -86,15 +85,15 @@ def _judged(examples: list[Example]) -> bool:
 
 
 def _score(one: Example) -> tuple[float, float, float]:
-    """Whether it is wholly right, its right tokens, and its tokens."""
+    """Exact match, number of correct tokens, number of tokens."""
     right = sum(a == b for a, b in zip(one.predicted or [], one.target, strict=False))
     return float(bool(one.exact)), float(right), float(len(one.target))
 
 
-def _drawn(baseline: Any, other: Any) -> dict[str, tuple[float, float, float]]:
-    """Other less baseline, `[seeds, examples, 3]` each, with the interval of a paired bootstrap in two levels.
+def _differences(baseline: Any, other: Any) -> dict[str, dict[str, float]]:
+    """`other - baseline`, of scores `[seeds, examples, 3]`, with the interval of a two-level paired bootstrap.
 
-    The seeds of each arm are drawn, and examples, the same for both arms (Efron & Tibshirani 1993, chapter 8).
+    Each resample draws seeds for each variant, and the same examples for both (Efron & Tibshirani 1993, chapter 8).
     """
     generator = np.random.default_rng(0)
     count = baseline.shape[1]
@@ -110,13 +109,13 @@ def _drawn(baseline: Any, other: Any) -> dict[str, tuple[float, float, float]]:
     found = {}
     for i, name in enumerate(("exact_match", "token_accuracy")):
         low, high = interval(sampled[0][i] - sampled[1][i])
-        found[name] = (float(value[0][i] - value[1][i]), float(low), float(high))
+        found[name] = {"value": float(value[0][i] - value[1][i]), "low": float(low), "high": float(high)}
     return found
 
 
-def _cost(arm: Arm) -> dict[str, Any]:
-    _, rows = costs(arm.run)
-    row = next(row for row in rows if row.variant == arm.variant)
+def _cost(variant: ComparedVariant) -> dict[str, Any]:
+    _, rows = costs(variant.run)
+    row = next(row for row in rows if row.variant == variant.name)
     paces = row.milliseconds
     return {
         "parameters": row.parameters,

@@ -1,4 +1,4 @@
-"""The page of a comparison: one file, no script, nothing from elsewhere."""
+"""compare.html: one file without scripts and without external resources."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from seqtool.analysis.report.visible_symbols import visible
 
 
 def render(found: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
-    """HTML of the tables, with the figures as SVG inside.
+    """Render the tables, with the figures as inline SVG.
 
     Args:
-        drawings: SVG by name, as matplotlib writes it, all text in it being outlines.
+        drawings: name -> SVG of matplotlib, with text as outlines.
     """
     environment = Environment(
         loader=PackageLoader("seqtool.analysis.compare"), autoescape=True, undefined=StrictUndefined, trim_blocks=True

@@ -1,4 +1,4 @@
-"""Runs -> the variants that are compared."""
+"""Reads the variants that are compared from run directories."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,41 +11,41 @@ from seqtool.runs.read import Reader
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One variant of one run: `label` is its own among all that are compared."""
+class ComparedVariant:
+    """One variant of one run, with a unique label."""
 
     label: str
     run: Run
-    variant: str
+    name: str
 
     @property
     def seeds(self) -> list[Seed]:
-        """Those that left anything."""
-        return [seed for seed in self.run.variants[self.variant] if seed.rows or seed.result]
+        """The seeds with rows or results."""
+        return [seed for seed in self.run.variants[self.name] if seed.rows or seed.result]
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """The arms, what of their runs cannot be read, and what is not there yet."""
+class ComparedVariants:
+    """The variants, the files that cannot be read, and what is missing."""
 
-    arms: list[Arm]
+    variants: list[ComparedVariant]
     problems: list[str]
     notes: list[str]
 
 
-def gather(paths: Sequence[Path], variants: Sequence[str]) -> Gathered:
-    """The variants of some runs.
+def read_variants(paths: Sequence[Path], names: Sequence[str]) -> ComparedVariants:
+    """Read the variants of some runs; without names, all of them.
 
     Raises:
-        MisuseError: a run twice, or no such variant. SeqtoolError: there are not two of them.
+        MisuseError: a run is named twice, or there is no such variant. SeqtoolError: fewer than two can be read.
     """
     twice = [str(path) for path, count in Counter(path.resolve() for path in paths).items() if count > 1]
     if twice:
-        raise MisuseError(f"{twice[0]} is named twice; the variants of one run are compared by naming it once")
+        raise MisuseError(f"{twice[0]} is given twice; to compare the variants of one run, give it once")
     problems: list[str] = []
     notes: list[str] = []
     runs: dict[str, Run] = {}
-    for name, path in zip(_names(paths), paths, strict=True):
+    for name, path in zip(_unique_names(paths), paths, strict=True):
         before = f"{name}: " if len(paths) > 1 else ""
         if not path.is_dir():
             problems.append(f"{path} is not a run: there is no such folder")
@@ -56,29 +56,29 @@ def gather(paths: Sequence[Path], variants: Sequence[str]) -> Gathered:
         if run.seeds:
             runs[name] = run
         else:
-            problems.append(f"{path} is not a run: it holds no seed")
+            problems.append(f"{path} is not a run: it has no seeds")
     known = dict.fromkeys(variant for run in runs.values() for variant in run.variants)
-    for wanted in variants:
+    for wanted in names:
         if wanted not in known:
             raise MisuseError(f"no such variant: {wanted!r}", allowed=known, nearest=nearest_name(wanted, known))
     single = all(len(run.variants) == 1 for run in runs.values())
-    arms = [
-        Arm(variant if len(paths) == 1 else name if single else f"{name}: {variant}", run, variant)
+    variants = [
+        ComparedVariant(variant if len(paths) == 1 else name if single else f"{name}: {variant}", run, variant)
         for name, run in runs.items()
         for variant in run.variants
-        if not variants or variant in variants
+        if not names or variant in names
     ]
-    empty = [arm for arm in arms if not arm.seeds]
-    problems += [f"{arm.label}: nothing of it can be read" for arm in empty]
-    arms = [arm for arm in arms if arm.seeds]
-    if len(arms) < 2:
-        told = "".join(f"\n    {problem}" for problem in problems)
-        raise SeqtoolError(f"two variants are needed to compare, and {len(arms)} can be read{told}")
-    return Gathered(arms, problems, notes)
+    empty = [variant for variant in variants if not variant.seeds]
+    problems += [f"{variant.label}: no metrics and no result can be read" for variant in empty]
+    variants = [variant for variant in variants if variant.seeds]
+    if len(variants) < 2:
+        listed = "".join(f"\n    {problem}" for problem in problems)
+        raise SeqtoolError(f"a comparison needs two variants, but {len(variants)} can be read{listed}")
+    return ComparedVariants(variants, problems, notes)
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """As much of the end of each path as tells it from the others."""
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """The shortest suffixes of the paths that are unique."""
     parts = [path.resolve().parts for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(own[-length:]) for own in parts]

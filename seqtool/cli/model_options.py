@@ -1,4 +1,4 @@
-"""What verbs that use a trained run share: which of its models, which search, and lines that cannot be read."""
+"""Options of verbs that use a trained model: the model, the search, the split, and the handling of bad lines."""
 
 import functools
 from collections.abc import Callable
@@ -21,8 +21,8 @@ Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Trained:
-    """The flags that say which model is meant and how it decodes."""
+class ModelFlags:
+    """The flags that select a trained model and its search."""
 
     run: Path
     variant: str | None
@@ -33,29 +33,28 @@ class Trained:
     plugins: PluginFlags
 
     def load(self) -> "tuple[Predictor, Reference | None]":
-        """The model, and the search that was asked for, None for the recipe's own."""
+        """The model, and the search of `--search`, or None for the search of the recipe."""
         from seqtool.inference.loading import load
 
         registry = self.plugins.registry()
-        search = None if self.search is None else search_of(self.search, registry)
+        search = None if self.search is None else parse_search(self.search, registry)
         predictor = load(self.run, self.variant, self.seed, self.checkpoint, self.device, registry=registry)
         return predictor, search
 
     def about(self, predictor: "Predictor", search: "Reference | None") -> dict[str, Any]:
-        """Which model it is, and how it decodes, for what is measured of it."""
-        searched = search or predictor.variant.train.search
+        """The model and its search as JSON, to accompany measurements."""
         return {
             "run": str(self.run),
             "variant": predictor.name,
             "seed": predictor.seed,
             "checkpoint": predictor.checkpoint,
             "step": predictor.step,
-            "search": dict(getattr(searched, "plain", {})),
+            "search": dict(getattr(search or predictor.variant.train.search, "plain", {})),
         }
 
 
 class BadLines:
-    """What is done at a line that cannot be read: it ends the verb, or is told of and counted."""
+    """Handles input lines that cannot be read: raises the error, or prints a warning and counts the line."""
 
     def __init__(self, policy: Literal["fail", "skip"]) -> None:
         self.policy = policy
@@ -68,9 +67,9 @@ class BadLines:
         self.count += 1
 
     def report(self) -> None:
-        """Say how many were left out."""
+        """Warn of the number of skipped lines."""
         if self.count:
-            click.echo(f"warning: {self.count} line{'s' * (self.count != 1)} left out", err=True)
+            click.echo(f"warning: skipped {self.count} line{'s' * (self.count != 1)}", err=True)
 
 
 bad_lines_option = click.option(
@@ -78,15 +77,15 @@ bad_lines_option = click.option(
     type=click.Choice(["fail", "skip"]),
     default="fail",
     show_default=True,
-    help="At a line that cannot be read: stop, or tell and go on.",
+    help="What to do with a line that cannot be read; skip prints a warning.",
 )
 
 
-def search_of(text: str, registry: "Registry") -> "Reference":
-    """The search that the value of `--search` describes.
+def parse_search(text: str, registry: "Registry") -> "Reference":
+    """Parse the value of `--search`.
 
     Raises:
-        RecipeError: all that is wrong with it.
+        RecipeError: with all its problems.
     """
     from seqtool.errors import Origin
     from seqtool.recipe import reference
@@ -96,38 +95,40 @@ def search_of(text: str, registry: "Registry") -> "Reference":
     return reference("search", None if node is None else node.plain(), registry, Origin(f"--search {text}"))
 
 
-def measuring_options(function: Function) -> Function:
-    """Add the flags of verbs that measure a model on a split: `split`, `batch_size`, `max_length`, `bootstrap_seed`."""
+def measurement_options(function: Function) -> Function:
+    """Add the options `split`, `batch_size`, `max_length` and `bootstrap_seed` to a verb that measures a model."""
     for option in (
         click.option(
             "--bootstrap-seed",
             type=click.IntRange(min=0),
             default=0,
             show_default=True,
-            help="What intervals are drawn from.",
+            help="Random seed of the bootstrap intervals.",
         ),
-        click.option("--max-length", type=click.IntRange(min=1), help="Most symbols to write; default: the task's."),
-        click.option("--batch-size", type=click.IntRange(min=1), help="Examples a batch; default: the recipe's."),
+        click.option(
+            "--max-length", type=click.IntRange(min=1), help="Maximum length of the output; default: the task's."
+        ),
+        click.option("--batch-size", type=click.IntRange(min=1), help="Examples per batch; default: the recipe's."),
         click.option(
             "--split",
             type=click.Choice(["train", "valid", "test"]),
             default="valid",
             show_default=True,
-            help="Which examples.",
+            help="Split to measure.",
         ),
     ):
         function = option(function)
     return function
 
 
-def trained_options(function: Function) -> Function:
-    """Add RUN and these flags to a verb, which gets them as one argument, `trained: Trained`."""
+def model_options(function: Function) -> Function:
+    """Add RUN and the model flags to a verb as one argument, `model: ModelFlags`."""
 
     @click.argument("run", type=click.Path(path_type=Path))
-    @click.option("--variant", metavar="NAME", help="Which variant; needed where the run has several.")
-    @click.option("--seed", type=click.IntRange(min=0), help="Which seed; default: the run's first.")
+    @click.option("--variant", metavar="NAME", help="Variant; required if the run has several.")
+    @click.option("--seed", type=click.IntRange(min=0), help="Seed; default: the first of the run.")
     @click.option(
-        "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Which checkpoint."
+        "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Checkpoint."
     )
     @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps, or auto; default: cpu.")
     @click.option(
@@ -146,7 +147,7 @@ def trained_options(function: Function) -> Function:
         plugins: PluginFlags,
         **options: Any,
     ) -> Any:
-        trained = Trained(run, variant, seed, checkpoint, device, search, plugins)
-        return function(trained=trained, **options)
+        model = ModelFlags(run, variant, seed, checkpoint, device, search, plugins)
+        return function(model=model, **options)
 
     return collect
