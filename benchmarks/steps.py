@@ -13,7 +13,7 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.clipping import ClippingOptimizer
 from seqtool.recipe import Variant
 from seqtool.registry import default_registry
-from seqtool.training.graphs import GraphedStep
+from seqtool.training.graphed_step import GraphedStep
 
 CPU = torch.device("cpu")
 
@@ -81,15 +81,15 @@ def stepped(
     if not graphs:
         return eager
     clipped = partial(clip, made.model, optimizer, limit)
-    capture = GraphedStep(made.model, partial(_objective, made), optimizer, clipped)
+    graphed = GraphedStep(made.model, partial(_objective, made), optimizer, clipped)
 
     def step(here: Batch) -> None:
         if not optimizer.state:  # which the first step creates
             eager(here)
             return
-        capture(here)
-        if capture.reason is not None:
-            raise RuntimeError(f"the step is not captured: {capture.reason}")
+        graphed(here)
+        if graphed.reason is not None:
+            raise RuntimeError(f"the step is not captured: {graphed.reason}")
 
     return step
 

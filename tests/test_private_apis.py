@@ -18,7 +18,7 @@ from torch import nn
 
 from seqtool.parts.torch_internals import write_count
 from seqtool.recipe.yaml_internals import Composer, PlainDumper, text_before
-from seqtool.training.lightning_internals import LeanModule, begin_at, is_rank_zero
+from seqtool.training.lightning_internals import LowOverheadModule, is_rank_zero, set_completed_steps
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted(path for folder in ("seqtool", "plugins") for path in (ROOT / folder).rglob("*.py"))
@@ -120,7 +120,7 @@ def test_private_methods_of_libraries_are_replaced_there_alone() -> None:
             continue
         if overrides := list(private_overrides(importlib.import_module(name))):
             found[str(path.relative_to(ROOT))] = overrides
-    assert found == {"seqtool/training/lightning_internals.py": ["LeanModule._call_batch_hook"]}
+    assert found == {"seqtool/training/lightning_internals.py": ["LowOverheadModule._call_batch_hook"]}
 
 
 def test_writes_are_counted() -> None:
@@ -133,7 +133,7 @@ def test_writes_are_counted() -> None:
     assert write_count(x) == before + 2
 
 
-class Counted(LeanModule):
+class Counted(LowOverheadModule):
     """Records the batch hooks that Lightning calls, and the names that it sets."""
 
     def __init__(self) -> None:
@@ -156,13 +156,13 @@ class Counted(LeanModule):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_lightning_asks_the_lean_module_and_counts_from_where_it_is_set() -> None:
+def test_lightning_asks_the_module_and_counts_from_the_completed_steps() -> None:
     module = Counted()
     trainer = pl.Trainer(
         max_steps=5, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
     )  # fmt: skip
-    begin_at(trainer, 3)
+    set_completed_steps(trainer, 3)
     trainer.fit(module, torch.utils.data.DataLoader(torch.ones(8, 1)))
     assert trainer.global_step == 5
     steps = module.hooks.count("transfer_batch_to_device")

@@ -26,7 +26,7 @@ from seqtool.runs import RunDirectory
 from seqtool.testing import CONTRACTS as ALL_CONTRACTS
 from seqtool.testing import ContractViolation, example_options, variations
 from seqtool.testing.device import CONTRACTS, TOLERANCES, check_on_device
-from seqtool.training.checkpoints import AtomicCheckpoints
+from seqtool.training.checkpoint_io import AtomicCheckpointIO
 
 DTYPES = (torch.float32, torch.bfloat16)
 PRECISIONS = ("16-mixed", "bf16-mixed", "bf16-true")
@@ -250,18 +250,18 @@ def _resumed(setting: Setting) -> tuple[list[str], Any]:
 @contextmanager
 def _interrupted_after_a_checkpoint() -> Iterator[None]:
     """Send this process an interrupt, as Ctrl-C does, after the first checkpoint is written."""
-    save = AtomicCheckpoints.save_checkpoint
+    save = AtomicCheckpointIO.save_checkpoint
 
-    def interrupting(self: AtomicCheckpoints, *arguments: Any, **named: Any) -> None:
+    def interrupting(self: AtomicCheckpointIO, *arguments: Any, **named: Any) -> None:
         save(self, *arguments, **named)
-        AtomicCheckpoints.save_checkpoint = save  # type: ignore[method-assign]
+        AtomicCheckpointIO.save_checkpoint = save  # type: ignore[method-assign]
         os.kill(os.getpid(), signal.SIGINT)
 
-    AtomicCheckpoints.save_checkpoint = interrupting  # type: ignore[method-assign]
+    AtomicCheckpointIO.save_checkpoint = interrupting  # type: ignore[method-assign]
     try:
         yield
     finally:
-        AtomicCheckpoints.save_checkpoint = save  # type: ignore[method-assign]
+        AtomicCheckpointIO.save_checkpoint = save  # type: ignore[method-assign]
 
 
 def _weights(directory: RunDirectory) -> dict[str, Any]:

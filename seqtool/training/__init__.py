@@ -1,1 +1,1 @@
-"""Training through Lightning; the only package that imports it."""
+"""Training with PyTorch Lightning. No other package imports Lightning."""

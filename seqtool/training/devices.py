@@ -1,4 +1,4 @@
-"""Which devices to train on: the recipe's wishes and the machine's facts."""
+"""Selects the devices to train on, from the recipe and from what the machine has."""
 
 import os
 from typing import Any
@@ -14,12 +14,16 @@ ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "gpu": "cuda", "mp
 
 
 def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str, Any]:
-    """The trainer's accelerator, devices, nodes and strategy; `device` ("cpu", "cuda:1", "mps") overrides the recipe.
+    """The trainer's accelerator, devices, nodes, strategy and precision.
 
-    "auto" devices are one, or as many as torchrun or SLURM started processes for.
+    `devices: auto` means one device, or one for each process that torchrun or SLURM started.
+
+    Args:
+        train: the recipe's training options.
+        device: "cpu", "cuda:1", "mps"; overrides the recipe.
 
     Raises:
-        MisuseError: no such name. SeqtoolError: no such device here.
+        MisuseError: unknown device or strategy name. SeqtoolError: this machine has no such device.
     """
     name, _, index = (device or train.accelerator).partition(":")
     if name not in ACCELERATORS or (index and not index.isdecimal()):
@@ -28,7 +32,7 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
     devices: Any = [int(index)] if index else train.devices
     if device and not index and isinstance(devices, list):
         devices = "auto"
-    _refuse_missing(accelerator, devices)
+    _check_available(accelerator, devices)
     available = [*StrategyRegistry.available_strategies(), "auto"]
     if train.strategy not in available:
         raise _unknown("strategy", train.strategy, sorted(available))
@@ -45,15 +49,15 @@ def trainer_options(train: TrainOptions, device: str | None = None) -> dict[str,
 
 
 def check_one_device(train: TrainOptions, device: str | None = None) -> None:
-    """Check that each training uses one device in one process, as several at once on a machine must.
+    """Check that each training uses one device and one process, which `--workers` requires.
 
     Raises:
-        MisuseError: the recipe asks for several devices or nodes, or torchrun or SLURM started several processes.
+        MisuseError: the recipe requests several devices or nodes, or torchrun or SLURM started several processes.
     """
     local, nodes = _started_processes() or (1, 1)
     if local * nodes > 1:
         raise MisuseError(
-            f"--workers starts its own processes, and this is one of {local * nodes} that torchrun or SLURM started",
+            f"--workers starts its own processes, but torchrun or SLURM already started {local * nodes}",
             allowed=["--workers in a single process", "no --workers"],
         )
     options = trainer_options(train, device)
@@ -62,13 +66,13 @@ def check_one_device(train: TrainOptions, device: str | None = None) -> None:
     if count != 1 or options["num_nodes"] != 1:
         found = f"{count} devices" if options["num_nodes"] == 1 else f"{options['num_nodes']} nodes"
         raise MisuseError(
-            f"--workers runs each seed on one device, and this recipe trains each on {found}",
+            f"--workers trains each seed on one device, but this recipe uses {found}",
             allowed=["--set train.devices=1 --set train.num_nodes=1", "no --workers"],
         )
 
 
 def _started_processes() -> tuple[int, int] | None:
-    """`(processes a node, nodes)` that torchrun or SLURM started; None where neither did."""
+    """`(processes per node, nodes)` that torchrun or SLURM started; None if neither did."""
     environment = os.environ
     if "LOCAL_WORLD_SIZE" in environment:
         local = int(environment["LOCAL_WORLD_SIZE"])
@@ -80,18 +84,18 @@ def _started_processes() -> tuple[int, int] | None:
 
 
 def cluster_plugins() -> list[Any]:
-    """Under SLURM, its environment without requeueing: a requeued job goes on by --resume."""
+    """Under SLURM, its environment without automatic requeueing; `--resume` continues a stopped run."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
-def _refuse_missing(accelerator: str, devices: Any) -> None:
-    """Tell of a device that is not there before anything is written."""
+def _check_available(accelerator: str, devices: Any) -> None:
+    """Raise if this machine lacks the device."""
     count = torch.cuda.device_count()
     if accelerator == "cuda":
-        wanted = max(devices) + 1 if isinstance(devices, list) else 1 if devices == "auto" else devices
-        if wanted > count:
+        num_needed = max(devices) + 1 if isinstance(devices, list) else 1 if devices == "auto" else devices
+        if num_needed > count:
             found = f"this machine has {count} CUDA device{'s' * (count != 1)}"
-            raise SeqtoolError(f"no such device: {found}, and CUDA device {wanted - 1} was asked for")
+            raise SeqtoolError(f"no such device: {found}, but CUDA device {num_needed - 1} was requested")
     if accelerator == "mps" and not torch.backends.mps.is_available():
         raise SeqtoolError("no such device: this machine has no MPS device")
 

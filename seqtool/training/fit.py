@@ -1,4 +1,4 @@
-"""One seed of one variant, trained from its start or from its last checkpoint."""
+"""Trains one seed of one variant, from the beginning or from a checkpoint."""
 
 import platform
 from collections.abc import Callable, Sequence
@@ -21,23 +21,24 @@ from seqtool.recipe.train_options import Engine
 from seqtool.runs import SeedDirectory
 from seqtool.runs.checkpoint import fingerprint, read_checkpoint
 from seqtool.training.buckets import lengths_vary
-from seqtool.training.data import DataModule
-from seqtool.training.graphs import GraphedStep, cannot_capture, step_record
+from seqtool.training.cuda_capture import cannot_capture, step_record
+from seqtool.training.data_module import DataModule
+from seqtool.training.graphed_step import GraphedStep
 from seqtool.training.lightning_messages import quiet_lightning
 from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.prepared import Prepared
-from seqtool.training.progress_bar import Bar
+from seqtool.training.progress_bar import TrainingBar
 from seqtool.training.recorder import Recorder
 from seqtool.training.stopping import StopSignal
 from seqtool.training.torch_flags import torch_flags
 from seqtool.training.trainer import build_trainer, connect
 from seqtool.training.validation_sample import write_sample
 
-TRAIN_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
-DTYPES = {"32-true": torch.float32, "64-true": torch.float64, "bf16-true": torch.bfloat16}
-"""What the parameters are where all computes in one dtype."""
-VALUE_COLUMNS = ("step", "train_loss", "learning_rate")
-"""Those of a task whose targets are values."""
+SYMBOL_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
+CONTINUOUS_COLUMNS = ("step", "train_loss", "learning_rate")
+"""The training columns of metrics.csv for symbols and for continuous targets."""
+PARAMETER_DTYPES = {"32-true": torch.float32, "64-true": torch.float64, "bf16-true": torch.bfloat16}
+"""The dtype of the parameters for precisions without autocast."""
 
 
 def fit_seed(
@@ -53,18 +54,19 @@ def fit_seed(
     show_bar: bool = False,
     listeners: Sequence[Callable[[dict[str, float]], None]] = (),
 ) -> None:
-    """Train one seed, and leave what docs/run_directory.md lists.
+    """Train one seed and write the files of its folder, which docs/run_directory.md lists.
 
     Args:
-        directory: where to write; None on every rank but 0.
-        task: the variant's task where it is prepared already. prepared: this training where it is built already.
-        resume: a checkpoint to go on from, None to begin.
+        directory: the folder to write to; None on all ranks except 0.
+        task: the variant's task, if it is already prepared.
+        prepared: the assembly and trainer, if they are already built.
+        resume: the checkpoint to resume from; None to start from the beginning.
         device: overrides the recipe's accelerator.
         listeners: called with each row of metrics.
 
     Raises:
-        SeqtoolError: the checkpoint is another recipe's, the disk is full, the loss is no longer finite.
-        Interrupted: someone asked to stop; the last checkpoint is written.
+        SeqtoolError: the checkpoint belongs to another recipe, the disk is full, or the loss is not finite.
+        Interrupted: a stop was requested; the last checkpoint is written.
     """
     checkpoint = read_checkpoint(resume, variant, seed) if resume else None
     done = checkpoint["global_step"] if checkpoint else 0
@@ -72,21 +74,21 @@ def fit_seed(
     assembly, trainer = prepared.assembly, prepared.trainer
     module, options = SequenceModule(assembly), assembly.options
     if options.precision == "64-true":
-        module.double()  # Lightning would convert it only after it has loaded a checkpoint into it
+        module.double()  # Lightning converts it only after loading a checkpoint
     if directory:
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
-        directory.prepare([*(TRAIN_COLUMNS if module.symbols else VALUE_COLUMNS), *valid, "seconds"], done)
+        directory.prepare([*(SYMBOL_COLUMNS if module.symbols else CONTINUOUS_COLUMNS), *valid, "seconds"], done)
     flags = torch_flags(deterministic=options.deterministic)
-    with Bar(options.label, options.steps, done, show=show_bar) as bar, quiet_lightning(), flags:
+    with TrainingBar(options.label, options.steps, done, show=show_bar) as bar, quiet_lightning(), flags:
         recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show, *listeners])
         connect(trainer, module, recorder, done)
         choices = _install_kernels(module, trainer.strategy.root_device)
-        refused = _graph(module, trainer.strategy)
-        environment = _environment(trainer, module, choices) | {"step": step_record(refused)}
+        not_captured = _use_graphs(module, trainer.strategy)
+        environment = _environment(trainer, module, choices) | {"step": step_record(not_captured)}
         if directory:
             directory.write_environment(environment)
         if module.graphs:
-            module.graphs.on_fallback = partial(_fallen_back, options.engine, directory, environment)
+            module.graphs.on_fallback = partial(_record_fallback, options.engine, directory, environment)
         state = checkpoint["callbacks"][recorder.state_key] if checkpoint else {}
         if checkpoint and state["finished"]:
             recorder.load_state_dict(state)
@@ -99,7 +101,7 @@ def fit_seed(
 
 
 def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None) -> None:
-    """Train with torch's global generators left as they were."""
+    """Train, then restore torch's global random generators."""
     train = module.options
     data = DataModule(
         module.assembly.task,
@@ -118,16 +120,16 @@ def _fit(trainer: pl.Trainer, module: SequenceModule, resume: Path | None) -> No
 
 
 def _install_kernels(module: SequenceModule, device: torch.device) -> list[Choice]:
-    train, dtype = module.options, DTYPES.get(module.options.precision)
-    beside = {"optimizer": module.assembly.optimizer}
-    return install(module.model, train.engine, module.assembly.registry, device, dtype, beside)
+    train, dtype = module.options, PARAMETER_DTYPES.get(module.options.precision)
+    others = {"optimizer": module.assembly.optimizer}
+    return install(module.model, train.engine, module.assembly.registry, device, dtype, others)
 
 
-def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
-    """Have the module's training steps captured as CUDA graphs; returns why not, None where they are.
+def _use_graphs(module: SequenceModule, strategy: Strategy) -> str | None:
+    """Capture the module's training steps as CUDA graphs. Returns the reason if they cannot be captured, else None.
 
     Raises:
-        SeqtoolError: the recipe asks for engine "graphed", and this training cannot be captured.
+        SeqtoolError: the recipe requests engine "graphed", but this training cannot be captured.
     """
     train = module.options
     reason = cannot_capture(train, strategy, module.assembly.optimizer)
@@ -138,33 +140,33 @@ def _graph(module: SequenceModule, strategy: Strategy) -> str | None:
             module.assembly.optimizer,
             module.clip,
             autocast=torch.bfloat16 if train.precision == "bf16-mixed" else None,
-            buckets=lengths_vary(module.assembly.task, module.seed, train.batch_size),
+            use_buckets=lengths_vary(module.assembly.task, module.seed, train.batch_size),
         )
     elif train.engine == "graphed":
-        raise _refused(reason)
+        raise _engine_error(reason)
     return reason
 
 
-def _fallen_back(engine: Engine, directory: SeedDirectory | None, environment: dict[str, Any], reason: str) -> None:
-    """Record that steps are not captured any more.
+def _record_fallback(engine: Engine, directory: SeedDirectory | None, environment: dict[str, Any], reason: str) -> None:
+    """Record in environment.json that steps are no longer captured.
 
     Raises:
-        SeqtoolError: the recipe asks for engine "graphed".
+        SeqtoolError: the recipe requests engine "graphed".
     """
     if engine == "graphed":
-        raise _refused(reason)
+        raise _engine_error(reason)
     if directory:
         directory.write_environment(environment | {"step": step_record(reason)})
 
 
-def _refused(reason: str) -> SeqtoolError:
+def _engine_error(reason: str) -> SeqtoolError:
     return SeqtoolError(f"engine 'graphed': {reason}\n    allowed: train.engine: auto")
 
 
 def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:
     device = trainer.strategy.root_device
     mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(module.options.precision)
-    in_float32 = ["lstm"] if device.type == "cpu" and mixed and lstm_needs_float32(mixed) else []
+    computed_in_float32 = ["lstm"] if device.type == "cpu" and mixed and lstm_needs_float32(mixed) else []
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
     return {
         "seed": module.seed,
@@ -173,7 +175,7 @@ def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choi
         "world_size": trainer.world_size,
         "strategy": type(trainer.strategy).__name__,
         "precision": module.options.precision,
-        "computed_in_float32": in_float32,
+        "computed_in_float32": computed_in_float32,
         "threads": torch.get_num_threads(),
         **record(module.options.engine, choices),
         "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
@@ -182,9 +184,11 @@ def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choi
 
 
 def _parameters_within(model: nn.Module) -> dict[str, int]:
-    """How many numbers are trained in each module that holds some of its own, by its dotted name."""
+    """Trainable parameters of each module that has parameters of its own, by dotted name."""
     own = {name: list(module.parameters(recurse=False)) for name, module in model.named_modules()}
-    return {name: sum(one.numel() for one in held if one.requires_grad) for name, held in own.items() if held}
+    return {
+        name: sum(x.numel() for x in parameters if x.requires_grad) for name, parameters in own.items() if parameters
+    }
 
 
 def _result(recorder: Recorder, parameters: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lightning, speaking only of faults."""
+"""Hides Lightning's informational messages."""
 
 import contextlib
 import logging
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's remarks on devices and unused features to itself; its warnings of faults stay."""
+    """Hide Lightning's messages on devices and unused features. Warnings of real problems stay."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""An assembly as a Lightning module."""
+"""The Lightning module that trains and validates an assembly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,23 +15,23 @@ from seqtool.nn.memory_recording import record_memory_masks
 from seqtool.parts.batch import Batch
 from seqtool.parts.clipping import ClippingOptimizer
 from seqtool.randomness import derive
-from seqtool.training.data import Carrier
-from seqtool.training.graphs import GraphedStep
-from seqtool.training.lightning_internals import LeanModule
-from seqtool.training.lightning_overhead import signature_kept
-from seqtool.training.snapshots import Glimpse, glimpse
+from seqtool.training.data_module import LoadedBatch
+from seqtool.training.graphed_step import GraphedStep
+from seqtool.training.lightning_internals import LowOverheadModule
+from seqtool.training.lightning_overhead import cache_signature
+from seqtool.training.snapshots import Snapshot, take_snapshot
 
 
-class SequenceModule(LeanModule):
-    """Trains and validates an assembly. What it measures stays on the device until the recorder fetches it.
+class SequenceModule(LowOverheadModule):
+    """Trains and validates an assembly. Measurements stay on the device until the recorder fetches them.
 
     Attributes:
-        step_sums: for each step since the recorder last looked, over all ranks: the summed loss, the number of real
-            tokens, how many of them were right (0 for values: no symbol is).
-        symbols: whether targets are symbols, and not values.
-        valid_values: the last validation's figures by column name.
-        glimpse: where the last validation looked in its first examples; None for a decoder without attention.
-        graphs: replays training steps; None where each kernel is launched.
+        step_sums: for each step since the last fetch, summed over all ranks: the loss, the number of real tokens, and
+            the number of correct tokens (0 for continuous targets).
+        symbols: whether targets are symbols rather than continuous.
+        valid_values: results of the last validation by column name.
+        snapshot: attention weights of the first examples of the last validation; None for a decoder without attention.
+        graphs: replays training steps; None if kernels are launched one by one.
     """
 
     def __init__(self, assembly: Assembly) -> None:
@@ -45,18 +45,18 @@ class SequenceModule(LeanModule):
         self.seed = assembly.options.seed
         self.step_sums: list[tuple[Tensor, ...]] = []
         self.valid_values: dict[str, float] = {}
-        self.glimpse: Glimpse | None = None
+        self.snapshot: Snapshot | None = None
         self.graphs: GraphedStep | None = None
         self._valid_losses: list[tuple[Tensor, Tensor]] = []
         self._valid_sums: dict[str, Tensor] = {}
 
-    @signature_kept
-    def training_step(self, carrier: Carrier, batch_idx: int) -> Tensor | None:
-        """The loss, summed over all ranks' tokens and divided by their number.
+    @cache_signature
+    def training_step(self, loaded: LoadedBatch, batch_idx: int) -> Tensor | None:
+        """The loss summed over the tokens of all ranks, divided by their number.
 
-        None for a replayed step, which contains the backward pass and the optimizer's step.
+        None for a replayed step, which includes the backward pass and the optimizer's step.
         """
-        trainer, batch = self.trainer, carrier.batch
+        trainer, batch = self.trainer, loaded.batch
         seed_device(self.device, derive(self.seed, self.global_rank, trainer.global_step, "model"))
         if self._replays():
             assert self.graphs is not None
@@ -67,32 +67,32 @@ class SequenceModule(LeanModule):
         if trainer.world_size > 1:
             joined = torch.stack([one.float() for one in sums])
             sums = tuple(trainer.strategy.reduce(joined, reduce_op="sum"))
-            # DDP takes the mean of the ranks' gradients; ours is their sum over the common count
+            # DDP averages the gradients of the ranks; the loss is a sum over ranks divided by the common count
             mean = total * (trainer.world_size / sums[1].clamp(min=1)).to(total.dtype)
         self.step_sums.append(sums)
         return mean
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """`(mean loss, [summed loss, real tokens, right tokens])` of one process, by teacher forcing."""
+        """`(mean loss, [summed loss, real tokens, correct tokens])` of one process under teacher forcing."""
         total, sums = self._sums(batch, TEACHER_FORCING)
         return total / sums[1].clamp(min=1), torch.stack([one.float() for one in sums])
 
     def _sums(self, batch: Batch, feeding: Feeding) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The summed loss; the same without its gradient, the number of real tokens, how many of them are right."""
+        """The summed loss, and `(summed loss without gradient, number of real tokens, number of correct tokens)`."""
         logits, weights = self.model(batch, feeding)
         total, count = self.loss(logits, weights, batch)
         with torch.no_grad():
-            right = count.new_zeros(())
+            correct = count.new_zeros(())
             if self.symbols:
-                right = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
-        return total, (total.detach(), count, right)
+                correct = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
+        return total, (total.detach(), count, correct)
 
     def _replays(self) -> bool:
-        """Whether this step is replayed. The first of a training is not: it creates the optimizer's state."""
+        """Whether this step is replayed. The first step is not, since it creates the optimizer's state."""
         return self.graphs is not None and self.trainer.global_step > 0
 
     def release_graphs(self) -> None:
-        """Give up captured steps and the memory of the device that they hold."""
+        """Free the captured steps and their device memory."""
         if self.graphs is not None:
             self.graphs.clear()
             self.graphs = None
@@ -100,46 +100,46 @@ class SequenceModule(LeanModule):
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
-        """The optimizer's step, which a replayed step contains."""
+        """Take the optimizer's step, unless the replayed step includes it."""
         if optimizer_closure is not None and self._replays():
             optimizer_closure()
         else:
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
-        """Forget the gradients; those of a replayed step stay where the graph writes them."""
+        """Clear the gradients, except those of a replayed step, which the graph overwrites."""
         if not self._replays():
             super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin new sums, on the CPU: not every device has float64."""
+        """Reset the sums. They are on the CPU, since not every device supports float64."""
         self._valid_losses = []
         self._valid_sums = {name: torch.zeros(2, dtype=torch.float64) for name in ("loss", *self.metrics)}
 
-    def validation_step(self, carrier: Carrier, batch_idx: int) -> None:
-        """Teacher-forced loss, and the metrics of what each of them looks at."""
-        batch, here = carrier.batch, carrier.here
-        assert here is not None, "validation batches are drawn on the CPU"
+    def validation_step(self, loaded: LoadedBatch, batch_idx: int) -> None:
+        """Add the teacher-forced loss and the sums of every metric."""
+        batch, cpu_batch = loaded.batch, loaded.cpu_batch
+        assert cpu_batch is not None, "validation batches are drawn on the CPU"
         with record_memory_masks(self.model.encoder) as memory_masks:
             logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         self._valid_losses.append((total, count))
         if batch_idx == 0 and weights is not None:
-            self.glimpse = glimpse(self.model, batch, logits, weights)
-        compared = {"teacher_forced": (greedy_prediction(logits, self.model.target_vocabulary).cpu(), here)}
+            self.snapshot = take_snapshot(self.model, batch, logits, weights)
+        compared = {"teacher_forced": (greedy_prediction(logits, self.model.target_vocabulary).cpu(), cpu_batch)}
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
-            compared["decoded"] = self.decode(batch, here)
-        memory_mask, looked = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
+            compared["decoded"] = self.decode(batch, cpu_batch)
+        memory_mask, cpu_weights = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
         for name, metric in self.metrics.items():
             predicted, targets = compared[metric.predictions]
             if "weights" in metric.requires:
-                assert looked is not None, "a decoder without attention is refused when it is built"
-                self._valid_sums[name] += metric.weight_sums(looked, memory_mask, targets).sum(0)
+                assert cpu_weights is not None, "a decoder without attention is refused when it is built"
+                self._valid_sums[name] += metric.weight_sums(cpu_weights, memory_mask, targets).sum(0)
             else:
                 self._valid_sums[name] += metric.sums(predicted, targets)
 
     def on_validation_epoch_end(self) -> None:
-        """Sum over ranks, and hand the values to the recorder and to early stopping."""
+        """Sum over ranks and set `valid_values`; log them for early stopping."""
         names = list(self._valid_sums)
         columns = [torch.stack(column).cpu().double() for column in zip(*self._valid_losses, strict=True)]
         for loss_and_count in zip(*columns, strict=True):
@@ -152,31 +152,36 @@ class SequenceModule(LeanModule):
         self.valid_values = {f"valid_{name}": value for name, value in zip(names, values, strict=True)}
         self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
 
-    def decode(self, batch: Batch, here: Batch) -> tuple[Tensor, Batch]:
-        """What free-running search writes, ids `[B, T]`, -1 where nothing, and the batch that it is compared with.
+    def decode(self, batch: Batch, cpu_batch: Batch) -> tuple[Tensor, Batch]:
+        """Decode a batch with the task's search.
 
-        Both on the CPU, as `here` is, the same batch. Where several targets are right, the nearest to what was written
-        is the batch's. Values are `[B, T, F]`; they have no end, so all of them are written.
+        Args:
+            batch: on the model's device. cpu_batch: the same batch on the CPU.
+
+        Returns:
+            The predicted ids `[B, T]`, -1 after their end, or `[B, T, F]` for continuous targets; and the batch to
+            compare them with. If an example has several correct targets, that batch has the one nearest to the
+            prediction. Both are on the CPU.
         """
         task = self.assembly.task
-        right = accepted_targets(task, here) if self.symbols else []
-        steps = max([here.target.shape[1], *(len(target) for targets in right for target in targets)])
+        targets = accepted_targets(task, cpu_batch) if self.symbols else []
+        steps = max([cpu_batch.target.shape[1], *(len(target) for row in targets for target in row)])
         best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
         ids, mask = best.ids[:, 0].cpu(), best.mask[:, 0].cpu()
         if not self.symbols:
-            return ids, here
-        if any(len(targets) > 1 for targets in right):
-            here = replace_targets(here, nearest_targets(task, ids, mask, right), steps)
+            return ids, cpu_batch
+        if any(len(row) > 1 for row in targets):
+            cpu_batch = replace_targets(cpu_batch, nearest_targets(task, ids, mask, targets), steps)
         ids = ids.masked_fill(~mask, -1)
-        return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1), here
+        return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1), cpu_batch
 
     def higher_is_better(self, column: str) -> bool:
-        """Which way a validation's column improves."""
+        """Whether a validation column improves as it increases."""
         metric = self.metrics.get(column.removeprefix("valid_"))
         return metric is not None and metric.higher_is_better
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimizer and schedule; the schedule moves at every step."""
+        """The assembly's optimizer and schedule. The schedule advances at every step."""
         schedule, optimizer = self.assembly.schedule, self.assembly.optimizer
         if schedule is None:
             return optimizer
@@ -189,9 +194,9 @@ class SequenceModule(LeanModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """By the optimizer where each process has all gradients, unscaled; else by Lightning, which asks the strategy.
+        """Clip with the optimizer if each process has all gradients, unscaled; otherwise with Lightning.
 
-        Under FSDP and other sharded strategies each process has a part of the gradients, of which it knows no norm.
+        Under FSDP and other sharded strategies no process has all gradients, so none knows their norm.
         """
         whole = isinstance(self.trainer.strategy, SingleDeviceStrategy | DDPStrategy)
         scaled = self.options.precision == "16-mixed"
@@ -201,19 +206,19 @@ class SequenceModule(LeanModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def clip(self) -> None:
-        """Clip the gradients of a step that is captured."""
+        """Clip the gradients of a captured step."""
         limit, optimizer = self.options.clip_norm, self.assembly.optimizer
         if limit is None:
             return
         if isinstance(optimizer, ClippingOptimizer):
             optimizer.clip(limit)
         else:
-            moved = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            torch.nn.utils.clip_grad_norm_(moved, limit)
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, limit)
 
 
 def seed_device(device: torch.device, seed: int) -> None:
-    """Set torch's global generators of the CPU and of `device`; a hundredth of the time of `torch.manual_seed`."""
+    """Seed torch's global generators of the CPU and of `device`, in a hundredth of the time of `torch.manual_seed`."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index or 0].manual_seed(seed)

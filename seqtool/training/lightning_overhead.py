@@ -1,4 +1,4 @@
-"""Lightning's step without what it does for nobody: some forty times a step, it would be felt beside a small model."""
+"""Removes overhead of Lightning that occurs many times per step and is noticeable for a small model."""
 
 import contextlib
 import inspect
@@ -8,18 +8,18 @@ from typing import Any, TypeVar
 from pytorch_lightning.profilers import PassThroughProfiler
 
 F = TypeVar("F", bound=Callable[..., Any])
-_NOTHING = contextlib.nullcontext()
+_NO_CONTEXT = contextlib.nullcontext()
 
 
 class NoProfiler(PassThroughProfiler):
-    """Lightning's profiler that measures nothing, without opening a generator for every hook."""
+    """Lightning's profiler that measures nothing, without creating a generator for every hook."""
 
     def profile(self, action_name: str) -> Any:
         """See `Profiler.profile`."""
-        return _NOTHING
+        return _NO_CONTEXT
 
 
-def signature_kept(function: F) -> F:
-    """`function`, whose signature is found once: Lightning asks for it at every step."""
+def cache_signature(function: F) -> F:
+    """Compute the signature of `function` once. Lightning inspects it at every step."""
     function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return function

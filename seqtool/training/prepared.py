@@ -1,4 +1,4 @@
-"""What check has built of a training, which the job of the same process goes on to train."""
+"""Assemblies and trainers that the check of a recipe built, kept for training in the same process."""
 
 from dataclasses import dataclass
 
@@ -9,23 +9,23 @@ from seqtool.build.assembly import Assembly
 
 @dataclass(frozen=True)
 class Prepared:
-    """One seed of one variant, built and not yet trained."""
+    """The assembly and the trainer of one seed of one variant, not yet trained."""
 
     assembly: Assembly
     trainer: pl.Trainer
 
 
 class PreparedTrainings:
-    """Trainings that are built, by variant and seed. Each can be taken once, since it is trained then."""
+    """Prepared trainings by variant and seed. Each can be taken once, since training changes it."""
 
     def __init__(self) -> None:
         self._built: dict[tuple[str, int], Prepared] = {}
 
     def add(self, prepared: Prepared) -> None:
-        """Keep one until it is taken."""
+        """Add a training."""
         options = prepared.assembly.options
         self._built[options.name, options.seed] = prepared
 
-    def take(self, name: str, seed: int) -> Prepared | None:
-        """That of a variant and a seed, None where it is not built or was taken before."""
-        return self._built.pop((name, seed), None)
+    def take(self, variant: str, seed: int) -> Prepared | None:
+        """Remove and return the training of a variant and a seed; None if there is none."""
+        return self._built.pop((variant, seed), None)

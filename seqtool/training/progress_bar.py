@@ -1,4 +1,4 @@
-"""Progress bars: of one training, with loss and accuracy; of many, with how many are finished."""
+"""Progress bars of one training and of several jobs."""
 
 import sys
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from types import TracebackType
 from tqdm import tqdm
 
 
-class Bar:
-    """A bar on stderr that moves with every row of metrics; nothing is fetched from the device for it."""
+class TrainingBar:
+    """A progress bar on stderr, updated with every row of metrics. It fetches nothing from the device itself."""
 
     def __init__(self, label: str, steps: int, done: int, show: bool) -> None:
-        form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_fmt}, {remaining} left]{postfix}"
+        bar_format = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{rate_fmt}, {remaining} left]{postfix}"
         self._bar = tqdm(
             total=steps, initial=done, desc=label, disable=not show, file=sys.stderr, unit=" steps",
-            bar_format=form, dynamic_ncols=True, mininterval=0.2,
+            bar_format=bar_format, dynamic_ncols=True, mininterval=0.2,
         )  # fmt: skip
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "TrainingBar":
         return self
 
     def __exit__(
@@ -26,7 +26,7 @@ class Bar:
         self._bar.close()
 
     def show(self, row: dict[str, float]) -> None:
-        """Move to a row's step."""
+        """Move to the step of `row` and show its loss and accuracy."""
         text = f"loss {row['train_loss']:.4f}"
         if "train_token_accuracy" in row:
             text += f", accuracy {row['train_token_accuracy']:.3f}"
@@ -35,15 +35,15 @@ class Bar:
 
 
 class JobsBar:
-    """One bar on stderr over the steps of many jobs."""
+    """One progress bar on stderr for the steps of all jobs."""
 
     def __init__(self, steps: Sequence[int], show: bool) -> None:
-        """`steps` are those of each job."""
+        """`steps` are the number of steps of each job."""
         self._steps, self._done, self._finished = steps, [0] * len(steps), 0
-        form = "{desc} {percentage:3.0f}%|{bar}| [{rate_fmt}, {remaining} left]"
+        bar_format = "{desc} {percentage:3.0f}%|{bar}| [{rate_fmt}, {remaining} left]"
         self._bar = tqdm(
-            total=sum(steps), desc=self._label(), disable=not show, file=sys.stderr, unit=" steps", bar_format=form,
-            dynamic_ncols=True, mininterval=0.2,
+            total=sum(steps), desc=self._label(), disable=not show, file=sys.stderr, unit=" steps",
+            bar_format=bar_format, dynamic_ncols=True, mininterval=0.2,
         )  # fmt: skip
 
     def __enter__(self) -> "JobsBar":
@@ -60,7 +60,7 @@ class JobsBar:
         self._move()
 
     def finish(self, job: int) -> None:
-        """Count job number `job` as finished, with all its steps: early stopping may have saved some."""
+        """Count job number `job` as finished, with all of its steps even if early stopping ended it."""
         self._done[job] = self._steps[job]
         self._finished += 1
         self._move()

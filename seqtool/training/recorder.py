@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: rows, checkpoints, and the moment to stop."""
+"""The callback that writes metrics and checkpoints during training, and stops it on request."""
 
 import math
 import time
@@ -14,17 +14,23 @@ import torch
 from seqtool.errors import SeqtoolError
 from seqtool.runs import FORMAT, SeedDirectory
 from seqtool.training.lightning_module import SequenceModule
-from seqtool.training.snapshots import Glimpse, snapshot_steps, write_snapshot
+from seqtool.training.snapshots import Snapshot, snapshot_steps, write_snapshot
 from seqtool.training.stopping import Interrupted, StopSignal
 
-LAST_LOSSES = 20
+NUM_LAST_LOSSES = 20
+"""`train_loss` in result.json is the mean over this many last steps."""
 
 
 class Recorder(pl.callbacks.Checkpoint):
-    """Fetches what the module measured, writes rows and checkpoints, and notices a wish to stop.
+    """Fetches measurements from the module, writes rows of metrics and checkpoints, and handles stop requests.
 
-    A checkpoint is only written when its step is wholly done, validation included, so a resumed run begins
-    with the next step. The steps since the last row are in it, so that no row depends on where the kill was.
+    A checkpoint is written only after its step is complete, validation included, so a resumed run starts with the next
+    step. It contains the sums of the steps since the last row, so rows do not depend on where a run was interrupted.
+
+    Attributes:
+        open_sums: `[summed loss, tokens, correct tokens]` of each step since the last row.
+        listeners: called with each row.
+        snapshot_listeners: called with the step and the snapshot whenever a snapshot is written.
     """
 
     def __init__(
@@ -38,20 +44,20 @@ class Recorder(pl.callbacks.Checkpoint):
         self.fingerprint = fingerprint
         self.stop = stop
         self.listeners = listeners
-        self.viewers: Sequence[Callable[[int, Glimpse], None]] = ()
+        self.snapshot_listeners: Sequence[Callable[[int, Snapshot], None]] = ()
         self.finished = False
-        self.last_losses: deque[float] = deque(maxlen=LAST_LOSSES)
+        self.last_losses: deque[float] = deque(maxlen=NUM_LAST_LOSSES)
         self.open_sums: list[list[float]] = []
         self.best: dict[str, float] = {}
         self.last_valid: dict[str, float] = {}
         self.step = 0
-        self._looked = False
+        self._gradients_checked = False
         self.seconds_before = 0.0
         self._started: float | None = None
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, validation included, and those before a resume."""
+        """Seconds of training and validation, including those before a resume."""
         return self.seconds_before + (time.perf_counter() - self._started if self._started else 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -59,21 +65,21 @@ class Recorder(pl.callbacks.Checkpoint):
         self._started = time.perf_counter()
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After the first backward: a parameter without a gradient is never trained, and several ranks would fail."""
-        if self._looked:
+        """After the first backward pass, warn of parameters without a gradient; with several ranks, raise."""
+        if self._gradients_checked:
             return
-        self._looked = True
-        idle = [name for name, value in pl_module.named_parameters() if value.requires_grad and value.grad is None]
-        if idle:
-            message = f"no gradient reaches {', '.join(idle)}: what they belong to is not used"
+        self._gradients_checked = True
+        unused = [name for name, value in pl_module.named_parameters() if value.requires_grad and value.grad is None]
+        if unused:
+            message = f"these parameters have no gradient and are never trained: {', '.join(unused)}"
             if trainer.world_size > 1:
-                raise SeqtoolError(f"{message}, and several processes cannot train that")
+                raise SeqtoolError(f"{message}; training with several processes requires a gradient for each")
             warnings.warn(message, stacklevel=2)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Row, checkpoint and stop, unless a validation comes first and does them."""
+        """Write a row and a checkpoint, and stop on request, unless a validation follows, which then does this."""
         assert isinstance(pl_module, SequenceModule)
         train, step = pl_module.options, trainer.global_step
         if step == train.steps:
@@ -83,15 +89,15 @@ class Recorder(pl.callbacks.Checkpoint):
         if step % train.log_every == 0:
             self._fetch(pl_module, step)
             self._write_row(trainer, pl_module, {})
-        wanted = self.stop.agreed(trainer, step)
-        if wanted or (train.checkpoint_every and step % train.checkpoint_every == 0):
+        stopping = self.stop.agreed(trainer, step)
+        if stopping or (train.checkpoint_every and step % train.checkpoint_every == 0):
             self._fetch(pl_module, step)
             self._save(trainer)
-        if wanted:
+        if stopping:
             raise Interrupted
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The step is wholly done: row, checkpoints, stop."""
+        """Write a row, a snapshot and checkpoints, and stop on request. The step is complete."""
         assert isinstance(pl_module, SequenceModule)
         train, step = pl_module.options, trainer.global_step
         self._fetch(pl_module, step)
@@ -100,15 +106,15 @@ class Recorder(pl.callbacks.Checkpoint):
         self.last_valid = {name: value for name, value in pl_module.valid_values.items() if not math.isnan(value)}
         if train.monitor not in self.last_valid:
             raise SeqtoolError(
-                f"{pl_module.options.label}: nothing could be measured as {train.monitor}, which "
-                f"train.monitor goes by\n    allowed: {', '.join(self.last_valid)}"
+                f"{pl_module.options.label}: train.monitor: {train.monitor} has no value on this validation set\n"
+                f"    allowed: {', '.join(self.last_valid)}"
             )
         self._write_row(trainer, pl_module, self.last_valid)
-        wanted = trainer.should_stop or step in snapshot_steps(train.steps, train.validate_every)
-        if wanted and self.directory and pl_module.glimpse:
-            write_snapshot(self.directory, step, pl_module.glimpse, pl_module.assembly.task)
-            for viewer in self.viewers:
-                viewer(step, pl_module.glimpse)
+        take_snapshot = trainer.should_stop or step in snapshot_steps(train.steps, train.validate_every)
+        if take_snapshot and self.directory and pl_module.snapshot:
+            write_snapshot(self.directory, step, pl_module.snapshot, pl_module.assembly.task)
+            for listener in self.snapshot_listeners:
+                listener(step, pl_module.snapshot)
         if trainer.should_stop:
             self.finished, self.seconds_before, self._started = True, self.seconds, None
         value, best = self.last_valid[train.monitor], self.best.get(train.monitor)
@@ -122,12 +128,12 @@ class Recorder(pl.callbacks.Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Name the recipe it belongs to. Lightning's loop counters stay out: they tell where in a step it was."""
+        """Add the fingerprint. Drop Lightning's loop counters, which record a position inside a step."""
         checkpoint["seqtool"] = {"format": FORMAT, "fingerprint": self.fingerprint}
         del checkpoint["loops"]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rows to come depend on."""
+        """Everything that later rows depend on."""
         return {
             "finished": self.finished,
             "last_losses": list(self.last_losses),
@@ -139,7 +145,7 @@ class Recorder(pl.callbacks.Checkpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
+        """Restore the state from a checkpoint."""
         self.finished = state_dict["finished"]
         self.last_losses.extend(state_dict["last_losses"])
         self.open_sums = list(state_dict["open_sums"])
@@ -149,7 +155,7 @@ class Recorder(pl.callbacks.Checkpoint):
         self.seconds_before = state_dict["seconds"]
 
     def _fetch(self, module: SequenceModule, step: int) -> None:
-        """Bring the sums of the steps since the last time from the device, all at once."""
+        """Fetch the sums of all steps since the last fetch from the device, in one transfer."""
         if not module.step_sums:
             return
         self.step = step
@@ -162,7 +168,7 @@ class Recorder(pl.callbacks.Checkpoint):
             raise _diverged(module, step, "loss")
 
     def _write_row(self, trainer: pl.Trainer, module: SequenceModule, valid: dict[str, float]) -> None:
-        """One row over the steps since the last one, and whatever was validated."""
+        """Write a row: means over the steps since the last row, and the validation results `valid`."""
         step, rows = trainer.global_step, self.open_sums
         assert rows, "a row follows at least one step"
         row: dict[str, float] = {
@@ -180,7 +186,7 @@ class Recorder(pl.callbacks.Checkpoint):
             listener(row)
 
     def _save(self, trainer: pl.Trainer, best: bool = False) -> None:
-        """Every rank takes part in a checkpoint, rank 0 writes it; the path of the others is not looked at."""
+        """Save a checkpoint. All ranks take part; rank 0 writes, and the other ranks' path is ignored."""
         directory = self.directory or SeedDirectory(Path("unused"))
         trainer.save_checkpoint(directory.best if best else directory.last)
 
@@ -193,10 +199,10 @@ def _diverged(module: SequenceModule, step: int, what: str) -> SeqtoolError:
 
 
 def _accuracy(rows: list[list[float]]) -> float:
-    """The share of right tokens from each step's `[summed loss, tokens, right ones]`."""
+    """Token accuracy from the `[summed loss, tokens, correct tokens]` of each step."""
     return sum(row[2] for row in rows) / max(1.0, sum(row[1] for row in rows))
 
 
 def step_loss(sums: list[float]) -> float:
-    """A step's mean loss over real tokens from its `[summed loss, tokens, right ones]`."""
+    """Mean loss per real token from the `[summed loss, tokens, correct tokens]` of a step."""
     return sums[0] / max(1.0, sums[1])

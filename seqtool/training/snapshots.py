@@ -1,4 +1,4 @@
-"""Where the model looks while it learns: the weights of a few validation examples, written as training goes."""
+"""Attention weights of a few validation examples, written to disk during training."""
 
 import json
 from dataclasses import dataclass
@@ -14,80 +14,83 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
 from seqtool.runs import SeedDirectory
 from seqtool.runs.files import telling, write_atomic
-from seqtool.training.arrays import symbols, write_arrays
+from seqtool.training.sample_files import readable, write_arrays
 
-EXAMPLES = 8
-SNAPSHOTS = 24
-CELLS = 1 << 21
-"""At most so many weights a snapshot: fewer examples where each has many."""
+MAX_EXAMPLES = 8
+MAX_SNAPSHOTS = 24
+MAX_WEIGHTS = 1 << 21
+"""Attention weights in a snapshot, at most; long examples mean fewer of them."""
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class Snapshot:
     """The first examples of a validation under teacher forcing, on the CPU.
 
-    `weights [E, N, T, S]`; `memory_mask [E, S]`, True where the memory is real; `right [E, T]`, whether the likeliest
-    symbol was the gold one.
+    Attributes:
+        batch: the examples.
+        weights: attention weights `[E, N, T, S]`.
+        memory_mask: `[E, S]`, True at real positions of the memory.
+        correct: `[E, T]`, True where the most likely symbol is the target.
     """
 
     batch: Batch
     weights: Tensor
     memory_mask: Tensor
-    right: Tensor
+    correct: Tensor
 
 
 @cache
 def snapshot_steps(steps: int, validate_every: int) -> frozenset[int]:
-    """After which validations a snapshot is kept: all of them, or `SNAPSHOTS` evenly among them, the last included.
+    """The steps whose validation writes a snapshot: all of them, or `MAX_SNAPSHOTS` evenly spaced, the last included.
 
-    They follow from the recipe alone, so that a resumed run keeps those of the uninterrupted one.
+    They depend only on the recipe, so a resumed run keeps the same snapshots as an uninterrupted one.
     """
     validated = [*range(validate_every, steps, validate_every), steps]
-    if len(validated) <= SNAPSHOTS:
+    if len(validated) <= MAX_SNAPSHOTS:
         return frozenset(validated)
     last = len(validated) - 1
-    return frozenset(validated[round(i * last / (SNAPSHOTS - 1))] for i in range(SNAPSHOTS))
+    return frozenset(validated[round(i * last / (MAX_SNAPSHOTS - 1))] for i in range(MAX_SNAPSHOTS))
 
 
-def glimpse(model: Seq2Seq, batch: Batch, logits: Tensor, weights: Tensor) -> Glimpse:
-    """The first examples of what a model gave for a validation batch: `logits [B, T, V]`, `weights [B, N, T, S]`."""
-    count = max(1, min(EXAMPLES, CELLS // max(1, weights[0].numel())))
-    few = batch[:count]
-    memory_mask = model.encoder(model.source_embedding(few.source), few.source_mask).mask
-    right = greedy_prediction(logits[:count], model.target_vocabulary) == few.target
-    if right.dim() == 3:
-        right = right.all(2)  # values, of which hardly any is
-    right = right & few.target_mask
-    return Glimpse(few.to("cpu"), weights[:count].float().nan_to_num(0.0).cpu(), memory_mask.cpu(), right.cpu())
+def take_snapshot(model: Seq2Seq, batch: Batch, logits: Tensor, weights: Tensor) -> Snapshot:
+    """A snapshot of the first examples of a validation batch, from `logits [B, T, V]` and `weights [B, N, T, S]`."""
+    count = max(1, min(MAX_EXAMPLES, MAX_WEIGHTS // max(1, weights[0].numel())))
+    examples = batch[:count]
+    memory_mask = model.encoder(model.source_embedding(examples.source), examples.source_mask).mask
+    correct = greedy_prediction(logits[:count], model.target_vocabulary) == examples.target
+    if correct.dim() == 3:
+        correct = correct.all(2)  # continuous targets
+    correct = correct & examples.target_mask
+    return Snapshot(examples.to("cpu"), weights[:count].float().nan_to_num(0.0).cpu(), memory_mask.cpu(), correct.cpu())
 
 
-def write_snapshot(directory: SeedDirectory, step: int, seen: Glimpse, task: Task) -> None:
-    """Write snapshots/<step>.npz, and beside the first of them the examples that they are all of.
+def write_snapshot(directory: SeedDirectory, step: int, snapshot: Snapshot, task: Task) -> None:
+    """Write snapshots/<step>.npz, and with the first snapshot examples.jsonl.
 
-    Weights are kept in 8 bits: `weights * scale / 255`, a scale for each example and head.
+    Weights are stored in 8 bits as `weights / scale * 255`, with one scale for each example and head.
     """
-    batch = seen.batch
+    batch = snapshot.batch
     with telling(directory.snapshots):
         directory.snapshots.mkdir(exist_ok=True)
     if not directory.snapshot_examples.exists():
         lines = (
             json.dumps(
                 {
-                    "source": symbols(batch.source[i], batch.source_mask[i], task.source_vocabulary),
-                    "target": symbols(batch.target[i], batch.target_mask[i], task.target_vocabulary),
+                    "source": readable(batch.source[i], batch.source_mask[i], task.source_vocabulary),
+                    "target": readable(batch.target[i], batch.target_mask[i], task.target_vocabulary),
                 },
                 ensure_ascii=False,
             )
             for i in range(len(batch))
         )
         write_atomic(directory.snapshot_examples, "".join(f"{line}\n" for line in lines).encode())
-    scale = seen.weights.amax((2, 3)).clamp(min=torch.finfo(torch.float32).tiny)
-    levels = (seen.weights / scale[:, :, None, None] * 255).round().numpy()
+    scale = snapshot.weights.amax((2, 3)).clamp(min=torch.finfo(torch.float32).tiny)
+    levels = (snapshot.weights / scale[:, :, None, None] * 255).round().numpy()
     arrays = {
         "weights": levels.astype(np.uint8),
         "scale": scale.numpy(),
-        "memory_mask": seen.memory_mask.numpy(),
+        "memory_mask": snapshot.memory_mask.numpy(),
         "gold": batch.alignment.numpy(),
-        "right": seen.right.numpy(),
+        "right": snapshot.correct.numpy(),
     }
     write_arrays(directory.snapshot(step), arrays)

@@ -1,4 +1,4 @@
-"""The wish to stop: Ctrl-C, or SIGTERM from a scheduler."""
+"""Stopping a training by Ctrl-C, or by SIGTERM from a scheduler."""
 
 import signal
 import threading
@@ -8,33 +8,34 @@ import pytorch_lightning as pl
 import torch
 
 AGREE_EVERY = 10
+"""Steps between two exchanges of the stop request among ranks."""
 
 
 class Interrupted(Exception):  # noqa: N818
-    """Training stopped because someone asked for it; the last checkpoint says where."""
+    """Training stopped on request, after its last checkpoint was written."""
 
 
 class StopSignal:
-    """While entered, the first Ctrl-C or SIGTERM is noted, and the second ends the run at once."""
+    """Context manager: the first Ctrl-C or SIGTERM sets `requested`, the second raises `Interrupted` immediately."""
 
     def __init__(self) -> None:
         self.requested = False
-        self._before: dict[int, object] = {}
+        self._previous_handlers: dict[int, object] = {}
 
     def __enter__(self) -> "StopSignal":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def agreed(self, trainer: pl.Trainer, step: int) -> bool:
-        """Whether to stop after `step`. Several ranks ask one another every few steps, and all answer the same."""
+        """Whether to stop after `step`. Ranks agree on it every `AGREE_EVERY` steps."""
         if trainer.world_size == 1:
             return self.requested
         if step % AGREE_EVERY:
@@ -42,7 +43,7 @@ class StopSignal:
         flag = torch.tensor(float(self.requested), device=trainer.strategy.root_device)
         return bool(trainer.strategy.reduce(flag, reduce_op="sum") > 0)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise Interrupted
         self.requested = True

@@ -1,4 +1,4 @@
-"""torch's process-wide flags, set for one training."""
+"""torch's process-wide flags during one training."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ import torch
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 DETERMINISTIC_WORKSPACE = ":4096:8"
-"""With it cuBLAS repeats its sums: https://docs.nvidia.com/cuda/cublas/#results-reproducibility."""
+"""Makes cuBLAS deterministic: https://docs.nvidia.com/cuda/cublas/#results-reproducibility."""
 
 
 @contextlib.contextmanager
 def torch_flags(*, deterministic: bool) -> Iterator[None]:
-    """Refuse operations that are not deterministic, where asked to; afterwards all is as the caller had it."""
+    """If `deterministic`, make torch refuse nondeterministic operations. The caller's flags are restored on exit."""
     enabled, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),

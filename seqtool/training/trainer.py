@@ -1,4 +1,4 @@
-"""Lightning's trainer of one seed: built when a recipe is checked, given its folder when it trains."""
+"""Lightning's trainer of one seed: built when the recipe is checked, connected to its run directory for training."""
 
 from functools import partial
 
@@ -8,33 +8,33 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 from seqtool.build.device_support import refuse_float64
 from seqtool.errors import SeqtoolError
 from seqtool.recipe.train_options import TrainOptions
-from seqtool.training.alignment_pictures import alignment_pictures
-from seqtool.training.checkpoints import AtomicCheckpoints
+from seqtool.training.alignment_images import alignment_images
+from seqtool.training.checkpoint_io import AtomicCheckpointIO
 from seqtool.training.devices import cluster_plugins, trainer_options
-from seqtool.training.lightning_internals import begin_at
+from seqtool.training.lightning_internals import set_completed_steps
 from seqtool.training.lightning_messages import quiet_lightning
 from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.lightning_overhead import NoProfiler
 from seqtool.training.recorder import Recorder
-from seqtool.training.snapshots import Glimpse
+from seqtool.training.snapshots import Snapshot
 
 NO_FOLDER = "unused"
-"""Lightning's default is the working directory, in which it would look for checkpoints of SLURM."""
+"""A root folder that does not exist. Lightning would search its default, the working directory, for checkpoints."""
 
 
 def build_trainer(train: TrainOptions, device: str | None = None) -> pl.Trainer:
-    """The trainer of one seed, which writes nothing yet; Lightning refuses here what it cannot do.
+    """The trainer of one seed. It writes nothing yet.
 
     Raises:
-        MisuseError: no such device name. SeqtoolError: this combination of accelerator, devices, strategy and precision
-            cannot be.
+        MisuseError: unknown device or strategy name. SeqtoolError: Lightning does not support this combination of
+            accelerator, devices, strategy and precision.
     """
     options = trainer_options(train, device)
     try:
         with quiet_lightning():
             trainer = pl.Trainer(
                 **options,
-                plugins=[AtomicCheckpoints(), *cluster_plugins()],
+                plugins=[AtomicCheckpointIO(), *cluster_plugins()],
                 logger=False,
                 profiler=NoProfiler(),
                 max_steps=train.steps,
@@ -49,16 +49,16 @@ def build_trainer(train: TrainOptions, device: str | None = None) -> pl.Trainer:
                 default_root_dir=NO_FOLDER,
             )
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
-        wish = ", ".join(f"{name} {value!r}" for name, value in options.items())
-        raise SeqtoolError(f"Lightning cannot train with {wish}: {' '.join(str(error).split())}") from error
+        requested = ", ".join(f"{name} {value!r}" for name, value in options.items())
+        raise SeqtoolError(f"Lightning cannot train with {requested}: {' '.join(str(error).split())}") from error
     refuse_float64(trainer.strategy.root_device, train.precision)
     return trainer
 
 
 def connect(trainer: pl.Trainer, module: SequenceModule, recorder: Recorder, done: int) -> None:
-    """Attach what stops early, what records, and what logs, to a trainer that goes on after `done` steps.
+    """Attach early stopping, the recorder and the TensorBoard logger to a trainer that starts after `done` steps.
 
-    The recorder stands last: it must see that training stops early.
+    The recorder comes last, so that it sees the decision of early stopping.
     """
     stopping = module.options.early_stopping
     if stopping:
@@ -73,11 +73,11 @@ def connect(trainer: pl.Trainer, module: SequenceModule, recorder: Recorder, don
         folder = recorder.directory.tensorboard
         logger = pl.loggers.TensorBoardLogger(folder.parent, name="", version=folder.name, purge_step=done + 1)
         recorder.listeners = [*recorder.listeners, lambda row: logger.log_metrics(row, int(row["step"]))]
-        recorder.viewers = [partial(_log_pictures, logger)]
+        recorder.snapshot_listeners = [partial(_log_images, logger)]
         trainer.logger = logger
-    begin_at(trainer, done)
+    set_completed_steps(trainer, done)
 
 
-def _log_pictures(logger: pl.loggers.TensorBoardLogger, step: int, seen: Glimpse) -> None:
-    for name, pixels in alignment_pictures(seen).items():
-        logger.experiment.add_image(name, pixels, step, dataformats="HWC")
+def _log_images(logger: pl.loggers.TensorBoardLogger, step: int, snapshot: Snapshot) -> None:
+    for tag, pixels in alignment_images(snapshot).items():
+        logger.experiment.add_image(tag, pixels, step, dataformats="HWC")

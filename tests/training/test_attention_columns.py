@@ -77,7 +77,7 @@ def test_what_cannot_be_measured_has_an_empty_cell_and_no_key(small: Path, tmp_p
     assert not set(GOLD) & set(result)
     assert set(seqtool.load(tmp_path / "run").evaluate().overall.attention) == set(LOOKS)
     with pytest.raises(
-        SeqtoolError, match=r"seed 0: nothing could be measured as valid_alignment_f1.*\n +allowed: valid_"
+        SeqtoolError, match=r"seed 0: train.monitor: valid_alignment_f1 has no value.*\n +allowed: valid_"
     ):
         seqtool.run(small, out=tmp_path / "none", overrides=[*SHORT, shorter, "train.monitor=valid_alignment_f1"])
 

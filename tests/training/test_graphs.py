@@ -23,9 +23,10 @@ from seqtool.build.loop_options import LoopOptions
 from seqtool.errors import SeqtoolError
 from seqtool.recipe import load_recipe
 from seqtool.registry import discover
-from seqtool.training import fit, graphs
-from seqtool.training.buckets import bucket, bucketed, lengths_vary
-from seqtool.training.graphs import CaptureError, GraphedStep, Record, Step, runs_on_device
+from seqtool.training import cuda_capture, fit, graphed_step
+from seqtool.training.buckets import bucket_length, lengths_vary, pad_to_bucket
+from seqtool.training.cuda_capture import Capture, CaptureError, Step, can_capture_optimizer
+from seqtool.training.graphed_step import GraphedStep
 
 FIXED = ["task={type: alignment, source_length: 9, target_length: 4, symbols: 3}"]
 VARYING = ["task={type: dates}"]
@@ -56,7 +57,7 @@ class Refusing:
 def replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Capture steps on the CPU, by the stand-in."""
     monkeypatch.setattr(fit, "cannot_capture", lambda *_: None)
-    monkeypatch.setattr(graphs, "CudaRecorder", Rerun)
+    monkeypatch.setattr(graphed_step, "CudaCapture", Rerun)
     monkeypatch.setattr(Rerun, "recorded", 0)
 
 
@@ -66,9 +67,9 @@ def step_of(run: Path) -> dict[str, str]:
 
 def test_buckets_hold_their_lengths_and_are_few() -> None:
     for length in range(1, 600):
-        assert bucket(bucket(length)) == bucket(length) >= length
-        assert bucket(length) < 1.25 * length or length <= 32
-    assert len({bucket(length) for length in range(1, 513)}) == 20
+        assert bucket_length(bucket_length(length)) == bucket_length(length) >= length
+        assert bucket_length(length) < 1.25 * length or length <= 32
+    assert len({bucket_length(length) for length in range(1, 513)}) == 20
 
 
 @pytest.mark.parametrize("targets", ["symbols", "values"])
@@ -78,9 +79,9 @@ def test_a_padded_batch_has_the_same_loss(small: Path, targets: str) -> None:
     )
     made = assemble(next(iter(recipe.variants.values())), seed=0)
     batch = made.task.batch("train", 0, seed=0, rank=0, batch_size=5, device=CPU)
-    padded = bucketed(batch)
-    assert padded.source.shape[1] == bucket(batch.source.shape[1]) > batch.source.shape[1]
-    assert padded.target.shape[1] == padded.alignment.shape[1] == bucket(batch.target.shape[1])
+    padded = pad_to_bucket(batch)
+    assert padded.source.shape[1] == bucket_length(batch.source.shape[1]) > batch.source.shape[1]
+    assert padded.target.shape[1] == padded.alignment.shape[1] == bucket_length(batch.target.shape[1])
     assert not padded.source_mask[:, batch.source.shape[1] :].any()
     assert not padded.target_mask[:, batch.target.shape[1] :].any()
     with torch.no_grad():
@@ -153,7 +154,7 @@ def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_why(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "cannot_capture", lambda *_: None)
-    monkeypatch.setattr(graphs, "CudaRecorder", Refusing)
+    monkeypatch.setattr(graphed_step, "CudaCapture", Refusing)
     with pytest.warns(UserWarning, match=r"not captured as a CUDA graph: the host waits .* in part.py, line 3"):
         seqtool.run(small, out=tmp_path / "run", overrides=FIXED)
     reason = "the host waits for the device in part.py, line 3"
@@ -164,7 +165,7 @@ def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_why(
 
 
 def test_shapes_beyond_the_limit_run_eagerly(monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
-    monkeypatch.setattr(graphs, "MAX_SHAPES", 2)
+    monkeypatch.setattr(graphed_step, "MAX_SHAPES", 2)
     monkeypatch.setattr(Rerun, "recorded", 0)
     (variant,) = load_recipe(small, overrides=VARYING).variants.values()
     made = assemble(variant, seed=0)
@@ -205,12 +206,12 @@ def a_batch() -> Batch:
     return seqtool.make("task/copy", length=3, symbols=2).batch("train", 0, seed=0, rank=0, batch_size=2, device=CPU)
 
 
-def counted(record: Record, *, replacing: bool = False) -> tuple[Counting, GraphedStep]:
+def counted(capture: Capture, *, replacing: bool = False) -> tuple[Counting, GraphedStep]:
     part = Counting(replacing)
     optimizer = torch.optim.Adam([part.weight], fused=True)
     part.weight.sum().backward()
     optimizer.step()
-    return part, GraphedStep(part, part, optimizer, lambda: None, record=record)
+    return part, GraphedStep(part, part, optimizer, lambda: None, capture=capture)
 
 
 def test_warming_up_leaves_no_trace_in_buffers() -> None:
@@ -249,17 +250,17 @@ class Averaging(torch.optim.Adam):
 def test_only_optimizers_whose_step_is_known_are_captured() -> None:
     weight = torch.nn.Parameter(torch.ones(3))
     adam = torch.optim.Adam([weight], fused=True)
-    assert runs_on_device(adam)
+    assert can_capture_optimizer(adam)
     adam.register_step_post_hook(lambda *_: None)
-    assert not runs_on_device(adam)
-    assert runs_on_device(seqtool.make("optimizer/sgd", [weight]))
-    assert not runs_on_device(torch.optim.Adam([weight], fused=False))
-    assert not runs_on_device(Averaging([weight], fused=True))
+    assert not can_capture_optimizer(adam)
+    assert can_capture_optimizer(seqtool.make("optimizer/sgd", [weight]))
+    assert not can_capture_optimizer(torch.optim.Adam([weight], fused=False))
+    assert not can_capture_optimizer(Averaging([weight], fused=True))
     options = LoopOptions.__new__(LoopOptions)
     object.__setattr__(options, "engine", "auto")
     strategy = SingleDeviceStrategy(torch.device("cuda:0"))
-    reason = graphs.cannot_capture(options, strategy, torch.optim.LBFGS([weight]))
-    assert reason == "LBFGS computes the loss several times in a step"
+    reason = cuda_capture.cannot_capture(options, strategy, torch.optim.LBFGS([weight]))
+    assert reason == "LBFGS computes the loss several times per step"
 
 
 @pytest.mark.usefixtures("replayed")
@@ -288,13 +289,13 @@ def test_learning_rates_are_read_from_the_device_only_while_a_step_is_captured(k
     before = dict(optimizer.param_groups[0])
     seen: list[Tensor] = []
 
-    def record(step: Step, warm_up: Callable[[], None]) -> Step:
+    def capture(step: Step, warm_up: Callable[[], None]) -> Step:
         seen.append(optimizer.param_groups[0]["lr"])
         assert optimizer.param_groups[0]["capturable"]
         return lambda: (torch.zeros(3), [])
 
     step = GraphedStep(torch.nn.Module(), lambda batch: (weight.sum(), torch.zeros(3)), optimizer, lambda: None)
-    step.record = record
+    step.capture = capture
     batch = a_batch()
     step(batch)
     assert dict(optimizer.param_groups[0]) == before
@@ -306,7 +307,7 @@ def test_learning_rates_are_read_from_the_device_only_while_a_step_is_captured(k
 
 
 def test_the_engine_graphed_is_refused_without_cuda(small: Path, tmp_path: Path) -> None:
-    message = r"engine 'graphed': CUDA graphs need a CUDA device, and this is cpu\n +allowed: train.engine: auto"
+    message = r"engine 'graphed': CUDA graphs need a CUDA device, and the device is cpu\n +allowed: train.engine: auto"
     with pytest.raises(SeqtoolError, match=message):
         seqtool.run(small, out=tmp_path / "run", overrides=["train.engine=graphed"])
 
@@ -345,7 +346,7 @@ def test_on_cuda_a_part_that_waits_for_the_device_is_named(small: Path, tmp_path
     assert step.reason
 
 
-def graphed(made: Assembly, record: Record | None) -> GraphedStep:
+def graphed(made: Assembly, capture: Capture | None) -> GraphedStep:
     """The assembly's training step, after a first one that creates the optimizer's state."""
 
     def objective(batch: Batch) -> tuple[Tensor, Tensor]:
@@ -353,4 +354,4 @@ def graphed(made: Assembly, record: Record | None) -> GraphedStep:
         return total / count, torch.stack([total.detach(), count.float()])
 
     optimizer = torch.optim.Adam(made.model.parameters(), fused=True)
-    return GraphedStep(made.model, objective, optimizer, lambda: None, record=record)
+    return GraphedStep(made.model, objective, optimizer, lambda: None, capture=capture)

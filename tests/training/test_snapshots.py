@@ -16,7 +16,7 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
 from seqtool.parts.vocabulary import Vocabulary
 from seqtool.runs import RunDirectory, SeedDirectory
-from seqtool.training.snapshots import SNAPSHOTS, snapshot_steps
+from seqtool.training.snapshots import MAX_SNAPSHOTS, snapshot_steps
 from seqtool.training.validation_sample import is_exact
 
 
@@ -31,7 +31,7 @@ def test_a_snapshot_follows_every_validation(steps: int, every: int, kept: set[i
 @pytest.mark.parametrize(("steps", "every"), [(25, 1), (100_000, 250), (99_999, 10)])
 def test_snapshots_of_long_runs_are_thinned_evenly(steps: int, every: int) -> None:
     kept = sorted(snapshot_steps(steps, every))
-    assert len(kept) == SNAPSHOTS
+    assert len(kept) == MAX_SNAPSHOTS
     assert (kept[0], kept[-1]) == (every, steps)
     gaps = np.diff(kept)
     assert gaps.max() - gaps.min() <= 2 * every

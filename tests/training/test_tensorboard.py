@@ -1,4 +1,4 @@
-"""TensorBoard files hold the rows of metrics.csv, and pictures of where the model looks."""
+"""TensorBoard files hold the rows of metrics.csv, and images of the attention weights."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 from small_run import rows
 
 import seqtool
-from seqtool.training.alignment_pictures import picture
+from seqtool.training.alignment_images import alignment_image
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
@@ -71,11 +71,11 @@ def test_without_attention_there_are_no_pictures(small: Path, tmp_path: Path) ->
 def test_a_picture_by_hand() -> None:
     weights = np.zeros((1, 2, 3))
     weights[0, 0, 1] = 1.0
-    pixels = picture(weights, [1, -1])
+    pixels = alignment_image(weights, [1, -1])
     assert pixels.shape == (24, 36, 3)
     assert pixels[6, 18].tolist() == [8, 48, 107]
     assert pixels[0, 12].tolist() == [213, 94, 0]
     assert pixels[18, 6].tolist() == [255, 255, 255]
-    large = picture(np.full((3, 40, 1500), np.nan), [1499] * 40)
+    large = alignment_image(np.full((3, 40, 1500), np.nan), [1499] * 40)
     assert large.shape == (40, 3 * 1500 + 2, 3)
     assert large[0, 1499].tolist() == [213, 94, 0]

@@ -1,4 +1,4 @@
-"""How Lightning writes checkpoints here: whole files of plain data, loaded with `weights_only`."""
+"""Lightning's checkpoint I/O: written atomically, read with `weights_only=True`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,17 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from seqtool.runs.files import write_atomic_with
 
 
-class AtomicCheckpoints(CheckpointIO):
-    """Writes a checkpoint whole or not at all; a kill at any moment leaves the one before."""
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes checkpoints atomically: if the process is killed, the previous checkpoint remains."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`."""
         write_atomic_with(Path(path), lambda file: torch.save(checkpoint, file))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> Any:
-        """Read tensors and plain data; anything else is refused."""
+        """Read tensors and plain data only; torch refuses anything else."""
         return torch.load(path, map_location="cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Remove a checkpoint."""
+        """Delete a checkpoint."""
         Path(path).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Batches by number: what Lightning iterates over."""
+"""Training and validation batches for Lightning, drawn by batch number."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.task import Split, Task
 
 
-class Carrier:
-    """A batch for Lightning, which takes dataclasses apart and refuses frozen ones; this it passes on unchanged.
+class LoadedBatch:
+    """Wraps a batch for Lightning, which unpacks plain dataclasses and refuses frozen ones.
 
     Attributes:
-        batch: on the training device.
-        here: the same on the CPU, where metrics compare with it; None in training.
+        batch: the batch on the training device.
+        cpu_batch: the same batch on the CPU, for metrics; None in training.
     """
 
-    def __init__(self, batch: Batch, here: Batch | None = None) -> None:
+    def __init__(self, batch: Batch, cpu_batch: Batch | None = None) -> None:
         self.batch = batch
-        self.here = here
+        self.cpu_batch = cpu_batch
 
-    def to(self, device: torch.device, **keys: object) -> "Carrier":
-        """The batch on that device, where it mostly is already."""
-        return self if self.batch.target.device == device else Carrier(self.batch.to(device), self.here)
+    def to(self, device: torch.device, **keys: object) -> "LoadedBatch":
+        """Move the batch to `device`."""
+        return self if self.batch.target.device == device else LoadedBatch(self.batch.to(device), self.cpu_batch)
 
 
 @dataclass
 class Batches:
-    """The batches `numbers` of a split, drawn when asked for."""
+    """Iterates over the batches `numbers` of a split; each is drawn when it is needed."""
 
     task: Task
     split: Split
@@ -39,21 +39,21 @@ class Batches:
     batch_size: int
     device: torch.device
 
-    def __iter__(self) -> Iterator[Carrier]:
+    def __iter__(self) -> Iterator[LoadedBatch]:
         keys = {"seed": self.seed, "rank": self.rank, "batch_size": self.batch_size}
         for k in self.numbers:
             if self.split == "train":
-                yield Carrier(self.task.batch(self.split, k, **keys, device=self.device))
+                yield LoadedBatch(self.task.batch(self.split, k, **keys, device=self.device))
             else:
-                here = self.task.batch(self.split, k, **keys, device=torch.device("cpu"))
-                yield Carrier(here.to(self.device), here)
+                cpu_batch = self.task.batch(self.split, k, **keys, device=torch.device("cpu"))
+                yield LoadedBatch(cpu_batch.to(self.device), cpu_batch)
 
 
 class DataModule(pl.LightningDataModule):
-    """Training batches from the step that the trainer stands at, one a step; a fixed set of validation batches.
+    """One training batch for each step, and a fixed set of validation batches.
 
-    A task that has fewer validation batches than are asked for gives all it has. Each rank draws training batches of
-    its own, and every `world_size`-th validation batch.
+    Each rank draws its own training batches and every `world_size`-th validation batch. If the task has fewer than
+    `valid_batches` validation batches, all of them are used.
     """
 
     def __init__(
@@ -68,17 +68,17 @@ class DataModule(pl.LightningDataModule):
         self.valid_batch_size = valid_batch_size
 
     def train_dataloader(self) -> Batches:
-        """Numbers from the present step on: a resumed run goes on with the batch that was next."""
+        """Batches from the trainer's current step on, so that a resumed run continues with the next batch."""
         trainer = self._trainer()
         device, start = trainer.strategy.root_device, trainer.global_step
         numbers = range(start, self.steps)
         return Batches(self.task, "train", numbers, self.seed, trainer.global_rank, self.batch_size, device)
 
     def val_dataloader(self) -> Batches:
-        """This rank's share of the validation batches."""
+        """The validation batches of this rank."""
         trainer = self._trainer()
-        there = self.task.num_batches("valid", self.valid_batch_size)
-        count = self.valid_batches if there is None else min(self.valid_batches, there)
+        available = self.task.num_batches("valid", self.valid_batch_size)
+        count = self.valid_batches if available is None else min(self.valid_batches, available)
         numbers = range(trainer.global_rank, count, trainer.world_size)
         device = trainer.strategy.root_device
         return Batches(self.task, "valid", numbers, self.seed, 0, self.valid_batch_size, device)
