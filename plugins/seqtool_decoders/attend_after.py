@@ -1,4 +1,4 @@
-"""A decoder that steps, then looks. Luong et al. 2015, arXiv 1508.04025."""
+"""A decoder that attends after the cell. Luong et al. 2015, arXiv 1508.04025, section 3."""
 
 from typing import NamedTuple
 
@@ -19,19 +19,19 @@ from seqtool.api import (
     accelerated,
     named,
 )
-from seqtool_decoders.cell_and_attention import CellAndAttention
+from seqtool_decoders.cell_and_attention import CellAndAttention, start_cell_and_attention
 
 
 class AttendAfterState(NamedTuple):
-    """The cell's state; h~ `[B, D]` where it is fed, else `()`; the attention's state, `()` without one."""
+    """The cell's state; the last h~ `[B, D]` with input feeding, else `()`; the attention's state or `()`."""
 
     cell: Tree
-    fed: Tree = ()
+    attentional: Tree = ()
     attention: Tree = ()
 
 
 class AttendAfter(Decoder):
-    """The cell steps first; its output asks for the context; both make the attentional vector h~.
+    """The cell's new output is the query; output and context give the attentional vector h~.
 
     Equation:
         s_i = cell(y_{i-1}, s_{i-1}), with input feeding cell([y_{i-1}; h~_{i-1}], s_{i-1})
@@ -39,25 +39,24 @@ class AttendAfter(Decoder):
 
     Source: Luong et al. 2015, arXiv 1508.04025, section 3, eq. 5; input feeding: section 3.3.
 
-    When to use: when training time counts: without input feeding the cell's kernel and one product do all target steps.
-    With input feeding it is about as strong, and as slow, as `attend_before`.
-
-    Without input feeding nothing that is looked at comes back, so all target steps are taken at once.
+    When to use: when training time matters. Without input feeding the context does not affect later steps, so the cell
+    unrolls with its kernel and all target steps attend in parallel. With input feeding it is about as accurate, and as
+    slow, as `attend_before`.
 
     Args:
-        input_size: E, the width of an embedded target symbol.
-        memory_size: M, the width of the memory.
-        final_sizes: the widths of the encoder's final states.
-        output_size: V, how many symbols may be predicted.
+        input_size: E, the size of an embedded target symbol.
+        memory_size: M, the size of a memory vector.
+        final_sizes: the sizes of the encoder's final states.
+        output_size: V, the number of target symbols.
         cell: the recurrent cell.
-        attention: scorer, normalizer, heads; null for no context at all.
-        attentional_size: the width of h~.
-        input_feeding: feed h~ of the step before to the cell.
-        bridge: how the encoder's final state becomes the first: zero, copy or linear.
-        readout: features -> logits.
+        attention: scorer, normalizer, heads; null for no attention.
+        attentional_size: D, the size of h~.
+        input_feeding: concatenate the last h~ to the cell's input.
+        bridge: how the initial state follows from the encoder's final state: zero, copy or linear.
+        readout: the map from features to logits.
 
     Raises:
-        PartError: the sizes do not fit a part, or nothing tells the decoder of the source.
+        PartError: the sizes do not fit, or the decoder has no access to the source.
     """
 
     def __init__(
@@ -90,26 +89,23 @@ class AttendAfter(Decoder):
 
     def start(self, encoded: Encoded) -> tuple[CellAndAttention, AttendAfterState]:
         """See `Decoder.start`."""
-        cell_fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
-        cell_state = self.bridge(encoded.final, state)
-        fed = encoded.memory.new_zeros(len(encoded.memory), self.feature_size) if self.input_feeding else ()
-        if self.attention is None:
-            return CellAndAttention(cell_fixed), AttendAfterState(cell_state, fed)
-        attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
-        return CellAndAttention(cell_fixed, attention_fixed), AttendAfterState(cell_state, fed, attention_state)
+        fixed, state = start_cell_and_attention(self.cell, self.bridge, self.attention, encoded)
+        memory = encoded.memory
+        attentional = memory.new_zeros(len(memory), self.feature_size) if self.input_feeding else ()
+        return fixed, AttendAfterState(state.cell, attentional, state.attention)
 
     def step(
         self, inputs: Tensor, fixed: CellAndAttention, state: AttendAfterState
     ) -> tuple[Tensor, Tensor | None, AttendAfterState]:
         """See `Decoder.step`."""
         if self.input_feeding:
-            inputs = torch.cat([inputs, state.fed], 1)
+            inputs = torch.cat([inputs, state.attentional], 1)
         output, cell_state = self.cell.step(inputs, fixed.cell, state.cell)
-        features, weights, attention_state = self._look(output.unsqueeze(1), fixed.attention, state.attention)
-        vector = features.squeeze(1)
-        fed = vector if self.input_feeding else ()
+        features, weights, attention_state = self._attend(output.unsqueeze(1), fixed.attention, state.attention)
+        attentional = features.squeeze(1)
         step_weights = None if weights is None else weights.squeeze(2)
-        return vector, step_weights, AttendAfterState(cell_state, fed, attention_state)
+        new_state = AttendAfterState(cell_state, attentional if self.input_feeding else (), attention_state)
+        return attentional, step_weights, new_state
 
     @accelerated
     def unroll(
@@ -120,10 +116,10 @@ class AttendAfter(Decoder):
             return super().unroll(inputs, fixed, state)
         real = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
         outputs, cell_state = self.cell.unroll(inputs, real, fixed.cell, state.cell)
-        features, weights, attention_state = self._look(outputs, fixed.attention, state.attention)
+        features, weights, attention_state = self._attend(outputs, fixed.attention, state.attention)
         return features, weights, AttendAfterState(cell_state, (), attention_state)
 
-    def _look(self, outputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
+    def _attend(self, outputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """`outputs [B, T, H]` -> `(h~ [B, T, D], weights [B, N, T, S] or None, state)`."""
         if self.attention is None:
             return torch.tanh(self.combine(outputs)), None, state

@@ -1,4 +1,4 @@
-"""A decoder that looks between two transitions. Sennrich et al. 2017 (Nematus), arXiv 1703.04357."""
+"""A decoder that attends between two cells. Sennrich et al. 2017 (Nematus), arXiv 1703.04357, section 4."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -23,7 +23,7 @@ from seqtool_decoders.cell_and_attention import CellAndAttention
 
 
 class AttendInsideFixed(NamedTuple):
-    """The trees of both cells and of the attention."""
+    """The `fixed` of both cells and of the attention."""
 
     first: Tree
     second: Tree
@@ -31,29 +31,29 @@ class AttendInsideFixed(NamedTuple):
 
 
 class AttendInside(Decoder):
-    """Two cells a step, the attention between them: the conditional GRU, for any cell.
+    """Two cells per step with the attention between them: the conditional GRU, for any cell.
 
     Equation:
         s'_i = cell_1(y_{i-1}, s_{i-1});  c_i = attention(s'_i, h);  s_i = cell_2(c_i, s'_i)
 
-    Source: Sennrich et al. 2017 (Nematus), arXiv 1703.04357, section 4; its GRUs are `cell: gru` here.
+    Source: Sennrich et al. 2017 (Nematus), arXiv 1703.04357, section 4; the paper's GRUs are `cell: gru`.
 
-    When to use: where the symbol just written should say where to look next, and what is found should still change the
-    state before the next symbol is chosen. Costs two cells a step.
+    When to use: where the query should depend on the last symbol and the context should update the state before the
+    next symbol is predicted. It costs two cells per step.
 
     Args:
-        input_size: E, the width of an embedded target symbol.
-        memory_size: M, the width of the memory.
-        final_sizes: the widths of the encoder's final states.
-        output_size: V, how many symbols may be predicted.
-        cell: the recurrent cell, built twice with parameters of its own.
-        attention: scorer, normalizer, heads; asked with the output of the first cell.
-        features: what is joined for the readout: the second cell's output, the context, the step's input.
-        bridge: how the encoder's final state becomes the first: zero, copy or linear.
-        readout: features -> logits.
+        input_size: E, the size of an embedded target symbol.
+        memory_size: M, the size of a memory vector.
+        final_sizes: the sizes of the encoder's final states.
+        output_size: V, the number of target symbols.
+        cell: the recurrent cell, built twice with separate parameters.
+        attention: scorer, normalizer, heads; the query is the output of the first cell.
+        features: what is concatenated for the readout: the second cell's output, the context, the step's input.
+        bridge: how the initial state follows from the encoder's final state: zero, copy or linear.
+        readout: the map from features to logits.
 
     Raises:
-        PartError: the sizes do not fit a part, or nothing that is read out depends on the cells.
+        PartError: the sizes do not fit, or `features` lacks the output.
     """
 
     def __init__(
@@ -72,9 +72,7 @@ class AttendInside(Decoder):
         super().__init__()
         if "output" not in features:
             raise PartError(
-                "the second cell would be used nowhere but in later steps",
-                option="features",
-                allowed="output among them",
+                "the features do not depend on the second cell", option="features", allowed="a list with output"
             )
         self.features = features
         self.first, self.second = cell(input_size), cell(memory_size)
@@ -86,7 +84,7 @@ class AttendInside(Decoder):
         self.readout_layer = readout(self.feature_size, output_size)
 
     def start(self, encoded: Encoded) -> tuple[AttendInsideFixed, CellAndAttention]:
-        """See `Decoder.start`; both cells share one state."""
+        """See `Decoder.start`; both cells update one state."""
         first, state = self.first.start(len(encoded.memory), encoded.memory)
         second, _ = self.second.start(len(encoded.memory), encoded.memory)
         attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)

@@ -1,4 +1,4 @@
-"""A decoder that looks and remembers nothing. Raffel & Ellis 2015, arXiv 1512.08756, section 2."""
+"""A decoder of attention without a cell. Raffel & Ellis 2015, arXiv 1512.08756, section 2."""
 
 from torch import Tensor
 
@@ -6,24 +6,24 @@ from seqtool.api import Attention, Decoder, Encoded, Factory, Readout, Tree, nam
 
 
 class AttendOnly(Decoder):
-    """The context is read out, and nothing else: no cell, no state.
+    """The features are the context; there is no cell.
 
     Equation:
         c_i = attention(y_{i-1}, h);  features are c_i
 
-    Source: Raffel & Ellis 2015, arXiv 1512.08756, section 2, whose scores look at the memory alone (the scorer
-    `feed_forward`) and whose targets have one position, so that y_{i-1} plays no part.
+    Source: Raffel & Ellis 2015, arXiv 1512.08756, section 2. There the scores depend on the memory alone (the scorer
+    `feed_forward`) and targets have one position, so y_{i-1} is not used.
 
-    When to use: one answer from a whole source, as in adding and multiplication. To write out a sequence it has
-    nothing but the symbol before to know where it is.
+    When to use: targets of one position that summarise a whole source, as in the tasks adding and multiplication. In a
+    longer target the last symbol is all that distinguishes the steps.
 
     Args:
-        input_size: E, the width of an embedded target symbol.
-        memory_size: M, the width of the memory.
-        final_sizes: the widths of the encoder's final states; not looked at.
-        output_size: V, how many symbols may be predicted, or values a position has.
+        input_size: E, the size of an embedded target symbol.
+        memory_size: M, the size of a memory vector.
+        final_sizes: the sizes of the encoder's final states; unused.
+        output_size: V, the number of target symbols, or of values per position.
         attention: scorer, normalizer, heads.
-        readout: features -> logits.
+        readout: the map from features to logits.
     """
 
     def __init__(
@@ -52,5 +52,5 @@ class AttendOnly(Decoder):
         return context.squeeze(1), weights.squeeze(2), state
 
     def unroll(self, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
-        """See `Decoder.unroll`. Nothing is carried over but what the attention carries, so all steps look at once."""
+        """See `Decoder.unroll`. All steps attend in parallel if the attention allows it."""
         return self.attention(inputs, fixed, state)

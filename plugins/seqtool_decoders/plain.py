@@ -9,35 +9,35 @@ from seqtool.api import Bridge, BridgeType, Cell, Decoder, Encoded, Factory, Rea
 
 
 class PlainFixed(NamedTuple):
-    """The cell's tree; the joined final states `[B, F]` where they are repeated, else `()`."""
+    """The cell's `fixed`; with `repeat` the concatenated final states `[B, F]`, else `()`."""
 
     cell: Tree
     repeated: Tree = ()
 
 
 class Plain(Decoder):
-    """All that it knows of the source is the encoder's final state.
+    """A decoder whose only access to the source is the encoder's final state.
 
     Equation:
         s_0 = bridge(final);  s_i = cell(y_{i-1}, s_{i-1}), with `repeat` cell([y_{i-1}; final], s_{i-1})
 
     Source: Sutskever et al. 2014, arXiv 1409.3215; `repeat`: Cho et al. 2014, arXiv 1406.1078, section 2.2.
 
-    When to use: the baseline: short sources, or to show what attention is for. Fails as sources grow, since one vector
-    holds them whole.
+    When to use: short sources, or as a baseline for attention. Its accuracy falls as sources grow longer, since a state
+    of fixed size represents the whole source.
 
     Args:
-        input_size: E, the width of an embedded target symbol.
-        memory_size: M; not looked at.
-        final_sizes: the widths of the encoder's final states.
-        output_size: V, how many symbols may be predicted.
+        input_size: E, the size of an embedded target symbol.
+        memory_size: M; unused.
+        final_sizes: the sizes of the encoder's final states.
+        output_size: V, the number of target symbols.
         cell: the recurrent cell.
-        bridge: how the final state becomes the first: copy, linear or zero.
-        repeat: feed the final states at every step, too.
-        readout: features -> logits.
+        bridge: how the initial state follows from the encoder's final state: copy, linear or zero.
+        repeat: concatenate the final states to the cell's input at every step.
+        readout: the map from features to logits.
 
     Raises:
-        PartError: the sizes do not fit the bridge, or nothing tells the decoder of the source.
+        PartError: the sizes do not fit the bridge, or the decoder has no access to the source.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Plain(Decoder):
 
     @accelerated
     def unroll(self, inputs: Tensor, fixed: PlainFixed, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
-        """See `Decoder.unroll`. Nothing is fed back, so the cell unrolls by itself."""
+        """See `Decoder.unroll`. The cell's own `unroll`."""
         if self.repeat:
             repeated = fixed.repeated.unsqueeze(1).expand(-1, inputs.shape[1], -1)
             inputs = torch.cat([inputs, repeated], 2)

@@ -1,15 +1,15 @@
-"""Pointer networks. Vinyals et al. 2015, arXiv 1506.03134."""
+"""Pointer networks. Vinyals et al. 2015, arXiv 1506.03134, section 2.3."""
 
 import torch
 from torch import Tensor
 
 from seqtool.api import Attention, Bridge, BridgeType, Cell, Decoder, Encoded, Factory
-from seqtool_decoders.cell_and_attention import CellAndAttention
-from seqtool_decoders.copying import copied_probability, log_probability, refuse_unnormalized
+from seqtool_decoders.cell_and_attention import CellAndAttention, start_cell_and_attention
+from seqtool_decoders.copying import copied_probability, log_probability, require_normalized_weights
 
 
 class Pointer(Decoder):
-    """The weights are the output: every symbol that it writes stands in the source.
+    """The attention weights are the output: every predicted symbol is copied from the source.
 
     Equation:
         s_i = cell(y_{i-1}, s_{i-1});  a_i = attention(s_i, h);  p(y) = sum over j with x_j = y of a_ij
@@ -17,23 +17,24 @@ class Pointer(Decoder):
     Source: Vinyals et al. 2015, arXiv 1506.03134, section 2.3; the sum over equal symbols: Kadlec et al. 2016,
     arXiv 1603.01547, eq. 2.
 
-    A target symbol is written by pointing at any source position that the task's `copy_map` maps to it. Positions that
-    map to none take no part in p. Nothing that is looked at comes back, so all target steps are taken at once.
+    The task's `copy_map` maps source symbols to target symbols. Positions whose symbol it maps to none have no part in
+    p, and the weights of the others are renormalised.
 
-    When to use: all that is written stands in the source: sorting, copying, picking out. A target that ends with an
-    end symbol, or holds anything else that the source lacks, needs `pointer_generator`.
+    When to use: tasks whose target symbols all occur in the source: sorting, copying, selection. Targets with an end
+    symbol, or with any other symbol that the source lacks, need `pointer_generator`. All target steps attend in
+    parallel in training.
 
     Args:
-        input_size: E, the width of an embedded target symbol.
-        memory_size: M, the width of the memory.
-        final_sizes: the widths of the encoder's final states.
-        output_size: V, how many symbols may be predicted.
+        input_size: E, the size of an embedded target symbol.
+        memory_size: M, the size of a memory vector.
+        final_sizes: the sizes of the encoder's final states.
+        output_size: V, the number of target symbols.
         cell: the recurrent cell.
-        attention: scorer and a normalizer whose weights sum to one; with several heads p is their mean.
-        bridge: how the encoder's final state becomes the first: zero, copy or linear.
+        attention: a scorer, and a normalizer whose weights sum to one; with several heads p is their mean.
+        bridge: how the initial state follows from the encoder's final state: zero, copy or linear.
 
     Raises:
-        PartError: the sizes do not fit a part, or the weights do not sum to one.
+        PartError: the sizes do not fit, or the weights do not sum to one.
     """
 
     requires = frozenset({"symbols", "copy_map", "complete_copy_map"})
@@ -54,17 +55,13 @@ class Pointer(Decoder):
         self.cell = cell(input_size)
         self.attention = attention(self.cell.output_size, memory_size)
         self.num_heads = self.attention.num_heads
-        refuse_unnormalized(self, "attention")
+        require_normalized_weights(self, "attention")
         self.bridge = Bridge(final_sizes, self.cell, bridge, only_connection=False)
         self.feature_size = self.cell.output_size
 
     def start(self, encoded: Encoded) -> tuple[CellAndAttention, CellAndAttention]:
         """See `Decoder.start`."""
-        cell_fixed, state = self.cell.start(len(encoded.memory), encoded.memory)
-        attention_fixed, attention_state = self.attention.start(encoded.memory, encoded.mask)
-        return CellAndAttention(cell_fixed, attention_fixed), CellAndAttention(
-            self.bridge(encoded.final, state), attention_state
-        )
+        return start_cell_and_attention(self.cell, self.bridge, self.attention, encoded)
 
     def step(
         self, inputs: Tensor, fixed: CellAndAttention, state: CellAndAttention
@@ -85,5 +82,5 @@ class Pointer(Decoder):
 
     def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
         """See `Decoder.readout`; log-probabilities."""
-        assert weights is not None, "a pointer has an attention"
+        assert weights is not None
         return log_probability(copied_probability(weights, source, self.output_size))
