@@ -28,7 +28,7 @@ def seqtool_components() -> Iterable[Component]:
     yield Component(
         "kernel", "wide_attend_before", "seqtool_triton.wide:WideAttendBeforeKernel", "wide attend_before on CUDA"
     )
-    yield Component("kernel", "attention", "seqtool_triton.wide:AttentionKernel", "an attention's queries on CUDA")
+    yield Component("kernel", "attention", "seqtool_triton.wide:AttentionKernel", "attention with softmax on CUDA")
     yield Component(
-        "kernel", "both_ways", "seqtool_triton.both_ways:BothWaysKernel", "an encoder rnn both ways on CUDA"
+        "kernel", "both_ways", "seqtool_triton.both_ways:BothWaysKernel", "a bidirectional recurrent encoder on CUDA"
     )

@@ -1,7 +1,7 @@
-"""One attention step in one kernel: scores, masking, softmax and context, for one query per row and step; its gradient.
+"""One attention step in one kernel: scores, masking, softmax and context, one query per row and step; its gradient.
 
-Scores are additive, v . tanh(q + k), or products, scale q . k. A program serves one row and one target step; it holds
-all source positions, so that softmax needs no second pass. All tensors are float32.
+Scores are additive, v . tanh(q + k), or products, scale q . k. One program computes one row and one target step, with
+all source positions, so that softmax needs one pass. All tensors are float32.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ import triton.language as tl
 from torch import Tensor
 
 TILE = 8192
-"""Elements `[positions, features]` that a program works on at a time."""
+"""Elements `[positions, features]` per iteration of a program."""
 WARPS = 8
 
 
 @triton.jit
 def tanh(x):
-    """tanh without overflow; the absolute error is that of one rounding."""
+    """tanh without overflow; the absolute error is one rounding."""
     e = tl.exp(-2.0 * tl.abs(x))
     r = (1.0 - e) / (1.0 + e)
     return tl.where(x < 0, -r, r)
@@ -135,15 +135,15 @@ def _additive_keys_backward(
     tl.store(of_vectors + part * size + a, tl.sum(along, 0), mask=a < size)
 
 
-class Asked(NamedTuple):
-    """What an attention is given: `query [B, T, A]`; with `rest [B, T, M]`, it gives tanh(context + rest)."""
+class Queries(NamedTuple):
+    """The queries `query [B, T, A]`; with `rest [B, T, M]`, the result is tanh(context + rest)."""
 
     query: Tensor
     rest: Tensor | None = None
 
 
-class Seen(NamedTuple):
-    """What an attention gives: `weights [B, T, S]` and `context [B, T, M]`."""
+class Attended(NamedTuple):
+    """The result of attention: `weights [B, T, S]` and `context [B, T, M]`."""
 
     weights: Tensor
     context: Tensor
@@ -151,11 +151,11 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """How positions are scored, and which of them are real.
+    """The scores, and the mask.
 
     Attributes:
-        additive: v . tanh(q + k); else scale q . k.
-        scale: of a product; 1 where scores are additive.
+        additive: whether scores are v . tanh(q + k) or scale q . k.
+        scale: the factor of products; 1 if scores are additive.
         mask: `[B, S]`, contiguous, True = real.
     """
 
@@ -163,7 +163,7 @@ class Scores:
     scale: float
     mask: Tensor
 
-    def attend(self, asked: Asked, keys: Tensor, values: Tensor, vector: Tensor, seen: Seen) -> None:
+    def attend(self, asked: Queries, keys: Tensor, values: Tensor, vector: Tensor, seen: Attended) -> None:
         """Write `seen`. `keys [B, S, A]`, `values [B, S, M]` and `vector [A]` are contiguous."""
         rest = asked.query if asked.rest is None else asked.rest
         _forward[asked.query.shape[:2]](
@@ -175,18 +175,18 @@ class Scores:
 
     def backward(
         self,
-        of_seen: Seen,
+        of_seen: Attended,
         of_weights: Tensor | None,
-        seen: Seen,
-        asked: Asked,
+        seen: Attended,
+        asked: Queries,
         keys: Tensor,
         values: Tensor,
         vector: Tensor,
-        of_asked: Asked,
+        of_asked: Queries,
         *,
         add: bool = False,
     ) -> None:
-        """From the gradients of the context, in `of_seen`, and of the weights, write or `add` those of `asked`.
+        """Write or `add` to the gradients of `asked`, from those of the context, in `of_seen`, and of the weights.
 
         `of_seen.weights` receives the gradient of the scores, times `scale`.
         """
@@ -204,7 +204,7 @@ class Scores:
         )  # fmt: skip
 
     def of_keys(self, of_scores: Tensor, query: Tensor, keys: Tensor, vector: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The gradients of keys `[B, S, A]` and vector `[A]`, summed over all steps, from what `backward` wrote."""
+        """The gradients of keys `[B, S, A]` and vector `[A]`, summed over all steps, from the scores' gradients."""
         if not self.additive:
             return of_scores.transpose(1, 2) @ query, None
         rows, positions, size = keys.shape
@@ -217,8 +217,8 @@ class Scores:
         )  # fmt: skip
         return of_keys, of_vectors.sum(0)
 
-    def plain(self, asked: Asked, keys: Tensor, values: Tensor, vector: Tensor) -> Seen:
-        """The same by torch's operations, which can be differentiated twice."""
+    def plain(self, asked: Queries, keys: Tensor, values: Tensor, vector: Tensor) -> Attended:
+        """The same with torch's operations, which can be differentiated twice."""
         if self.additive:
             scores = torch.tanh(asked.query.unsqueeze(2) + keys.unsqueeze(1)) @ vector
         else:
@@ -226,7 +226,7 @@ class Scores:
         padding = ~self.mask.unsqueeze(1)
         weights = scores.masked_fill(padding, torch.finfo(scores.dtype).min).softmax(2).masked_fill(padding, 0)
         context = weights @ values
-        return Seen(weights, context if asked.rest is None else torch.tanh(context + asked.rest))
+        return Attended(weights, context if asked.rest is None else torch.tanh(context + asked.rest))
 
     def _mask(self) -> Tensor:
         return self.mask.view(torch.uint8)

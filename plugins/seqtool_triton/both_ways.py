@@ -1,4 +1,4 @@
-"""A recurrent encoder on CUDA: both directions of a layer in one call of cuDNN, which computes them concurrently."""
+"""A bidirectional recurrent encoder on CUDA: one call of cuDNN per layer computes both directions."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,23 +10,23 @@ from seqtool.api import Encoded, last_real, part_name
 from seqtool_triton.wide import CELLS, CudaKernel
 
 FROZEN = 1e4
-"""What padding adds to a gate to shut it, or to open it, exactly."""
+"""Added to the pre-activation of a gate at padding, so that the gate is exactly 0 or 1."""
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 PADDED: dict[str, tuple[float, ...]] = {"lstm": (-FROZEN, FROZEN, 0.0, 0.0), "gru": (0.0, FROZEN, 0.0)}
-"""What padding adds to each gate, so that the state stays: i and f of an LSTM, z of a GRU."""
+"""Added to the pre-activation of each gate at padding, so that the state is kept: i and f of an LSTM, z of a GRU."""
 
 
 class BothWaysKernel(CudaKernel):
-    """`RNNEncoder.forward` with LSTM or GRU cells both ways: one call of cuDNN per layer.
+    """`RNNEncoder.forward` with LSTM or GRU cells in both directions: one call of cuDNN per layer.
 
     Equation:
-        as encoder/rnn. Padding is one more input, whose weights keep the state as it is. Read backwards, padding comes
-        first and leaves the first state, zero, so no row is reversed.
+        as encoder/rnn. Padding is an additional input, whose weights keep the state unchanged. In the reverse
+        direction, padding comes first and keeps the first state, zero, so that no row is reversed.
 
-    Source: its part's, encoder/rnn.
+    Source: encoder/rnn.
 
-    When to use: chosen by `engine: auto` on a GPU. Like the cells' own `unroll` it uses TF32 where
-    `torch.backends.cudnn.allow_tf32` is set, as it is by default, and its gradients cannot be differentiated on CUDA.
+    When to use: chosen by `engine: auto` on a GPU. As `unroll` of the cells, it uses TF32 if
+    `torch.backends.cudnn.allow_tf32` is set, the default, and its gradients cannot be differentiated on CUDA.
     """
 
     parts = ("encoder/encoders:rnn",)
@@ -40,10 +40,10 @@ class BothWaysKernel(CudaKernel):
     def unsupported(self, module: Any) -> str | None:
         """See `Kernel.unsupported`."""
         if module.num_directions != 2:
-            return "it reads one way"
+            return "it has one direction"
         for cell in module.cells:
             if part_name(cell) not in CELLS:
-                return f"its cell is {type(cell).__name__}; known are LSTM and GRU"
+                return f"its cell is {type(cell).__name__}; LSTM and GRU are supported"
             if type(cell) is not type(module.cells[0]) or cell.output_size != module.cells[0].output_size:
                 return "its cells differ"
         return None
@@ -64,7 +64,7 @@ class BothWaysKernel(CudaKernel):
 
 
 def _layer(cells: Any, x: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """`x [B, S, I + 1]`, whose last column is 1 at padding -> outputs `[B, S, 2 H]`, and each state `[B, 2 H]`."""
+    """Outputs `[B, S, 2 H]` and last states `[B, 2 H]` of `x [B, S, I + 1]`, whose last column is 1 at padding."""
     kind, size = CELLS[part_name(cells[0])], cells[0].output_size
     weights = [_weight(cell, name, PADDED[kind]) for cell in cells for name in PARAMETERS]
     first = x.new_zeros(2, len(x), size)
@@ -76,7 +76,7 @@ def _layer(cells: Any, x: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
     outputs = outputs.masked_fill(~mask.unsqueeze(2), 0)
     if kind == "gru":
         return outputs, [torch.cat([h[0], h[1]], 1)]
-    # at padding c stays, while h follows the output gate: the last h is that of the last real position
+    # at padding c is kept, but h depends on the output gate: the last h is taken from the last real position
     last = last_real(outputs[:, :, :size], mask, first[0])
     return outputs, [torch.cat([last, h[1]], 1), torch.cat([c[0], c[1]], 1)]
 

@@ -1,7 +1,8 @@
-"""What an LSTM or a GRU does after its matrix products, in one kernel each way.
+"""The elementwise part of an LSTM or GRU step, after its matrix products: one kernel forward, one backward.
 
-`gates [B, 4 H]` holds the sums, which the forward kernels replace by what the backward kernels need, and those by the
-sums' gradients. An LSTM's four are i, f, g, o. A GRU's are r, z, the input's part of n, and the hidden part of n.
+`gates [B, 4 H]` contains the pre-activations, which the forward kernels replace by what the backward kernels need;
+those write the gradients of the pre-activations to `sums`. An LSTM has i, f, g, o; a GRU has r, z, the
+input's part of n, and the hidden part of n.
 """
 
 import triton
@@ -103,7 +104,7 @@ _KERNELS = {"lstm": (_lstm_forward, _lstm_backward), "gru": (_gru_forward, _gru_
 
 
 def cell_forward(kind: str, gates: Tensor, before: Tensor, after: Tensor, output: Tensor) -> None:
-    """From the sums in `gates`, and what the cell carries `before [B, H]`, write what it carries `after`, and h."""
+    """From the pre-activations in `gates` and the carried state `before [B, H]`, write the state `after`, and h."""
     count = output.numel()
     _KERNELS[kind][0][(triton.cdiv(count, BLOCK),)](
         gates, before, after, output, before.stride(0), after.stride(0), output.stride(0),
@@ -121,7 +122,7 @@ def cell_backward(
     of_before: Tensor,
     sums: Tensor,
 ) -> None:
-    """Write the gradient of the `sums [B, 4 H]`, and add to `of_before` what is carried past them."""
+    """Write the gradients of the pre-activations, `sums [B, 4 H]`; add what bypasses the gates to `of_before`."""
     count = of_output.numel()
     _KERNELS[kind][1][(triton.cdiv(count, BLOCK),)](
         gates, before, after, of_output, of_after, of_before, sums,

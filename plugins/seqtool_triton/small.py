@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from seqtool.api import Tree, part_name, tree
-from seqtool_triton.small_loop import Loop, Numbers, Plan, padded
+from seqtool_triton.small_loop import Loop, Plan, Tensors, padded
 from seqtool_triton.wide import CELLS, TritonKernel
 
 GMM, ADDITIVE, PRODUCT = range(3)
@@ -21,29 +21,29 @@ SCORERS = {
 }
 NORMALIZERS = {"normalizer/attention:softmax": True, "normalizer/attention:exp": False}
 VARIANTS = {"v0": 0, "v1": 1, "v2": 2, "v2b": 2}
-LARGEST_HIDDEN, LARGEST_MEMORY, LARGEST_TILE = 64, 128, 2**14
-"""Largest units of a cell, attention or attentional vector; memory vector; numbers of a row's memory."""
+MAX_HIDDEN_SIZE, MAX_MEMORY_SIZE, MAX_TILE = 64, 128, 2**14
+"""Limits: hidden sizes of cell, attention and attentional vector; memory size; elements of a row's memory."""
 
 
 def example(decoder: str, cell: str, size: int, scorer: Any, **options: Any) -> tuple[str, Mapping[str, Any]]:
-    """A decoder as a recipe gives it; weights of gmm by exp."""
+    """A decoder as in a recipe; gmm is normalized by exp."""
     normalizer = "exp" if scorer == "gmm" else "softmax"
     attention = {"scorer": scorer, "normalizer": normalizer}
     return f"decoder/{decoder}", {"cell": {"type": cell, "hidden_size": size}, "attention": attention, **options}
 
 
-class _AttendKernel(TritonKernel):
+class _SmallDecoderKernel(TritonKernel):
     def unsupported(self, module: Any) -> str | None:
         """See `Kernel.unsupported`."""
         return _parts(module) or self.options(module) or _sizes(module)
 
     def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
-        """See `Kernel.skipped_modules`; bridge and readout are not its business."""
+        """See `Kernel.skipped_modules`; bridge and readout run outside the kernel."""
         return (part.cell, part.attention)
 
     def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:
         """See `Kernel.tensors`."""
-        return self._given(part, self.plan(part, inputs.shape[2]), inputs, fixed, state)
+        return self._loop_inputs(part, self.plan(part, inputs.shape[2]), inputs, fixed, state)
 
     def verify(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> str | None:
         """See `Kernel.verify`."""
@@ -55,34 +55,34 @@ class _AttendKernel(TritonKernel):
     def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
         plan, mask = self.plan(module, inputs.shape[2]), fixed.attention.mask
-        given = self._given(module, plan, inputs, fixed, state)
-        own = functools.partial(_own, self.reference, fixed, state)
-        features, weights, *after = Loop.apply(plan, module, own, mask, *given)  # type: ignore[no-untyped-call]
+        given = self._loop_inputs(module, plan, inputs, fixed, state)
+        reference = functools.partial(_unroll_tensors, self.reference, fixed, state)
+        features, weights, *after = Loop.apply(plan, module, reference, mask, *given)  # type: ignore[no-untyped-call]
         return features, weights.unsqueeze(1), tree.rebuild(state, after)
 
-    def _given(self, part: Any, plan: Plan, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, ...]:
+    def _loop_inputs(self, part: Any, plan: Plan, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, ...]:
         values, _, (keys,), _ = fixed.attention
         parameters = operator.attrgetter(*plan.parameters.values())(part)
         return (inputs, values, keys, *tree.leaves(state), *parameters)
 
     def options(self, module: Any) -> str | None:
-        """Why the decoder's own options do not fit."""
+        """Why the decoder's own options are not supported; None if they are."""
         raise NotImplementedError
 
     def plan(self, module: Any, input_size: int) -> Plan:
-        """What the decoder is to the kernels."""
+        """The plan of a decoder."""
         raise NotImplementedError
 
 
-class AttendBeforeKernel(_AttendKernel):
-    """`AttendBefore.unroll` of an LSTM or a GRU of at most 64 units with gmm, additive or a product, on CUDA.
+class AttendBeforeKernel(_SmallDecoderKernel):
+    """`AttendBefore.unroll` of an LSTM or a GRU of at most 64 units with gmm, additive or product scores, on CUDA.
 
     Equation:
-        as decoder/attend_before, for all steps; backward, tanh and the window's terms are computed again
+        as decoder/attend_before, for all steps; backward recomputes tanh and the terms of the window
 
-    Source: its part's, decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+    Source: decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
-    When to use: chosen by `engine: auto` on a GPU with Triton; one program for each row of the batch.
+    When to use: chosen by `engine: auto` on a GPU with Triton; one program per row of the batch.
     """
 
     parts = ("decoder/decoders:attend_before",)
@@ -93,20 +93,20 @@ class AttendBeforeKernel(_AttendKernel):
     )
 
     def options(self, module: Any) -> str | None:
-        """See `_AttendKernel.options`."""
+        """See `_SmallDecoderKernel.options`."""
         for option, pieces in (("query", module.query), ("feed", module.feed), ("features", module.features)):
             if len(set(pieces)) < len(pieces):
-                return f"its {option} holds the same twice"
+                return f"its {option} contains the same part twice"
         if "context" not in module.feed:
-            return "its context is not fed to the cell"
+            return "its cell does not read the context"
         if not {"output"} <= set(module.query) <= {"output", "input"}:
-            return f"its query is {', '.join(module.query)}; known are output, and output with input"
+            return f"its query is {', '.join(module.query)}; output, or output with input, is supported"
         if _kind(module) == PRODUCT and module.query != ("output",):
-            return f"its query is {', '.join(module.query)}; known is output for a product"
+            return f"its query is {', '.join(module.query)}; with product scores, output is supported"
         return None
 
     def plan(self, module: Any, input_size: int) -> Plan:
-        """See `_AttendKernel.plan`."""
+        """See `_SmallDecoderKernel.plan`."""
         cell, memory = module.cell.output_size, module.attention.memory_size
         widths = {"input": input_size, "context": memory, "output": cell}
         feed = _slices(module.feed, widths)
@@ -116,16 +116,16 @@ class AttendBeforeKernel(_AttendKernel):
         return _plan(module, False, memory, ordered, query, features)
 
 
-class AttendAfterKernel(_AttendKernel):
+class AttendAfterKernel(_SmallDecoderKernel):
     """`AttendAfter.unroll` with input feeding of an LSTM or a GRU of at most 64 units, on CUDA.
 
     Equation:
         as decoder/attend_after, for all steps
 
-    Source: its part's, decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+    Source: decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
-    When to use: chosen by `engine: auto` on a GPU with Triton; one program for each row of the batch. Without input
-    feeding the decoder's own method computes all steps in parallel.
+    When to use: chosen by `engine: auto` on a GPU with Triton; one program per row of the batch. Without input
+    feeding, the reference computes all steps in parallel.
     """
 
     parts = ("decoder/decoders:attend_after",)
@@ -139,24 +139,24 @@ class AttendAfterKernel(_AttendKernel):
         return (*super().skipped_modules(part), part.combine)
 
     def options(self, module: Any) -> str | None:
-        """See `_AttendKernel.options`."""
+        """See `_SmallDecoderKernel.options`."""
         if not module.input_feeding:
-            return "without input feeding its own method computes all steps in parallel"
-        if module.feature_size > LARGEST_HIDDEN:
-            return f"its attentional_size is {module.feature_size}; at most {LARGEST_HIDDEN}"
+            return "without input feeding, the reference computes all steps in parallel"
+        if module.feature_size > MAX_HIDDEN_SIZE:
+            return f"its attentional_size is {module.feature_size}; at most {MAX_HIDDEN_SIZE}"
         return None
 
     def plan(self, module: Any, input_size: int) -> Plan:
-        """See `_AttendKernel.plan`."""
+        """See `_SmallDecoderKernel.plan`."""
         size = module.feature_size
         feed = {"input": slice(0, input_size), "seen": slice(input_size, input_size + size)}
         return _plan(module, True, size, feed, {"output": slice(0, module.cell.output_size)}, {})
 
 
-def _own(
-    unroll: Callable[..., Any], fixed: Any, state: Tree, decoder: nn.Module, x: Tensor, memory: Numbers, first: Numbers
-) -> tuple[Tensor, Tensor, Numbers]:
-    """The decoder's own `unroll` of tensors, `memory` being values, mask and keys: `(features, weights, state)`."""
+def _unroll_tensors(
+    unroll: Callable[..., Any], fixed: Any, state: Tree, decoder: nn.Module, x: Tensor, memory: Tensors, first: Tensors
+) -> tuple[Tensor, Tensor, Tensors]:
+    """`(features, weights, state)` of the reference `unroll`, as tensors; `memory` is values, mask and keys."""
     values, mask, keys = memory
     attention = fixed.attention._replace(values=values, mask=mask, scorers=(keys,))
     features, weights, after = unroll(decoder, x, fixed._replace(attention=attention), tree.rebuild(state, list(first)))
@@ -168,42 +168,42 @@ def _kind(module: Any) -> int:
 
 
 def _parts(module: Any) -> str | None:
-    """Why the decoder's cell and attention do not fit."""
+    """Why the decoder's cell and attention are not supported; None if they are."""
     attention = module.attention
     if attention is None:
         return "it has no attention"
     if part_name(module.cell) not in CELLS:
-        return f"its cell is {type(module.cell).__name__}; known are LSTM and GRU"
+        return f"its cell is {type(module.cell).__name__}; LSTM and GRU are supported"
     if attention.num_heads > 1:
-        return f"it has {attention.num_heads} heads; known is one"
+        return f"it has {attention.num_heads} heads; one is supported"
     normalizer, scorer = attention.normalizer, attention.scorers[0]
     if part_name(normalizer) not in NORMALIZERS:
-        return f"its normalizer is {type(normalizer).__name__}; known are Softmax and, for GMM, Exp"
+        return f"its normalizer is {type(normalizer).__name__}; Softmax and, with GMM, Exp are supported"
     if part_name(scorer) not in SCORERS:
-        return f"its scorer is {type(scorer).__name__}; known are GMM, Additive, Dot, ScaledDot, General"
+        return f"its scorer is {type(scorer).__name__}; supported are GMM, Additive, Dot, ScaledDot, General"
     if _kind(module) != GMM and not NORMALIZERS[part_name(normalizer)]:
-        return f"Exp is known with GMM, not with {type(scorer).__name__}"
+        return f"Exp is supported with GMM, not with {type(scorer).__name__}"
     if _kind(module) == GMM and len(scorer.hidden):
         return "its GMM has a hidden layer"
     return None
 
 
 def _sizes(module: Any) -> str | None:
-    """Why the decoder is too large."""
+    """Why the decoder is too large; None if it is not."""
     attention = module.attention
     hidden = {"hidden_size": module.cell.output_size}
     if _kind(module) == ADDITIVE:
         hidden["hidden_size of the scorer"] = attention.scorers[0].vector.in_features
     for name, size in hidden.items():
-        if size > LARGEST_HIDDEN:
-            return f"its {name} is {size}; at most {LARGEST_HIDDEN}"
-    if attention.memory_size > LARGEST_MEMORY:
-        return f"its memory has vectors of {attention.memory_size}; at most {LARGEST_MEMORY}"
+        if size > MAX_HIDDEN_SIZE:
+            return f"its {name} is {size}; at most {MAX_HIDDEN_SIZE}"
+    if attention.memory_size > MAX_MEMORY_SIZE:
+        return f"its memory has vectors of {attention.memory_size}; at most {MAX_MEMORY_SIZE}"
     return None
 
 
 def _too_long(plan: Plan, positions: int) -> bool:
-    return padded(positions) * padded(max(plan.sizes["M"], plan.sizes["P"])) > LARGEST_TILE
+    return padded(positions) * padded(max(plan.sizes["M"], plan.sizes["P"])) > MAX_TILE
 
 
 def _slices(names: tuple[str, ...], widths: Mapping[str, int]) -> dict[str, slice]:

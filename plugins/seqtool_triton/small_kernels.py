@@ -1,8 +1,8 @@
-"""The two kernels: one program per row of the batch, all target steps in a loop, the recurrent state in registers.
+"""The forward and backward kernels: one program per row, all target steps in a loop, the recurrent state in registers.
 
-Sizes padded to powers of two end in `_P`. Padded entries of weights, keys and values are loaded as zeros, so that those
-of every vector stay zero. Products that do not depend on the recurrence are made outside (`small_loop.py`). What a step
-reads is loaded at its beginning, where it waits for nothing.
+Sizes padded to powers of two end in `_P`. Padded entries of weights, keys and values are loaded as zeros, so that
+padded entries of all vectors remain zero. `small_loop.py` computes the products outside the recurrence. A step loads what
+it reads at its beginning, where the loads do not wait for results.
 """
 
 import triton
@@ -60,13 +60,13 @@ def times(w, x):
 
 @triton.jit
 def transposed_times(w, y):
-    """W' y."""
+    """W^T y."""
     return tl.sum(w * y[:, None], 0)
 
 
 @triton.jit
 def window(w, d, b, k, K: tl.constexpr, VARIANT: tl.constexpr):
-    """`(w^, d^, b^)` -> `(log (w / Z), delta, sigma before its minimum, beta)`, each `[K_P]`; see scorer/gmm."""
+    """`(w^, d^, b^)` -> `(log (w / Z), delta, sigma before clamping, beta)`, each `[K_P]`; see scorer/gmm."""
     real = k < K
     if VARIANT == 0:
         log_weight = w
@@ -136,7 +136,7 @@ def normalized(scores, real, SOFTMAX: tl.constexpr):
 
 @triton.jit
 def gate_matrices(start, stride, h, H: tl.constexpr, j, columns, GRU: tl.constexpr):
-    """The rows of each gate; a GRU has three, and the fourth is not used."""
+    """The rows of each gate; the fourth is unused for a GRU."""
     w0 = matrix(start, stride, h, H, j, columns)
     w1 = matrix(start + H * stride, stride, h, H, j, columns)
     w2 = matrix(start + 2 * H * stride, stride, h, H, j, columns)
@@ -148,7 +148,7 @@ def gate_matrices(start, stride, h, H: tl.constexpr, j, columns, GRU: tl.constex
 
 @triton.jit
 def four(start, at, i, size):
-    """The four vectors of a step of a cell: see `cell`."""
+    """The four vectors of a cell's step; see `cell`."""
     start += at * 4 * size
     return (
         vector(start, i, size),
@@ -169,7 +169,7 @@ def put_four(start, at, i, size, x):
 
 @triton.jit
 def three(start, at, i, size):
-    """The three vectors of a window: see `window`."""
+    """The three vectors of a window; see `window`."""
     start += at * 3 * size
     return vector(start, i, size), vector(start + size, i, size), vector(start + 2 * size, i, size)
 
@@ -184,7 +184,7 @@ def put_three(start, at, i, size, x):
 
 @triton.jit
 def cell(x, u, w, seen, h, c, GRU: tl.constexpr):
-    """One step -> `(gates, h, c)`. LSTM: i, f, g, o. GRU: r, z, n, and what h adds to n before the reset gate."""
+    """One step -> `(gates, h, c)`. LSTM: i, f, g, o. GRU: r, z, n, and the part of n from h, before the reset gate."""
     g0 = sigmoid(x[0] + times(u[0], seen) + times(w[0], h))
     g1 = sigmoid(x[1] + times(u[1], seen) + times(w[1], h))
     if GRU:
@@ -201,7 +201,7 @@ def cell(x, u, w, seen, h, c, GRU: tl.constexpr):
 
 @triton.jit
 def cell_backward(gates, u, w, h, c, new_c, of_h, of_c, GRU: tl.constexpr):
-    """Gradients of `(sums, seen, h, c)`, the last two before the step."""
+    """Gradients of `(sums, seen, h, c)`, the last two of the state before the step."""
     g0, g1, g2, g3 = gates
     if GRU:
         of_2 = of_h * (1 - g1) * (1 - g2 * g2)

@@ -1,4 +1,4 @@
-"""All steps of a decoder as one differentiable operation: what the kernels are given, and the products outside them."""
+"""All steps of a decoder as one differentiable operation: the kernels' arguments, and the products around them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-Numbers = tuple[Tensor, ...]
+Tensors = tuple[Tensor, ...]
 Slices = dict[str, slice]
 REGISTERS = 224
-"""How many registers of a thread may hold matrices."""
+"""Registers per thread that may contain matrices."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a decoder is to the kernels.
+    """A decoder, as the kernels need it.
 
     Attributes:
-        parameters: the decoder's parameters by the names used here.
+        parameters: the paths of the decoder's parameters, by the names used here.
         states: the names of its state's tensors: h, c, fed, mean.
         sizes: constants of the kernels, by their names there.
-        scale: what the query of a product is multiplied by.
-        feed: where the input ("input") and what is fed back ("seen") stand in the cell's input.
-        query: where h ("output") and the step's input ("input") stand in the query.
-        features: where the pieces of the features stand; empty where the features are the attentional vector.
+        scale: the factor of products.
+        feed: the columns of the cell's input: the step's input ("input"), the context or h~ ("seen").
+        query: the columns of the query: h ("output") and the step's input ("input").
+        features: the columns of the features; empty if the features are the attentional vector.
     """
 
     parameters: dict[str, str]
@@ -39,12 +39,12 @@ class Plan:
 
     @property
     def after(self) -> bool:
-        """Whether the cell steps before the attention."""
+        """Whether the cell runs before the attention."""
         return bool(self.sizes["AFTER"])
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The inputs of `Loop` by name; the keys of a window are its positions, which have no gradient."""
+        """The inputs of `Loop` by name; the keys of gmm are positions, which have no gradient."""
         return ("x", "values", "keys", *self.states, *self.parameters)
 
 
@@ -54,8 +54,8 @@ class Loop(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, plan: Plan, decoder: nn.Module, unroll: Callable[..., Any], mask: Tensor, *inputs: Tensor
-    ) -> Numbers:
-        """All steps; `unroll` is the decoder's own method, from and to tensors."""
+    ) -> Tensors:
+        """All steps; `unroll` is the reference, as a function of tensors."""
         named = {name: x.contiguous() for name, x in zip(plan.names, inputs, strict=True)}
         kept = _forward(plan, mask, named)
         outputs = (kept["outputs"], kept["weights"], *(kept[f"last_{name}"] for name in plan.states))
@@ -67,12 +67,12 @@ class Loop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Gradients of the inputs; where they shall be differentiated themselves, the reference's."""
+        """Gradients of the inputs; with `create_graph`, by the reference, which can be differentiated again."""
         mask, *saved = ctx.saved_tensors
         plan, wanted = ctx.plan, ctx.needs_input_grad[4:]
         inputs, kept = saved[: len(wanted)], dict(zip(ctx.kept, saved[len(wanted) :], strict=True))
         if torch.is_grad_enabled():
-            found = iter(_of_reference(plan, ctx.decoder, mask, inputs, of_outputs, wanted))
+            found = iter(_reference_gradients(plan, ctx.decoder, mask, inputs, of_outputs, wanted))
             return *[None] * 4, *(next(found) if want else None for want in wanted)
         named = dict(zip(plan.names, inputs, strict=True))
         asked = {name for name, want in zip(plan.names, wanted, strict=True) if want}
@@ -81,18 +81,18 @@ class Loop(torch.autograd.Function):
 
 
 class _Replaced(nn.Module):
-    """A decoder's own `unroll` with other tensors as its parameters."""
+    """The reference `unroll` of a decoder, as a module whose parameters can be replaced."""
 
     def __init__(self, decoder: nn.Module, unroll: Callable[..., Any]) -> None:
         super().__init__()
         self.decoder, self.unroll = decoder, unroll
 
-    def forward(self, x: Tensor, memory: Numbers, state: Numbers) -> Any:
+    def forward(self, x: Tensor, memory: Tensors, state: Tensors) -> Any:
         return self.unroll(self.decoder, x, memory, state)
 
 
-def _reference(plan: Plan, decoder: _Replaced, mask: Tensor, inputs: Sequence[Tensor]) -> Numbers:
-    """What `Loop` returns, by the decoder's own method."""
+def _reference(plan: Plan, decoder: _Replaced, mask: Tensor, inputs: Sequence[Tensor]) -> Tensors:
+    """The outputs of `Loop`, by the reference."""
     named = dict(zip(plan.names, inputs, strict=True))
     memory, state = (named["values"], mask, named["keys"]), tuple(named[name] for name in plan.states)
     parameters = {f"decoder.{path}": named[name] for name, path in plan.parameters.items()}
@@ -100,15 +100,15 @@ def _reference(plan: Plan, decoder: _Replaced, mask: Tensor, inputs: Sequence[Te
     return features, weights.squeeze(1), *last
 
 
-def _of_reference(
+def _reference_gradients(
     plan: Plan,
     decoder: _Replaced,
     mask: Tensor,
     inputs: Sequence[Tensor],
     of_outputs: Sequence[Tensor | None],
     wanted: Sequence[bool],
-) -> Numbers:
-    inputs = [x.view_as(x) for x in inputs]  # one may be computed from another
+) -> Tensors:
+    inputs = [x.view_as(x) for x in inputs]  # one may depend on another; this gives partial derivatives
     asked = [x for x, want in zip(inputs, wanted, strict=True) if want]
     outputs = _reference(plan, decoder, mask, inputs)
     pairs = [(x, g) for x, g in zip(outputs, of_outputs, strict=True) if x.requires_grad and g is not None]
@@ -117,7 +117,7 @@ def _of_reference(
 
 
 def _forward(plan: Plan, mask: Tensor, named: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Outputs and what the backward pass needs."""
+    """The outputs, and the tensors that the backward pass needs."""
     from seqtool_triton.small_kernels import attend_forward
 
     sizes, x, values = plan.sizes, named["x"], named["values"]
@@ -135,14 +135,14 @@ def _forward(plan: Plan, mask: Tensor, named: dict[str, Tensor]) -> dict[str, Te
         "features": new(rows, steps, sizes["N"]) if plan.after else None,
     }
     last = {f"last_{name}": torch.empty_like(named[name]) for name in plan.states if name != "fed"}
-    shared = _shared(plan, named)
+    shared = _common_arguments(plan, named)
     _launch(
         attend_forward,
         plan,
         positions,
         rows,
-        x=_mapped(plan, named),
-        asked=_asked(plan, named),
+        x=_gate_inputs(plan, named),
+        asked=_query_inputs(plan, named),
         mask=mask.contiguous().view(torch.uint8),
         first_fed=named.get("fed"),
         first_mean=named.get("mean"),
@@ -171,7 +171,7 @@ def _backward(
     of_outputs: Sequence[Tensor | None],
     wanted: set[str],
 ) -> dict[str, Tensor]:
-    """Gradients of the inputs by name; of those `wanted`, and of others where they cost nothing."""
+    """Gradients of the inputs by name: those `wanted`, and others that cost nothing."""
     from seqtool_triton.small_kernels import attend_backward
 
     sizes, x, (of_features, of_weights, *of_states) = plan.sizes, named["x"], of_outputs
@@ -194,7 +194,7 @@ def _backward(
         plan,
         named["values"].shape[1],
         len(x),
-        **_shared(plan, {name: tensor.contiguous() for name, tensor in named.items()}),
+        **_common_arguments(plan, {name: tensor.contiguous() for name, tensor in named.items()}),
         **inner,
         of_hs=of_pieces.get("output"),
         of_contexts=of_pieces.get("context"),
@@ -207,10 +207,12 @@ def _backward(
         S=named["values"].shape[1],
     )
     found = {name: of_first[f"of_first_{name}"] for name in plan.states}
-    return found | _outside(plan, named, kept, {name: g for name, g in of.items() if g is not None}, of_pieces, wanted)
+    return found | _product_gradients(
+        plan, named, kept, {name: g for name, g in of.items() if g is not None}, of_pieces, wanted
+    )
 
 
-def _outside(
+def _product_gradients(
     plan: Plan,
     named: dict[str, Tensor],
     kept: dict[str, Tensor],
@@ -218,7 +220,7 @@ def _outside(
     of_pieces: dict[str, Tensor],
     wanted: set[str],
 ) -> dict[str, Tensor]:
-    """The gradients of everything but the first state, each as one product over all rows and steps."""
+    """The gradients of all inputs but the first state, each as one product over all rows and steps."""
     size, x, found = plan.sizes["H"], named["x"], dict[str, Tensor]()
     of_sums = of["of_sums"].flatten(0, 1)
     of_fed = of_sums[:, : 3 * size] if plan.sizes["GRU"] else of_sums
@@ -254,8 +256,8 @@ def _outside(
     return found
 
 
-def _shared(plan: Plan, named: dict[str, Tensor]) -> dict[str, Any]:
-    """What both kernels are given."""
+def _common_arguments(plan: Plan, named: dict[str, Tensor]) -> dict[str, Any]:
+    """The arguments that both kernels share."""
     weight_seen = named["weight_ih"][:, plan.feed["seen"]]
     query_map = named.get("query_map")
     weight_query = None if query_map is None else query_map[:, plan.query["output"]]
@@ -275,8 +277,8 @@ def _shared(plan: Plan, named: dict[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def _mapped(plan: Plan, named: dict[str, Tensor]) -> Tensor:
-    """What the step's input and all biases add to the four sums of a cell: `[B, T, 4 H]`, see `small_kernels.cell`."""
+def _gate_inputs(plan: Plan, named: dict[str, Tensor]) -> Tensor:
+    """The step's input and the biases in a cell's four sums: `[B, T, 4 H]`; see `small_kernels.cell`."""
     size, x, bias_ih, bias_hh = plan.sizes["H"], named["x"], named["bias_ih"], named["bias_hh"]
     gru = plan.sizes["GRU"]
     bias = torch.cat([bias_ih[: 2 * size] + bias_hh[: 2 * size], bias_ih[2 * size :]]) if gru else bias_ih + bias_hh
@@ -287,8 +289,8 @@ def _mapped(plan: Plan, named: dict[str, Tensor]) -> Tensor:
     return torch.cat([mapped, bias_hh[2 * size :].expand(*x.shape[:2], -1)], 2) if gru else mapped.contiguous()
 
 
-def _asked(plan: Plan, named: dict[str, Tensor]) -> Tensor | None:
-    """What the step's input and the bias add to the query's map: `[B, T, P]`; None where that is nothing."""
+def _query_inputs(plan: Plan, named: dict[str, Tensor]) -> Tensor | None:
+    """The step's input and the bias in the mapped query: `[B, T, P]`; None if it has neither."""
     x, bias = named["x"], named.get("query_bias")
     if "input" in plan.query:
         return F.linear(x, named["query_map"][:, plan.query["input"]], bias)
@@ -296,20 +298,20 @@ def _asked(plan: Plan, named: dict[str, Tensor]) -> Tensor | None:
 
 
 def _pieces(plan: Plan, of_features: Tensor | None) -> dict[str, Tensor]:
-    """Gradients of the pieces that were joined to features."""
+    """Gradients of the pieces of the features."""
     if of_features is None or plan.after:
         return {}
     return {name: of_features[:, :, where].contiguous() for name, where in plan.features.items()}
 
 
 def _joined(where: Slices, pieces: dict[str, Tensor]) -> Tensor:
-    """The pieces that there are, in their order, as rows: `[B T, ...]`."""
+    """The pieces named in `where`, concatenated as rows `[B T, ...]`."""
     found = [pieces[name].flatten(0, 1) for name in where]
     return found[0] if len(found) == 1 else torch.cat(found, 1)
 
 
 def _shifted(first: Tensor, following: Tensor) -> Tensor:
-    """What stood before each step: `[B, F]`, `[B, T, F]` -> `[B, T, F]`."""
+    """The value before each step: `[B, F]`, `[B, T, F]` -> `[B, T, F]`."""
     return torch.cat([first[:, None], following[:, :-1]], 1)
 
 
@@ -323,13 +325,13 @@ def padded(size: int) -> int:
 
 
 def _launch(kernel: Any, plan: Plan, positions: int, rows: int, **arguments: Any) -> None:
-    """One program per row."""
+    """Launch a kernel with one program per row."""
     wide = {f"{name}_P": padded(plan.sizes[name]) for name in "HNMPK"} | {"S_P": padded(positions)}
     kernel[(rows,)](**arguments, **plan.sizes, **wide, num_warps=warps(wide))
 
 
 def warps(wide: dict[str, int]) -> int:
-    """How many warps of threads keep the matrices of a program in registers."""
+    """The number of warps with which the matrices of a program fit in registers."""
     size_h, side = wide["H_P"], wide["H_P"] + wide["N_P"]
     numbers = 4 * size_h * side + wide["S_P"] * (wide["M_P"] + 3 * wide["P_P"])
     return next((count for count in (1, 2, 4, 8) if numbers <= 32 * REGISTERS * count), 16)

@@ -1,4 +1,4 @@
-"""Wide decoders and attention on a GPU: which parts the loops of `wide_loops` serve, and with which tensors."""
+"""Kernels of wide decoders and of attention on a GPU, which run the loops of `wide_loops`."""
 
 import importlib.util
 import os
@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from seqtool.api import Kernel, Tree, part_name, tree
 
-WIDER_THAN = 64
-"""Hidden sizes up to this are left to a loop in one kernel."""
-MOST_POSITIONS = 1024
-"""Source positions that one program of the attention's kernel holds at most."""
+MAX_SMALL_SIZE = 64
+"""Decoders up to this hidden size have kernels that run the whole loop."""
+MAX_POSITIONS = 1024
+"""The most source positions that a program of the attention kernel supports."""
 CELLS = {"cell/cells:lstm": "lstm", "cell/cells:gru": "gru"}
 ADDITIVE = "scorer/attention:additive"
 PRODUCTS = (
@@ -25,8 +25,8 @@ PRODUCTS = (
 SOFTMAX = "normalizer/attention:softmax"
 
 
-def missing() -> str | None:
-    """Why no kernel of Triton can run here; None where they can."""
+def unavailable_reason() -> str | None:
+    """Why Triton kernels cannot run here; None if they can."""
     if importlib.util.find_spec("triton") is None:
         return "triton is not installed"
     if not torch.cuda.is_available() and not interpreted():
@@ -35,7 +35,7 @@ def missing() -> str | None:
 
 
 def interpreted() -> bool:
-    """Whether Triton's interpreter runs the kernels, which then take tensors on the CPU."""
+    """Whether Triton's interpreter runs the kernels, with tensors on the CPU."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
@@ -54,38 +54,38 @@ class TritonKernel(CudaKernel):
 
     def unavailable(self) -> str | None:
         """See `Kernel.unavailable`."""
-        return missing()
+        return unavailable_reason()
 
 
 def attention_refusal(attention: Any) -> str | None:
-    """Why the kernel cannot do an attention; None where it can."""
+    """Why an attention is not supported; None if it is."""
     if attention.num_heads > 1:
-        return f"it has {attention.num_heads} heads; known is one"
+        return f"it has {attention.num_heads} heads; one is supported"
     if part_name(attention.normalizer) != SOFTMAX:
-        return f"its normalizer is {type(attention.normalizer).__name__}; known is Softmax"
+        return f"its normalizer is {type(attention.normalizer).__name__}; Softmax is supported"
     if part_name(attention.scorers[0]) not in (ADDITIVE, *PRODUCTS):
-        return f"its scorer is {type(attention.scorers[0]).__name__}; known are Additive, Dot, ScaledDot, General"
+        return f"its scorer is {type(attention.scorers[0]).__name__}; supported are Additive, Dot, ScaledDot, General"
     return None
 
 
 def decoder_refusal(module: Any) -> str | None:
-    """Why no loop can do a decoder's cell, attention and size; None where one can."""
+    """Why a decoder's cell, attention or size is not supported; None if they are."""
     if module.attention is None:
         return "it has no attention"
     if part_name(module.cell) not in CELLS:
-        return f"its cell is {type(module.cell).__name__}; known are LSTM and GRU"
-    if module.cell.output_size <= WIDER_THAN:
-        return f"its hidden_size is {module.cell.output_size}; it serves sizes above {WIDER_THAN}"
+        return f"its cell is {type(module.cell).__name__}; LSTM and GRU are supported"
+    if module.cell.output_size <= MAX_SMALL_SIZE:
+        return f"its hidden_size is {module.cell.output_size}; sizes above {MAX_SMALL_SIZE} are supported"
     return attention_refusal(module.attention)
 
 
-def too_many(mask: Tensor) -> str | None:
-    """Why a source `[B, S]` is too long; None where it is not."""
-    return f"{mask.shape[1]} positions; at most {MOST_POSITIONS}" if mask.shape[1] > MOST_POSITIONS else None
+def source_refusal(mask: Tensor) -> str | None:
+    """Why a source with this mask `[B, S]` is too long; None if it is not."""
+    return f"{mask.shape[1]} positions; at most {MAX_POSITIONS}" if mask.shape[1] > MAX_POSITIONS else None
 
 
 def gate_rows(cell: Any, of: Tensor, *, hidden: bool) -> Tensor:
-    """`[3 H, ...]` or `[4 H, ...]` of a cell's parameter -> `[4 H, ...]` as `cell_step` has the gates."""
+    """A cell's parameter `[3 H, ...]` or `[4 H, ...]` as `[4 H, ...]`, in the order of `cell_step`."""
     if CELLS[part_name(cell)] == "lstm":
         return of
     shared, n = of.split([2 * cell.output_size, cell.output_size])
@@ -94,15 +94,15 @@ def gate_rows(cell: Any, of: Tensor, *, hidden: bool) -> Tensor:
 
 
 class WideKernel(TritonKernel):
-    """What the kernels of this module have in common."""
+    """The base of the kernels of this module."""
 
     def vector(self, attention: Any, like: Tensor) -> Tensor:
-        """v of additive scores; for products, which have none, any tensor."""
+        """v of additive scores; an unused tensor for products."""
         scorer = attention.scorers[0]
         return scorer.vector.weight[0] if part_name(scorer) == ADDITIVE else like.detach()
 
     def scores(self, attention: Any, mask: Tensor) -> Any:
-        """How an attention scores."""
+        """The `Scores` of an attention."""
         from seqtool_triton.attend_step import Scores
 
         scorer = attention.scorers[0]
@@ -115,7 +115,7 @@ class _DecoderKernel(WideKernel):
         return decoder_refusal(module)
 
     def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
-        """See `Kernel.skipped_modules`; bridge and readout are not its business."""
+        """See `Kernel.skipped_modules`; bridge and readout run outside the kernel."""
         return (part.cell, part.attention)
 
     def tensors(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> Iterable[Tensor]:
@@ -126,7 +126,7 @@ class _DecoderKernel(WideKernel):
 
     def verify(self, part: Any, inputs: Tensor, fixed: Tree, state: Tree) -> str | None:
         """See `Kernel.verify`."""
-        return super().verify(part, inputs, fixed, state) or too_many(fixed.attention.mask)
+        return super().verify(part, inputs, fixed, state) or source_refusal(fixed.attention.mask)
 
     def __call__(self, module: Any, inputs: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor | None, Tree]:
         """See `Decoder.unroll`."""
@@ -138,14 +138,14 @@ class _DecoderKernel(WideKernel):
         vector = self.vector(module.attention, keys)
         h = slice(self.context_size(module), self.context_size(module) + module.cell.output_size)
         loop = Loop(CELLS[part_name(module.cell)], self.scores(module.attention, mask), h)
-        features, weights, last = self.looped(module, loop, inputs.transpose(0, 1), first, keys, values, vector)
+        features, weights, last = self.run_loop(module, loop, inputs.transpose(0, 1), first, keys, values, vector)
         return features, weights, tree.rebuild(state, last)
 
     def context_size(self, module: Any) -> int:
-        """How many columns of the loop's buffer are before those of h."""
+        """The number of columns of the loop's buffer before those of h."""
         return 0
 
-    def looped(
+    def run_loop(
         self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """`(features, weights, last)` of `x [T, B, E]`; `first` and `last` are the leaves of the state."""
@@ -153,14 +153,14 @@ class _DecoderKernel(WideKernel):
 
 
 class WideAttendAfterKernel(_DecoderKernel):
-    """`AttendAfter.unroll` with input feeding, of an LSTM or a GRU with additive or product scores: 4 kernels a step.
+    """`AttendAfter.unroll` with input feeding of an LSTM or a GRU with additive or product scores: 4 kernels per step.
 
     Equation:
         h~_i = tanh(sum_j a_ij (C h_j) + R s_i),  W_c = [C R]
-        What the inputs add to the gates, and C h_j, are one product each before the loop; the gradients of weights,
-        keys and memory are one product each after it.
+        The inputs' part of the gates and C h_j are one product each before the loop; the gradients of weights, keys and
+        memory are one product each after it.
 
-    Source: its part's, decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+    Source: decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
     When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
     """
@@ -190,14 +190,14 @@ class WideAttendAfterKernel(_DecoderKernel):
     def unsupported(self, module: Any) -> str | None:
         """See `Kernel.unsupported`."""
         if not module.input_feeding:
-            return "without input feeding its own unroll takes all steps at once"
+            return "without input feeding, the reference computes all steps in parallel"
         return super().unsupported(module)
 
     def skipped_modules(self, part: Any) -> Iterable[nn.Module]:
         """See `Kernel.skipped_modules`."""
         return (*super().skipped_modules(part), part.combine)
 
-    def looped(
+    def run_loop(
         self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `_DecoderKernel.looped`."""
@@ -220,13 +220,13 @@ class WideAttendAfterKernel(_DecoderKernel):
 
 
 class WideAttendBeforeKernel(_DecoderKernel):
-    """`AttendBefore.unroll` of an LSTM or a GRU with additive or product scores: 4 kernels a step.
+    """`AttendBefore.unroll` of an LSTM or a GRU with additive or product scores: 4 kernels per step.
 
     Equation:
-        As decoder/attend_before. What the inputs add to gates and queries is one product each before the loop; the
+        as decoder/attend_before. The inputs' parts of gates and queries are one product each before the loop; the
         gradients of weights, keys and memory are one product each after it.
 
-    Source: its part's, decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
+    Source: decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
     When to use: chosen by `engine: auto` on a GPU, for hidden sizes above 64.
     """
@@ -256,11 +256,13 @@ class WideAttendBeforeKernel(_DecoderKernel):
         for option in ("query", "feed", "features"):
             given = getattr(module, option)
             if len(set(given)) < len(given):
-                return f"its {option} holds the same twice"
+                return f"its {option} contains the same part twice"
         additive = part_name(module.attention.scorers[0]) == ADDITIVE
         known = ({"output"}, {"output", "input"}) if additive else ({"output"},)
         if set(module.query) not in known:
-            return f"its query is {', '.join(module.query)}; known is output, and with Additive output and input"
+            return (
+                f"its query is {', '.join(module.query)}; output is supported, and with Additive also output and input"
+            )
         return None
 
     def context_size(self, module: Any) -> int:
@@ -268,7 +270,7 @@ class WideAttendBeforeKernel(_DecoderKernel):
         size: int = module.attention.memory_size
         return size
 
-    def looped(
+    def run_loop(
         self, module: Any, loop: Any, x: Tensor, first: list[Tensor], keys: Tensor, values: Tensor, vector: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `_DecoderKernel.looped`."""
@@ -300,14 +302,14 @@ class WideAttendBeforeKernel(_DecoderKernel):
 
 
 class AttentionKernel(WideKernel):
-    """`Attention` of one head with softmax and additive or product scores, each query in one kernel.
+    """`Attention` with one head, softmax, and additive or product scores, in one kernel.
 
     Equation:
         a_ij = softmax_j(v . tanh(q_i + k_j)) or softmax_j(scale q_i . k_j);  c_i = sum_j a_ij h_j
 
-    Source: its parts'.
+    Source: scorer/additive, scorer/dot, scorer/scaled_dot and scorer/general.
 
-    When to use: chosen by `engine: auto` on a GPU, in any decoder; no tensor `[B, T, S, hidden]` in either direction.
+    When to use: chosen by `engine: auto` on a GPU, in any decoder; needs no tensor `[B, T, S, hidden]`.
     """
 
     parts = ("attention",)
@@ -331,7 +333,7 @@ class AttentionKernel(WideKernel):
         if reason := super().verify(part, query, fixed, state):
             return reason
         fits = query.dim() == 3 and len(query) == len(fixed.values)
-        return too_many(fixed.mask) if fits else "the query has not the rows of the memory"
+        return source_refusal(fixed.mask) if fits else "query and memory have different batch sizes"
 
     def __call__(self, module: Any, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tensor, Tree]:
         """See `Attention.forward`."""
@@ -348,5 +350,5 @@ class AttentionKernel(WideKernel):
 
 
 def _pieces(of: Tensor, names: tuple[str, ...], sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    """The columns of a matrix that map each of the named pieces."""
+    """The columns of a matrix that each of the named pieces is multiplied by."""
     return dict(zip(names, of.split([sizes[name] for name in names], 1), strict=True))

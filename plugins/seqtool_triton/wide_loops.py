@@ -1,9 +1,9 @@
-"""All steps of a decoder that attends: four kernels per step; gradients of weights, keys and memory after the loop.
+"""All steps of a decoder with attention: four kernels per step; gradients of weights, keys and memory after the loop.
 
-Each loop holds its steps in one buffer, time first, in which the columns that one matrix reads lie side by side. The
-gradient of the buffer is laid out alike, and the backward loop accumulates into it in place. Products are cuBLAS's,
-everything else of a step is Triton's. Nothing here waits for the device or reads from the host, so that a loop may be
-captured into a CUDA graph.
+Each loop stores its steps in one buffer, time first, in which the columns that are multiplied by one matrix are
+adjacent. The gradient of the buffer has the same layout, and the backward loop accumulates into it in place. cuBLAS
+computes the matrix products, Triton the rest of a step. Nothing waits for the device or reads from the host, so that a
+loop can be captured into a CUDA graph.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqtool_triton.attend_step import Asked, Scores, Seen
+from seqtool_triton.attend_step import Attended, Queries, Scores
 from seqtool_triton.cell_step import cell_backward, cell_forward
 
 Gradients = tuple[Tensor | None, ...]
@@ -21,11 +21,11 @@ Gradients = tuple[Tensor | None, ...]
 
 @dataclass(frozen=True)
 class Loop:
-    """What the steps of a loop are.
+    """The configuration of a loop.
 
     Attributes:
         cell: lstm or gru.
-        scores: how positions are scored.
+        scores: the scores of the attention.
         hidden: the columns of h in the buffer.
     """
 
@@ -34,11 +34,11 @@ class Loop:
     hidden: slice
 
     def carried(self, held: Tensor, cells: Tensor | None) -> Tensor:
-        """What the cell carries from step to step, `[T + 1, B, H]`: an LSTM's c, a GRU's h."""
+        """The state that the cell carries from step to step, `[T + 1, B, H]`: c of an LSTM, h of a GRU."""
         return held[:, :, self.hidden] if cells is None else cells
 
     def plain_cell(self, sums: Tensor, carried: Tensor) -> tuple[Tensor, Tensor]:
-        """`(h, carried)` by torch's operations."""
+        """`(h, carried)`, computed by torch."""
         first, second, third, fourth = sums.chunk(4, 1)
         if self.cell == "lstm":
             c = second.sigmoid() * carried + first.sigmoid() * third.tanh()
@@ -51,11 +51,11 @@ class Loop:
 class AttendAfterSteps(torch.autograd.Function):
     """With input feeding: h = cell(x, [h; h~]); h~ = tanh(context of attention(h) + R h).
 
-    The memory comes mapped: values are C h_j, where the part has tanh([C R] [context; h]), so that the attention's
-    kernel writes h~. A step of the buffer is [h; h~], `[B, H + D]`; the first is the one before the loop.
+    The values are C h_j instead of h_j, for the part's tanh([C R] [context; h]), so that the attention kernel writes
+    h~. A step of the buffer is [h; h~], `[B, H + D]`; the first is the initial state.
 
-    Inputs: sums `[T, B, 4 H]`, what x adds to the gates; recurrent `[4 H, H + D]`; first `[B, H + D]`; the first c
-    `[B, H]`, None for a GRU; asking, the query's map over R, `[A + D, H]`, or R alone for products; keys `[B, S, A]`;
+    Inputs: sums `[T, B, 4 H]`, the part of the gates from x; recurrent `[4 H, H + D]`; first `[B, H + D]`; the first c
+    `[B, H]`, None for a GRU; asking, the query's map stacked on R, `[A + D, H]`, or R for products; keys `[B, S, A]`;
     values `[B, S, D]`; vector `[A]`. Outputs: the buffer `[T + 1, B, H + D]`, weights `[T, B, S]`, and c
     `[T + 1, B, H]` or None.
     """
@@ -74,41 +74,45 @@ class AttendAfterSteps(torch.autograd.Function):
         vector: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """See `AttendAfterSteps`."""
-        held, cells, weights = _room(len(sums), keys, first, first_c)
+        held, cells, weights = _new_buffers(len(sums), keys, first, first_c)
         held[0] = first
-        h, gates, carried = loop.hidden, _own(sums, sums), loop.carried(held, cells)
+        h, gates, carried = loop.hidden, _writable_copy(sums, sums), loop.carried(held, cells)
         mapped = sums.new_empty(*sums.shape[:2], len(asking))
-        queries, rests = _asked(loop, held[1:, :, h], mapped, values)
+        queries, rests = _queries_and_rests(loop, held[1:, :, h], mapped, values)
         for t in range(len(sums)):
             after = held[t + 1]
             gates[t].addmm_(held[t], recurrent.t())
             cell_forward(loop.cell, gates[t], carried[t], carried[t + 1], after[:, h])
             torch.mm(after[:, h], asking.t(), out=mapped[t])
-            seen = Seen(weights[t].unsqueeze(1), after[:, h.stop :].unsqueeze(1))
-            loop.scores.attend(Asked(queries[t].unsqueeze(1), rests[t].unsqueeze(1)), keys, values, vector, seen)
+            seen = Attended(weights[t].unsqueeze(1), after[:, h.stop :].unsqueeze(1))
+            loop.scores.attend(Queries(queries[t].unsqueeze(1), rests[t].unsqueeze(1)), keys, values, vector, seen)
         given = (sums, recurrent, first, first_c, asking, keys, values, vector)
         return _keep(ctx, loop, given, (gates, held, cells, mapped, weights))
 
     @staticmethod
     def backward(ctx: Any, of_held: Tensor | None, of_weights: Tensor | None, of_cells: Tensor | None) -> Gradients:
-        """The mirrored loop."""
+        """The loop in reverse."""
         loop, given, (gates, held, cells, mapped, weights) = ctx.loop, ctx.saved_tensors[:8], ctx.saved_tensors[8:]
         if torch.is_grad_enabled():
-            return _again(_plain_after, ctx, (loop, *given), (of_held, of_weights, of_cells))
+            return _differentiable_gradients(_plain_after, ctx, (loop, *given), (of_held, of_weights, of_cells))
         h, (recurrent, asking), (keys, values, vector) = loop.hidden, given[1:5:3], given[5:]
-        of_held, of_weights, of_cells = _own(of_held, held), _contiguous(of_weights), _own(of_cells, cells)
+        of_held, of_weights, of_cells = (
+            _writable_copy(of_held, held),
+            _contiguous(of_weights),
+            _writable_copy(of_cells, cells),
+        )
         carried, of_carried = loop.carried(held, cells), loop.carried(of_held, of_cells)
-        queries, _ = _asked(loop, held[1:, :, h], mapped, values)
+        queries, _ = _queries_and_rests(loop, held[1:, :, h], mapped, values)
         of_mapped, of_scores, of_sums = map(torch.empty_like, (mapped, weights, gates))
-        of_queries, of_rests = _asked(loop, of_held[1:, :, h], of_mapped, values)
+        of_queries, of_rests = _queries_and_rests(loop, of_held[1:, :, h], of_mapped, values)
         for t in reversed(range(len(gates))):
             of_h, of_fed = of_held[t + 1, :, h], of_held[t + 1, :, h.stop :]
             loop.scores.backward(
-                Seen(of_scores[t].unsqueeze(1), of_fed.unsqueeze(1)),
+                Attended(of_scores[t].unsqueeze(1), of_fed.unsqueeze(1)),
                 None if of_weights is None else of_weights[t].unsqueeze(1),
-                Seen(weights[t].unsqueeze(1), held[t + 1, :, h.stop :].unsqueeze(1)),
-                Asked(queries[t].unsqueeze(1)), keys, values, vector,
-                Asked(of_queries[t].unsqueeze(1), of_rests[t].unsqueeze(1)), add=not loop.scores.additive,
+                Attended(weights[t].unsqueeze(1), held[t + 1, :, h.stop :].unsqueeze(1)),
+                Queries(queries[t].unsqueeze(1)), keys, values, vector,
+                Queries(of_queries[t].unsqueeze(1), of_rests[t].unsqueeze(1)), add=not loop.scores.additive,
             )  # fmt: skip
             of_h.addmm_(of_mapped[t], asking)
             cell_backward(
@@ -126,11 +130,11 @@ class AttendAfterSteps(torch.autograd.Function):
 class AttendBeforeSteps(torch.autograd.Function):
     """context = attention(h); h = cell(x, [context; h]).
 
-    A step of the buffer is [context; h], `[B, M + H]`, with the h of the step before; the last context is zero.
+    A step of the buffer is [context; h], `[B, M + H]`, with h of the previous step; the last context is zero.
 
-    Inputs and outputs are those of `AttendAfterSteps`, but recurrent is `[4 H, M + H]`, first is `[B, H]`, asking is
-    the query's map `[A, H]`, or None for products, the buffer is `[T + 1, B, M + H]`, and there is one input more:
-    what x adds to the query, `[T, B, A]`, or None.
+    Inputs and outputs are those of `AttendAfterSteps`, except: recurrent is `[4 H, M + H]`, first `[B, H]`, asking the
+    query's map `[A, H]`, or None for products, the buffer `[T + 1, B, M + H]`; the additional input asked is the
+    part of the query from x, `[T, B, A]`, or None.
     """
 
     @staticmethod
@@ -149,17 +153,17 @@ class AttendBeforeSteps(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """See `AttendBeforeSteps`."""
         h = loop.hidden
-        held, cells, weights = _room(len(sums), keys, first, first_c, h.start)
+        held, cells, weights = _new_buffers(len(sums), keys, first, first_c, h.start)
         held[0, :, h] = first
         held[-1, :, : h.start] = 0
-        gates, carried, queries = _own(sums, sums), loop.carried(held, cells), held[:-1, :, h]
+        gates, carried, queries = _writable_copy(sums, sums), loop.carried(held, cells), held[:-1, :, h]
         if asking is not None:
-            queries = sums.new_zeros(*sums.shape[:2], len(asking)) if asked is None else _own(asked, asked)
+            queries = sums.new_zeros(*sums.shape[:2], len(asking)) if asked is None else _writable_copy(asked, asked)
         for t in range(len(sums)):
             if asking is not None:
                 queries[t].addmm_(held[t, :, h], asking.t())
-            seen = Seen(weights[t].unsqueeze(1), held[t, :, : h.start].unsqueeze(1))
-            loop.scores.attend(Asked(queries[t].unsqueeze(1)), keys, values, vector, seen)
+            seen = Attended(weights[t].unsqueeze(1), held[t, :, : h.start].unsqueeze(1))
+            loop.scores.attend(Queries(queries[t].unsqueeze(1)), keys, values, vector, seen)
             gates[t].addmm_(held[t], recurrent.t())
             cell_forward(loop.cell, gates[t], carried[t], carried[t + 1], held[t + 1, :, h])
         given = (sums, recurrent, first, first_c, asking, keys, values, vector, asked)
@@ -167,12 +171,16 @@ class AttendBeforeSteps(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, of_held: Tensor | None, of_weights: Tensor | None, of_cells: Tensor | None) -> Gradients:
-        """The mirrored loop."""
+        """The loop in reverse."""
         loop, given, (gates, held, cells, queries, weights) = ctx.loop, ctx.saved_tensors[:9], ctx.saved_tensors[9:]
         if torch.is_grad_enabled():
-            return _again(_plain_before, ctx, (loop, *given), (of_held, of_weights, of_cells))
+            return _differentiable_gradients(_plain_before, ctx, (loop, *given), (of_held, of_weights, of_cells))
         h, (recurrent, asking), (keys, values, vector, asked) = loop.hidden, given[1:5:3], given[5:]
-        of_held, of_weights, of_cells = _own(of_held, held), _contiguous(of_weights), _own(of_cells, cells)
+        of_held, of_weights, of_cells = (
+            _writable_copy(of_held, held),
+            _contiguous(of_weights),
+            _writable_copy(of_cells, cells),
+        )
         carried, of_carried = loop.carried(held, cells), loop.carried(of_held, of_cells)
         queries = held[:-1, :, h] if queries is None else queries
         of_queries = of_held[:-1, :, h] if asking is None else torch.empty_like(queries)
@@ -185,10 +193,10 @@ class AttendBeforeSteps(torch.autograd.Function):
             of_held[t].addmm_(of_sums[t], recurrent)
             context, of_context = held[t, :, : h.start].unsqueeze(1), of_held[t, :, : h.start].unsqueeze(1)
             loop.scores.backward(
-                Seen(of_scores[t].unsqueeze(1), of_context),
+                Attended(of_scores[t].unsqueeze(1), of_context),
                 None if of_weights is None else of_weights[t].unsqueeze(1),
-                Seen(weights[t].unsqueeze(1), context), Asked(queries[t].unsqueeze(1)), keys, values, vector,
-                Asked(of_queries[t].unsqueeze(1)), add=asking is None,
+                Attended(weights[t].unsqueeze(1), context), Queries(queries[t].unsqueeze(1)), keys, values, vector,
+                Queries(of_queries[t].unsqueeze(1)), add=asking is None,
             )  # fmt: skip
             if asking is not None:
                 of_held[t, :, h].addmm_(of_queries[t], asking)
@@ -201,7 +209,7 @@ class AttendBeforeSteps(torch.autograd.Function):
 
 
 class AttendSteps(torch.autograd.Function):
-    """The attention of queries `[B, T, A]` that are all known: `(weights [B, T, S], context [B, T, M])`."""
+    """`(weights [B, T, S], context [B, T, M])` of all queries `[B, T, A]` in parallel."""
 
     @staticmethod
     def forward(
@@ -209,8 +217,8 @@ class AttendSteps(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """See `AttendSteps`."""
         steps = query.shape[:2]
-        seen = Seen(query.new_empty(*steps, keys.shape[1]), query.new_empty(*steps, values.shape[2]))
-        scores.attend(Asked(query), keys, values, vector, seen)
+        seen = Attended(query.new_empty(*steps, keys.shape[1]), query.new_empty(*steps, values.shape[2]))
+        scores.attend(Queries(query), keys, values, vector, seen)
         ctx.scores = scores
         ctx.save_for_backward(query, keys, values, vector, *seen)
         ctx.set_materialize_grads(False)
@@ -218,23 +226,25 @@ class AttendSteps(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, of_weights: Tensor | None, of_context: Tensor | None) -> Gradients:
-        """Per row and step, then of keys and memory from all steps."""
+        """Gradients per row and step, then those of keys and memory over all steps."""
         scores, (query, keys, values, vector, *seen) = ctx.scores, ctx.saved_tensors
         if torch.is_grad_enabled():
-            return _again(_plain_attend, ctx, (scores, query, keys, values, vector), (of_weights, of_context))
+            return _differentiable_gradients(
+                _plain_attend, ctx, (scores, query, keys, values, vector), (of_weights, of_context)
+            )
         weights, context = seen
         of_weights, of_query, of_scores = _contiguous(of_weights), torch.empty_like(query), torch.empty_like(weights)
         of_context = torch.zeros_like(context) if of_context is None else of_context.contiguous()
-        of_seen = Seen(of_scores, of_context)
-        scores.backward(of_seen, of_weights, Seen(*seen), Asked(query), keys, values, vector, Asked(of_query))
+        of_seen = Attended(of_scores, of_context)
+        scores.backward(of_seen, of_weights, Attended(*seen), Queries(query), keys, values, vector, Queries(of_query))
         of_keys, of_vector = scores.of_keys(of_scores, query, keys, vector)
         return None, of_query, of_keys, weights.transpose(1, 2) @ of_context, of_vector
 
 
-def _room(
+def _new_buffers(
     steps: int, keys: Tensor, first: Tensor, first_c: Tensor | None, context_size: int = 0
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """The buffer, c with its first step, and the weights."""
+    """The buffer, the buffer of c with its first step set, and that of the weights."""
     rows, positions, _ = keys.shape
     cells = None
     if first_c is not None:
@@ -244,8 +254,8 @@ def _room(
     return held, cells, first.new_empty(steps, rows, positions)
 
 
-def _asked(loop: Loop, asking: Tensor, mapped: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """`(queries, rests)` within what all h `asking [T, B, H]` are mapped to; products query with h itself."""
+def _queries_and_rests(loop: Loop, asking: Tensor, mapped: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """`(queries, rests)` as columns of `mapped`; the query of products is h, `asking [T, B, H]`."""
     size = mapped.shape[2] - values.shape[2]
     return (mapped[:, :, :size] if loop.scores.additive else asking), mapped[:, :, size:]
 
@@ -253,7 +263,7 @@ def _asked(loop: Loop, asking: Tensor, mapped: Tensor, values: Tensor) -> tuple[
 def _keep(
     ctx: Any, loop: Loop, given: tuple[Tensor | None, ...], found: tuple[Tensor | None, ...]
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The outputs, kept for the backward loop beside the inputs."""
+    """Save inputs and results for the backward loop; return the outputs."""
     ctx.loop = loop
     ctx.save_for_backward(*given, *found)
     ctx.set_materialize_grads(False)
@@ -263,8 +273,8 @@ def _keep(
     return held, weights, cells
 
 
-def _own(of: Tensor | None, like: Tensor | None) -> Any:
-    """A contiguous copy, which may be overwritten; zeros where there is nothing to copy."""
+def _writable_copy(of: Tensor | None, like: Tensor | None) -> Any:
+    """A contiguous copy that may be overwritten; zeros if there is nothing to copy."""
     if like is None:
         return None
     return torch.zeros_like(like) if of is None else of.clone(memory_format=torch.contiguous_format)
@@ -275,11 +285,11 @@ def _contiguous(of: Tensor | None) -> Tensor | None:
 
 
 def _summed(of: Tensor, by: Tensor) -> Tensor:
-    """The gradient `[F, G]` of the matrix that maps `by [T, B, G]` to what has the gradient `of [T, B, F]`."""
+    """The gradient `[F, G]` of a matrix, from its inputs `by [T, B, G]` and its outputs' gradient `of [T, B, F]`."""
     return of.flatten(0, 1).t() @ by.flatten(0, 1)
 
 
-def _again(
+def _differentiable_gradients(
     plain: Callable[..., tuple[Tensor | None, ...]], ctx: Any, given: Sequence[Any], of_outputs: Sequence[Tensor | None]
 ) -> Gradients:
     """The gradients of `plain(*given)`, which can be differentiated again."""
@@ -292,8 +302,8 @@ def _again(
 
 
 def _plain_attend(scores: Scores, query: Tensor, *seen: Tensor) -> tuple[Tensor, Tensor]:
-    """`AttendSteps` by torch's operations."""
-    return tuple(scores.plain(Asked(query), *seen))
+    """`AttendSteps`, computed by torch."""
+    return tuple(scores.plain(Queries(query), *seen))
 
 
 def _plain_after(
@@ -305,14 +315,14 @@ def _plain_after(
     asking: Tensor,
     *seen: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """`AttendAfterSteps` by torch's operations."""
+    """`AttendAfterSteps`, computed by torch."""
     h = first[:, loop.hidden]
     carried = h if first_c is None else first_c
     held, all_weights, cells = [first], [], [carried]
     for sums_t in sums.unbind(0):
         h, carried = loop.plain_cell(sums_t + held[-1] @ recurrent.t(), carried)
-        query, rest = _asked(loop, h.unsqueeze(1), (h @ asking.t()).unsqueeze(1), seen[1])
-        weights, fed = loop.scores.plain(Asked(query, rest), *seen)
+        query, rest = _queries_and_rests(loop, h.unsqueeze(1), (h @ asking.t()).unsqueeze(1), seen[1])
+        weights, fed = loop.scores.plain(Queries(query, rest), *seen)
         held.append(torch.cat([h, fed.squeeze(1)], 1))
         all_weights.append(weights.squeeze(1))
         cells.append(carried)
@@ -331,13 +341,13 @@ def _plain_before(
     vector: Tensor,
     asked: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """`AttendBeforeSteps` by torch's operations."""
+    """`AttendBeforeSteps`, computed by torch."""
     h, carried = first, first if first_c is None else first_c
     held, all_weights, cells = [], [], [carried]
     for t, sums_t in enumerate(sums.unbind(0)):
         query = h if asking is None else h @ asking.t()
         query = query if asked is None else query + asked[t]
-        weights, context = loop.scores.plain(Asked(query.unsqueeze(1)), keys, values, vector)
+        weights, context = loop.scores.plain(Queries(query.unsqueeze(1)), keys, values, vector)
         held.append(torch.cat([context.squeeze(1), h], 1))
         h, carried = loop.plain_cell(sums_t + held[-1] @ recurrent.t(), carried)
         all_weights.append(weights.squeeze(1))
