@@ -1,8 +1,8 @@
 """The forward and backward kernels: one program per row, all target steps in a loop, the recurrent state in registers.
 
 Sizes padded to powers of two end in `_P`. Padded entries of weights, keys and values are loaded as zeros, so that
-padded entries of all vectors remain zero. `small_loop.py` computes the products outside the recurrence. A step loads what
-it reads at its beginning, where the loads do not wait for results.
+padded entries of all vectors remain zero. `small_loop.py` computes the products outside the recurrence. A step loads
+what it reads at its beginning, where the loads do not wait for results.
 """
 
 import triton
