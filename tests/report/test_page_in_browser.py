@@ -114,16 +114,16 @@ def test_it_loads_without_complaint_or_request(page: Page, report: Path) -> None
 
 def test_pointing_at_a_target_symbol_lights_the_source_up(page: Page, report: Path) -> None:
     page.open(report)
-    first = page.text("#says")
+    first = page.text("#status")
     target = page.driver.find_elements("css selector", "#target .unit")[2]
     webdriver.ActionChains(page.driver).move_to_element(target).perform()
     assert target.get_attribute("aria-selected") == "true"
-    assert page.text("#says") != first
-    gold = page.run("report.explorer.seed.looks[0].at(-1).gold[2]")
+    assert page.text("#status") != first
+    gold = page.run("report.explorer.seed.views[0].at(-1).gold[2]")
     units = page.driver.find_elements("css selector", "#source .unit")
     assert "gold" in (units[gold].get_attribute("class") or "")
     assert units[gold].text.endswith(".63")  # the mean of .8 and .4, and what is spread
-    assert page.text("#says").startswith("3 of 5, ")
+    assert page.text("#status").startswith("3 of 5, ")
     colours = [unit.value_of_css_property("background-color") for unit in units]
     assert colours.count(colours[gold]) == 1
 
@@ -135,11 +135,11 @@ def test_the_keyboard_alone_is_enough(page: Page, report: Path) -> None:
     assert page.run("document.activeElement.id") == "target"
     active = page.run("document.getElementById('target').getAttribute('aria-activedescendant')")
     assert page.run(f"document.getElementById('{active}').getAttribute('aria-selected')") == "true"
-    assert page.text("#says").startswith("3 of 5, ")
+    assert page.text("#status").startswith("3 of 5, ")
     page.press("#target", keys.END)
-    assert page.text("#says").startswith("5 of 5, ")
+    assert page.text("#status").startswith("5 of 5, ")
     page.press("#target", keys.HOME, keys.ARROW_LEFT)
-    assert page.text("#says").startswith("1 of 5, ")
+    assert page.text("#status").startswith("1 of 5, ")
     page.press("#target", keys.PAGE_DOWN)
     assert page.run("report.explorer.at.example") == 1
     page.press("#charts .plot", keys.HOME)
@@ -147,7 +147,7 @@ def test_the_keyboard_alone_is_enough(page: Page, report: Path) -> None:
     page.press("#charts .plot", keys.ARROW_RIGHT)
     assert "step 10" in page.text("#charts .plot .tip")
     page.press("#step", keys.ARROW_LEFT)
-    assert "step 100" in page.text("#step-says")
+    assert "step 100" in page.text("#step-label")
 
 
 def test_the_slider_goes_through_training(page: Page, report: Path) -> None:
@@ -157,8 +157,8 @@ def test_the_slider_goes_through_training(page: Page, report: Path) -> None:
         page.driver.execute_script(
             "const s = document.getElementById('step'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))", i
         )
-        gold = page.run("report.explorer.shown().look.gold[0]")
-        seen.append((page.text("#step-says"), page.run(f"report.explorer.shown().weights[{gold}]")))
+        gold = page.run("report.explorer.shown().view.gold[0]")
+        seen.append((page.text("#step-label"), page.run(f"report.explorer.shown().weights[{gold}]")))
     steps = [said.split(",")[0] for said, _ in seen]
     assert steps == ["step 25", "step 50", "step 100", "after training"]
     weights = [weight for _, weight in seen]
@@ -174,7 +174,7 @@ def test_the_slider_goes_through_training(page: Page, report: Path) -> None:
 
 def test_the_heads_examples_and_models_can_be_switched(page: Page, report: Path) -> None:
     page.open(report)
-    gold = page.run("report.explorer.shown().look.gold[0]")
+    gold = page.run("report.explorer.shown().view.gold[0]")
     weights = []
     for head in (0, 1, -1):
         page.pick("#head", head)
@@ -183,10 +183,10 @@ def test_the_heads_examples_and_models_can_be_switched(page: Page, report: Path)
     assert weights[2] == pytest.approx(sum(weights[:2]) / 2, abs=1e-6)
     page.pick("#example", 11)
     assert page.run("document.getElementById('step').disabled")
-    assert "kept for the examples with ▸" in page.text("#step-says")
+    assert "kept for the examples with ▸" in page.text("#step-label")
     page.pick("#model", 2)
     page.until("report.explorer.at.model === 2")
-    assert "no weights" in page.text("#says")
+    assert "no weights" in page.text("#status")
     page.pick("#model", 1)
     page.until("report.explorer.at.model === 1")
     page.driver.find_element("id", "wrong").click()
@@ -195,9 +195,9 @@ def test_the_heads_examples_and_models_can_be_switched(page: Page, report: Path)
     assert all(marks)
 
 
-def test_a_mistake_leads_to_where_it_looked(page: Page, report: Path) -> None:
+def test_a_mistake_opens_its_weights(page: Page, report: Path) -> None:
     page.open(report)
-    button = page.driver.find_element("css selector", ".look")
+    button = page.driver.find_element("css selector", ".show-weights")
     number = int(button.get_attribute("data-number") or "-1")
     page.driver.execute_script("arguments[0].click()", button)
     page.until(f"report.explorer.at.example === {number} && document.activeElement.id === 'target'")
@@ -206,9 +206,9 @@ def test_a_mistake_leads_to_where_it_looked(page: Page, report: Path) -> None:
 
 def test_gold_can_be_hidden(page: Page, report: Path) -> None:
     page.open(report)
-    assert "gold" in page.text("#says")
+    assert "gold" in page.text("#status")
     page.driver.find_element("id", "gold").click()
-    assert "gold" not in page.text("#says")
+    assert "gold" not in page.text("#status")
     assert page.run("document.querySelectorAll('#source .gold').length") == 0
 
 
@@ -315,7 +315,7 @@ def test_without_scripts_the_tables_are_there(page: Page, report: Path) -> None:
     page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         page.driver.get(report.as_uri())
-        assert page.driver.find_element("id", "explorer-says").text.endswith("which this browser does not run.")
+        assert page.driver.find_element("id", "explorer-status").text.endswith("which this browser does not run.")
         assert "attentive" in page.driver.find_element("id", "results").text
     finally:
         page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

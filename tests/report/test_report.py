@@ -14,7 +14,7 @@ import pytest
 from made_run import made_run, write_arrays, write_lines
 
 from seqtool.analysis.report import write_report
-from seqtool.analysis.report.curves import POINTS, curves
+from seqtool.analysis.report.curves import MAX_POINTS, curves
 from seqtool.analysis.report.examples import by_length, mistakes
 from seqtool.analysis.report.packing import FINAL, pack_seed, right_symbols
 from seqtool.analysis.report.recipe_differences import differences
@@ -52,9 +52,9 @@ def test_every_column_is_a_curve_but_the_clock() -> None:
 
 
 def test_a_long_curve_is_averaged_over_neighbours() -> None:
-    rows = {"train_loss": {step: float(step) for step in range(1, 3 * POINTS + 1)}}
+    rows = {"train_loss": {step: float(step) for step in range(1, 3 * MAX_POINTS + 1)}}
     (curve,) = curves({"v": [Seed("v", 0, rows=rows)]})
-    assert (len(curve["steps"]), curve["averaged"]) == (POINTS, True)
+    assert (len(curve["steps"]), curve["averaged"]) == (MAX_POINTS, True)
     assert (curve["steps"][:2], curve["lines"][0]["mean"][:2]) == ([3, 6], [2.0, 5.0])
 
 
@@ -97,10 +97,10 @@ def test_packed_weights_are_those_of_the_run(tmp_path: Path) -> None:
     (seed, _) = Reader(run.path).read().seeds
     header, content = unpacked(pack_seed(seed, 10**6))
     assert [header["symbols"][i] for i in header["examples"][3]["source"]] == seed.examples[3].source
-    steps = [look["step"] for look in header["looks"][0]]
+    steps = [look["step"] for look in header["views"][0]]
     assert steps == [25, 50, 100, FINAL]
-    assert [len(looks) for looks in header["looks"]] == [4] * 8 + [1] * 4
-    for row, looks in enumerate(header["looks"]):
+    assert [len(looks) for looks in header["views"]] == [4] * 8 + [1] * 4
+    for row, looks in enumerate(header["views"]):
         for look in looks:
             heads, target, memory = look["shape"]
             levels = np.frombuffer(content, np.uint8, heads * target * memory, look["at"]).reshape(look["shape"])
@@ -114,10 +114,10 @@ def test_where_weights_take_too_much_room_later_examples_go_without(tmp_path: Pa
     run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=30, dense=True)
     (seed,) = Reader(run.path).read().seeds
     header, content = unpacked(pack_seed(seed, 6000))
-    kept = [bool(looks) for looks in header["looks"]]
+    kept = [bool(looks) for looks in header["views"]]
     assert kept == sorted(kept, reverse=True)
     assert 0 < sum(kept) < 30
-    assert header["left_out"] == 30 - sum(kept)
+    assert header["omitted"] == 30 - sum(kept)
     assert len(header["examples"]) == 30
     assert len(zlib.compress(content)) < 6000
 
@@ -176,7 +176,7 @@ def test_values_are_shown_and_not_judged(tmp_path: Path) -> None:
     assert (mistakes([seed]), by_length({"v": [seed]})) == (([], 0, 0), {})
     header, _ = unpacked(pack_seed(seed, 10**6))
     assert "right" not in header["examples"][0]
-    assert all("right" not in look for looks in header["looks"] for look in looks)
+    assert all("right" not in look for looks in header["views"] for look in looks)
 
 
 def test_what_interventions_measured_is_shown_over_seeds(tmp_path: Path) -> None:
@@ -189,10 +189,10 @@ def test_what_interventions_measured_is_shown_over_seeds(tmp_path: Path) -> None
     assert found.problems == []
     said = text_of(found.path.read_text())
     assert (
-        "With its attention forced: v Weights Token accuracy free-running uniform 0.5000 0.2500 \N{EN DASH} 0.7500"
+        "Attention interventions: v Intervention Token accuracy free-running uniform 0.5000 0.2500 \N{EN DASH} 0.7500"
         in said
     )
-    assert "With its attention forced: w" not in said
+    assert "Attention interventions: w" not in said
 
 
 def text_of(page: str) -> str:
@@ -206,7 +206,7 @@ def test_the_page_says_what_the_run_is(tmp_path: Path) -> None:
     found = write_report(run.path)
     assert (found.path, found.problems, found.notes) == (run.path / "report.html", [], [])
     said = text_of(found.path.read_text())
-    assert "2 variants, 4 of 4 seeds finished · begun 2026-11-21 10:15 UTC" in said
+    assert "2 variants, 4 of 4 seeds finished · started 2026-11-21 10:15 UTC" in said
     assert "attentive 2 0.0200 0.0200 0.9000 0.5000 other 2 0.1200" in said
     assert "model.decoder.heads attentive" not in said
     assert "model.decoder.heads 2 0" in said

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from seqtool.analysis.report.results import figures, title
+from seqtool.analysis.report.results import format_number, title
 from seqtool.analysis.report.visible_symbols import visible
 
 
@@ -18,6 +18,6 @@ def render(found: Mapping[str, Any], drawings: Mapping[str, str]) -> str:
     environment = Environment(
         loader=PackageLoader("seqtool.analysis.compare"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"figures": figures, "title": title, "visible": visible}
+    environment.filters |= {"number": format_number, "title": title, "visible": visible}
     bodies = {name: text[text.index("<svg") :] for name, text in drawings.items()}
     return environment.get_template("compare.html").render(found=found, drawings=bodies)

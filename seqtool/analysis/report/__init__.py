@@ -1,7 +1,7 @@
-"""report.html: a run that explains itself, in one file that needs no network. No torch, no model.
+"""report.html: the report of a run in one file that needs no network. Imports no torch.
 
 `seqtool.runs.read` reads a run directory, whole or damaged; `results`, `curves`, `examples`, `cost`,
-`recipe_differences`, `intervention_effects` and `packing` prepare what the page shows; `page` renders it.
+`recipe_differences`, `intervention_effects` and `packing` prepare the data; `page` renders the page.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from seqtool.runs.read import Reader
 
 @dataclass(frozen=True)
 class Report:
-    """Where a report was written, what of the run could not be read, and what is not there yet."""
+    """The path of a report, the files of the run that cannot be read, and what is missing."""
 
     path: Path
     problems: list[str]
@@ -24,14 +24,14 @@ class Report:
 
 
 def write_report(run: Path, out: Path | None = None) -> Report:
-    """Write the report of a run over its variants and seeds, from its files alone.
+    """Write the report of a run from its files.
 
     Args:
-        run: the run directory; one that is damaged, still training or of another seqtool gives what can be read.
-        out: the file; default: report.html in the run directory.
+        run: the run directory; of a damaged run, or one in training, the report shows what can be read.
+        out: output file; default: report.html in the run directory.
 
     Raises:
-        SeqtoolError: nothing of a run is there, or the file cannot be written.
+        SeqtoolError: the folder is not a run, or the file cannot be written.
     """
     if not run.is_dir():
         raise SeqtoolError(f"{run} is not a run: there is no such folder")

@@ -1,4 +1,4 @@
-"""What each variant costs: time a step, and numbers trained in each part."""
+"""Cost of each variant: time per step, and parameters of each part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,33 +9,37 @@ from seqtool.runs.contents import Run, Seed, is_number
 
 @dataclass(frozen=True)
 class Cost:
-    """One variant: `parts` are the numbers trained in each part, `within` those of each module inside; times in
-    seconds and milliseconds, a seed each."""
+    """Cost of one variant.
+
+    Attributes:
+        parts, modules: number of parameters of each part and of each module.
+        seconds, milliseconds, steps: training time, time per step and number of steps of each seed.
+    """
 
     variant: str
     parameters: int | None
     parts: dict[str, int]
-    within: dict[str, int]
+    modules: dict[str, int]
     seconds: list[float]
     milliseconds: list[float]
     steps: list[int]
 
 
 def costs(run: Run) -> tuple[list[str], list[Cost]]:
-    """The parts that there are, and the cost of each variant."""
+    """The names of all parts, and the cost of each variant."""
     rows = [_cost(name, seeds) for name, seeds in run.variants.items()]
     return list(dict.fromkeys(part for row in rows for part in row.parts)), rows
 
 
 def _cost(name: str, seeds: Sequence[Seed]) -> Cost:
     parts = next((found for seed in seeds if (found := _counts(seed.environment.get("parameters")))), {})
-    within = next((found for seed in seeds if (found := _counts(seed.environment.get("parameters_within")))), {})
+    modules = next((found for seed in seeds if (found := _counts(seed.environment.get("parameters_within")))), {})
     totals = [seed.result.get("parameters") for seed in seeds]
     total = next((int(count) for count in totals if is_number(count)), sum(parts.values()) if parts else None)
     seconds = [time for seed in seeds if (time := _seconds(seed)) is not None]
     steps = [count for seed in seeds if (count := _steps(seed)) is not None]
     paces = [1000 * time / count for seed in seeds if (time := _seconds(seed)) is not None and (count := _steps(seed))]
-    return Cost(name, total, parts, within, seconds, paces, steps)
+    return Cost(name, total, parts, modules, seconds, paces, steps)
 
 
 def _counts(value: Any) -> dict[str, int]:
@@ -43,7 +47,7 @@ def _counts(value: Any) -> dict[str, int]:
 
 
 def _seconds(seed: Seed) -> float | None:
-    """Of training and validation; of a seed that is not finished, up to its last row."""
+    """Time of training and validation; of an unfinished seed, up to its last row."""
     written = seed.result.get("seconds")
     return float(written) if is_number(written) else next(reversed(seed.rows.get("seconds", {}).values()), None)
 

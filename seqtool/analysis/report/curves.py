@@ -1,20 +1,20 @@
-"""The columns of metrics.csv as curves: a line a variant, its seeds as a band."""
+"""The columns of metrics.csv as curves: for each variant the mean, minimum and maximum over seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqtool.runs.contents import Seed
 
-POINTS = 400
-"""A curve has at most so many points; of a longer one neighbours are averaged."""
+MAX_POINTS = 400
+"""Longer curves are averaged over consecutive steps."""
 
 FIRST = ("train_loss", "valid_loss", "train_token_accuracy", "valid_token_accuracy", "valid_sequence_accuracy")
-LEFT_OUT = ("seconds",)
+OMITTED = ("seconds",)
 
 
 def curves(variants: Mapping[str, Sequence[Seed]]) -> list[dict[str, Any]]:
-    """Each column that some seed has: its steps, and for each variant mean, lowest and highest of its seeds."""
-    names = {name: None for seeds in variants.values() for seed in seeds for name in seed.rows if name not in LEFT_OUT}
+    """All columns: the steps, and the mean, minimum and maximum over the seeds of each variant."""
+    names = {name: None for seeds in variants.values() for seed in seeds for name in seed.rows if name not in OMITTED}
     ordered = [name for name in FIRST if name in names] + [name for name in names if name not in FIRST]
     return [_curve(name, variants) for name in ordered]
 
@@ -34,20 +34,20 @@ def _curve(name: str, variants: Mapping[str, Sequence[Seed]]) -> dict[str, Any]:
 
 
 def _groups(steps: list[int]) -> list[list[int]]:
-    """Neighbouring steps that share one point."""
-    width = -(-len(steps) // POINTS)
+    """Groups of consecutive steps; each is one point."""
+    width = -(-len(steps) // MAX_POINTS)
     return [steps[i : i + width] for i in range(0, len(steps), width)] if steps else []
 
 
 def _line(variant: str, seeds: list[dict[int, float]], of_step: dict[int, int], points: int) -> dict[str, Any]:
     columns = [_averaged(values, of_step, points) for values in seeds]
-    there = [[value for value in point if value is not None] for point in zip(*columns, strict=True)]
+    present = [[value for value in point if value is not None] for point in zip(*columns, strict=True)]
     return {
         "variant": variant,
         "seeds": len(seeds),
-        "mean": [_rounded(sum(values) / len(values)) if values else None for values in there],
-        "low": [_rounded(min(values)) if values else None for values in there],
-        "high": [_rounded(max(values)) if values else None for values in there],
+        "mean": [_rounded(sum(values) / len(values)) if values else None for values in present],
+        "low": [_rounded(min(values)) if values else None for values in present],
+        "high": [_rounded(max(values)) if values else None for values in present],
     }
 
 

@@ -1,4 +1,4 @@
-"""What `seqtool intervene --save` left: how much the output depends on where the model looks."""
+"""The results of `seqtool intervene --save`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,29 +8,29 @@ from seqtool.runs.contents import Seed, is_number
 
 
 @dataclass(frozen=True)
-class Forced:
-    """One variant: for each intervention its measures, `(way, measure) -> a value for each seed`."""
+class InterventionTable:
+    """One variant: intervention -> `(mode, measure)` -> the values of the seeds."""
 
     variant: str
     measures: tuple[tuple[str, str], ...]
     rows: dict[str, dict[tuple[str, str], list[float]]]
 
 
-def forced(variants: Mapping[str, Sequence[Seed]]) -> list[Forced]:
-    """The variants of which some seed was intervened on."""
-    return [found for name, seeds in variants.items() if (found := _forced(name, seeds)).rows]
+def intervention_tables(variants: Mapping[str, Sequence[Seed]]) -> list[InterventionTable]:
+    """The tables of all variants with saved interventions."""
+    return [found for name, seeds in variants.items() if (found := _table(name, seeds)).rows]
 
 
-def _forced(variant: str, seeds: Sequence[Seed]) -> Forced:
+def _table(variant: str, seeds: Sequence[Seed]) -> InterventionTable:
     rows: dict[str, dict[tuple[str, str], list[float]]] = {}
     for seed in seeds:
-        for intervention, ways in _mapping(seed.interventions.get("measured")).items():
-            for way, measures in _mapping(ways).items():
+        for intervention, modes in _mapping(seed.interventions.get("measured")).items():
+            for mode, measures in _mapping(modes).items():
                 for measure, effect in _mapping(measures).items():
                     value = _mapping(_mapping(effect).get("value")).get("value")
                     if is_number(value):
-                        rows.setdefault(intervention, {}).setdefault((way, measure), []).append(value)
-    return Forced(variant, tuple(dict.fromkeys(key for row in rows.values() for key in row)), rows)
+                        rows.setdefault(intervention, {}).setdefault((mode, measure), []).append(value)
+    return InterventionTable(variant, tuple(dict.fromkeys(key for row in rows.values() for key in row)), rows)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

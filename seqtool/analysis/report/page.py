@@ -1,4 +1,4 @@
-"""The page: what is shown of a run, and the one file that shows it."""
+"""Renders report.html: one file with its data, styles and scripts."""
 
 import base64
 import hashlib
@@ -15,32 +15,32 @@ from markupsafe import Markup
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.curves import curves
 from seqtool.analysis.report.examples import by_length, mistakes
-from seqtool.analysis.report.intervention_effects import forced
+from seqtool.analysis.report.intervention_effects import intervention_tables
 from seqtool.analysis.report.packing import pack_seed
 from seqtool.analysis.report.recipe_differences import differences
-from seqtool.analysis.report.results import figures, moment, results, title, within
+from seqtool.analysis.report.results import format_mean, format_number, format_time, results, title
 from seqtool.analysis.report.visible_symbols import visible
 from seqtool.runs.contents import Run, Seed
 
-BUDGET = 6_000_000
-"""About how many bytes of the page may be weights."""
+WEIGHT_BYTES = 6_000_000
+"""Approximate limit for the weights in the page."""
 
 SCRIPTS = ("theme.js", "charts.js", "explorer.js")
 
 
 def render(run: Run) -> str:
-    """The whole page, as text."""
-    style = _asset("uPlot.min.css") + _own("report.css")
-    scripts = [_asset("uPlot.iife.min.js"), *map(_own, SCRIPTS)]
+    """Render the page of a run."""
+    style = _asset("uPlot.min.css") + _template_file("report.css")
+    scripts = [_asset("uPlot.iife.min.js"), *map(_template_file, SCRIPTS)]
     packed = _packed(run)
     lengths = by_length(run.variants)
     differ, unreadable = differences({name: text for name, text in run.resolved.items() if text})
-    run.problems += [f"{name}/resolved.yaml is no recipe that can be compared" for name in unreadable]
+    run.problems += [f"{name}/resolved.yaml is not a valid recipe" for name in unreadable]
     page = _environment().get_template("report.html")
     return page.render(
         run=run,
         name=_name(run),
-        begun=moment(run.plan.get("created")),
+        begun=format_time(run.plan.get("created")),
         style=Markup(style),
         style_hash=_hash(style),
         scripts=[Markup(script) for script in scripts],
@@ -49,7 +49,7 @@ def render(run: Run) -> str:
         costs=costs(run),
         lengths=lengths,
         mistakes={name: mistakes(seeds) for name, seeds in run.variants.items()},
-        forced=forced(run.variants),
+        interventions=intervention_tables(run.variants),
         differences=differ,
         facts=list(_facts(run)),
         places=_places(run.seeds),
@@ -62,23 +62,24 @@ def render(run: Run) -> str:
 def _environment() -> Environment:
     loader = PackageLoader("seqtool.analysis.report")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters.update(figures=figures, visible=visible, within=within, title=title)
+    environment.filters.update(mean=format_mean, number=format_number, visible=visible, title=title)
     return environment
 
 
 def _data(run: Run, lengths: Any, packed: list[tuple[Seed, str]]) -> dict[str, Any]:
-    """What the scripts draw."""
-    shares = {
+    """The data of the scripts."""
+    accuracies = {
         name: [{"label": row.label, "exact": row.exact, "symbols": row.symbols} for row in rows]
         for name, rows in lengths.items()
     }
     models = [
-        {"variant": seed.variant, "seed": seed.seed, "looks": bool(seed.looks or seed.snapshots)} for seed, _ in packed
+        {"variant": seed.variant, "seed": seed.seed, "weights": bool(seed.looks or seed.snapshots)}
+        for seed, _ in packed
     ]
     return {
         "variants": list(run.variants),
         "curves": _titled(curves(run.variants)),
-        "lengths": shares,
+        "lengths": accuracies,
         "models": models,
     }
 
@@ -88,9 +89,9 @@ def _titled(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _packed(run: Run) -> list[tuple[Seed, str]]:
-    """The seeds that have examples, each with an equal share of the room."""
-    there = [seed for seed in run.seeds if seed.examples or seed.watched]
-    return [(seed, pack_seed(seed, BUDGET // len(there))) for seed in there]
+    """The seeds that have examples, packed; the byte limit is divided equally among them."""
+    seeds = [seed for seed in run.seeds if seed.examples or seed.watched]
+    return [(seed, pack_seed(seed, WEIGHT_BYTES // len(seeds))) for seed in seeds]
 
 
 def _name(run: Run) -> str:
@@ -99,24 +100,24 @@ def _name(run: Run) -> str:
 
 
 def _facts(run: Run) -> Iterable[tuple[str, str]]:
-    """What run.json says about how the run was made."""
+    """Labels and values from run.json."""
     plan = run.plan
-    if begun := moment(plan.get("created")):
-        yield "Begun", begun
-    for key, label in (("source", "Recipe"), ("device", "Device asked for")):
+    if begun := format_time(plan.get("created")):
+        yield "Started", begun
+    for key, label in (("source", "Recipe"), ("device", "Requested device")):
         if plan.get(key):
-            yield label, figures(plan[key])
+            yield label, format_number(plan[key])
     command = plan.get("command")
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
         yield "Command", shlex.join(command)
     if plan.get("overrides"):
-        yield "Changed by --set", figures(plan["overrides"])
+        yield "Overrides (--set)", format_number(plan["overrides"])
     git = plan.get("git")
     if isinstance(git, dict):
-        yield "Commit", f"{git.get('commit')}{', with changes' if git.get('changed') else ''}"
+        yield "Commit", f"{git.get('commit')}{', with uncommitted changes' if git.get('changed') else ''}"
     versions = plan.get("versions")
     if isinstance(versions, dict):
-        yield from ((f"{name}", figures(version)) for name, version in versions.items())
+        yield from ((name, format_number(version)) for name, version in versions.items())
     plugins = plan.get("plugins")
     if isinstance(plugins, list):
         named = [plugin for plugin in plugins if isinstance(plugin, dict)]
@@ -127,13 +128,13 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
 
 
 def _places(seeds: Iterable[Seed]) -> list[tuple[list[str], list[tuple[str, str]]]]:
-    """Where seeds were trained: those of the same device and precision together."""
-    left_out = ("format", "seed", "parameters", "parameters_within")
+    """Groups of seeds with equal environments, and the items of the environment."""
+    omitted = ("format", "seed", "parameters", "parameters_within")
     found: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for seed in seeds:
         if seed.environment:
-            items = ((key.replace("_", " "), figures(value)) for key, value in seed.environment.items())
-            facts = tuple((key, value) for key, value in items if key.replace(" ", "_") not in left_out)
+            items = ((key.replace("_", " "), format_number(value)) for key, value in seed.environment.items())
+            facts = tuple((key, value) for key, value in items if key.replace(" ", "_") not in omitted)
             found.setdefault(facts, []).append(f"{seed.variant}, seed {seed.seed}")
     return [(names, list(facts)) for facts, names in found.items()]
 
@@ -142,16 +143,16 @@ def _asset(name: str) -> str:
     return (files("seqtool.analysis") / "assets" / name).read_text()
 
 
-def _own(name: str) -> str:
+def _template_file(name: str) -> str:
     return (files("seqtool.analysis.report") / "templates" / name).read_text()
 
 
 def _hash(content: str) -> str:
-    """What the page's security policy admits a script or style by."""
+    """The hash by which the content security policy of the page admits a script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
 
 
 def _script_json(value: Any) -> Markup:
-    """JSON that no text inside can end the script element of."""
+    """JSON that is safe inside a script element."""
     text = json.dumps(value, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))

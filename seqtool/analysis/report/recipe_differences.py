@@ -1,4 +1,4 @@
-"""Resolved recipes beside one another: where they differ."""
+"""Differences between resolved recipes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,9 +9,9 @@ DEEPEST = 50
 
 
 def differences(resolved: Mapping[str, str]) -> tuple[list[tuple[str, dict[str, str]]], list[str]]:
-    """The values that are not the same in all variants, `(dotted path, variant -> value)`; variants not readable.
+    """The values that differ, as `(dotted path, variant -> value)`, and the variants that cannot be read.
 
-    A variant that has no such value has no entry there.
+    A variant without the value has no entry.
     """
     flat, unreadable = {}, []
     for name, text in resolved.items():
@@ -25,7 +25,7 @@ def differences(resolved: Mapping[str, str]) -> tuple[list[tuple[str, dict[str, 
 
 
 def _load(text: str) -> Any:
-    """Plain strings, lists and mappings. Raises: ValueError for aliases, which our own recipes never have."""
+    """Strings, lists and mappings. Raises: ValueError for aliases, which resolved recipes never have."""
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.BaseLoader)):
         raise ValueError("aliases")
     return yaml.load(text, yaml.BaseLoader)

@@ -1,4 +1,4 @@
-"""What came out, variant by variant, and how figures are written."""
+"""Results of each variant, and the formatting of numbers, times and titles."""
 
 import datetime
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from seqtool.runs.contents import Run, Seed, is_number
 
-NO_MEASURES = ("format", "steps", "seconds", "steps_per_second", "parameters")
+NOT_MEASURES = ("format", "steps", "seconds", "steps_per_second", "parameters")
 TITLES = {
     "train_loss": "Training loss",
     "valid_loss": "Validation loss",
@@ -20,7 +20,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Result:
-    """One variant: how many of its seeds are finished, and each measure's values, a seed each."""
+    """Results of one variant: number of finished seeds, number of seeds, measure -> seed -> value."""
 
     variant: str
     finished: int
@@ -29,7 +29,7 @@ class Result:
 
 
 def results(run: Run) -> tuple[list[str], list[Result]]:
-    """The measures that there are, and a result for each variant; of a seed that is not finished its last figures."""
+    """All measures, and the results of each variant. Of an unfinished seed, the last values are used."""
     rows = [_result(name, seeds) for name, seeds in run.variants.items()]
     return list(dict.fromkeys(measure for row in rows for measure in row.values)), rows
 
@@ -44,7 +44,7 @@ def _result(name: str, seeds: Sequence[Seed]) -> Result:
 
 def _measures(seed: Seed) -> dict[str, float]:
     if seed.result:
-        return {key: value for key, value in seed.result.items() if key not in NO_MEASURES and is_number(value)}
+        return {key: value for key, value in seed.result.items() if key not in NOT_MEASURES and is_number(value)}
     last = {column: next(reversed(values.values())) for column, values in seed.rows.items()}
     kept = {column: value for column, value in last.items() if column in TITLES or column.startswith("valid_")}
     kept.pop("learning_rate", None)
@@ -53,7 +53,7 @@ def _measures(seed: Seed) -> dict[str, float]:
 
 
 def title(name: str) -> str:
-    """A column or measure as a heading."""
+    """The heading of a column or measure."""
     if name in TITLES:
         return TITLES[name]
     words = name.replace("_", " ").strip() or name
@@ -61,26 +61,26 @@ def title(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def within(values: Sequence[float]) -> str:
-    """The mean of some seeds."""
-    return figures(mean(values))
+def format_mean(values: Sequence[float]) -> str:
+    """The mean over seeds, formatted."""
+    return format_number(mean(values))
 
 
-def moment(value: Any) -> str:
-    """A time of run.json for people; nothing where it is none."""
+def format_time(value: Any) -> str:
+    """A time of run.json in UTC; empty if it is invalid."""
     try:
         return datetime.datetime.fromisoformat(value).astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (TypeError, ValueError, OverflowError):
         return ""
 
 
-def figures(value: Any) -> str:
-    """A number to four digits that count; anything else as text."""
+def format_number(value: Any) -> str:
+    """A number with four significant digits or decimals; other values as JSON."""
     if is_number(value):
         if isinstance(value, int):
             return f"{value:,}"
-        small = value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6)
-        return f"{value:.2e}" if small else f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
+        scientific = value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6)
+        return f"{value:.2e}" if scientific else f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}"
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)

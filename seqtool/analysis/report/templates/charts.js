@@ -1,5 +1,5 @@
 "use strict";
-// Curves and accuracy by length, drawn by uPlot.
+// Training curves and accuracy by target length, drawn by uPlot.
 (() => {
   const { data, colour, dash, css, visible, make, figure } = report;
   const hidden = new Set(), charts = [];
@@ -13,39 +13,39 @@
       const show = !hidden.has(line.variant), stroke = colour(line.variant);
       series.push({ label: line.variant, stroke, width: 2, dash: dash(line.variant), show, spanGaps: true, points: { show: points(i), size: 5, fill: stroke } });
       const edge = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: true, show };
-      series.push({ ...edge, label: "highest" }, { ...edge, label: "lowest" });
+      series.push({ ...edge, label: "maximum" }, { ...edge, label: "minimum" });
       if (line.seeds > 1) bands.push({ series: [series.length - 2, series.length - 1], fill: faded(stroke) });
     });
     const axis = { stroke: css("--faint"), grid: { stroke: css("--grid"), width: 1 }, ticks: { stroke: css("--grid"), width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
-    const shares = /accuracy|share|exact|rate$/.test(chart.name) && chart.name !== "learning_rate";
+    const isFraction = /accuracy|share|exact|rate$/.test(chart.name) && chart.name !== "learning_rate";
     return {
       width, height: 190, series, bands, padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: { sync: chart.sync ? { key: chart.sync } : undefined, drag: { x: true, y: false }, points: { size: 7 } },
-      scales: { x: { time: false, range: chart.range }, y: { distr: chart.log ? 3 : 1, range: chart.log ? undefined : (u, low, high) => range(low, high, shares) } },
+      scales: { x: { time: false, range: chart.range }, y: { distr: chart.log ? 3 : 1, range: chart.log ? undefined : (u, low, high) => range(low, high, isFraction) } },
       axes: [
         { ...axis, size: 30, space: 60, values: chart.labels ? (u, ticks) => ticks.map((at) => chart.labels[at] ?? "") : undefined, splits: chart.labels ? () => chart.labels.map((_, i) => i) : undefined },
         { ...axis, size: 52, values: (u, ticks) => ticks.map((tick) => (tick === null ? "" : String(Number(tick.toPrecision(4))))) },
       ],
-      hooks: { setCursor: [(u) => tell(chart, u)] },
+      hooks: { setCursor: [(u) => showTip(chart, u)] },
     };
   }
-  function range(low, high, shares) {
+  function range(low, high, isFraction) {
     if (low === null) return [0, 1];
-    if (shares && low >= 0 && high <= 1) return [0, 1.02];
+    if (isFraction && low >= 0 && high <= 1) return [0, 1.02];
     const pad = (high - low || Math.abs(high) || 1) * 0.06;
     return [low >= 0 && low - pad * 3 < 0 ? 0 : low - pad, high + pad];
   }
-  function tell(chart, u) {
+  function showTip(chart, u) {
     const i = u.cursor.idx;
     if (i === null || i === undefined || chart !== active) { chart.tip.replaceChildren(); return; }
     const parts = [make("p", {}, make("b", {}, chart.labels ? `length ${chart.labels[i]}` : `step ${chart.xs[i].toLocaleString("en")}`))];
     const there = chart.lines.filter((line) => !hidden.has(line.variant) && line.mean[i] !== null);
     for (const line of there.sort((a, b) => b.mean[i] - a.mean[i])) {
-      const reach = line.seeds > 1 && line.low[i] !== line.high[i] ? ` (${figure(line.low[i])} – ${figure(line.high[i])})` : "";
+      const spread = line.seeds > 1 && line.low[i] !== line.high[i] ? ` (${figure(line.low[i])} – ${figure(line.high[i])})` : "";
       const dot = make("i", { class: "swatch" });
       dot.style.background = colour(line.variant);
-      parts.push(make("p", {}, dot, make("b", {}, figure(line.mean[i])), ` ${visible(line.variant)}${reach}`));
+      parts.push(make("p", {}, dot, make("b", {}, figure(line.mean[i])), ` ${visible(line.variant)}${spread}`));
     }
     if (!there.length) { chart.tip.replaceChildren(); return; }
     chart.tip.replaceChildren(...parts);
@@ -62,8 +62,8 @@
   function add(chart, place) {
     chart.tip = make("div", { class: "tip", "aria-live": "polite" });
     const ends = chart.lines.map((line) => `${visible(line.variant)} ${figure(line.mean.findLast((value) => value !== null) ?? NaN)}`);
-    const hint = `at the end: ${ends.join(", ")}`;
-    chart.plot = make("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${chart.title}; ${hint}; the arrow keys move along it` });
+    const hint = `final values: ${ends.join(", ")}`;
+    chart.plot = make("div", { class: "plot", tabindex: "0", role: "group", "aria-label": `${chart.title}; ${hint}; use the arrow keys to move along the chart` });
     const caption = make("figcaption", {}, chart.title);
     if (/loss/.test(chart.name) && chart.lines.every((line) => line.low.every((value) => value === null || value > 0))) {
       const button = make("button", { type: "button", class: "quiet", "aria-pressed": "false" }, "log");
@@ -95,7 +95,7 @@
 
   const place = document.getElementById("charts"), legend = document.getElementById("legend");
   for (const curve of data.curves) add({ ...curve, xs: curve.steps, sync: "steps", log: false }, place);
-  if (!data.curves.length) place.append(make("p", { class: "caption" }, "No curve could be read yet."));
+  if (!data.curves.length) place.append(make("p", { class: "caption" }, "No curves are available yet."));
   for (const variant of data.curves.length ? data.variants : []) {
     const swatch = make("i", { class: "swatch", "data-variant": variant });
     const button = make("button", { type: "button", class: "chip", "aria-pressed": "true" }, swatch, make("bdi", {}, visible(variant)));
@@ -110,7 +110,7 @@
   const lengths = document.getElementById("length-charts");
   const labels = [...new Set(Object.values(data.lengths).flatMap((rows) => rows.map((row) => row.label)))].sort((a, b) => parseInt(a) - parseInt(b));
   if (lengths && labels.length > 2) {
-    for (const [key, title] of [["exact", "Exactly right, by target length"], ["symbols", "Right symbols, by target length"]]) {
+    for (const [key, title] of [["exact", "Sequence accuracy by target length"], ["symbols", "Symbol accuracy by target length"]]) {
       const lines = Object.entries(data.lengths).map(([variant, rows]) => {
         const at = (how) => labels.map((label) => { const row = rows.find((one) => one.label === label); return row ? how(row[key]) : null; });
         return { variant, seeds: rows[0][key].length, mean: at((all) => all.reduce((a, b) => a + b, 0) / all.length), low: at((all) => Math.min(...all)), high: at((all) => Math.max(...all)) };

@@ -1,5 +1,5 @@
 "use strict";
-// The alignment explorer: which source symbols each target symbol looks at, in every example, head and step of training.
+// The alignment explorer: the attention weights of every example, head and training step.
 (() => {
   const { data, ramp, inkOn, visible, make, css } = report;
   const $ = (id) => document.getElementById(id);
@@ -24,18 +24,18 @@
   }
 
   const example = () => seed.examples[at.example];
-  const views = () => seed.looks[at.example] ?? [];
-  const view = () => views()[at.view];
-  const written = (look) => (look && look.step !== FINAL ? example().target : (example().predicted ?? example().target));
+  const currentViews = () => seed.views[at.example] ?? [];
+  const currentView = () => currentViews()[at.view];
+  const shownTarget = (view) => (view && view.step !== FINAL ? example().target : (example().predicted ?? example().target));
   const symbol = (number) => seed.symbols[number];
   const quoted = (number) => make("bdi", {}, `“${shortened(visible(symbol(number)), 24)}”`);
 
-  // [T, S] weights of one look: of one head, or the mean of all
-  function weightsOf(from, look, head) {
-    const [heads, steps, memory] = look.shape, size = steps * memory, found = new Float32Array(size);
+  // weights [T, S] of one head, or the mean over heads
+  function weightsOf(from, view, head) {
+    const [heads, steps, memory] = view.shape, size = steps * memory, found = new Float32Array(size);
     const chosen = head < 0 ? [...Array(heads).keys()] : [Math.min(head, heads - 1)];
     for (const one of chosen) {
-      const scale = look.scale[one] / 255 / chosen.length, start = look.at + one * size;
+      const scale = view.scale[one] / 255 / chosen.length, start = view.at + one * size;
       for (let i = 0; i < size; i++) found[i] += from.bytes[start + i] * scale;
     }
     return found;
@@ -43,31 +43,31 @@
   const darkestOf = (weights) => weights.reduce((most, one) => Math.max(most, one), LEAST_DARKEST);
   const shade = (value, darkest) => ramp(value / darkest);
   const rgb = (parts) => `rgb(${parts.join(" ")})`;
-  const share = (value) => (value >= 0.995 ? value.toFixed(2) : value.toFixed(2).replace(/^0/, ""));
+  const formatted = (value) => (value >= 0.995 ? value.toFixed(2) : value.toFixed(2).replace(/^0/, ""));
 
-  let shown = null; // what is drawn now: look, weights, darkest
+  let shown = null; // the drawn view, its weights, and the value of the darkest colour
 
   function prepare() {
-    const look = view();
-    shown = look ? { look, weights: weightsOf(seed, look, at.head) } : null;
+    const view = currentView();
+    shown = view ? { view, weights: weightsOf(seed, view, at.head) } : null;
     if (shown) shown.darkest = darkestOf(shown.weights);
-    const count = written(look).length;
+    const count = shownTarget(view).length;
     at.target = Math.max(0, Math.min(at.target, count - 1));
     at.source = -1;
   }
-  const memoryIsSource = () => shown && shown.look.memory === example().lengths[0];
+  const memoryIsSource = () => shown && shown.view.memory === example().lengths[0];
 
   function drawSymbols() {
-    const source = $("source"), target = $("target"), look = shown?.look, one = example();
-    const places = shown && !memoryIsSource() ? Array.from({ length: look.shape[2] }, (_, i) => String(i + 1)) : one.source.map((n) => symbol(n));
+    const source = $("source"), target = $("target"), view = shown?.view, one = example();
+    const places = shown && !memoryIsSource() ? Array.from({ length: view.shape[2] }, (_, i) => String(i + 1)) : one.source.map((n) => symbol(n));
     source.replaceChildren(...places.map((text, i) => {
       const unit = make("span", { class: "unit", role: "listitem", title: `${i + 1}: ${visible(text)}` }, make("bdi", { dir: "auto" }, visible(text)), make("small"));
       unit.addEventListener("pointerenter", () => point(i));
       unit.addEventListener("pointerleave", () => point(-1));
       return unit;
     }));
-    const right = look && look.step !== FINAL ? look.right : one.right;
-    target.replaceChildren(...written(look).map((number, t) => {
+    const right = view && view.step !== FINAL ? view.right : one.right;
+    target.replaceChildren(...shownTarget(view).map((number, t) => {
       const wrong = right && right[t] === 0, text = visible(symbol(number));
       const unit = make("span", { class: wrong ? "unit wrong" : "unit", role: "option", id: `target-${t}`, title: `${t + 1}: ${text}${wrong ? ", wrong" : ""}`, "aria-label": `${t + 1}: ${text}${wrong ? ", wrong" : ""}` }, make("bdi", { dir: "auto" }, text));
       unit.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") choose(t); });
@@ -75,9 +75,9 @@
       return unit;
     }));
     const cutAt = (full, here) => (full > here ? ` (the first ${here} of ${full.toLocaleString("en")})` : "");
-    const of = shown && !memoryIsSource() ? `Memory: ${look.memory} positions for ${one.lengths[0]} source symbols` : `Source${cutAt(one.lengths[0], one.source.length)}`;
+    const of = shown && !memoryIsSource() ? `Memory: ${view.memory} positions for ${one.lengths[0]} source symbols` : `Source${cutAt(one.lengths[0], one.source.length)}`;
     $("source-label").replaceChildren(of);
-    const fed = look && look.step !== FINAL ? "the gold symbols, given one by one" : one.predicted ? `written by the model${one.exact === false ? ", not right" : ""}` : "";
+    const fed = view && view.step !== FINAL ? "gold symbols, teacher forcing" : one.predicted ? `predicted${one.exact === false ? ", wrong" : ""}` : "";
     $("target-label").replaceChildren("Target ", make("small", {}, fed));
   }
 
@@ -85,48 +85,48 @@
     const before = $("target").querySelector("[aria-selected=true]");
     before?.setAttribute("aria-selected", "false");
     const unit = $(`target-${t}`);
-    if (!unit) { $("says").textContent = "Nothing was written."; return; }
+    if (!unit) { $("status").textContent = "The target is empty."; return; }
     at.target = t;
     unit.setAttribute("aria-selected", "true");
     $("target").setAttribute("aria-activedescendant", unit.id);
     paintSource();
     drawHeat();
-    tell();
+    updateStatus();
   }
   function point(s) {
     at.source = s;
     [...$("source").children].forEach((unit, i) => unit.classList.toggle("under", i === s));
     drawHeat();
-    tell();
+    updateStatus();
   }
-  const row = (t) => shown.weights.subarray(t * shown.look.shape[2], (t + 1) * shown.look.shape[2]);
-  const goldOf = (t) => ($("gold").checked && memoryIsSource() ? (shown.look.gold[t] ?? -1) : -1);
+  const row = (t) => shown.weights.subarray(t * shown.view.shape[2], (t + 1) * shown.view.shape[2]);
+  const goldOf = (t) => ($("gold").checked && memoryIsSource() ? (shown.view.gold[t] ?? -1) : -1);
 
   function paintSource() {
-    const units = [...$("source").children], seen = shown && at.target < shown.look.shape[1];
+    const units = [...$("source").children], seen = shown && at.target < shown.view.shape[1];
     const here = seen ? row(at.target) : [], gold = seen ? goldOf(at.target) : -1;
     units.forEach((unit, s) => {
       const value = here[s] ?? 0, colour = shade(value, shown?.darkest ?? 1);
       unit.style.background = seen ? rgb(colour) : "";
       unit.style.color = seen ? inkOn(colour) : "";
-      unit.lastChild.textContent = value >= 0.05 ? share(value) : "";
+      unit.lastChild.textContent = value >= 0.05 ? formatted(value) : "";
       unit.classList.toggle("gold", s === gold);
     });
   }
-  function tell() {
-    const says = $("says"), list = written(view()), one = example();
-    if (!list.length) { says.textContent = "Nothing was written."; return; }
+  function updateStatus() {
+    const status = $("status"), list = shownTarget(currentView()), one = example();
+    if (!list.length) { status.textContent = "The target is empty."; return; }
     const intro = [`${at.target + 1} of ${list.length}, `, make("b", {}, quoted(list[at.target]))];
-    if (!shown) { says.replaceChildren(...intro, seed.left_out ? ": its weights were left out, to keep this page small." : ": there are no weights of it."); return; }
-    if (at.target >= shown.look.shape[1]) { says.replaceChildren(...intro, ": beyond what is shown."); return; }
+    if (!shown) { status.replaceChildren(...intro, seed.omitted ? ": its weights are omitted to limit the size of the page." : ": no weights."); return; }
+    if (at.target >= shown.view.shape[1]) { status.replaceChildren(...intro, ": not shown, the weights are truncated."); return; }
     const here = row(at.target), named = (s) => make("b", {}, `${s + 1}`, ...(memoryIsSource() && s < one.source.length ? [" ", quoted(one.source[s])] : []));
     const order = [...here.keys()].sort((a, b) => here[b] - here[a]).slice(0, 3).filter((s, i) => i === 0 || here[s] >= 0.01);
-    const parts = [...intro, " looks at "];
-    order.forEach((s, i) => parts.push(i ? ", " : "", named(s), ` (${share(here[s])})`));
+    const parts = [...intro, " attends to "];
+    order.forEach((s, i) => parts.push(i ? ", " : "", named(s), ` (${formatted(here[s])})`));
     const gold = goldOf(at.target);
-    if (gold >= 0) parts.push("; gold: ", named(gold), gold < here.length ? ` (${share(here[gold])})` : "");
-    if (at.source >= 0 && at.source < here.length) parts.push("; pointed at: ", named(at.source), ` (${share(here[at.source])})`);
-    says.replaceChildren(...parts);
+    if (gold >= 0) parts.push("; gold: ", named(gold), gold < here.length ? ` (${formatted(here[gold])})` : "");
+    if (at.source >= 0 && at.source < here.length) parts.push("; selected: ", named(at.source), ` (${formatted(here[at.source])})`);
+    status.replaceChildren(...parts);
   }
 
   let cell = { w: 1, h: 1, left: 0, top: 0 };
@@ -136,10 +136,10 @@
   }
   function drawHeat() {
     const canvas = $("heat"), context = canvas.getContext("2d");
-    canvas.hidden = !shown || !shown.look.shape[1] || !shown.look.shape[2];
+    canvas.hidden = !shown || !shown.view.shape[1] || !shown.view.shape[2];
     if (canvas.hidden) return;
-    const { look, weights, darkest } = shown, [, steps, memory] = look.shape;
-    const labels = written(look).slice(0, steps).map((n) => shortened(visible(symbol(n)), 7));
+    const { view, weights, darkest } = shown, [, steps, memory] = view.shape;
+    const labels = shownTarget(view).slice(0, steps).map((n) => shortened(visible(symbol(n)), 7));
     const font = '12px ui-monospace, Menlo, Consolas, "Noto Sans Mono", monospace';
     context.font = font;
     const left = Math.ceil(Math.max(...labels.map((label) => context.measureText(label).width))) + 10;
@@ -194,24 +194,24 @@
     describeStep();
   }
   function describeStep() {
-    const all = views(), look = view(), slider = $("step");
+    const all = currentViews(), view = currentView(), slider = $("step");
     slider.max = Math.max(0, all.length - 1);
     slider.value = at.view;
     slider.disabled = $("play").disabled = all.length < 2;
-    const text = !look ? "no weights" : look.step === FINAL ? `after training, its own symbols${all.length < 2 ? "" : " fed back"}` : `step ${look.step.toLocaleString("en")}, gold symbols given`;
-    const films = seed.looks.filter((one) => one.length > 1).length;
-    $("step-says").textContent = all.length < 2 && films ? `${text}; how it formed is kept for the examples with ▸` : text;
+    const text = !view ? "no weights" : view.step === FINAL ? "after training, free-running" : `step ${view.step.toLocaleString("en")}, teacher forcing`;
+    const films = seed.views.filter((one) => one.length > 1).length;
+    $("step-label").textContent = all.length < 2 && films ? `${text}; earlier steps are kept for the examples with ▸` : text;
     slider.setAttribute("aria-valuetext", text);
     $("training").hidden = !all.length;
     [...$("film").children].forEach((frame, i) => frame.classList.toggle("now", i === at.view));
   }
-  // one small picture for each step of training, below the slider
+  // one thumbnail for each training step, below the slider
   function drawFilm() {
-    const film = $("film"), all = views();
+    const film = $("film"), all = currentViews();
     film.hidden = all.length < 2;
-    film.replaceChildren(...(film.hidden ? [] : all).map((look, i) => {
-      const canvas = make("canvas", { title: look.step === FINAL ? "after training" : `step ${look.step}` });
-      picture(canvas, look.shape, weightsOf(seed, look, at.head));
+    film.replaceChildren(...(film.hidden ? [] : all).map((view, i) => {
+      const canvas = make("canvas", { title: view.step === FINAL ? "after training" : `step ${view.step}` });
+      picture(canvas, view.shape, weightsOf(seed, view, at.head));
       canvas.addEventListener("click", () => { stop(); at.view = i; drawAll(); });
       return canvas;
     }));
@@ -228,7 +228,7 @@
     const select = $("example"), only = $("wrong").checked;
     const rows = seed.examples.map((one, i) => [one, i]).filter(([one]) => !only || one.exact === false);
     select.replaceChildren(...rows.map(([one, i]) => {
-      const mark = typeof one.exact !== "boolean" ? "" : one.exact ? " ✓" : " ✗", film = (seed.looks[i] ?? []).length > 1 ? " ▸" : "";
+      const mark = typeof one.exact !== "boolean" ? "" : one.exact ? " ✓" : " ✗", film = (seed.views[i] ?? []).length > 1 ? " ▸" : "";
       const text = shortened(one.target.slice(0, 30).map((n) => visible(symbol(n))).join(" "), 34);
       return make("option", { value: i }, `${i + 1}${mark}${film} \u2068${text}\u2069`);
     }));
@@ -238,7 +238,7 @@
   function pick(number) {
     at.example = number;
     $("example").value = number;
-    at.view = Math.max(0, views().length - 1);
+    at.view = Math.max(0, currentViews().length - 1);
     drawFilm();
     drawAll();
   }
@@ -253,16 +253,16 @@
     $("model").value = model;
     if (number !== undefined) { at.example = number; $("wrong").checked = false; }
     at.example = Math.min(at.example, seed.examples.length - 1);
-    const heads = Math.max(1, ...seed.looks.flat().map((look) => look.shape[0]));
+    const heads = Math.max(1, ...seed.views.flat().map((view) => view.shape[0]));
     $("head").replaceChildren(make("option", { value: -1 }, "mean"), ...Array.from({ length: heads }, (_, i) => make("option", { value: i }, String(i + 1))));
     $("head-label").hidden = heads < 2;
-    const gold = seed.looks.flat().some((look) => look.gold.some((place) => place >= 0));
+    const gold = seed.views.flat().some((view) => view.gold.some((place) => place >= 0));
     $("gold-label").hidden = $("gold-key").hidden = !gold;
     at.head = Math.min(at.head, heads - 1);
     $("head").value = at.head;
     const left = seed.total - seed.examples.length;
-    $("explorer-says").hidden = !left;
-    $("explorer-says").textContent = left ? `The first ${seed.examples.length} of ${seed.total} examples; the others were left out, to keep this page small.` : "";
+    $("explorer-status").hidden = !left;
+    $("explorer-status").textContent = left ? `The first ${seed.examples.length} of ${seed.total} examples; the others are omitted to limit the size of the page.` : "";
     $("wrong").disabled = !seed.examples.some((one) => one.exact === false);
     fillExamples();
     pick(at.example);
@@ -270,12 +270,12 @@
     if (!report.explorer) performance.mark("alignment drawn");
     report.explorer = { at, seed, shown: () => shown };
   }
-  function stop() { clearInterval(timer); timer = null; $("play").textContent = "▶"; $("play").setAttribute("aria-label", "Play the training"); }
+  function stop() { clearInterval(timer); timer = null; $("play").textContent = "▶"; $("play").setAttribute("aria-label", "Play training steps"); }
   function play() {
     if (timer) { stop(); return; }
-    if (at.view >= views().length - 1) at.view = -1;
+    if (at.view >= currentViews().length - 1) at.view = -1;
     $("play").textContent = "❚❚"; $("play").setAttribute("aria-label", "Stop");
-    const next = () => { at.view += 1; drawAll(); if (at.view >= views().length - 1) stop(); };
+    const next = () => { at.view += 1; drawAll(); if (at.view >= currentViews().length - 1) stop(); };
     timer = setInterval(next, 350);
     next();
   }
@@ -285,11 +285,11 @@
     data.models.forEach((model, i) => { if (!first.has(model.variant)) first.set(model.variant, i); });
     const buttons = [];
     for (const [variant, i] of first) {
-      const from = await unpack(i), look = (from.looks[0] ?? []).at(-1);
-      if (!look || !look.shape[1] || !look.shape[2]) continue;
+      const from = await unpack(i), view = (from.views[0] ?? []).at(-1);
+      if (!view || !view.shape[1] || !view.shape[2]) continue;
       const canvas = make("canvas", { "aria-hidden": "true" });
       const button = make("button", { type: "button", value: i, "aria-pressed": String(i === at.model) }, canvas, make("span", {}, make("bdi", {}, visible(variant))));
-      const draw = () => picture(canvas, look.shape, weightsOf(from, look, -1));
+      const draw = () => picture(canvas, view.shape, weightsOf(from, view, -1));
       draw();
       report.onPaint(draw);
       button.addEventListener("click", () => open(i));
@@ -304,12 +304,12 @@
   $("previous").addEventListener("click", () => move(-1));
   $("next").addEventListener("click", () => move(1));
   $("head").addEventListener("change", (event) => { at.head = Number(event.target.value); drawFilm(); drawAll(); });
-  $("gold").addEventListener("change", () => { paintSource(); drawHeat(); tell(); });
+  $("gold").addEventListener("change", () => { paintSource(); drawHeat(); updateStatus(); });
   $("wrong").addEventListener("change", () => { fillExamples(); pick(at.example); });
   $("step").addEventListener("input", (event) => { stop(); at.view = Number(event.target.value); drawAll(); });
   $("play").addEventListener("click", play);
   $("target").addEventListener("keydown", (event) => {
-    const last = written(view()).length - 1, t = at.target;
+    const last = shownTarget(currentView()).length - 1, t = at.target;
     const to = { ArrowRight: t + 1, ArrowDown: t + 1, ArrowLeft: t - 1, ArrowUp: t - 1, Home: 0, End: last }[event.key];
     if (event.key === "PageDown" || event.key === "PageUp") { event.preventDefault(); move(event.key === "PageDown" ? 1 : -1); }
     if (to === undefined) return;
@@ -322,14 +322,14 @@
   };
   for (const kind of ["pointermove", "pointerdown"]) $("heat").addEventListener(kind, (event) => {
     if (!shown) return;
-    const [t, s] = cellUnder(event), [, steps, memory] = shown.look.shape;
+    const [t, s] = cellUnder(event), [, steps, memory] = shown.view.shape;
     if (t < 0 || t >= steps || s >= memory || (t === at.target && s === at.source)) return;
     at.source = s >= 0 ? s : -1;
     [...$("source").children].forEach((unit, i) => unit.classList.toggle("under", i === at.source));
     choose(t);
   });
   $("heat").addEventListener("pointerleave", () => point(-1));
-  for (const button of document.querySelectorAll(".look")) button.addEventListener("click", () => {
+  for (const button of document.querySelectorAll(".show-weights")) button.addEventListener("click", () => {
     const { variant, seed: number, number: which } = button.dataset;
     const model = data.models.findIndex((one) => one.variant === variant && String(one.seed) === number);
     if (model >= 0) open(model, Number(which)).then(() => { $("alignments").scrollIntoView(); $("target").focus({ preventScroll: true }); });
@@ -338,10 +338,10 @@
   new ResizeObserver(() => { if (seed) drawHeat(); }).observe($("heat-scroll"));
 
   if (typeof DecompressionStream === "undefined") {
-    $("explorer-says").textContent = "This browser is too old to unpack the weights.";
+    $("explorer-status").textContent = "This browser cannot unpack the weights: it has no DecompressionStream.";
     return;
   }
-  $("explorer-says").textContent = "Unpacking the weights…";
+  $("explorer-status").textContent = "Unpacking the weights…";
   root.hidden = false;
-  open(Math.max(0, data.models.findIndex((model) => model.looks))).then(thumbnails).catch((error) => { $("explorer-says").hidden = false; $("explorer-says").textContent = `The weights could not be unpacked: ${error.message}`; });
+  open(Math.max(0, data.models.findIndex((model) => model.weights))).then(thumbnails).catch((error) => { $("explorer-status").hidden = false; $("explorer-status").textContent = `The weights could not be unpacked: ${error.message}`; });
 })();

@@ -1,17 +1,17 @@
 "use strict";
-// What all scripts of the page share: its data, its colours, light and dark.
+// Shared by all scripts of the page: data, colours, light and dark theme.
 const report = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const listeners = [];
   const system = matchMedia("(prefers-color-scheme: dark)");
-  // Okabe & Ito's colours, which colour-blind readers tell apart, and their lighter kin for dark paper
+  // the palette of Okabe & Ito, which is safe for colour-blind readers, and lighter variants for the dark theme
   const LIGHT = ["#0072B2", "#D55E00", "#009E73", "#B65C94", "#B78000", "#3A9BD1", "#555555"];
   const DARK = ["#6CB8F0", "#FF9457", "#2FC79B", "#E9A6CC", "#F0C246", "#A9D8F7", "#C9C9C9"];
   const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
   const read = () => { try { return localStorage.getItem("seqtool-theme"); } catch { return null; } };
-  const keep = (value) => { try { localStorage.setItem("seqtool-theme", value); } catch { /* a page from disk may have none */ } };
+  const keep = (value) => { try { localStorage.setItem("seqtool-theme", value); } catch { /* pages from disk may have no storage */ } };
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
   const colour = (variant) => {
     const i = Math.max(0, data.variants.indexOf(variant)), palette = dark() ? DARK : LIGHT;
@@ -27,7 +27,7 @@ const report = (() => {
   const PALE = [[255, 255, 255], [222, 235, 247], [158, 202, 225], [66, 146, 198], [8, 81, 156], [8, 40, 90]];
   const DEEP = [[23, 28, 35], [22, 50, 78], [20, 92, 140], [48, 145, 200], [130, 200, 240], [235, 248, 255]];
   const ramp = (x) => mix(dark() ? DEEP : PALE, x);
-  // black or white, whichever is read on that colour
+  // black or white, for contrast on a background
   const inkOn = ([r, g, b]) => (r * 0.299 + g * 0.587 + b * 0.114 > 140 ? "#10161d" : "#ffffff");
 
   function paint() {
@@ -42,13 +42,13 @@ const report = (() => {
     paint();
   });
   system.addEventListener("change", paint);
-  // paper is white
+  // print with the light theme
   let chosen;
   addEventListener("beforeprint", () => { chosen = root.dataset.theme; root.dataset.theme = "light"; paint(); });
   addEventListener("afterprint", () => { if (chosen) root.dataset.theme = chosen; else delete root.dataset.theme; paint(); });
 
   const JOINERS = /^[\u200c\u200d]+$/, NAMED = { "": "∅", " ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍", "\0": "␀" };
-  // a symbol with what cannot be seen by itself named, as seqtool.analysis.report.visible_symbols does
+  // the same as seqtool.analysis.report.visible_symbols.visible
   function visible(symbol) {
     if (symbol in NAMED) return NAMED[symbol];
     const bare = JOINERS.test(symbol);
