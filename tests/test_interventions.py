@@ -190,7 +190,7 @@ def test_nothing_stays_behind() -> None:
         with intervened(attention, Delayed(2)):
             assert len(attention.start(*given()[1:])[1].intervention) == 2
         assert isinstance(attention.intervention, Uniform)
-    with pytest.raises(PartError, match="places"), intervened(attention, Gold(ALIGNMENT, 14)):
+    with pytest.raises(PartError, match="memory positions"), intervened(attention, Gold(ALIGNMENT, 14)):
         attention.start(*given()[1:])
     assert attention.intervention is None
     assert [side.intervention for side in attention.start(*given()[1:])] == [(), ()]
@@ -203,7 +203,7 @@ def test_what_has_no_attention_is_refused() -> None:
 
 
 def test_gold_needs_a_place_for_each_source_symbol() -> None:
-    with pytest.raises(PartError, match="makes 7 places of 14 source symbols"):
+    with pytest.raises(PartError, match="returns 7 memory positions for 14 source symbols"):
         looked(build(), Gold(ALIGNMENT, 14))
 
 

@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from seqtool.inference.measures import Scores, estimates
+from seqtool.inference.estimates import estimates
+from seqtool.inference.scores import SymbolScores
 from seqtool.nn.accepted_targets import edit_distances
 
 
@@ -48,10 +49,10 @@ def test_a_long_move_costs_what_it_moves_and_no_more() -> None:
     assert distances([(begin + rest, rest + begin)]) == [80]
 
 
-def scores(exact: list[int], length: int = 4) -> Scores:
+def scores(exact: list[int], length: int = 4) -> SymbolScores:
     wrong = 1 - np.array(exact)
     size = np.full(len(exact), length)
-    return Scores(size, size + 1, np.array(exact), size + 1 - 2 * wrong, 3 * wrong, np.zeros((len(exact), 0)))
+    return SymbolScores(size, size + 1, np.array(exact), size + 1 - 2 * wrong, 3 * wrong, np.zeros((len(exact), 0)))
 
 
 def test_measures_by_hand() -> None:

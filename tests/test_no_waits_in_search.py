@@ -8,7 +8,7 @@ from pretend_device import Elsewhere, PretendDevice, to_device
 from torch import Tensor
 
 import seqtool
-from seqtool.inference.decoding import decoded
+from seqtool.inference.decode import decode_batch
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Search
 from seqtool.registry import Registered, default_registry
@@ -47,9 +47,9 @@ def test_a_step_waits_for_nothing_but_every_eighth(part: Registered, vocabulary:
 def test_a_prediction_is_fetched_once_and_needs_no_float64(part: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # tensors like ours cannot be made in the former
     search, model, sides = searched(part, OPEN)
-    here = decoded(model, search, *sides, STEPS)
+    here = decode_batch(model, search, *sides, STEPS)
     with PretendDevice() as device:
-        there = decoded(to_device(model), search, *map(Elsewhere, sides), STEPS)
+        there = decode_batch(to_device(model), search, *map(Elsewhere, sides), STEPS)
     ids, mask, scores, weights, memory_mask = 5 * ("a copy from the device",)
     fetched = [wait.partition(":")[0] for wait in device.waits if wait.startswith("a copy")]
     assert fetched == [ids, mask, scores, weights, memory_mask]

@@ -97,7 +97,7 @@ def _pairs(predictor: "Predictor", file: str, bad: BadLines) -> "list[Pair]":
 
     with click.open_file(file, "rb") as lines:
         name = "standard input" if file == "-" else file
-        return read_pairs(read_lines([(name, lines)]), predictor.read, predictor.read_target, bad)
+        return read_pairs(read_lines([(name, lines)]), predictor.encode_source, predictor.encode_target, bad)
 
 
 def _lengths(group: "Group") -> str:

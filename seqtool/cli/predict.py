@@ -70,21 +70,21 @@ def command(
         if path and path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
             raise MisuseError(f"{path} is not a regular file", allowed=["a new or regular file", "standard output"])
     predictor, requested = model.load()
-    search = predictor.search(requested, n_best)
+    search = predictor.build_search(requested, n_best)
     if interactive:
         _converse(predictor, search, max_length)
         return
     if weights and not predictor.model.decoder.num_heads:
         raise SeqtoolError(f"variant {predictor.name!r} has no attention, so --weights has nothing to write")
 
-    from seqtool.inference.source_lines import Lines
+    from seqtool.inference.line_predictor import LinePredictor
     from seqtool.inference.text_lines import read_lines
     from seqtool.inference.writers import jsonl, tsv, tsv_heading, weights_file
 
     form = form or ("jsonl" if out and out.suffix == ".jsonl" else "tsv")
     write: Callable[[int, Prediction], str] = jsonl if form == "jsonl" else tsv
     bad = BadLines(bad_lines)
-    lines = Lines(predictor, search, batch_size, max_length, bad)
+    lines = LinePredictor(predictor, search, batch_size, max_length, bad)
     with ExitStack() as stack:
         sources = [(_name(file), stack.enter_context(click.open_file(file, "rb"))) for file in files or ("-",)]
         keep = stack.enter_context(weights_file(weights)) if weights else None
@@ -144,11 +144,11 @@ def _converse(predictor: "Predictor", search: "Search", max_length: int | None) 
 
 def _grid(found: "Prediction") -> str:
     """The weights of the best hypothesis, averaged over heads. A shortened memory is labelled by positions."""
-    from seqtool.inference.weights_grid import PLAIN_SHADES, SHADES, grid
+    from seqtool.inference.weights_grid import ASCII_SHADES, SHADES, render_grid
 
     columns: tuple[str, ...] = found.source_symbols
     if found.weights.shape[2] != len(columns):
         columns = tuple(str(place + 1) for place in range(found.weights.shape[2]))
-    shades = SHADES if can_print(SHADES) else PLAIN_SHADES
+    shades = SHADES if can_print(SHADES) else ASCII_SHADES
     width = shutil.get_terminal_size().columns
-    return grid(found.symbols, columns, found.weights.mean(0), width=width, shades=shades)
+    return render_grid(found.symbols, columns, found.weights.mean(0), width=width, shades=shades)

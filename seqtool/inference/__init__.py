@@ -1,1 +1,1 @@
-"""What a trained run is for: predicting and being evaluated. No Lightning, and no data but what the run holds."""
+"""Load a trained run, predict with it and evaluate it; without Lightning."""

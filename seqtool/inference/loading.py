@@ -1,4 +1,4 @@
-"""A run directory -> a model that predicts."""
+"""Load a trained model from a run directory."""
 
 from pathlib import Path
 from typing import Literal
@@ -29,19 +29,19 @@ def load(
     *,
     registry: Registry | None = None,
 ) -> Predictor:
-    """Read a trained model from a run directory, wherever that stands now.
+    """Load a trained model from a run directory, which may have been moved.
 
     Args:
         run: the run directory.
-        variant: which one; may be left out where there is only one.
-        seed: which one; None for the first that was asked for.
+        variant: name of the variant; required if the run has several.
+        seed: the training seed; default: the first of the run.
         checkpoint: "best" by the recipe's `train.monitor`, or "last".
-        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest that is here; None for the CPU.
-        registry: where parts are found; default: all installed plugins.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest available; default: the CPU.
+        registry: the registry of parts; default: all installed plugins.
 
     Raises:
-        MisuseError: no such variant, seed, checkpoint or device name.
-        SeqtoolError: it is no run, it has no checkpoint yet, or one that cannot be read, or there is no such device.
+        MisuseError: unknown variant, seed, checkpoint or device name.
+        SeqtoolError: not a run directory, no readable checkpoint, or the device is not available.
     """
     if checkpoint not in CHECKPOINTS:
         raise _unknown("checkpoint", checkpoint, CHECKPOINTS)
@@ -73,7 +73,7 @@ def _loaded(
     try:
         assembly.model.load_state_dict(weights)
     except RuntimeError as error:
-        message = f"{path} does not fit the parts that are installed: {' '.join(str(error).split())}"
+        message = f"{path} does not match the installed parts: {' '.join(str(error).split())}"
         raise SeqtoolError(message) from error
     model = assembly.model.eval().to(device)
     engine: Engine = "reference" if assembly.options.engine == "reference" else "auto"
@@ -82,7 +82,7 @@ def _loaded(
 
 
 def _of_model(key: str) -> bool:
-    """Whether a tensor of a checkpoint is the model's; the loss may have some too."""
+    """Whether a key of a checkpoint belongs to the model; the loss may have parameters too."""
     return key.startswith("model.")
 
 
@@ -90,7 +90,7 @@ def _variant(directory: RunDirectory, names: list[str], wanted: str | None) -> s
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted is None:
-        raise MisuseError(f"{directory.path} has {len(names)} variants: say which one", allowed=names)
+        raise MisuseError(f"{directory.path} has {len(names)} variants: specify one", allowed=names)
     if wanted not in names:
         raise _unknown(f"variant of {directory.path}", wanted, names)
     return wanted
@@ -114,10 +114,10 @@ def _checkpoint(place: SeedDirectory, checkpoint: str) -> Path:
 
 
 def torch_device(name: str) -> torch.device:
-    """The device of that name.
+    """The device of a name.
 
     Raises:
-        MisuseError: it is no name of a device. SeqtoolError: this machine has none.
+        MisuseError: unknown name. SeqtoolError: this machine has no such device.
     """
     kind, colon, index = name.partition(":")
     if kind not in ("cpu", "cuda", "mps", "auto") or (colon and not (kind == "cuda" and index.isdecimal())):

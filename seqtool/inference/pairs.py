@@ -1,4 +1,4 @@
-"""Pairs of a source and its targets from lines of text: what a model is measured on beside its own splits."""
+"""Pairs of a source and its accepted targets, read from lines of text or given in Python."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.text_lines import Line, decode
 
 Ids = tuple[Any, ...]
-"""Ids, or the vectors of a source of values."""
+"""Ids, or the vectors of a continuous source."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A source, and the targets that are right for it, the end symbols left out."""
+    """A source and its accepted targets, without end symbols."""
 
     source: Ids
     targets: tuple[Ids, ...]
@@ -21,52 +21,50 @@ class Pair:
 
 def read_pairs(
     lines: Iterable[Line],
-    read_source: Callable[[str], Ids],
-    read_target: Callable[[str], Ids],
-    on_bad: Callable[[SeqtoolError], None],
+    encode_source: Callable[[str], Ids],
+    encode_target: Callable[[str], Ids],
+    on_error: Callable[[SeqtoolError], None],
 ) -> list[Pair]:
-    """The pairs of lines: a source as it is predicted from, a tab, and its target.
-
-    Lines with the same source are one pair with several targets that are right, wherever they stand.
+    """The pairs of lines `source<TAB>target`; several lines with one source give one pair with several targets.
 
     Args:
-        on_bad: called with what is wrong with a line; when it returns, the line is left out.
+        on_error: called with the error of a line; if it returns, the line is skipped.
     """
-    return joined(_read(lines, read_source, read_target, on_bad))
+    return group_by_source(_encode(lines, encode_source, encode_target, on_error))
 
 
-def pair_of(given: Any, read_source: Callable[[str], Ids], read_target: Callable[[str], Ids]) -> Pair:
-    """A pair as Python code gives it: one that was read, or a source and its target as texts.
+def as_pair(value: Any, encode_source: Callable[[str], Ids], encode_target: Callable[[str], Ids]) -> Pair:
+    """The pair of `(source, target)` strings; a `Pair` is returned unchanged.
 
     Raises:
-        MisuseError: it is neither. SeqtoolError: the task cannot read one of the texts.
+        MisuseError: the value is neither. SeqtoolError: the task cannot encode one of the strings.
     """
-    if isinstance(given, Pair):
-        return given
-    if not isinstance(given, tuple | list) or len(given) != 2 or not all(isinstance(text, str) for text in given):
-        raise MisuseError(f"a pair is a source and its target, two texts; got {given!r}")
-    return Pair(read_source(given[0]), (read_target(given[1]),))
+    if isinstance(value, Pair):
+        return value
+    if not isinstance(value, tuple | list) or len(value) != 2 or not all(isinstance(text, str) for text in value):
+        raise MisuseError(f"a pair must be two strings, a source and its target; got {value!r}")
+    return Pair(encode_source(value[0]), (encode_target(value[1]),))
 
 
-def joined(rows: Iterable[tuple[Ids, Ids]]) -> list[Pair]:
-    """Sources in the order in which they first come, each with all of its targets."""
+def group_by_source(rows: Iterable[tuple[Ids, Ids]]) -> list[Pair]:
+    """One pair for each source, in order of first occurrence, with all of its targets."""
     found: dict[Ids, dict[Ids, None]] = {}
     for source, target in rows:
         found.setdefault(source, {})[target] = None
     return [Pair(source, tuple(targets)) for source, targets in found.items()]
 
 
-def _read(
+def _encode(
     lines: Iterable[Line],
-    read_source: Callable[[str], Ids],
-    read_target: Callable[[str], Ids],
-    on_bad: Callable[[SeqtoolError], None],
+    encode_source: Callable[[str], Ids],
+    encode_target: Callable[[str], Ids],
+    on_error: Callable[[SeqtoolError], None],
 ) -> Iterator[tuple[Ids, Ids]]:
     for line in lines:
         try:
             source, tab, target = decode(line).rpartition("\t")
             if not tab:
-                raise SeqtoolError("no tab: a line is a source, a tab and its target")
-            yield read_source(source), read_target(target)
+                raise SeqtoolError("no tab: a line must be a source, a tab and a target")
+            yield encode_source(source), encode_target(target)
         except SeqtoolError as error:
-            on_bad(SeqtoolError(f"{line.place}: {error}"))
+            on_error(SeqtoolError(f"{line.place}: {error}"))

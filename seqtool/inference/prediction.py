@@ -1,4 +1,4 @@
-"""What a model wrote for a source."""
+"""The predictions of a model for one source."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One text that a search wrote for a source.
+    """One predicted target.
 
     Attributes:
-        symbols: what was written, the end symbol included where there is one; of values, the text of each position.
-        score: the log-probability of the symbols; None for values.
-        weights: where it looked, an array `[heads, symbols, memory]`; None for a model without attention. The memory
-            has one position a source symbol, but for encoders that shorten it.
-        values: the vectors that were written; None for symbols.
+        symbols: the predicted symbols, the end symbol included; of continuous targets, the text of each position.
+        score: the log-probability of the symbols; None for continuous targets.
+        weights: attention weights, an array `[heads, symbols, memory]`; None without attention. The memory has one
+            position per source symbol, unless the encoder shortens it.
+        values: the predicted vectors of continuous targets; None for symbols.
     """
 
     text: str
@@ -25,7 +25,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted for one source: `hypotheses`, the best first; `text`, `score` and so on are the best one's."""
+    """The hypotheses for one source, best first; `text`, `symbols`, `score` and `weights` are those of the best."""
 
     source: str
     source_symbols: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Lines of files, numbered and named."""
+"""Numbered lines of text files."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from seqtool.errors import SeqtoolError
 
 @dataclass(frozen=True)
 class Line:
-    """A line as it stands in a file; `number` counts from 1 over all files, `place` is what people look for."""
+    """A line: its `number`, counted from 1 over all files, its `place`, `file:line`, and its bytes."""
 
     number: int
     place: str
@@ -17,7 +17,7 @@ class Line:
 
 
 def read_lines(files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[Line]:
-    """The lines of named files, one after the other, without their ends (`\\n`, `\\r\\n`) and a byte order mark."""
+    """The lines of `(name, file)`s, without line ends (`\\n`, `\\r\\n`) and byte order marks."""
     number = 0
     for name, file in files:
         for within, line in enumerate(file, start=1):

@@ -1,4 +1,4 @@
-"""Where a model looked, drawn in a terminal: target symbols downwards, source symbols to the right."""
+"""Attention weights as text: target symbols in rows, source symbols in columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,26 +6,25 @@ from typing import Any
 import wcwidth
 
 SHADES = " ░▒▓█"
-PLAIN_SHADES = " .:+#"
-"""For a terminal that has no blocks."""
-WIDEST = 12
-"""Longer symbols are cut beside the rows and above the columns."""
+ASCII_SHADES = " .:+#"
+MAX_WIDTH = 12
+"""The most characters of a symbol that are shown."""
 
 
-def grid(rows: Sequence[str], columns: Sequence[str], weights: Any, *, width: int, shades: str = SHADES) -> str:
-    """A shade for each weight, in as many blocks of columns as the width makes necessary.
+def render_grid(rows: Sequence[str], columns: Sequence[str], weights: Any, *, width: int, shades: str = SHADES) -> str:
+    """One shade per weight; columns that do not fit into `width` characters follow in further blocks.
 
     Args:
-        rows: the T symbols that were written. columns: the M symbols that were looked at.
-        weights: `[T, M]`; the darkest shade is for 1 and above.
+        rows: the T target symbols. columns: the M symbols of the memory.
+        weights: `[T, M]`; a weight of 1 or more has the darkest shade.
     """
     names, heads = [_shown(row) for row in rows], [_shown(column) for column in columns]
     margin = max(map(wcwidth.width, names), default=0) + 1
     cell = max(map(wcwidth.width, heads), default=1) + 1
-    at_once = max(1, (width - margin) // cell)
+    per_block = max(1, (width - margin) // cell)
     blocks = []
-    for begin in range(0, len(heads), at_once):
-        part = slice(begin, begin + at_once)
+    for begin in range(0, len(heads), per_block):
+        part = slice(begin, begin + per_block)
         lines = [" " * margin + "".join(wcwidth.ljust(head, cell) for head in heads[part])]
         for name, row in zip(names, weights, strict=True):
             cells = (shade(float(weight), shades) * max(1, cell - 1) for weight in row[part])
@@ -35,11 +34,11 @@ def grid(rows: Sequence[str], columns: Sequence[str], weights: Any, *, width: in
 
 
 def shade(weight: float, shades: str = SHADES) -> str:
-    """The nearest shade to a weight from 0 to 1."""
+    """The shade nearest to a weight from 0 to 1."""
     return shades[min(len(shades) - 1, max(0, round(weight * (len(shades) - 1))))]
 
 
 def _shown(symbol: str) -> str:
-    """A symbol that takes place on the screen and moves nothing else there."""
-    seen = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in symbol).replace(" ", "␣")
-    return seen if len(seen) <= WIDEST else f"{seen[: WIDEST - 1]}…"
+    """A symbol with spaces as "␣" and unprintable characters escaped, at most `MAX_WIDTH` characters."""
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in symbol).replace(" ", "␣")
+    return text if len(text) <= MAX_WIDTH else f"{text[: MAX_WIDTH - 1]}…"

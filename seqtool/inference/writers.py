@@ -1,4 +1,4 @@
-"""Predictions as lines of text, and their weights as arrays."""
+"""Write predictions as TSV or JSON lines, and their attention weights as arrays."""
 
 import json
 import zipfile
@@ -17,12 +17,12 @@ _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})
 
 
 def tsv_heading() -> str:
-    """The names of the columns."""
+    """The line of column names."""
     return "\t".join(COLUMNS) + "\n"
 
 
 def tsv(number: int, prediction: Prediction) -> str:
-    """A row a hypothesis. Tabs, line ends and backslashes within a text become \\t, \\n, \\r and \\\\."""
+    """One row per hypothesis. Tabs, line ends and backslashes within a text become \\t, \\n, \\r and \\\\."""
     rows = (
         (str(number), str(rank), _score(found), prediction.source, found.text)
         for rank, found in enumerate(prediction.hypotheses, start=1)
@@ -31,7 +31,7 @@ def tsv(number: int, prediction: Prediction) -> str:
 
 
 def jsonl(number: int, prediction: Prediction) -> str:
-    """An object a source. What values were written stands in `values`, and they have no score."""
+    """One object per source. Hypotheses of continuous targets have `values` and no score."""
     hypotheses = [
         {
             "text": found.text,
@@ -56,9 +56,9 @@ def _score(found: Hypothesis) -> str:
 
 @contextmanager
 def weights_file(path: Path) -> Iterator[Callable[[int, Prediction], None]]:
-    """An .npz with an array `[heads, symbols, memory]` for each hypothesis, by "<line>/<rank>", written as they come.
+    """An .npz with an array `[heads, symbols, memory]` for each hypothesis, named "<line>/<rank>".
 
-    It appears whole under its name when the block is left without an error, or not at all.
+    Arrays are written as they are added; the complete file appears when the context exits without an error.
     """
     with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
 

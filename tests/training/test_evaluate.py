@@ -102,12 +102,12 @@ def test_what_evaluate_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) -> 
     loaded = seqtool.load(moved)
     with pytest.raises(MisuseError, match="did you mean 'valid'"):
         loaded.evaluate("vaild")
-    with pytest.raises(MisuseError, match="whole numbers from 1 on"):
+    with pytest.raises(MisuseError, match="must be at least 1"):
         loaded.evaluate(batches=0)
     with pytest.raises(RecipeError, match="size"):
         loaded.evaluate(search={"type": "beam", "size": 0})
     monkeypatch.setattr(type(loaded.task), "num_batches", lambda self, split, size: 0)
-    with pytest.raises(SeqtoolError, match="the split 'test' holds no example"):
+    with pytest.raises(SeqtoolError, match="the split 'test' has no examples"):
         loaded.evaluate("test")
 
 
@@ -217,10 +217,10 @@ def test_a_source_with_several_targets_is_one_example(moved: Path) -> None:
     found = loaded.evaluate_pairs([("a b c d", wrong), ("b a", "b b"), (" a  b c d", one.text), ("b a", "b b")])
     assert found.overall.examples == 2
     assert found.overall.measures["exact_match"].value == 0.5
-    with pytest.raises(SeqtoolError, match="there is no pair to measure"):
+    with pytest.raises(SeqtoolError, match="there are no pairs to evaluate"):
         loaded.evaluate_pairs([])
     for none in ("ab", ("a b",), ("a b", ["b a"]), ("a b", "b a", "a b")):
-        with pytest.raises(MisuseError, match="a pair is a source and its target, two texts; got"):
+        with pytest.raises(MisuseError, match="a pair must be two strings, a source and its target; got"):
             loaded.evaluate_pairs([none])
     with pytest.raises(SeqtoolError, match="the target vocabulary has no 'x'"):
         loaded.evaluate_pairs([("a b", "x")])
@@ -241,13 +241,13 @@ def test_a_file_from_the_command_line(moved: Path, command: Command, tmp_path: P
     file.write_bytes(b"a b\tb a\na b c\nq\ta\na\tq\n\xff\ta\n\ta\na\t\n")
     done = command("evaluate", moved, file)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"{file}:2: no tab: a line is a source, a tab and its target" in done.stderr
+    assert f"{file}:2: no tab: a line must be a source, a tab and a target" in done.stderr
     done = command("evaluate", moved, file, "--bad-lines", "skip", "--bleu", "13a")
     assert done.returncode == 0
     said = done.stderr.splitlines()
     for number, words in enumerate(
         ["no tab", "the source vocabulary has no 'q'", "the target vocabulary has no 'q'", "not UTF-8",
-         "there is no symbol in this source", "there is no symbol in this target"], start=2,
+         "the source has no symbols", "the target has no symbols"], start=2,
     ):  # fmt: skip
         assert any(line.startswith(f"warning: {file}:{number}: {words}") for line in said), words
     assert said[-1] == "warning: skipped 6 lines"

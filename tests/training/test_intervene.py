@@ -13,8 +13,9 @@ import pytest
 
 import seqtool
 from seqtool.errors import MisuseError, SeqtoolError
-from seqtool.inference.intervene import INTERVENTIONS, Interventions
-from seqtool.inference.measures import Scores, changes, estimates
+from seqtool.inference.estimates import differences, estimates
+from seqtool.inference.intervention_effects import INTERVENTIONS, InterventionEffects
+from seqtool.inference.scores import SymbolScores
 from seqtool.parts.batch import Batch
 from seqtool.statistics.bootstrap import RESAMPLES
 
@@ -22,7 +23,7 @@ Command = Callable[..., CompletedProcess[str]]
 ROWS = ["own", "gold", "uniform", "shuffled", "previous", "delayed_3", "top_1", "head_off_0", "head_off_1"]
 
 
-def value(found: Interventions, name: str, mode: str, measure: str = "token_accuracy") -> float:
+def value(found: InterventionEffects, name: str, mode: str, measure: str = "token_accuracy") -> float:
     return found.measured[name][mode][measure].value.value
 
 
@@ -92,29 +93,29 @@ def test_a_change_is_resampled_in_pairs() -> None:
     right = base_right.copy()
     right[:8] = 1 - right[:8]
     ones = np.ones(80, dtype=int)
-    base, scores = (Scores(ones, ones, one, one, 1 - one, np.zeros((80, 0))) for one in (base_right, right))
+    base, scores = (SymbolScores(ones, ones, one, one, 1 - one, np.zeros((80, 0))) for one in (base_right, right))
     drawn, wanted = np.random.default_rng(4), []
     for _ in range(RESAMPLES):
         chosen = drawn.integers(80, size=80)
         wanted.append(sum(int(right[i]) - int(base_right[i]) for i in chosen) / 80)
     wanted.sort()
-    found = changes(scores, base, 4)["exact_match"]
+    found = differences(scores, base, 4)["exact_match"]
     assert found.value == pytest.approx((right.sum() - base_right.sum()) / 80)
     assert wanted[24] - 1e-9 <= found.low <= wanted[25] + 1e-9
     assert wanted[974] - 1e-9 <= found.high <= wanted[975] + 1e-9
     own = estimates(scores, 4)["exact_match"]
     assert found.high - found.low < own.high - own.low
-    assert changes(scores, scores, 4)["exact_match"].high == 0
+    assert differences(scores, scores, 4)["exact_match"].high == 0
 
 
 def test_what_intervene_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     with pytest.raises(MisuseError, match=r"no such intervention: 'unifrom'\n.*did you mean 'uniform'"):
         loaded.intervene(only=["unifrom"])
-    with pytest.raises(MisuseError, match="steps, from 0 on; got -1"):
+    with pytest.raises(MisuseError, match="delay must be at least 0 steps; got -1"):
         loaded.intervene(delay=-1)
     for wrong in ({"examples": 0}, {"batch_size": 0}, {"max_length": -1}):
-        with pytest.raises(MisuseError, match="whole numbers from 1 on"):
+        with pytest.raises(MisuseError, match="must be at least 1"):
             loaded.intervene(**wrong)
     with pytest.raises(MisuseError, match="did you mean 'valid'"):
         loaded.intervene("vaild")
@@ -131,7 +132,7 @@ def test_what_intervene_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found.left_out == {"gold": "this task has no gold alignment"}
     assert [*found.measured] == [name for name in ROWS if name != "gold"]
     monkeypatch.setattr(type(loaded.task), "num_batches", lambda self, split, size: 0)
-    with pytest.raises(SeqtoolError, match="the split 'test' holds no example"):
+    with pytest.raises(SeqtoolError, match="the split 'test' has no examples"):
         loaded.intervene("test")
 
 
@@ -139,13 +140,13 @@ def test_models_without_attention_and_a_memory_that_is_shorter(small: Path, tmp_
     quick = ["train.steps=1", "train.validation_batches=1"]
     plain = "model.decoder={type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}"
     seqtool.run(small, out=tmp_path / "plain", overrides=[*quick, plain])
-    with pytest.raises(SeqtoolError, match="no attention, so there are no weights to replace"):
+    with pytest.raises(SeqtoolError, match="no attention, so there are no attention weights to replace"):
         seqtool.load(tmp_path / "plain").intervene()
     pyramid = "model.encoder={type: pyramid, cell: {type: lstm, hidden_size: 8}, halvings: 1}"
     seqtool.run(small, out=tmp_path / "pyramid", overrides=[*quick, pyramid, "model.decoder.bridge=zero"])
     loaded = seqtool.load(tmp_path / "pyramid")
-    assert "the gold alignment names symbols" in loaded.intervene().left_out["gold"]
-    with pytest.raises(SeqtoolError, match=r"^gold: the encoder makes \d places of 9 source symbols"):
+    assert "the gold alignment refers to source symbols" in loaded.intervene().left_out["gold"]
+    with pytest.raises(SeqtoolError, match=r"^gold: the encoder returns \d memory positions for 9 source symbols"):
         loaded.intervene(only=["gold"])
 
 

@@ -79,13 +79,13 @@ def test_hypotheses_come_best_first(predictor: Predictor) -> None:
 
 
 def test_how_many_hypotheses_may_be_said_of_any_search(predictor: Predictor) -> None:
-    assert len(predictor.predict(["a b"], search=predictor.search("beam", 4))[0].hypotheses) == 4
-    assert len(predictor.predict(["a b"], search=predictor.search("sample", 2))[0].hypotheses) == 2
-    assert len(predictor.predict(["a b"], search=predictor.search(None, 1))[0].hypotheses) == 1
-    with pytest.raises(MisuseError, match=r"'search:greedy' gives one hypothesis(.|\n)*beam, size: 3"):
-        predictor.search(None, 3)
+    assert len(predictor.predict(["a b"], search=predictor.build_search("beam", 4))[0].hypotheses) == 4
+    assert len(predictor.predict(["a b"], search=predictor.build_search("sample", 2))[0].hypotheses) == 2
+    assert len(predictor.predict(["a b"], search=predictor.build_search(None, 1))[0].hypotheses) == 1
+    with pytest.raises(MisuseError, match=r"'search:greedy' returns one hypothesis(.|\n)*beam, size: 3"):
+        predictor.build_search(None, 3)
     with pytest.raises(RecipeError, match="a beam of 4 holds no 5"):
-        predictor.search("beam", 5)
+        predictor.build_search("beam", 5)
 
 
 def test_max_length_cuts(predictor: Predictor) -> None:
@@ -109,7 +109,7 @@ def test_sources_that_cannot_be_read(predictor: Predictor, source: str, words: s
 def test_what_predict_refuses(predictor: Predictor) -> None:
     with pytest.raises(MisuseError, match="a list of sources"):
         predictor.predict("a b c")
-    with pytest.raises(MisuseError, match="source 2 is None, not a text"):
+    with pytest.raises(MisuseError, match="source 2 is None, not a string"):
         predictor.predict(["a b", None])  # type: ignore[list-item]
     with pytest.raises(MisuseError, match="batch_size"):
         predictor.predict(["a"], batch_size=0)
@@ -124,7 +124,7 @@ def test_a_task_that_reads_no_text_says_so(predictor: Predictor, monkeypatch: py
         raise NotImplementedError
 
     monkeypatch.setattr(type(predictor.task), "encode_source", mute)
-    with pytest.raises(SeqtoolError, match="'tasks:reverse' reads no text"):
+    with pytest.raises(SeqtoolError, match="'tasks:reverse' cannot encode a source from text"):
         predictor.predict(["a b"])
 
 
@@ -203,7 +203,7 @@ def test_one_of_several_variants_and_no_attention(small: Path, tmp_path: Path) -
         "  blind: {model: {decoder: {type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}}}\n"
     )
     seqtool.run(small, out=tmp_path / "run", overrides=SHORT)
-    with pytest.raises(MisuseError, match="2 variants: say which one\n    allowed: sees, blind"):
+    with pytest.raises(MisuseError, match="2 variants: specify one\n    allowed: sees, blind"):
         seqtool.load(tmp_path / "run")
     (found,) = seqtool.load(tmp_path / "run", "blind").predict(["a b c"])
     assert found.weights is None

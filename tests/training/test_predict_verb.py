@@ -15,8 +15,8 @@ import pytest
 import seqtool
 from seqtool.cli import main
 from seqtool.errors import SeqtoolError
+from seqtool.inference.line_predictor import LinePredictor
 from seqtool.inference.predictor import Predictor
-from seqtool.inference.source_lines import Lines
 from seqtool.inference.text_lines import read_lines
 
 HEADING = "line\trank\tscore\tsource\tprediction\n"
@@ -120,7 +120,7 @@ def test_bad_lines_are_told_and_left_out_when_asked(run: Run, moved: Path) -> No
     assert code == 0
     assert [(row[0], row[3]) for row in table(out)] == [("1", "a b"), ("5", "d d")]
     assert err.splitlines() == [
-        "warning: standard input:2: there is no symbol in this source",
+        "warning: standard input:2: the source has no symbols",
         "warning: standard input:3: the source vocabulary has no 'x'",
         "warning: standard input:4: not UTF-8: invalid start byte at byte 1 of the line",
         "warning: skipped 3 lines",
@@ -150,21 +150,20 @@ def test_where_nothing_can_be_predicted_nothing_is_written(run: Run, moved: Path
 
 
 def test_a_line_that_the_model_refuses_is_found_in_its_batch(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Predictor.write
+    predict_batch = Predictor.predict_batch
 
     def strict(self: Predictor, texts: list[str], ids: list[tuple[int, ...]], *rest: object) -> object:
         if max(map(len, ids)) > 3:
             raise SeqtoolError("at most 3 positions")
-        return write(self, texts, ids, *rest)
+        return predict_batch(self, texts, ids, *rest)
 
-    monkeypatch.setattr(Predictor, "write", strict)
+    monkeypatch.setattr(Predictor, "predict_batch", strict)
     told: list[str] = []
     loaded = seqtool.load(moved)
-    lines = Lines(loaded, loaded.search(), 4, None, lambda error: told.append(str(error)))
+    lines = LinePredictor(loaded, loaded.build_search(), 4, None, lambda error: told.append(str(error)))
     batches = lines.predict(read_lines([("f", io.BytesIO(b"a b\na b c d\nc\nd\na b c d\nb\n"))]))
     assert [number for batch in batches for number, _ in batch] == [1, 3, 4, 6]
     assert told == ["f:2: at most 3 positions", "f:5: at most 3 positions"]
-    assert lines.bad == 2
 
 
 def test_one_batch_is_read_at_a_time(moved: Path) -> None:
@@ -175,7 +174,8 @@ def test_one_batch_is_read_at_a_time(moved: Path) -> None:
             read.append(1)
             yield b"a b c\n"
 
-    batches = Lines(loaded, loaded.search(), 5, None, lambda error: None).predict(read_lines([("f", endless())]))
+    predictor = LinePredictor(loaded, loaded.build_search(), 5, None, lambda error: None)
+    batches = predictor.predict(read_lines([("f", endless())]))
     for count in (5, 10, 15):
         assert len(next(batches)) == 5
         assert len(read) == count
@@ -196,7 +196,7 @@ def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
     [
         (("--interactive", "--out", "x"), 2, "--interactive cannot be used with"),
         (("--interactive", "--json"), 2, "--interactive cannot be used with"),
-        (("--n-best", "3"), 2, "gives one hypothesis for each source, not 3"),
+        (("--n-best", "3"), 2, "returns one hypothesis per source, not 3"),
         (("--search", "{type: beam"), 2, "--search:1:"),
         (("--search", ""), 2, "expected a search, got null"),
         (("--variant", "defalt"), 2, "did you mean 'default'?"),

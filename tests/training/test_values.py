@@ -198,7 +198,7 @@ def test_on_the_command_line(run: Path, command: Command, tmp_path: Path, monkey
         ("0.1,0.9 a,1", "could not convert string to float: 'a'"),
         ("0.1,nan", "no position of the source"),
         ("1e999,0", "no position of the source"),
-        ("", "no symbol in this source"),
+        ("", "the source has no symbols"),
     ],
 )
 def test_a_source_that_is_no_values(run: Path, registry: Registry, text: str, words: str) -> None:
@@ -239,7 +239,7 @@ def test_scheduled_sampling_feeds_values(run: Path, registry: Registry, per: str
     batch = loaded.task.batch("valid", 0, seed=0, rank=0, batch_size=4, device=torch.device("cpu"))
     with torch.no_grad():
         free, _ = loaded.model(batch, Feeding(0.0, per))
-        found = loaded.search().search(loaded.model, batch.source, batch.source_mask, 3)
+        found = loaded.build_search().search(loaded.model, batch.source, batch.source_mask, 3)
         torch.testing.assert_close(free, found.ids[:, 0])
         taught, _ = loaded.model(batch)
         assert not torch.allclose(taught[:, 1:], free[:, 1:])

@@ -1,4 +1,4 @@
-"""A search from what a user writes."""
+"""Build a search from a user's value."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from seqtool.parts.task import Task
 from seqtool.recipe import Reference, reference
 from seqtool.registry import Registry
 
-Wish = str | Mapping[str, Any] | Reference | Search | None
-"""A search as a recipe writes it, or one that is built; None is the recipe's own."""
+SearchOption = str | Mapping[str, Any] | Reference | Search | None
+"""A search as a recipe writes it, or a built one; None for the recipe's own."""
 
 
-def built_search(search: Any, n_best: int | None, task: Task, registry: Registry) -> Search:
-    """The search that a value describes, for the targets of a task. Arguments and errors: see `Predictor.search`."""
+def build_search(search: Any, n_best: int | None, task: Task, registry: Registry) -> Search:
+    """Build a search for the targets of a task. Arguments and errors: see `Predictor.build_search`."""
     if isinstance(search, Search):
         check_search(search, registry.name_of(search), task, registry)
         return search
@@ -25,7 +25,7 @@ def built_search(search: Any, n_best: int | None, task: Task, registry: Registry
     if n_best is not None:
         option = cls.count_option
         if option is None and n_best > 1:
-            message = f"the search {found.name!r} gives one hypothesis for each source, not {n_best}"
+            message = f"the search {found.name!r} returns one hypothesis per source, not {n_best}"
             raise MisuseError(message, allowed=[f"--search '{{type: beam, size: {n_best}}}'"])
         if option is not None:
             found = reference("search", {**found.plain, option: n_best}, registry)

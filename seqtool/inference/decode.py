@@ -1,4 +1,4 @@
-"""A search over a batch of sources, as arrays cut to what was written."""
+"""Decode a batch of sources into hypotheses without padding."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,10 +11,10 @@ from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Hypotheses, Search
 
 
-class Written(NamedTuple):
-    """One hypothesis: its ids, the end symbol included; its score; its weights `[N, T, M]` of the real memory.
+class RawHypothesis(NamedTuple):
+    """The ids of one hypothesis, its end symbol included, its score, and its attention weights `[N, T, M]`, M real.
 
-    Of values: its vectors, and no score.
+    With continuous targets `ids` are vectors, and `score` is None.
     """
 
     ids: tuple[Any, ...]
@@ -22,17 +22,19 @@ class Written(NamedTuple):
     weights: Any
 
 
-def decoded(model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int) -> list[list[Written]]:
-    """What a search writes for each source, the best first."""
+def decode_batch(
+    model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int
+) -> list[list[RawHypothesis]]:
+    """The hypotheses of each source, best first."""
     with torch.inference_mode(), record_memory_masks(model.encoder) as masks:
         found = search.search(model, source, mask, max_length)
     weights = None if found.weights is None else found.weights.cpu()
     found = Hypotheses(found.ids.cpu(), found.mask.cpu(), found.scores.cpu(), weights)
     memory_mask = masks[-1].cpu()
-    return [list(_written(found, row, memory_mask[row])) for row in range(len(source))]
+    return [list(_hypotheses(found, row, memory_mask[row])) for row in range(len(source))]
 
 
-def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Written]:
+def _hypotheses(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[RawHypothesis]:
     for k, score in enumerate(found.scores[row].tolist()):
         if score == -torch.inf:
             continue
@@ -41,6 +43,6 @@ def _written(found: Hypotheses, row: int, memory_mask: Tensor) -> Iterator[Writt
             weights = found.weights[row, k][:, real][:, :, memory_mask].float().numpy()
         ids = found.ids[row, k][real].tolist()
         if found.ids.is_floating_point():
-            yield Written(tuple(map(tuple, ids)), None, weights)
+            yield RawHypothesis(tuple(map(tuple, ids)), None, weights)
         else:
-            yield Written(tuple(ids), score, weights)
+            yield RawHypothesis(tuple(ids), score, weights)
