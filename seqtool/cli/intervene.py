@@ -9,7 +9,7 @@ from seqtool.cli.output import emit_json, emit_table, finite
 from seqtool.cli.verb_options import json_option, verb
 
 if TYPE_CHECKING:
-    from seqtool.inference.intervention_effects import Effect
+    from seqtool.inference.intervene import Effect
 
 EXAMPLE = """\
 seqtool intervene runs/align_60_20_additive/20261121-101500-ab12

@@ -12,7 +12,7 @@ from seqtool.inference.bleu import Bleu
 from seqtool.inference.build_search import SearchOption, build_search
 from seqtool.inference.decode import RawHypothesis, decode_batch
 from seqtool.inference.evaluation import Evaluation, Evaluator, count_batches, first_batches
-from seqtool.inference.intervention_effects import DELAY, InterventionEffects, first_examples, intervention_effects
+from seqtool.inference.intervene import DELAY, InterventionEffects, first_examples, intervention_effects
 from seqtool.inference.pairs import Pair, as_pair, group_by_source
 from seqtool.inference.prediction import Hypothesis, Prediction
 from seqtool.inference.task_data import task_with_data

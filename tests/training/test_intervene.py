@@ -14,7 +14,7 @@ import pytest
 import seqtool
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.estimates import differences, estimates
-from seqtool.inference.intervention_effects import INTERVENTIONS, InterventionEffects
+from seqtool.inference.intervene import INTERVENTIONS, InterventionEffects
 from seqtool.inference.scores import SymbolScores
 from seqtool.parts.batch import Batch
 from seqtool.statistics.bootstrap import RESAMPLES
