@@ -139,7 +139,7 @@ def test_asking_seldom_who_has_ended_changes_nothing(search: str, monkeypatch: p
     model, source, mask = model_of(CLOSED)
     model.decoder.readout_layer.map.bias.data[CLOSED.end] += 1.0  # so that all end soon
     always = seqtool.make(f"search/{search}").search(model, source, mask, 20)
-    monkeypatch.setattr(f"seqtool_search.{search}.asks", lambda step, device: step % 8 == 7)
+    monkeypatch.setattr(f"seqtool_search.{search}.is_check_step", lambda step, device: step % 8 == 7)
     taken, step = [], model.step
     monkeypatch.setattr(model, "step", lambda *given: (taken.append(1), step(*given))[1])
     seldom = seqtool.make(f"search/{search}").search(model, source, mask, 20)

@@ -1,14 +1,14 @@
-"""Sampling from a model. Temperature: Ackley et al. 1985; top-k: Fan et al. 2018; top-p: Holtzman et al. 2020."""
+"""Sampling. Temperature: Ackley et al. 1985; top-k: Fan et al. 2018; top-p: Holtzman et al. 2020."""
 
 import torch
 from torch import Tensor
 
 from seqtool.api import Count, Hypotheses, Positive, Probability, Search, Size, StepModel, tree
-from seqtool_search.ending import asks, steps_written
+from seqtool_search.completion import is_check_step, max_hypothesis_length
 
 
 class Sample(Search):
-    """Each symbol drawn from what the model says, sharpened and cut.
+    """Samples each symbol from the model's distribution, with a temperature and top-k or top-p truncation.
 
     Equation:
         y_i ~ softmax(logits / temperature) over the symbols that are kept, renormalised
@@ -16,21 +16,21 @@ class Sample(Search):
     Source: top-k: Fan et al. 2018, arXiv 1805.04833, section 5; top-p (nucleus): Holtzman et al. 2020, arXiv
     1904.09751, section 3.1.
 
-    When to use: to see what a model thinks possible, or where one best answer is not wanted. `greedy` and `beam` find
-    the probable ones.
+    When to use: to inspect the model's distribution, or if several different outputs are needed. For the most probable
+    output use `greedy` or `beam`.
 
-    Scores are those of the model itself, before temperature and cuts, the best first. The numbers that are drawn
-    depend on the seed alone: equal batches get equal samples.
+    Scores are the model's log-probabilities, before temperature and truncation; hypotheses are sorted by them. The
+    random numbers depend on the seed alone: equal batches give equal samples.
 
     Args:
-        temperature: below 1 sharpens.
-        top_k: keep this many of the most probable symbols; null for all.
-        top_p: keep the fewest symbols whose probabilities sum to this much, the most probable first.
-        samples: how many to draw for each source.
-        seed: of the drawing.
+        temperature: values below 1 sharpen the distribution.
+        top_k: the number of most probable symbols to keep; null for all.
+        top_p: keep the smallest set of most probable symbols whose probabilities sum to at least this value.
+        samples: the number of hypotheses for each source.
+        seed: the seed of the random numbers.
     """
 
-    stochastic = True
+    draws = True
     count_option = "samples"
 
     def __init__(
@@ -47,12 +47,12 @@ class Sample(Search):
 
     def search(self, model: StepModel, source: Tensor, source_mask: Tensor, max_length: int) -> Hypotheses:
         """See `Search.search`."""
-        end, batch = model.target_vocabulary.end, len(source)
+        end, batch, samples = model.target_vocabulary.end, len(source), self.samples
         generator = torch.Generator(source.device)
         generator.manual_seed(self.seed)
-        fixed, state = tree.repeat_rows(model.start(source, source_mask), self.samples)
-        ids = torch.full((batch * self.samples,), model.target_vocabulary.start or 0, device=source.device)
-        going, score = torch.ones_like(ids, dtype=torch.bool), torch.zeros(len(ids), device=source.device)
+        fixed, state = tree.repeat_rows(model.start(source, source_mask), samples)
+        ids = torch.full((batch * samples,), model.target_vocabulary.start or 0, device=source.device)
+        active, score = torch.ones_like(ids, dtype=torch.bool), torch.zeros(len(ids), device=source.device)
         steps: list[tuple[Tensor, Tensor]] = []
         all_weights: list[Tensor] = []
         for step in range(max_length):
@@ -60,39 +60,40 @@ class Sample(Search):
                 state = model.observe(ids, fixed, state)
             logits, weights, state = model.step(ids, fixed, state)
             log_p = logits.log_softmax(-1, torch.promote_types(logits.dtype, torch.float32))
-            ids = drawn(self.kept(log_p), generator).masked_fill(~going, 0)
-            score = score + log_p.gather(1, ids[:, None]).squeeze(1).masked_fill(~going, 0)
-            steps.append((ids, going))
+            ids = sample_rows(self._truncate(log_p), generator).masked_fill(~active, 0)
+            score = score + log_p.gather(1, ids[:, None]).squeeze(1).masked_fill(~active, 0)
+            steps.append((ids, active))
             if weights is not None:
-                all_weights.append(weights.masked_fill(~going[:, None, None], 0))
+                all_weights.append(weights.masked_fill(~active[:, None, None], 0))
             if end is not None:
-                going = going & (ids != end)
-                if asks(step, ids.device) and not going.any():
+                active = active & (ids != end)
+                if is_check_step(step, ids.device) and not active.any():
                     break
-        written, mask = (torch.stack(side, 1).unflatten(0, (batch, self.samples)) for side in zip(*steps, strict=True))
-        score, order = score.unflatten(0, (batch, self.samples)).sort(dim=1, descending=True, stable=True)
+        all_ids, mask = (torch.stack(side, 1).unflatten(0, (batch, samples)) for side in zip(*steps, strict=True))
+        score, order = score.unflatten(0, (batch, samples)).sort(dim=1, descending=True, stable=True)
         rows = torch.arange(batch, device=order.device)[:, None], order
-        looked = torch.stack(all_weights, 2).unflatten(0, (batch, self.samples))[rows] if all_weights else None
-        length = steps_written(mask)
-        looked = None if looked is None else looked[:, :, :, :length]
-        return Hypotheses(written[rows][:, :, :length], mask[rows][:, :, :length], score, looked)
+        length = max_hypothesis_length(mask)
+        stacked = None
+        if all_weights:
+            stacked = torch.stack(all_weights, 2).unflatten(0, (batch, samples))[rows][:, :, :, :length]
+        return Hypotheses(all_ids[rows][:, :, :length], mask[rows][:, :, :length], score, stacked)
 
-    def kept(self, log_p: Tensor) -> Tensor:
-        """The probabilities `[B, V]` to draw with, of the model's log-probabilities."""
+    def _truncate(self, log_p: Tensor) -> Tensor:
+        """The probabilities `[B, V]`, not normalised, after temperature, top-k and top-p."""
         probability = (log_p / self.temperature).softmax(-1)
-        falling, order = probability.sort(dim=1, descending=True, stable=True)
-        out = falling.cumsum(1) - falling >= self.top_p  # what comes before has it all
+        descending, order = probability.sort(dim=1, descending=True, stable=True)
+        dropped = descending.cumsum(1) - descending >= self.top_p  # the more probable symbols sum to top_p already
         if self.top_k is not None:
-            out = out | (torch.arange(out.shape[1], device=out.device) >= self.top_k)
-        out[:, 0] = False
-        return probability.masked_fill(torch.zeros_like(out).scatter(1, order, out), 0)
+            dropped = dropped | (torch.arange(dropped.shape[1], device=dropped.device) >= self.top_k)
+        dropped[:, 0] = False
+        return probability.masked_fill(torch.zeros_like(dropped).scatter(1, order, dropped), 0)
 
 
-def drawn(probability: Tensor, generator: torch.Generator) -> Tensor:
-    """One symbol of each row of `probability [B, V]`: `[B]`, the symbols that `torch.multinomial` draws.
+def sample_rows(probability: Tensor, generator: torch.Generator) -> Tensor:
+    """One symbol from each row of `probability [B, V]`: `[B]`, equal to that of `torch.multinomial`.
 
-    The first of independent exponential waiting times, whose rates are the probabilities. `multinomial` does the same,
-    but first reads the sums of the rows, which waits for the device.
+    It is the minimum of independent exponential variables whose rates are the probabilities, as in `multinomial`, which
+    however first reads the sums of the rows and so waits for the device.
     """
     waiting = torch.empty_like(probability).exponential_(1.0, generator=generator)
     return (probability / waiting).argmax(1)
