@@ -211,8 +211,8 @@ def _scores(seed: Seed) -> list[tuple[int, float, float]]:
 
 
 def _score(one: Example) -> tuple[int, float, float]:
-    right = sum(a == b for a, b in zip(one.predicted or [], one.target, strict=False))
-    return len(one.target), float(bool(one.exact)), right / len(one.target)
+    correct, tokens = one.accuracy
+    return len(one.target), float(bool(one.exact)), correct / max(1, tokens)
 
 
 def _grouped(scores: list[tuple[int, float, float]], column: int, grouping: LengthGroups) -> dict[float, float]:

@@ -13,7 +13,7 @@ from seqtool.inference.bleu import Bleu
 from seqtool.inference.estimates import Estimate, corpus_estimate, estimates
 from seqtool.inference.pairs import Pair
 from seqtool.inference.scores import ERRORS, SymbolScores, score_continuous, score_symbols, symbol_measures
-from seqtool.nn.accepted_targets import Targets, accepted_targets, nearest_targets, pad_rows, with_end_symbol
+from seqtool.nn.accepted_targets import Targets, accepted_targets, compare_decoded, pad_rows, with_end_symbol
 from seqtool.nn.memory_recording import record_memory_masks
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
@@ -162,18 +162,15 @@ class Evaluator:
 
     def _score_symbols(self, source: Tensor, source_mask: Tensor, accepted: list[Targets]) -> SymbolScores:
         """Compare each prediction with the nearest of its accepted targets."""
-        fixed = self.task.ending == "fixed"
         steps = max(len(target) for targets in accepted for target in targets)
-        if not fixed:
+        if self.task.ending == "eos":
             steps = self.max_length or max(steps, self.task.max_target_length)
         ids, mask = self._decode(source, source_mask, steps)
-        target, target_mask = pad_rows(nearest_targets(self.task, ids, mask, accepted), ids.shape[1])
-        if fixed:  # a prediction is as long as its target
-            mask = mask & target_mask[:, : mask.shape[1]]
-        scores = score_symbols(ids, mask, target, target_mask, self.task.target_vocabulary)
-        scores = replace(scores, token_name=self.task.token_name)
+        comparison = compare_decoded(self.task, ids, mask, accepted)
+        scores = replace(score_symbols(comparison, self.task.target_vocabulary), token_name=self.task.token_name)
         if self.bleu is None:
             return scores
+        mask = comparison.mask[:, : ids.shape[1]]
         predicted = (row[real].tolist() for row, real in zip(ids, mask, strict=True))
         statistics = [self.bleu.statistics(one, targets) for one, targets in zip(predicted, accepted, strict=True)]
         return replace(scores, bleu=np.array(statistics))

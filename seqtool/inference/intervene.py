@@ -11,6 +11,7 @@ from seqtool.inference.estimates import Estimate, differences, estimates
 from seqtool.inference.evaluation import Evaluator
 from seqtool.inference.interventions import Delayed, Gold, HeadOff, Shuffled, TopOne, Uniform
 from seqtool.inference.scores import Scores, SymbolScores, score_continuous, score_symbols
+from seqtool.nn.accepted_targets import accept_next_symbols, accepted_targets, compare_ids
 from seqtool.nn.attention import intervened
 from seqtool.parts.batch import Batch
 from seqtool.parts.intervention import Intervention
@@ -144,7 +145,10 @@ def _score_batch(evaluator: Evaluator, batch: Batch) -> tuple[Scores, Scores]:
     vocabulary, mask = evaluator.task.target_vocabulary, batch.target_mask
     if vocabulary.modality == "continuous":
         return score_continuous(outputs, batch, evaluator.metrics), evaluator.score(batch)
-    return score_symbols(outputs.argmax(-1), mask, batch.target, mask, vocabulary), evaluator.score(batch)
+    predicted = outputs.argmax(-1)
+    target = accept_next_symbols(batch, predicted, accepted_targets(evaluator.task, batch)).target
+    comparison = compare_ids(predicted, mask, target, mask, vocabulary)
+    return score_symbols(comparison, vocabulary), evaluator.score(batch)
 
 
 def _effects(scores: dict[str, Scores], own: dict[str, Scores], seed: int) -> dict[str, dict[str, Effect]]:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from seqtool.nn.accepted_targets import edit_distances
+from seqtool.nn.accepted_targets import Comparison, edit_distances
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
 from seqtool.parts.vocabulary import Vocabulary
@@ -106,21 +105,13 @@ class ContinuousScores:
 Scores = SymbolScores | ContinuousScores
 
 
-def score_symbols(
-    ids: Tensor, mask: Tensor, target: Tensor, target_mask: Tensor, vocabulary: Vocabulary
-) -> SymbolScores:
-    """Compare predictions `[B, T1]` with targets `[B, T2]`; an unknown symbol is never correct."""
-    width = max(ids.shape[1], target.shape[1])
-    ids, target = (pad(side, (0, width - side.shape[1])) for side in (ids, target))
-    mask, target_mask = (pad(side, (0, width - side.shape[1])) for side in (mask, target_mask))
+def score_symbols(comparison: Comparison, vocabulary: Vocabulary) -> SymbolScores:
+    """The scores of predictions and the targets that they were compared with."""
+    ids, mask, target, target_mask, correct = comparison
     length, predicted = _lengths(target, target_mask, vocabulary.end), _lengths(ids, mask, vocabulary.end)
-    if vocabulary.unknown is not None:
-        target = target.masked_fill(target == vocabulary.unknown, -1)
-    correct, tokens = ((ids == target) & mask & target_mask).sum(1), target_mask.sum(1)
-    exact = (correct == tokens) & (mask.sum(1) == tokens)
     edits = edit_distances(ids.numpy(), predicted, target.numpy(), length)
-    no_bleu = np.zeros((len(edits), 0))
-    return SymbolScores(length, tokens.numpy(), exact.numpy().astype(int), correct.numpy(), edits, no_bleu)
+    exact, tokens = comparison.exact.numpy().astype(int), comparison.tokens.numpy()
+    return SymbolScores(length, tokens, exact, correct.sum(1).numpy(), edits, np.zeros((len(edits), 0)))
 
 
 def score_continuous(predicted: Tensor, batch: Batch, metrics: Mapping[str, Metric]) -> ContinuousScores:

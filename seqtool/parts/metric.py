@@ -27,8 +27,10 @@ class Metric:
     higher_is_better: bool = True
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
-        """`predicted [B, T]` ids, -1 where there is no output -> `[2]` float64: the number correct, and the total.
+        """`predicted [B, T]` ids, -1 for no output and for the unknown symbol -> `[2]` float64: number correct, total.
 
+        If the task accepts several targets of a source, `batch` has those to compare with: the nearest to a decoded
+        prediction; under teacher forcing the gold target, with each predicted symbol that continues another one.
         For continuous targets `predicted` is `[B, T, F]`, NaN where there is no output. Called on the CPU.
         """
         raise NotImplementedError

@@ -14,6 +14,8 @@ class Example:
     """One validation example. `predicted` is None where it is not known yet.
 
     `judged`: whether a symbol is right or not; values are more or less near, and `exact` is None of them.
+    `correct`: the number of correct symbols, of the `tokens` of the accepted target nearest to the prediction; None if
+    the file has none.
     """
 
     source: list[str]
@@ -22,6 +24,16 @@ class Example:
     score: float | None = None
     exact: bool | None = None
     judged: bool = True
+    correct: int | None = None
+    tokens: int | None = None
+
+    @property
+    def accuracy(self) -> tuple[int, int]:
+        """`correct` and `tokens`; compared with `target` if the file has none."""
+        if self.correct is not None and self.tokens is not None:
+            return self.correct, self.tokens
+        pairs = zip(self.predicted or [], self.target, strict=False)
+        return sum(one == other for one, other in pairs), len(self.target)
 
 
 @dataclass

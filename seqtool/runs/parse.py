@@ -119,7 +119,12 @@ def _example(line: Any) -> Example:
     elif not isinstance(exact, bool):  # a run from before it was written down
         exact = predicted == target
     score = line.get("score")
-    return Example(source, target, predicted, score if is_number(score) else None, exact, judged)
+    correct, tokens = (_count(line.get(key)) for key in ("correct", "tokens"))
+    return Example(source, target, predicted, score if is_number(score) else None, exact, judged, correct, tokens)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _symbols(value: Any) -> list[str] | None:

@@ -9,7 +9,14 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqtool.build.assembly import Assembly
-from seqtool.nn.accepted_targets import accepted_targets, nearest_targets, replace_targets
+from seqtool.nn.accepted_targets import (
+    Targets,
+    accept_next_symbols,
+    accepted_targets,
+    comparable,
+    nearest_targets,
+    replace_targets,
+)
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding, greedy_prediction
 from seqtool.nn.memory_recording import record_memory_masks
 from seqtool.parts.batch import Batch
@@ -84,7 +91,8 @@ class SequenceModule(LowOverheadModule):
         with torch.no_grad():
             correct = count.new_zeros(())
             if self.symbols:
-                correct = ((logits.argmax(-1) == batch.target) & batch.target_mask).sum()
+                predicted = comparable(logits.argmax(-1), batch.target_mask, self.model.target_vocabulary)
+                correct = (predicted == batch.target).sum()
         return total, (total.detach(), count, correct)
 
     def _replays(self) -> bool:
@@ -124,17 +132,18 @@ class SequenceModule(LowOverheadModule):
             logits, weights = self.model(batch)
         total, count = self.loss(logits, weights, batch)
         self._valid_losses.append((total, count))
+        accepted = accepted_targets(self.assembly.task, cpu_batch) if self.symbols else []
+        compared = {"teacher_forced": self._teacher_forced(logits, cpu_batch, accepted)}
         if batch_idx == 0 and weights is not None:
-            self.snapshot = take_snapshot(self.model, batch, logits, weights)
-        compared = {"teacher_forced": (greedy_prediction(logits, self.model.target_vocabulary).cpu(), cpu_batch)}
+            self.snapshot = take_snapshot(self.model, batch, *compared["teacher_forced"], weights)
         if any(metric.predictions == "decoded" for metric in self.metrics.values()):
-            compared["decoded"] = self.decode(batch, cpu_batch)
+            compared["decoded"] = self.decode(batch, cpu_batch, accepted)
         memory_mask, cpu_weights = memory_masks[-1].cpu(), None if weights is None else weights.cpu()
         for name, metric in self.metrics.items():
             predicted, targets = compared[metric.predictions]
             if "weights" in metric.requires:
                 assert cpu_weights is not None, "a decoder without attention is refused when it is built"
-                self._valid_sums[name] += metric.weight_sums(cpu_weights, memory_mask, targets).sum(0)
+                self._valid_sums[name] += metric.weight_sums(cpu_weights, memory_mask, cpu_batch).sum(0)
             else:
                 self._valid_sums[name] += metric.sums(predicted, targets)
 
@@ -152,27 +161,35 @@ class SequenceModule(LowOverheadModule):
         self.valid_values = {f"valid_{name}": value for name, value in zip(names, values, strict=True)}
         self.log_dict(self.valid_values, logger=False, sync_dist=self.trainer.world_size > 1)
 
-    def decode(self, batch: Batch, cpu_batch: Batch) -> tuple[Tensor, Batch]:
+    def _teacher_forced(self, logits: Tensor, cpu_batch: Batch, accepted: list[Targets]) -> tuple[Tensor, Batch]:
+        """The teacher-forced prediction and the batch to compare it with, on the CPU; see `decode`."""
+        predicted = greedy_prediction(logits, self.model.target_vocabulary).cpu()
+        if not self.symbols:
+            return predicted, cpu_batch
+        predicted = comparable(predicted, cpu_batch.target_mask, self.model.target_vocabulary)
+        return predicted, accept_next_symbols(cpu_batch, predicted, accepted)
+
+    def decode(self, batch: Batch, cpu_batch: Batch, accepted: list[Targets]) -> tuple[Tensor, Batch]:
         """Decode a batch with the task's search.
 
         Args:
             batch: on the model's device. cpu_batch: the same batch on the CPU.
+            accepted: the accepted targets of each example; empty for continuous targets.
 
         Returns:
-            The predicted ids `[B, T]`, -1 after their end, or `[B, T, F]` for continuous targets; and the batch to
-            compare them with. If an example has several correct targets, that batch has the one nearest to the
-            prediction. Both are on the CPU.
+            The predicted ids `[B, T]`, -1 after their end and for unknown symbols, or `[B, T, F]` for continuous
+            targets; and the batch to compare them with. If an example has several correct targets, that batch has the
+            one nearest to the prediction. Both are on the CPU.
         """
         task = self.assembly.task
-        targets = accepted_targets(task, cpu_batch) if self.symbols else []
-        steps = max([cpu_batch.target.shape[1], *(len(target) for row in targets for target in row)])
+        steps = max([cpu_batch.target.shape[1], *(len(target) for targets in accepted for target in targets)])
         best = self.assembly.search.search(self.model, batch.source, batch.source_mask, steps)
         ids, mask = best.ids[:, 0].cpu(), best.mask[:, 0].cpu()
         if not self.symbols:
             return ids, cpu_batch
-        if any(len(row) > 1 for row in targets):
-            cpu_batch = replace_targets(cpu_batch, nearest_targets(task, ids, mask, targets), steps)
-        ids = ids.masked_fill(~mask, -1)
+        if any(len(targets) > 1 for targets in accepted):
+            cpu_batch = replace_targets(cpu_batch, nearest_targets(task, ids, mask, accepted), steps)
+        ids = comparable(ids, mask, task.target_vocabulary)
         return torch.nn.functional.pad(ids, (0, steps - ids.shape[1]), value=-1), cpu_batch
 
     def higher_is_better(self, column: str) -> bool:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqtool.nn.feeding import greedy_prediction
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
@@ -52,16 +51,22 @@ def snapshot_steps(steps: int, validate_every: int) -> frozenset[int]:
     return frozenset(validated[round(i * last / (MAX_SNAPSHOTS - 1))] for i in range(MAX_SNAPSHOTS))
 
 
-def take_snapshot(model: Seq2Seq, batch: Batch, logits: Tensor, weights: Tensor) -> Snapshot:
-    """A snapshot of the first examples of a validation batch, from `logits [B, T, V]` and `weights [B, N, T, S]`."""
+def take_snapshot(model: Seq2Seq, batch: Batch, predicted: Tensor, compared: Batch, weights: Tensor) -> Snapshot:
+    """A snapshot of the first examples of a validation batch.
+
+    Args:
+        predicted: the teacher-forced prediction `[B, T]` or `[B, T, F]`, on the CPU.
+        compared: the batch to compare it with, on the CPU.
+        weights: `[B, N, T, S]`.
+    """
     count = max(1, min(MAX_EXAMPLES, MAX_WEIGHTS // max(1, weights[0].numel())))
     examples = batch[:count]
     memory_mask = model.encoder(model.source_embedding(examples.source), examples.source_mask).mask
-    correct = greedy_prediction(logits[:count], model.target_vocabulary) == examples.target
+    correct = predicted[:count] == compared.target[:count]
     if correct.dim() == 3:
         correct = correct.all(2)  # continuous targets
-    correct = correct & examples.target_mask
-    return Snapshot(examples.to("cpu"), weights[:count].float().nan_to_num(0.0).cpu(), memory_mask.cpu(), correct.cpu())
+    correct = correct & compared.target_mask[:count]
+    return Snapshot(examples.to("cpu"), weights[:count].float().nan_to_num(0.0).cpu(), memory_mask.cpu(), correct)
 
 
 def write_snapshot(directory: SeedDirectory, step: int, snapshot: Snapshot, task: Task) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.nn.functional import pad
 
+from seqtool.nn.accepted_targets import Targets, accepted_targets, compare_decoded
 from seqtool.nn.gate_recording import record_gates
 from seqtool.parts.batch import Batch
 from seqtool.parts.search import Hypotheses
@@ -39,11 +40,13 @@ def write_sample(directory: SeedDirectory, module: SequenceModule) -> None:
     for batch in _batches(module):
         if num_weights >= MAX_WEIGHTS:
             break
+        accepted = accepted_targets(task, batch) if module.symbols else []
+        steps = max([batch.target.shape[1], *(len(target) for targets in accepted for target in targets)])
         with torch.no_grad():
-            found = module.assembly.search.search(model, batch.source, batch.source_mask, batch.target.shape[1])
+            found = module.assembly.search.search(model, batch.source, batch.source_mask, steps)
             mask = model.encoder(model.source_embedding(batch.source), batch.source_mask).mask
-        lines += [json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(task, batch, found)]
-        arrays.setdefault("gold", []).append(batch.alignment.numpy())
+        lines += [json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(task, batch, found, accepted)]
+        arrays.setdefault("gold", []).append(pad(batch.alignment, (0, steps - batch.target.shape[1]), value=-1).numpy())
         if found.weights is not None:
             arrays.setdefault("weights", []).append(found.weights[:, 0].float().numpy())
             arrays.setdefault("memory_mask", []).append(mask.numpy())
@@ -69,33 +72,21 @@ def _batches(module: SequenceModule) -> Iterator[Batch]:
         left -= len(batch)
 
 
-def _lines(task: Task, batch: Batch, found: Hypotheses) -> Iterator[dict[str, Any]]:
+def _lines(task: Task, batch: Batch, found: Hypotheses, accepted: list[Targets]) -> Iterator[dict[str, Any]]:
+    """One line of predictions.jsonl for each example. Continuous targets are not counted as correct or wrong."""
+    ids, mask = found.ids[:, 0], found.mask[:, 0]
+    comparison = compare_decoded(task, ids, mask, accepted) if accepted else None
+    mask = comparison.mask[:, : ids.shape[1]] if comparison else mask & batch.target_mask
     for i in range(len(batch)):
-        mask = found.mask[i, 0]
-        if task.ending == "fixed":  # only the target defines the length
-            mask = mask & batch.target_mask[i]
         yield {
             "source": readable(batch.source[i], batch.source_mask[i], task.source_vocabulary),
             "target": readable(batch.target[i], batch.target_mask[i], task.target_vocabulary),
-            "predicted": readable(found.ids[i, 0], mask, task.target_vocabulary),
-            "score": round(float(found.scores[i, 0]), 6) if task.target_vocabulary.modality == "symbols" else None,
-            "exact": is_exact(task, batch, i, found.ids[i, 0][mask]),
+            "predicted": readable(ids[i], mask[i], task.target_vocabulary),
+            "score": round(float(found.scores[i, 0]), 6) if comparison else None,
+            "exact": bool(comparison.exact[i]) if comparison else None,
+            "correct": int(comparison.correct[i].sum()) if comparison else None,
+            "tokens": int(comparison.tokens[i]) if comparison else None,
         }
-
-
-def is_exact(task: Task, batch: Batch, row: int, ids: Tensor) -> bool | None:
-    """Whether `ids [T]` equal a correct target of the example `row`; False if they contain an unknown symbol.
-
-    None for continuous targets.
-    """
-    vocabulary = task.target_vocabulary
-    if vocabulary.modality == "continuous":
-        return None
-    predicted = ids.tolist()
-    end = [] if vocabulary.end is None else [vocabulary.end]
-    others = task.alternative_targets(batch.source[row][batch.source_mask[row]].tolist())
-    correct = [batch.target[row][batch.target_mask[row]].tolist(), *([*other, *end] for other in others)]
-    return predicted in correct and vocabulary.unknown not in predicted
 
 
 def _write_gates(directory: SeedDirectory, module: SequenceModule) -> None:

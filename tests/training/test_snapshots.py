@@ -1,7 +1,6 @@
 """What a run keeps of how its alignments formed, and of its validation sample at the end."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,8 @@ from small_run import REVERSES
 import seqtool
 from seqtool.build.assembly import assemble
 from seqtool.experiment import plan
-from seqtool.parts.batch import Batch
-from seqtool.parts.task import Task
-from seqtool.parts.vocabulary import Vocabulary
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.training.snapshots import MAX_SNAPSHOTS, snapshot_steps
-from seqtool.training.validation_sample import is_exact
 
 
 @pytest.mark.parametrize(
@@ -133,32 +128,6 @@ def test_exact_agrees_with_the_measure_of_the_run(tmp_path: Path) -> None:
         assert shares[-1] == pytest.approx(place.read_result()["sequence_accuracy"], abs=1e-9)
     assert shares[0] < 1
     assert shares[1] > 0
-
-
-class Synonyms(Task):
-    """Writes "a" and the end symbol; "b" twice is as right."""
-
-    source_vocabulary = Vocabulary(("a", "b"))
-    target_vocabulary = Vocabulary(("a", "b", "?", "end", "start"), unknown=2, end=3, start=4)
-
-    def alternative_targets(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
-        return [(1, 1)] if list(source) == [0] else ()
-
-
-@pytest.mark.parametrize(
-    ("source", "written", "exact"),
-    [([0], [0, 3], True), ([0], [1, 1, 3], True), ([0], [1, 3], False), ([0], [0], False), ([1], [1, 1, 3], False)],
-)
-def test_exact_is_the_target_or_what_is_as_right(source: list[int], written: list[int], exact: bool) -> None:
-    real = torch.ones(1, 2, dtype=torch.bool)
-    batch = Batch(torch.tensor([source]), real[:, :1], torch.tensor([[0, 3]]), real, torch.full((1, 2), -1))
-    assert is_exact(Synonyms(), batch, 0, torch.tensor(written)) == exact
-
-
-def test_a_symbol_without_an_id_of_its_own_is_never_exact() -> None:
-    real = torch.ones(1, 2, dtype=torch.bool)
-    batch = Batch(torch.tensor([[0, 1]]), real, torch.tensor([[2, 3]]), real, torch.full((1, 2), -1))
-    assert not is_exact(Synonyms(), batch, 0, torch.tensor([2, 3]))
 
 
 def test_a_run_ends_with_its_report(small: Path, tmp_path: Path) -> None:

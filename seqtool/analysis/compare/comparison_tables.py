@@ -86,8 +86,8 @@ def _judged(examples: list[Example]) -> bool:
 
 def _score(one: Example) -> tuple[float, float, float]:
     """Exact match, number of correct tokens, number of tokens."""
-    right = sum(a == b for a, b in zip(one.predicted or [], one.target, strict=False))
-    return float(bool(one.exact)), float(right), float(len(one.target))
+    correct, tokens = one.accuracy
+    return float(bool(one.exact)), float(correct), float(tokens)
 
 
 def _differences(baseline: Any, other: Any) -> dict[str, dict[str, float]]:
@@ -102,10 +102,10 @@ def _differences(baseline: Any, other: Any) -> dict[str, dict[str, float]]:
     for scores in (other, baseline):
         seeds = len(scores)
         times = _times(seeds, generator) / seeds
-        exact, right, tokens = np.moveaxis(scores, 2, 0)
-        value.append((exact.mean(), right.mean(0).sum() / max(1, tokens[0].sum())))
-        per = np.maximum(1, chosen @ tokens[0])
-        sampled.append((((times @ exact) * chosen).sum(1) / count, ((times @ right) * chosen).sum(1) / per))
+        exact, correct, tokens = np.moveaxis(scores, 2, 0)
+        value.append((exact.mean(), correct.sum() / max(1, tokens.sum())))
+        exact, correct, tokens = (((times @ sums) * chosen).sum(1) for sums in (exact, correct, tokens))
+        sampled.append((exact / count, correct / np.where(tokens > 0, tokens, 1)))
     found = {}
     for i, name in enumerate(("exact_match", "token_accuracy")):
         low, high = interval(sampled[0][i] - sampled[1][i])

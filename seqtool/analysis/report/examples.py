@@ -55,17 +55,13 @@ def _judged(seed: Seed) -> list[Example]:
 def _accuracy(group: list[int], seeds: list[list[Example]]) -> LengthAccuracy:
     chosen = [here for seed in seeds if (here := [one for one in seed if len(one.target) in group])]
     exact = [sum(bool(one.exact) for one in here) / len(here) for here in chosen]
-    symbols = [_ratio(sum(map(_num_correct, here)), sum(len(one.target) for one in here)) for here in chosen]
+    symbols = [_token_accuracy(here) for here in chosen]
     return LengthAccuracy(group[0], group[-1], max(map(len, chosen), default=0), exact, symbols)
 
 
-def _num_correct(example: Example) -> int:
-    """Number of correct symbols, by position."""
-    return sum(one == other for one, other in zip(example.target, example.predicted or (), strict=False))
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 1.0
+def _token_accuracy(examples: list[Example]) -> float:
+    correct, tokens = (sum(counts) for counts in zip(*(one.accuracy for one in examples), strict=True))
+    return correct / tokens if tokens else 1.0
 
 
 @dataclass(frozen=True)
