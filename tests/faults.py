@@ -65,6 +65,14 @@ class DetachedKeys(Additive):
         return keys.detach(), state
 
 
+class SlightlyWrongGradient(General):
+    """The gradient with respect to the keys is a part in a thousand too large."""
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        keys = self.map(memory)
+        return 1.001 * keys - 0.001 * keys.detach(), ()
+
+
 class MaskingScorer(General):
     def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
         return (self.map(memory), mask), ()

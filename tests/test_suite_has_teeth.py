@@ -32,6 +32,11 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "keys of the query": ("scorer", faults.KeysOfTheQuery, r"scores have the shape \[5, 3, 3\], not \[5, 3, 7\]"),
     "keys mapped the wrong way": ("scorer", faults.KeysMappedTheWrongWay, r"raised RuntimeError: .*shapes cannot be"),
     "keys detached": ("scorer", faults.DetachedKeys, r"gradient with respect to memory is cut somewhere"),
+    "keys' gradient too large": (
+        "scorer",
+        faults.SlightlyWrongGradient,
+        r"gradient with respect to memory is not the derivative",
+    ),
     "a scorer that masks": ("scorer", faults.MaskingScorer, r"scores at padding are not finite; leave masking to"),
     "a mean over padding": ("scorer", faults.SumOverLength, r"row 0's scores change when padding grows from 0 to 1"),
     "single precision": ("scorer", faults.SinglePrecision, r"scores are torch\.float32 where .* are torch\.float64"),
