@@ -8,7 +8,7 @@ from cell_oracle import BATCH, SCANS, affines, state_of
 from oracle import assert_close, build, gates, randn
 
 from seqtool import equations as eq
-from seqtool.equations.vectors import each
+from seqtool.equations.vectors import apply
 from seqtool.registry import default_registry
 from seqtool.testing import STAND_INS
 
@@ -66,7 +66,7 @@ def test_stepping_with_a_layer_norm_grus_gates_is_its_step() -> None:
     seen, remembered = sums(x[1].tolist(), h[1].tolist())
     reset, update = (said[name][1].tolist() for name in ("reset", "update"))
     new = [math.tanh(a + r * b) for a, r, b in zip(seen, reset, remembered, strict=True)]
-    assert_close(cell.step(x, (), h)[0][1], eq.cell.mixed(update, h[1].tolist(), new))
+    assert_close(cell.step(x, (), h)[0][1], eq.cell.interpolate(update, h[1].tolist(), new))
 
 
 @pytest.mark.parametrize("name", SCANS)
@@ -75,7 +75,7 @@ def test_stepping_with_minimal_gates_is_the_step(name: str) -> None:
     x, h = randn(BATCH, 3), state_of(cell)
     said = cell.gates(x, (), h)
     share = said["update" if name == "min_gru" else "input"]
-    new = torch.tensor([each(eq.positive, affines(cell)[-1](row)) for row in x.tolist()], dtype=torch.float64)
+    new = torch.tensor([apply(eq.positive, affines(cell)[-1](row)) for row in x.tolist()], dtype=torch.float64)
     assert_close((1 - share) * h + share * new, cell.step(x, (), h)[0].tolist())
 
 

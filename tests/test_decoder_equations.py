@@ -24,7 +24,7 @@ from torch import Tensor
 
 from seqtool import equations as eq
 from seqtool.api import state_layout
-from seqtool.equations.vectors import joined, plus, sigmoid, times
+from seqtool.equations.vectors import concatenate, plus, sigmoid, times
 from seqtool.nn.attention import Attention
 from seqtool.parts.decoder import Decoder
 from seqtool.parts.types import Encoded
@@ -56,7 +56,7 @@ def first_state(decoder: Decoder, encoded: Encoded, row: int) -> State:
     """The linear bridge, or zeros."""
     if not len(decoder.bridge.maps):
         return tuple([0.0] * size for size in state_layout(decoder.cell).sizes)
-    final = joined(*(x[row].tolist() for x in encoded.final))
+    final = concatenate(*(x[row].tolist() for x in encoded.final))
     return tuple(plus(times(m.weight.tolist(), final), m.bias.tolist()) for m in decoder.bridge.maps)
 
 
@@ -115,7 +115,7 @@ def test_plain_decoder(cell: str, repeat: bool) -> None:
     step = CELLS[cell](decoder.cell)
     for row in range(len(LENGTHS)):
         state = first_state(decoder, encoded, row)
-        repeated = joined(*(x[row].tolist() for x in encoded.final)) if repeat else []
+        repeated = concatenate(*(x[row].tolist() for x in encoded.final)) if repeat else []
         for t, y in enumerate(inputs[row].tolist()):
             output, state = eq.plain(step, y, state, repeated=repeated)
             assert_close(features[row, t], output)
@@ -135,7 +135,7 @@ def test_attend_inside(cell: str, scorer: str, bridge: str) -> None:
         state = first_state(decoder, encoded, row)
         for t, y in enumerate(inputs[row].tolist()):
             output, a, state = eq.attend_inside(first, second, attend, y, state)
-            assert_close(features[row, t], joined(y, eq.context(a, memory, 4), output))
+            assert_close(features[row, t], concatenate(y, eq.context(a, memory, 4), output))
             assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
 
 
@@ -184,7 +184,7 @@ def test_pointer_generator(name: str) -> None:
         for t, y in enumerate(inputs[row].tolist()):
             looked = a[row, 0, t, :length].tolist()
             c = eq.context(looked, memory[row, :length].tolist(), 4)
-            p_gen = sigmoid(times(gate, joined(own[row, t].tolist(), c, y))[0] + bias)
+            p_gen = sigmoid(times(gate, concatenate(own[row, t].tolist(), c, y))[0] + bias)
             generated = eq.softmax(own_logits[row, t].tolist())
             p = eq.pointer_generator(p_gen, generated, looked, source[row, :length].tolist())
             assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
@@ -197,7 +197,7 @@ def test_query_of_attend_before(pieces: tuple[str, ...]) -> None:
     attend = plain_attention("additive", decoder.attention, encoded.memory[0].tolist())
     state: State = ([0.0] * 5, [0.0] * 5)
     for t, y in enumerate(inputs[0].tolist()):
-        named = {"output": state[0], "inner_state": state[1], "input": y, "state": joined(*state)}
-        query = joined(*(named[piece] for piece in pieces))
+        named = {"output": state[0], "inner_state": state[1], "input": y, "state": concatenate(*state)}
+        query = concatenate(*(named[piece] for piece in pieces))
         output, _, state = eq.attend_before(step, attend, y, query, state)
         assert_close(features[0, t], output)

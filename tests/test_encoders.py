@@ -11,7 +11,7 @@ from oracle import LENGTHS, SOURCE, State, assert_close, build, mask, randn
 
 from seqtool import equations as eq
 from seqtool.api import PartError
-from seqtool.equations.vectors import Matrix, joined, plus
+from seqtool.equations.vectors import Matrix, concatenate, plus
 from seqtool.testing import STAND_INS
 
 
@@ -54,7 +54,7 @@ def read(steps: list[Any], layer: int, below: Matrix, bidirectional: bool) -> tu
         memory, (last,) = eq.encode(steps[layer], below, zero)
         return memory, last
     memory, (last,), (first,) = eq.bidirectional(*steps[2 * layer : 2 * layer + 2], below, zero)
-    return memory, joined(last, first)
+    return memory, concatenate(last, first)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])

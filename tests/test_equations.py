@@ -12,7 +12,7 @@ from oracle import LENGTHS, SOURCE, assert_close, build, gates, mask, randn
 import seqtool.equations
 from seqtool import equations as eq
 from seqtool.api import state_layout, tree
-from seqtool.equations.vectors import joined, sigmoid
+from seqtool.equations.vectors import concatenate, sigmoid
 from seqtool.registry import default_registry
 
 
@@ -61,7 +61,7 @@ def test_bidirectional_encoder(name: str) -> None:
         second, last_2, back_2 = eq.bidirectional(*steps[2:], first, zeros)
         assert_close(encoded.memory[row, :length], second)
         ends = [state[:width] for state in (last, back, last_2, back_2)]
-        finals = [joined(a, b) for i in (0, 2) for a, b in zip(*ends[i : i + 2], strict=True)]
+        finals = [concatenate(a, b) for i in (0, 2) for a, b in zip(*ends[i : i + 2], strict=True)]
         assert len(finals) == len(encoded.final)
         for found, wanted in zip(encoded.final, finals, strict=True):
             assert_close(found[row], wanted)

@@ -1,6 +1,6 @@
-"""The equations in plain Python: floats and lists, no torch. One file a kind, to read beside the papers.
+"""The equations of the parts in plain Python: floats and lists, without torch. One module per kind.
 
-They are slow and have no batch: one row, one step. The tests hold every part to them.
+Each function computes one step of one row. The tests compare every part with its function.
 """
 
 from seqtool.equations import loss, readout

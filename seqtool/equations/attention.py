@@ -1,15 +1,15 @@
-"""Attention: a scorer, a normalizer, and the context they pick."""
+"""Attention: scores, attention weights and context."""
 
 from collections.abc import Callable
 
-from seqtool.equations.vectors import Matrix, Vector, joined, times
+from seqtool.equations.vectors import Matrix, Vector, concatenate, times
 
 Attend = Callable[[Vector], tuple[Vector, Vector]]
-"""query -> (context, weights), over a memory that it knows."""
+"""query -> (context, weights), over a fixed memory."""
 
 
 def context(weights: Vector, memory: Matrix, size: int) -> Vector:
-    """c = sum_j a_j h_j, of `size` numbers; zeros over no memory at all
+    """c = sum_j a_j h_j, a vector of `size` numbers; zeros for an empty memory
 
     Bahdanau et al. 2015, arXiv 1409.0473, eq. 5.
     """
@@ -39,19 +39,19 @@ def heads(
     value: Matrix,
     output: Matrix,
 ) -> tuple[Vector, Matrix]:
-    """head_n = attend_n(n-th part of Q s, of K h_j, of V h_j);  c = O [head_1; ...; head_N]
+    """head_n = attend_n(n-th parts of Q s, K h_j and V h_j);  c = O [head_1; ...; head_N]
 
-    Vaswani et al. 2017, arXiv 1706.03762, section 3.2.2, with any scorer. Returns (c, weights of each head).
+    Vaswani et al. 2017, arXiv 1706.03762, section 3.2.2, for any scorer. Returns (c, weights of each head).
     """
-    asked = times(query, s)
+    projected = times(query, s)
     keys, values = ([times(matrix, h) for h in memory] for matrix in (key, value))
     contexts, weights = [], []
     for n, attend_n in enumerate(attends):
-        mine = [part(x, n, len(attends)) for x in keys], [part(x, n, len(attends)) for x in values]
-        one_context, one_weights = attend_n(part(asked, n, len(attends)), *mine)
-        contexts.append(one_context)
-        weights.append(one_weights)
-    return times(output, joined(*contexts)), weights
+        head_keys, head_values = ([part(x, n, len(attends)) for x in both] for both in (keys, values))
+        head_context, head_weights = attend_n(part(projected, n, len(attends)), head_keys, head_values)
+        contexts.append(head_context)
+        weights.append(head_weights)
+    return times(output, concatenate(*contexts)), weights
 
 
 def part(x: Vector, n: int, count: int) -> Vector:

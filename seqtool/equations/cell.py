@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from seqtool.equations.vectors import Matrix, Vector, by_element, each, plus, sigmoid, times
+from seqtool.equations.vectors import Matrix, Vector, apply, multiply, plus, sigmoid, times
 
 State = TypeVar("State")
 Step = Callable[[Vector, State], tuple[Vector, State]]
-"""(x, state) -> (output, state), as a cell does."""
+"""A cell: (x, state) -> (output, state)."""
 
 
 class Gate(NamedTuple):
-    """What a gate adds up: W x + U h + b."""
+    """The preactivation of a gate: W x + U h + b."""
 
     w: Matrix
     u: Matrix
@@ -27,7 +27,7 @@ def rnn(x: Vector, h: Vector, gate: Gate) -> Vector:
 
     Elman 1990, Cognitive Science 14(2).
     """
-    return each(math.tanh, gate(x, h))
+    return apply(math.tanh, gate(x, h))
 
 
 def lstm(x: Vector, h: Vector, c: Vector, *, i: Gate, f: Gate, g: Gate, o: Gate) -> tuple[Vector, Vector]:
@@ -35,21 +35,21 @@ def lstm(x: Vector, h: Vector, c: Vector, *, i: Gate, f: Gate, g: Gate, o: Gate)
 
     Hochreiter & Schmidhuber 1997, Neural Computation 9(8); the forget gate f: Gers et al. 2000. Returns (h', c').
     """
-    kept = by_element(each(sigmoid, f(x, h)), c)
-    written = by_element(each(sigmoid, i(x, h)), each(math.tanh, g(x, h)))
+    kept = multiply(apply(sigmoid, f(x, h)), c)
+    written = multiply(apply(sigmoid, i(x, h)), apply(math.tanh, g(x, h)))
     c = plus(kept, written)
-    return by_element(each(sigmoid, o(x, h)), each(math.tanh, c)), c
+    return multiply(apply(sigmoid, o(x, h)), apply(math.tanh, c)), c
 
 
 def gru(x: Vector, h: Vector, *, r: Gate, z: Gate, n: Gate, b_hn: Vector) -> Vector:
     """n = tanh(W_n x + b_n + sigma(r) (U_n h + b_hn));  h' = (1 - sigma(z)) n + sigma(z) h
 
-    Cho et al. 2014, arXiv 1406.1078, eqs 5-8, with the reset gate after the product, as cuDNN has it.
+    Cho et al. 2014, arXiv 1406.1078, eqs 5-8, with the reset gate after the product, as in cuDNN.
     """
-    reset, update = each(sigmoid, r(x, h)), each(sigmoid, z(x, h))
-    remembered = by_element(reset, plus(times(n.u, h), b_hn))
-    new = each(math.tanh, plus(times(n.w, x), n.b, remembered))
-    return mixed(update, h, new)
+    reset, update = apply(sigmoid, r(x, h)), apply(sigmoid, z(x, h))
+    remembered = multiply(reset, plus(times(n.u, h), b_hn))
+    new = apply(math.tanh, plus(times(n.w, x), n.b, remembered))
+    return interpolate(update, h, new)
 
 
 def peephole_lstm(
@@ -69,10 +69,10 @@ def peephole_lstm(
 
     Gers & Schmidhuber 2000; Graves 2013, arXiv 1308.0850, eqs 7-11. Returns (h', c').
     """
-    kept = by_element(each(sigmoid, plus(f(x, h), by_element(p_f, c))), c)
-    written = by_element(each(sigmoid, plus(i(x, h), by_element(p_i, c))), each(math.tanh, g(x, h)))
+    kept = multiply(apply(sigmoid, plus(f(x, h), multiply(p_f, c))), c)
+    written = multiply(apply(sigmoid, plus(i(x, h), multiply(p_i, c))), apply(math.tanh, g(x, h)))
     c = plus(kept, written)
-    return by_element(each(sigmoid, plus(o(x, h), by_element(p_o, c))), each(math.tanh, c)), c
+    return multiply(apply(sigmoid, plus(o(x, h), multiply(p_o, c))), apply(math.tanh, c)), c
 
 
 class Norm(NamedTuple):
@@ -84,7 +84,7 @@ class Norm(NamedTuple):
     def __call__(self, v: Vector) -> Vector:
         mean = sum(v) / len(v)
         spread = math.sqrt(sum((x - mean) ** 2 for x in v) / len(v) + 1e-5)
-        return plus(by_element(self.gain, [(x - mean) / spread for x in v]), self.bias)
+        return plus(multiply(self.gain, [(x - mean) / spread for x in v]), self.bias)
 
 
 def layer_norm_lstm(
@@ -94,13 +94,13 @@ def layer_norm_lstm(
 
     Ba et al. 2016, arXiv 1607.06450, supplementary material. Returns (h', c').
     """
-    i, f, g, o = in_parts(plus(norm_w(times(w, x)), norm_u(times(u, h))), 4)
-    c = plus(by_element(each(sigmoid, f), c), by_element(each(sigmoid, i), each(math.tanh, g)))
-    return by_element(each(sigmoid, o), each(math.tanh, norm_c(c))), c
+    i, f, g, o = split(plus(norm_w(times(w, x)), norm_u(times(u, h))), 4)
+    c = plus(multiply(apply(sigmoid, f), c), multiply(apply(sigmoid, i), apply(math.tanh, g)))
+    return multiply(apply(sigmoid, o), apply(math.tanh, norm_c(c))), c
 
 
 class NormedSums(NamedTuple):
-    """LN(W x) and LN(U h), side by side."""
+    """(LN(W x), LN(U h))."""
 
     w: Matrix
     u: Matrix
@@ -114,11 +114,11 @@ class NormedSums(NamedTuple):
 def layer_norm_gru(x: Vector, h: Vector, *, gates: NormedSums, n: NormedSums) -> Vector:
     """[r, z] = LN(W x) + LN(U h);  n = tanh(LN(W_n x) + sigma(r) LN(U_n h));  h' = (1 - sigma(z)) n + sigma(z) h
 
-    Ba et al. 2016, arXiv 1607.06450, supplementary material; z keeps the old h.
+    Ba et al. 2016, arXiv 1607.06450, supplementary material; z is the weight of the old h.
     """
-    reset, update = in_parts(each(sigmoid, plus(*gates(x, h))), 2)
+    reset, update = split(apply(sigmoid, plus(*gates(x, h))), 2)
     seen, remembered = n(x, h)
-    return mixed(update, h, each(math.tanh, plus(seen, by_element(reset, remembered))))
+    return interpolate(update, h, apply(math.tanh, plus(seen, multiply(reset, remembered))))
 
 
 class Affine(NamedTuple):
@@ -132,7 +132,7 @@ class Affine(NamedTuple):
 
 
 def positive(v: float) -> float:
-    """g(v) = v + 1/2 where v >= 0, sigma(v) where not
+    """g(v) = v + 1/2 if v >= 0, else sigma(v)
 
     Feng et al. 2024, arXiv 2410.01201, appendix B.
     """
@@ -144,7 +144,7 @@ def min_gru(x: Vector, h: Vector, *, z: Affine, n: Affine, g: Callable[[float], 
 
     Feng et al. 2024, arXiv 2410.01201, section 3.1.
     """
-    return mixed(each(sigmoid, z(x)), each(g, n(x)), h)
+    return interpolate(apply(sigmoid, z(x)), apply(g, n(x)), h)
 
 
 def min_lstm(
@@ -154,13 +154,13 @@ def min_lstm(
 
     Feng et al. 2024, arXiv 2410.01201, section 3.2.
     """
-    forget, write = each(sigmoid, f(x)), each(sigmoid, i(x))
-    share = [b / (a + b) for a, b in zip(forget, write, strict=True)]
-    return mixed(share, each(g, n(x)), h)
+    forget, write = apply(sigmoid, f(x)), apply(sigmoid, i(x))
+    weight = [b / (a + b) for a, b in zip(forget, write, strict=True)]
+    return interpolate(weight, apply(g, n(x)), h)
 
 
 def openness(t: float, *, period: float, shift: float, ratio: float, leak: float) -> float:
-    """phi = ((t - s) mod tau) / tau;  k = 2 phi / r where phi < r/2;  2 - 2 phi / r where phi < r;  leak phi else
+    """phi = ((t - s) mod tau) / tau;  k = 2 phi / r if phi < r/2, 2 - 2 phi / r if phi < r, else leak phi
 
     Neil et al. 2016, arXiv 1610.09513, eq. 6.
     """
@@ -175,32 +175,32 @@ def phased_lstm(
 ) -> tuple[Vector, Vector]:
     """h~, c~ = lstm(x, h, c);  c' = k c~ + (1 - k) c;  h' = k h~ + (1 - k) h
 
-    Neil et al. 2016, arXiv 1610.09513, eqs 7-10, without peepholes; k: how open each unit is. Returns (h', c').
+    Neil et al. 2016, arXiv 1610.09513, eqs 7-10, without peepholes; k is the openness of each unit. Returns (h', c').
     """
     new_h, new_c = lstm(x, h, c, i=i, f=f, g=g, o=o)
-    return mixed(k, new_h, h), mixed(k, new_c, c)
+    return interpolate(k, new_h, h), interpolate(k, new_c, c)
 
 
 def variational_dropout(v: Vector, kept: Sequence[int], rate: float) -> Vector:
-    """m v, for v = x and for v = h as the weights read it;  m = 1 / (1 - p) where kept, 0 where not
+    """m v, for v = x and for the v = h that U multiplies;  m = 1 / (1 - p) where kept, else 0
 
-    Gal & Ghahramani 2016, arXiv 1512.05287, section 4.1: x and h have each their m, the same at every step.
+    Gal & Ghahramani 2016, arXiv 1512.05287, section 4.1: x and h have separate masks, which are the same at every step.
     """
-    return [x / (1 - rate) if stays else 0.0 for x, stays in zip(v, kept, strict=True)]
+    return [x / (1 - rate) if keep else 0.0 for x, keep in zip(v, kept, strict=True)]
 
 
 def zoneout(d: Vector, new: Vector, old: Vector) -> Vector:
-    """d old + (1 - d) new;  d is 0 or 1 by chance in training, the rate z itself in evaluation
+    """d old + (1 - d) new;  d is 0 or 1 at random in training, the rate z in evaluation
 
     Krueger et al. 2017, arXiv 1606.01305, section 3.
     """
-    return mixed(d, old, new)
+    return interpolate(d, old, new)
 
 
 def stack(
     steps: Sequence[Step[State]], x: Vector, states: Sequence[State], *, residual: bool = False
 ) -> tuple[Vector, list[State]]:
-    """h^l = cell_l(x^l);  x^{l+1} = h^l, or h^l + x^l. Returns (x^{L+1}, the layers' states)
+    """h^l = cell_l(x^l);  x^{l+1} = h^l, or h^l + x^l. Returns (x^{L+1}, states of the layers)
 
     Graves 2013, arXiv 1308.0850, section 2; residual: Wu et al. 2016, arXiv 1609.08144, section 3.1.
     """
@@ -212,12 +212,12 @@ def stack(
     return x, after
 
 
-def mixed(share: Vector, new: Vector, old: Vector) -> Vector:
-    """share new + (1 - share) old"""
-    return [s * a + (1 - s) * b for s, a, b in zip(share, new, old, strict=True)]
+def interpolate(weight: Vector, new: Vector, old: Vector) -> Vector:
+    """w new + (1 - w) old"""
+    return [w * a + (1 - w) * b for w, a, b in zip(weight, new, old, strict=True)]
 
 
-def in_parts(v: Vector, count: int) -> list[Vector]:
-    """A vector cut into equal parts."""
+def split(v: Vector, count: int) -> list[Vector]:
+    """Split a vector into equal parts."""
     size = len(v) // count
     return [v[n * size : (n + 1) * size] for n in range(count)]

@@ -1,4 +1,4 @@
-"""A worked example: small fixed numbers through an equation, line by line."""
+"""Worked examples: an equation computed line by line with small numbers."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -10,11 +10,11 @@ V = TypeVar("V", float, Vector, Matrix)
 
 
 class Example:
-    """What goes in, each line on the way, and what comes out, the last line.
+    """A computation and its result.
 
     Attributes:
         given: inputs and parameters by name.
-        lines: the name and the value of each line.
+        lines: name and value of each intermediate line, and of the result.
     """
 
     def __init__(self, given: Mapping[str, Value]) -> None:
@@ -22,23 +22,23 @@ class Example:
         self.lines: list[tuple[str, Value]] = []
 
     def show(self, name: str, value: V) -> V:
-        """Add a line; the value comes back, so that the next one may use it."""
+        """Add a line, and return its value."""
         self.lines.append((name, value))
         return value
 
     def result(self, name: str, value: Value) -> "Example":
-        """Add the last line: what the formulation itself makes of what is given."""
+        """Add the last line, the result of the formulation; return the example."""
         self.lines.append((name, value))
         return self
 
 
 def number(x: float) -> str:
-    """Four digits, and no minus before a zero."""
+    """A number with four significant digits; -0 is printed as 0."""
     return f"{round(x, 12) + 0.0:.4g}"
 
 
 def render(value: Value) -> str:
-    """A value as Python would write it, in four digits."""
+    """A value as a Python literal, with four significant digits."""
     if isinstance(value, list):
         return f"[{', '.join(map(render, value))}]"
     return number(value)

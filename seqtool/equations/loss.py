@@ -1,4 +1,4 @@
-"""Losses of one example: sums over its T target symbols, to be divided by their number."""
+"""Losses of one example: sums over its T target positions, not yet divided by T."""
 
 import math
 
@@ -14,24 +14,24 @@ def cross_entropy(logits: Matrix, gold: list[int], *, smoothing: float = 0.0) ->
     for row, symbol in zip(logits, gold, strict=True):
         largest = max(row)
         normalizer = largest + math.log(sum(math.exp(logit - largest) for logit in row))
-        wanted = [smoothing / len(row) + (1 - smoothing) * (y == symbol) for y in range(len(row))]
-        total += inner(wanted, [normalizer - logit for logit in row])
+        q = [smoothing / len(row) + (1 - smoothing) * (y == symbol) for y in range(len(row))]
+        total += inner(q, [normalizer - logit for logit in row])
     return total
 
 
-def mse(written: Matrix, gold: Matrix) -> float:
+def mse(predicted: Matrix, gold: Matrix) -> float:
     """sum_i sum_f (o_if - y_if)^2 / F
 
     Raffel & Ellis 2015, arXiv 1512.08756, section 3.
     """
-    pairs = zip(written, gold, strict=True)
+    pairs = zip(predicted, gold, strict=True)
     return sum(sum((o - y) ** 2 for o, y in zip(*pair, strict=True)) / len(pair[1]) for pair in pairs)
 
 
 def coverage(weights: Matrix) -> float:
     """sum_i sum_j min(a_ij, cov_ij),  cov_ij = a_1j + ... + a_{i-1,j}
 
-    See et al. 2017, arXiv 1704.04368, eqs 10-12. Weights of T steps over S positions.
+    See et al. 2017, arXiv 1704.04368, eqs 10-12. `weights` is [T, S].
     """
     total, covered = 0.0, [0.0] * len(weights[0])
     for row in weights:
@@ -40,18 +40,18 @@ def coverage(weights: Matrix) -> float:
     return total
 
 
-def supervised_attention(weights: Matrix, places: list[int]) -> float:
-    """sum_i -log a_{i g_i},  over the i with a place g_i in the source; -1 is none
+def supervised_attention(weights: Matrix, positions: list[int]) -> float:
+    """sum_i -log a_{i g_i},  over all i with a gold source position g_i, which is not -1
 
-    Mi et al. 2016, arXiv 1608.00112, section 3. Weights of T steps over S positions.
+    Mi et al. 2016, arXiv 1608.00112, section 3. `weights` is [T, S].
     """
-    return sum(-math.log(row[place]) for row, place in zip(weights, places, strict=True) if place >= 0)
+    return sum(-math.log(row[g]) for row, g in zip(weights, positions, strict=True) if g >= 0)
 
 
 def guided_attention(weights: Matrix, *, width: float) -> float:
     """sum_i sum_j a_ij (1 - exp(-((j - 1) / S - (i - 1) / T)^2 / (2 g^2)))
 
-    Tachibana et al. 2018, arXiv 1710.08969, section 4.1. Weights of T steps over S positions.
+    Tachibana et al. 2018, arXiv 1710.08969, section 4.1. `weights` is [T, S].
     """
     total = 0.0
     for i, row in enumerate(weights):

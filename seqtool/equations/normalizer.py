@@ -1,15 +1,15 @@
-"""Normalizers: scores -> weights. Scores are those of real positions; padding has neither."""
+"""Normalizers: scores -> attention weights, of real positions only."""
 
 import math
 
-from seqtool.equations.vectors import Vector, by_element, plus
+from seqtool.equations.vectors import Vector, multiply, plus
 from seqtool.equations.vectors import sigmoid as logistic
 
 
 def softmax(e: Vector) -> Vector:
     """a_j = exp(e_j) / sum_k exp(e_k)
 
-    Bahdanau et al. 2015, arXiv 1409.0473, eq. 6. Of no score at all: no weight.
+    Bahdanau et al. 2015, arXiv 1409.0473, eq. 6. No scores give no weights.
     """
     largest = max(e, default=0.0)
     powers = [math.exp(score - largest) for score in e]
@@ -17,9 +17,9 @@ def softmax(e: Vector) -> Vector:
 
 
 def exp(e: Vector) -> Vector:
-    """a_j = exp(min(e_j, 60)), unnormalised
+    """a_j = exp(min(e_j, 60)), not normalized
 
-    Graves 2013, arXiv 1308.0850, eqs 46-47; the 60 is ours, so that nothing overflows.
+    Graves 2013, arXiv 1308.0850, eqs 46-47; the bound of 60 is ours and prevents overflow.
     """
     return [math.exp(min(score, 60.0)) for score in e]
 
@@ -45,8 +45,8 @@ def sparsemax(e: Vector) -> Vector:
 def entmax15(e: Vector) -> Vector:
     """a_j = max(e_j / 2 - tau, 0)^2, tau such that they sum to one
 
-    Peters et al. 2019, arXiv 1905.05702, eq. 10 with alpha = 1.5. Found by halving: the sum falls as tau rises, from
-    at least one at max(e) / 2 - 1 to zero at max(e) / 2.
+    Peters et al. 2019, arXiv 1905.05702, eq. 10, alpha = 1.5. tau is found by bisection: the sum of the weights falls
+    from at least one at tau = max(e) / 2 - 1 to zero at tau = max(e) / 2.
     """
 
     def weights(tau: float) -> Vector:
@@ -71,15 +71,15 @@ def local_m(e: Vector, i: int, *, half_width: int) -> Vector:
 def local_p(e: Vector, p: float, *, half_width: int) -> Vector:
     """a_j = (softmax of e over |j - p| <= D, 0 elsewhere) exp(-(j - p)^2 / (2 (D/2)^2)),  j = 1, 2, ...
 
-    Luong et al. 2015, arXiv 1508.04025, eq. 10; p, a real number, is what the query says (eq. 9).
+    Luong et al. 2015, arXiv 1508.04025, eq. 10; p is a real number, predicted from the query by eq. 9.
     """
     sigma = half_width / 2
     gaussian = [math.exp(-((j - p) ** 2) / (2 * sigma**2)) for j in range(1, len(e) + 1)]
-    return by_element(inside(e, p, half_width), gaussian)
+    return multiply(inside(e, p, half_width), gaussian)
 
 
 def inside(e: Vector, p: float, half_width: int) -> Vector:
-    """Softmax over the positions j = 1, 2, ... with |j - p| <= D, 0 elsewhere."""
+    """softmax of e over the positions j = 1, 2, ... with |j - p| <= D, 0 elsewhere"""
     window = [j for j in range(len(e)) if abs(j + 1 - p) <= half_width]
     weights = dict(zip(window, softmax([e[j] for j in window]), strict=True))
     return [weights.get(j, 0.0) for j in range(len(e))]
@@ -88,8 +88,8 @@ def inside(e: Vector, p: float, half_width: int) -> Vector:
 def monotonic(p: Vector, before: Vector) -> Vector:
     """q_j = (1 - p_{j-1}) q_{j-1} + a_{i-1,j};  a_ij = p_j q_j
 
-    Raffel et al. 2017, arXiv 1704.00784, eqs 13-14. `before` is a_{i-1}, at first one-hot at the first position;
-    p = sigma(e + r), or its hard choices.
+    Raffel et al. 2017, arXiv 1704.00784, eqs 13-14. `before` is a_{i-1}, initially one-hot at the first position;
+    p = sigma(e + r), or `hard` of it.
     """
     weights, q = [], 0.0
     for j, chance in enumerate(p):
@@ -101,7 +101,7 @@ def monotonic(p: Vector, before: Vector) -> Vector:
 def mocha(marginals: Vector, u: Vector, *, width: int) -> Vector:
     """b_j = sum_{k=j}^{j+w-1} a_k exp(u_j) / sum_{l=k-w+1}^{k} exp(u_l), a by `monotonic`
 
-    Chiu & Raffel 2018, arXiv 1712.05382, eq. 13. Sums end where the source does.
+    Chiu & Raffel 2018, arXiv 1712.05382, eq. 13. Sums are over positions within the source.
     """
     weights = [0.0] * len(u)
     for k, marginal in enumerate(marginals):
@@ -114,26 +114,26 @@ def mocha(marginals: Vector, u: Vector, *, width: int) -> Vector:
 def stepwise_monotonic(p: Vector, before: Vector) -> Vector:
     """a_ij = a_{i-1,j} p_j + a_{i-1,j-1} (1 - p_{j-1}), with p = 1 at the last position
 
-    He et al. 2019, arXiv 1906.00672. `before` is a_{i-1}, at first one-hot at the first position; p = sigma(e).
+    He et al. 2019, arXiv 1906.00672. `before` is a_{i-1}, initially one-hot at the first position; p = sigma(e).
     """
     stay = [*p[:-1], 1.0][: len(p)]
-    kept = by_element(before, stay)
+    kept = multiply(before, stay)
     moved = [a * (1 - chance) for a, chance in zip(before, stay, strict=True)]
     return plus(kept, [0.0, *moved][: len(p)])
 
 
 def forward(e: Vector, before: Vector, *, u: float = 0.5) -> Vector:
-    """a_ij ~ ((1 - u) a_{i-1,j} + u a_{i-1,j-1}) softmax(e)_j, and they sum to one
+    """a_ij ~ ((1 - u) a_{i-1,j} + u a_{i-1,j-1}) softmax(e)_j, normalized to sum to one
 
-    Zhang et al. 2018, arXiv 1807.06736, algorithms 1 (u = 1/2) and 2. `before` is a_{i-1}, at first one-hot.
+    Zhang et al. 2018, arXiv 1807.06736, algorithms 1 (u = 1/2) and 2. `before` is a_{i-1}, initially one-hot.
     """
     reached = [(1 - u) * here + u * behind for here, behind in zip(before, [0.0, *before][: len(e)], strict=True)]
-    weights = by_element(reached, softmax(e))
+    weights = multiply(reached, softmax(e))
     return [weight / sum(weights) for weight in weights]
 
 
 def hard(p: Vector) -> Vector:
-    """Choices: 1 where p > 1/2, else 0
+    """z_j = 1 if p_j > 1/2, else 0
 
     Raffel et al. 2017, arXiv 1704.00784, section 2.2.
     """

@@ -1,7 +1,7 @@
 """Readouts: features -> logits."""
 
 from seqtool.equations.encoder import lrelu
-from seqtool.equations.vectors import Matrix, Vector, each, plus, times
+from seqtool.equations.vectors import Matrix, Vector, apply, plus, times
 
 
 def linear(features: Vector, *, w: Matrix, b: Vector) -> Vector:
@@ -13,7 +13,7 @@ def linear(features: Vector, *, w: Matrix, b: Vector) -> Vector:
 
 
 def deep_output(features: Vector, *, u: list[Matrix], c: list[Vector], w: Matrix, b: Vector) -> Vector:
-    """t = max over k of (U_k features + c_k), unit by unit;  logits = W t + b
+    """t = max_k (U_k features + c_k), element by element;  logits = W t + b
 
     Bahdanau et al. 2015, arXiv 1409.0473, A.2.2.
     """
@@ -27,5 +27,5 @@ def feed_forward(features: Vector, *, w: Matrix, b: Vector, v: Matrix, d: Vector
 
     Raffel & Ellis 2015, arXiv 1512.08756, section 3.
     """
-    logits = plus(times(v, each(lrelu, plus(times(w, features), b))), d)
-    return each(lrelu, logits) if rectify else logits
+    logits = plus(times(v, apply(lrelu, plus(times(w, features), b))), d)
+    return apply(lrelu, logits) if rectify else logits

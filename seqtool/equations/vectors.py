@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 Vector = list[float]
 Matrix = list[Vector]
-"""Rows."""
+"""A list of rows."""
 
 
 def inner(a: Vector, b: Vector) -> float:
@@ -23,26 +23,26 @@ def plus(*vectors: Vector) -> Vector:
     return [sum(column) for column in zip(*vectors, strict=True)]
 
 
-def scaled(factor: float, vector: Vector) -> Vector:
+def scale(factor: float, vector: Vector) -> Vector:
     """factor v"""
     return [factor * x for x in vector]
 
 
-def by_element(a: Vector, b: Vector) -> Vector:
-    """The product element by element."""
+def multiply(a: Vector, b: Vector) -> Vector:
+    """a * b, element by element"""
     return [x * y for x, y in zip(a, b, strict=True)]
 
 
-def each(function: Callable[[float], float], vector: Vector) -> Vector:
-    """f(v), element by element."""
+def apply(function: Callable[[float], float], vector: Vector) -> Vector:
+    """f(v), element by element"""
     return [function(x) for x in vector]
 
 
-def joined(*vectors: Vector) -> Vector:
+def concatenate(*vectors: Vector) -> Vector:
     """[a; b; ...]"""
     return [x for vector in vectors for x in vector]
 
 
 def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)), without overflow on either side."""
+    """1 / (1 + exp(-x)), without overflow"""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

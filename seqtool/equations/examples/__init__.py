@@ -1,7 +1,7 @@
-"""Worked examples of parts: the module is the kind, the function the part. `seqtool explain` prints them.
+"""Worked examples of the parts, printed by `seqtool explain`: one module per kind, one function per part.
 
-To add one, write a function of the part's name, without arguments, in the module of its kind, and return an `Example`:
-lines from `seqtool.equations.vectors`, the result from the part's own formulation.
+To add one, define a function with the part's name and without arguments in the module of its kind. It returns an
+`Example` whose lines use `seqtool.equations.vectors`, and whose result is that of the part's formulation.
 """
 
 import importlib
@@ -10,16 +10,16 @@ from collections.abc import Callable
 from seqtool.equations.example import Example
 
 KINDS = ("cell", "decoder", "encoder", "loss", "normalizer", "readout", "scorer")
-"""The kinds that have a module here."""
+"""The kinds with worked examples."""
 
 
 def find_example(kind: str, name: str) -> Callable[[], Example] | None:
-    """The worked example of a part, None where it has none."""
+    """The worked example of a part, or None."""
     return _own_function(f"{__name__}.{kind}", name) if kind in KINDS else None
 
 
 def find_formulation(kind: str, name: str) -> Callable[..., object] | None:
-    """The formulation of a part in plain Python, None where it has none of its own name."""
+    """The formulation of a part in plain Python, or None if no function has its name."""
     return _own_function(f"seqtool.equations.{kind}", name) if kind in KINDS else None
 
 

@@ -1,11 +1,11 @@
-"""Cells, worked: one step, two units, one input."""
+"""Worked examples of cells: one step of two units, with one input."""
 
 import math
 
 from seqtool.equations import cell
-from seqtool.equations.cell import Gate, Norm, in_parts
+from seqtool.equations.cell import Gate, Norm, split
 from seqtool.equations.example import Example, Value
-from seqtool.equations.vectors import Matrix, Vector, by_element, each, plus, sigmoid, times
+from seqtool.equations.vectors import Matrix, Vector, apply, multiply, plus, sigmoid, times
 
 X, H = [1.0], [0.5, -0.5]
 FIRST = Gate([[1.0], [-1.0]], [[0.5, 0.0], [0.0, 0.5]], [0.0, 0.0])
@@ -15,22 +15,22 @@ FOURTH = Gate([[0.0], [2.0]], [[0.0, -1.0], [1.0, 0.0]], [0.0, 0.0])
 
 
 def parameters(**gates: Gate) -> dict[str, Value]:
-    """W, U and b of each gate, by name."""
+    """W, U and b of each gate by name."""
     return {f"{letter}_{name}": getattr(gate, letter.lower()) for name, gate in gates.items() for letter in "WUb"}
 
 
 def stacked(*gates: Gate) -> tuple[Matrix, Matrix]:
-    """W and U of the gates, one below the other."""
+    """W and U of the gates, concatenated."""
     return [row for gate in gates for row in gate.w], [row for gate in gates for row in gate.u]
 
 
 def gains(norms: dict[str, Norm]) -> dict[str, Value]:
-    """Gain and bias of each LN, by name."""
+    """Gain and bias of each LN by name."""
     return {f"gain, bias of {name}": [norm.gain, norm.bias] for name, norm in norms.items()}
 
 
 def elman(gate: Gate) -> cell.Step[Vector]:
-    """The rnn as a step."""
+    """The Elman cell as a step."""
 
     def step(x: Vector, h: Vector) -> tuple[Vector, Vector]:
         output = cell.rnn(x, h, gate)
@@ -40,7 +40,7 @@ def elman(gate: Gate) -> cell.Step[Vector]:
 
 
 def rnn() -> Example:
-    """Elman's."""
+    """The Elman cell."""
     example = Example({"x": X, "h": H, "W": FIRST.w, "U": FIRST.u, "b": FIRST.b})
     example.show("W x + U h + b", FIRST(X, H))
     return example.result("h'", cell.rnn(X, H, FIRST))
@@ -50,12 +50,12 @@ def lstm() -> Example:
     """With a forget gate."""
     c = [1.0, -1.0]
     example = Example({"x": X, "h": H, "c": c, **parameters(i=FIRST, f=SECOND, g=THIRD, o=FOURTH)})
-    written = example.show("sigma(i)", each(sigmoid, FIRST(X, H)))
-    kept = example.show("sigma(f)", each(sigmoid, SECOND(X, H)))
-    new = example.show("tanh(g)", each(math.tanh, THIRD(X, H)))
-    example.show("sigma(o)", each(sigmoid, FOURTH(X, H)))
-    after = example.show("c' = sigma(f) c + sigma(i) tanh(g)", plus(by_element(kept, c), by_element(written, new)))
-    example.show("tanh(c')", each(math.tanh, after))
+    written = example.show("sigma(i)", apply(sigmoid, FIRST(X, H)))
+    kept = example.show("sigma(f)", apply(sigmoid, SECOND(X, H)))
+    new = example.show("tanh(g)", apply(math.tanh, THIRD(X, H)))
+    example.show("sigma(o)", apply(sigmoid, FOURTH(X, H)))
+    after = example.show("c' = sigma(f) c + sigma(i) tanh(g)", plus(multiply(kept, c), multiply(written, new)))
+    example.show("tanh(c')", apply(math.tanh, after))
     return example.result("h'", cell.lstm(X, H, c, i=FIRST, f=SECOND, g=THIRD, o=FOURTH)[0])
 
 
@@ -63,31 +63,31 @@ def gru() -> Example:
     """With the reset gate after the product."""
     b_hn = [0.0, 0.5]
     example = Example({"x": X, "h": H, **parameters(r=FIRST, z=SECOND, n=THIRD), "b_hn": b_hn})
-    reset = example.show("sigma(r)", each(sigmoid, FIRST(X, H)))
-    example.show("sigma(z)", each(sigmoid, SECOND(X, H)))
+    reset = example.show("sigma(r)", apply(sigmoid, FIRST(X, H)))
+    example.show("sigma(z)", apply(sigmoid, SECOND(X, H)))
     remembered = example.show("U_n h + b_hn", plus(times(THIRD.u, H), b_hn))
-    asked = plus(times(THIRD.w, X), THIRD.b, by_element(reset, remembered))
-    example.show("n", each(math.tanh, asked))
+    preactivation = plus(times(THIRD.w, X), THIRD.b, multiply(reset, remembered))
+    example.show("n", apply(math.tanh, preactivation))
     return example.result("h'", cell.gru(X, H, r=FIRST, z=SECOND, n=THIRD, b_hn=b_hn))
 
 
 def peephole_lstm() -> Example:
-    """The same gates; i and f look at c, o at c'."""
+    """The gates i and f see c, the gate o sees c'."""
     c, p_i, p_f, p_o = [1.0, -1.0], [0.5, 0.0], [-1.0, 1.0], [0.0, 2.0]
     gates = parameters(i=FIRST, f=SECOND, g=THIRD, o=FOURTH)
     example = Example({"x": X, "h": H, "c": c, **gates, "p_i": p_i, "p_f": p_f, "p_o": p_o})
-    written = example.show("sigma(i + p_i c)", each(sigmoid, plus(FIRST(X, H), by_element(p_i, c))))
-    kept = example.show("sigma(f + p_f c)", each(sigmoid, plus(SECOND(X, H), by_element(p_f, c))))
-    new = example.show("tanh(g)", each(math.tanh, THIRD(X, H)))
-    after = example.show("c'", plus(by_element(kept, c), by_element(written, new)))
-    example.show("sigma(o + p_o c')", each(sigmoid, plus(FOURTH(X, H), by_element(p_o, after))))
-    example.show("tanh(c')", each(math.tanh, after))
+    written = example.show("sigma(i + p_i c)", apply(sigmoid, plus(FIRST(X, H), multiply(p_i, c))))
+    kept = example.show("sigma(f + p_f c)", apply(sigmoid, plus(SECOND(X, H), multiply(p_f, c))))
+    new = example.show("tanh(g)", apply(math.tanh, THIRD(X, H)))
+    after = example.show("c'", plus(multiply(kept, c), multiply(written, new)))
+    example.show("sigma(o + p_o c')", apply(sigmoid, plus(FOURTH(X, H), multiply(p_o, after))))
+    example.show("tanh(c')", apply(math.tanh, after))
     peepholes = {"p_i": p_i, "p_f": p_f, "p_o": p_o}
     return example.result("h'", cell.peephole_lstm(X, H, c, i=FIRST, f=SECOND, g=THIRD, o=FOURTH, **peepholes)[0])
 
 
 def layer_norm_lstm() -> Example:
-    """W and U are those of i, f, g and o, one below the other. LN makes -1 and 1 of any two numbers."""
+    """W and U are those of i, f, g and o, concatenated. LN maps any two numbers to -1 and 1."""
     c = [1.0, -0.5]
     w, u = stacked(FIRST, SECOND, THIRD, FOURTH)
     norm_w = Norm([1.0] * 8, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
@@ -96,8 +96,8 @@ def layer_norm_lstm() -> Example:
     example = Example({"x": X, "h": H, "c": c, "W": w, "U": u, **gains(norms)})
     seen = example.show("LN(W x)", norm_w(times(w, X)))
     remembered = example.show("LN(U h)", norm_u(times(u, H)))
-    i, f, g, _ = example.show("[i, f, g, o]", in_parts(plus(seen, remembered), 4))
-    kept, written = by_element(each(sigmoid, f), c), by_element(each(sigmoid, i), each(math.tanh, g))
+    i, f, g, _ = example.show("[i, f, g, o]", split(plus(seen, remembered), 4))
+    kept, written = multiply(apply(sigmoid, f), c), multiply(apply(sigmoid, i), apply(math.tanh, g))
     after = example.show("c'", plus(kept, written))
     example.show("LN(c')", norm_c(after))
     h = cell.layer_norm_lstm(X, H, c, w=w, u=u, norm_w=norm_w, norm_u=norm_u, norm_c=norm_c)[0]
@@ -105,7 +105,7 @@ def layer_norm_lstm() -> Example:
 
 
 def layer_norm_gru() -> Example:
-    """W and U are those of r and z, one below the other. LN makes -1 and 1 of any two numbers."""
+    """W and U are those of r and z, concatenated. LN maps any two numbers to -1 and 1."""
     norm = Norm([1.0] * 4, [0.0, 0.0, 1.0, 1.0])
     norm_n = Norm([1.0, 0.5], [0.0, 0.0])
     gates, n = cell.NormedSums(*stacked(FIRST, SECOND), norm, norm), cell.NormedSums(THIRD.w, THIRD.u, norm_n, norm_n)
@@ -114,39 +114,39 @@ def layer_norm_gru() -> Example:
     seen, remembered = gates(X, H)
     example.show("LN(W x)", seen)
     example.show("LN(U h)", remembered)
-    reset, _ = example.show("[r, z] = sigma(LN(W x) + LN(U h))", in_parts(each(sigmoid, plus(seen, remembered)), 2))
+    reset, _ = example.show("[r, z] = sigma(LN(W x) + LN(U h))", split(apply(sigmoid, plus(seen, remembered)), 2))
     seen, remembered = n(X, H)
     example.show("LN(W_n x)", seen)
     example.show("LN(U_n h)", remembered)
-    example.show("n = tanh(LN(W_n x) + r LN(U_n h))", each(math.tanh, plus(seen, by_element(reset, remembered))))
+    example.show("n = tanh(LN(W_n x) + r LN(U_n h))", apply(math.tanh, plus(seen, multiply(reset, remembered))))
     return example.result("h' = (1 - z) n + z h", cell.layer_norm_gru(X, H, gates=gates, n=n))
 
 
 def min_gru() -> Example:
-    """Neither gate nor candidate sees h."""
+    """The gate and the candidate do not depend on h."""
     z, n = cell.Affine([[1.0], [-1.0]], [0.0, 1.0]), cell.Affine([[0.5], [-1.0]], [0.0, 0.0])
     example = Example({"x": X, "h": H, "W_z": z.w, "b_z": z.b, "W_n": n.w, "b_n": n.b})
-    example.show("z = sigma(W_z x + b_z)", each(sigmoid, z(X)))
+    example.show("z = sigma(W_z x + b_z)", apply(sigmoid, z(X)))
     example.show("W_n x + b_n", n(X))
-    example.show("n = g(W_n x + b_n)", each(cell.positive, n(X)))
+    example.show("n = g(W_n x + b_n)", apply(cell.positive, n(X)))
     return example.result("h' = (1 - z) h + z n", cell.min_gru(X, H, z=z, n=n))
 
 
 def min_lstm() -> Example:
-    """Two gates share one whole."""
+    """The gates are normalized to sum to one."""
     i, f = cell.Affine([[1.0], [0.0]], [-1.0, 0.0]), cell.Affine([[0.0], [1.0]], [0.0, 0.0])
     n = cell.Affine([[0.5], [-1.0]], [0.0, 0.0])
     example = Example({"x": X, "h": H})
     example.given |= {"W_i": i.w, "b_i": i.b, "W_f": f.w, "b_f": f.b, "W_n": n.w, "b_n": n.b}
-    write = example.show("i", each(sigmoid, i(X)))
-    forget = example.show("f", each(sigmoid, f(X)))
+    write = example.show("i", apply(sigmoid, i(X)))
+    forget = example.show("f", apply(sigmoid, f(X)))
     example.show("i/(f + i)", [b / (a + b) for a, b in zip(forget, write, strict=True)])
-    example.show("n = g(W_n x + b_n)", each(cell.positive, n(X)))
+    example.show("n = g(W_n x + b_n)", apply(cell.positive, n(X)))
     return example.result("h' = f/(f + i) h + i/(f + i) n", cell.min_lstm(X, H, i=i, f=f, n=n))
 
 
 def phased_lstm() -> Example:
-    """At step 3 the first unit is closed, the second half open: on its way to closing."""
+    """At step 3 the first unit is closed, and the second is half open and closing."""
     t, leak, c = 3.0, 0.001, [1.0, -1.0]
     periods, shifts, ratios = [4.0, 8.0], [1.0, 0.0], [0.25, 0.5]
     rhythm: dict[str, Value] = {"t": t, "tau": periods, "s": shifts, "r": ratios, "leak": leak}
@@ -163,7 +163,7 @@ def phased_lstm() -> Example:
 
 
 def stack() -> Example:
-    """Two layers of Elman's cell, one unit each, residual."""
+    """Two layers of Elman cells, one unit each, with residual connections."""
     gates, states = [Gate([[1.0]], [[0.5]], [0.0]), Gate([[-1.0]], [[0.5]], [0.0])], [[0.5], [-0.5]]
     given: dict[str, Value] = {"x": X, "last h^1, h^2": states}
     given |= {f"W, U of layer {n}": [*gate.w, *gate.u] for n, gate in enumerate(gates, 1)}
@@ -175,11 +175,11 @@ def stack() -> Example:
 
 
 def variational_dropout() -> Example:
-    """Two steps of Elman's cell in training: the same units are dropped in both."""
+    """Two steps of an Elman cell in training: both have the same dropout masks."""
     first, second, rate, x_kept, h_kept = [1.0, 2.0], [-1.0, 3.0], 0.5, [1, 0], [0, 1]
     gate = Gate([[0.5, 1.0], [-0.5, 1.0]], FIRST.u, FIRST.b)
     example = Example({"x_1": first, "x_2": second, "h_0": H, "W": gate.w, "U": gate.u, "b": gate.b, "p": rate})
-    example.given |= {"kept of x": x_kept, "kept of h": h_kept}
+    example.given |= {"mask of x": x_kept, "mask of h": h_kept}
     h = H
     for t, x in enumerate((first, second), 1):
         seen = example.show(f"m_x x_{t}", cell.variational_dropout(x, x_kept, rate))
@@ -189,9 +189,9 @@ def variational_dropout() -> Example:
 
 
 def zoneout() -> Example:
-    """Around Elman's cell; by chance the first unit is kept."""
+    """Around an Elman cell; the drawn mask keeps the first unit."""
     drawn, rate = [1.0, 0.0], 0.25
-    example = Example({"x": X, "h": H, "W": FIRST.w, "U": FIRST.u, "b": FIRST.b, "d, drawn": drawn, "z": rate})
+    example = Example({"x": X, "h": H, "W": FIRST.w, "U": FIRST.u, "b": FIRST.b, "d (drawn)": drawn, "z": rate})
     new = example.show("cell(x, h)", cell.rnn(X, H, FIRST))
     example.show("h' in training = d h + (1 - d) cell(x, h)", cell.zoneout(drawn, new, H))
     return example.result("h' in evaluation = z h + (1 - z) cell(x, h)", cell.zoneout([rate, rate], new, H))

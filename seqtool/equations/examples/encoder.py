@@ -1,4 +1,4 @@
-"""Encoders, worked: three source vectors through cells of one unit."""
+"""Worked examples of encoders: three source vectors, cells of one unit."""
 
 from seqtool.equations import encoder
 from seqtool.equations.cell import Affine, Gate, Norm
@@ -6,7 +6,7 @@ from seqtool.equations.example import Example
 from seqtool.equations.examples.cell import elman
 from seqtool.equations.normalizer import softmax
 from seqtool.equations.scorer import scaled_dot
-from seqtool.equations.vectors import Matrix, joined, plus
+from seqtool.equations.vectors import Matrix, concatenate, plus
 
 SOURCE: Matrix = [[1.0], [0.0], [2.0]]
 
@@ -25,7 +25,7 @@ def feed_forward() -> Example:
 
 
 def rnn() -> Example:
-    """Both ways, Elman's cell."""
+    """Bidirectional, with Elman cells."""
     forward, backward = Gate([[1.0]], [[0.5]], [0.0]), Gate([[-1.0]], [[0.5]], [0.0])
     ahead, behind = elman(forward), elman(backward)
     example = Example({"x": SOURCE, "W, U forward": [[1.0], [0.5]], "W, U backward": [[-1.0], [0.5]]})
@@ -35,22 +35,22 @@ def rnn() -> Example:
 
 
 def pyramid() -> Example:
-    """One halving, one way, Elman's cell of one unit in both layers."""
+    """One reduction, unidirectional, with Elman cells."""
     below, above = Gate([[1.0]], [[0.5]], [0.0]), Gate([[1.0, -1.0]], [[0.5]], [0.0])
     example = Example({"x": SOURCE, "W, U of rnn^0": [[1.0], [0.5]], "W, U of rnn^1": [[1.0, -1.0], [0.5]]})
     memory = example.show("h^0 = rnn^0(x)", encoder.encode(elman(below), SOURCE, [0.0])[0])
-    paired = example.show("[h^0_{2j}; h^0_{2j+1}], a zero at the end", encoder.pairs(memory, 1))
+    paired = example.show("[h^0_{2j}; h^0_{2j+1}], zero-padded", encoder.pairs(memory, 1))
     return example.result("h^1, the memory", encoder.encode(elman(above), paired, [0.0])[0])
 
 
 def conv() -> Example:
-    """One layer, one unit, a kernel of three."""
+    """One layer, one unit, kernel size 3."""
     embed, kernel = Affine([[0.5]], [0.0]), Affine([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]], [0.0, -1.0])
     example = Example({"x": SOURCE, "E": embed.w, "W": kernel.w, "bias": kernel.b})
     positions = example.show("position_j", [encoder.sinusoid(j, 1) for j in range(3)])
     h = example.show("h^0_j = E x_j + position_j", [plus(embed(x), p) for x, p in zip(SOURCE, positions, strict=True)])
-    wide = [[0.0], *h, [0.0]]
-    near = example.show("[h^0_{j-1}; h^0_j; h^0_{j+1}]", [joined(*wide[j : j + 3]) for j in range(3)])
+    padded = [[0.0], *h, [0.0]]
+    near = example.show("[h^0_{j-1}; h^0_j; h^0_{j+1}]", [concatenate(*padded[j : j + 3]) for j in range(3)])
     example.show("[a; b]", [kernel(v) for v in near])
     return example.result("h^1_j = sqrt(1/2) (a sigma(b) + h^0_j)", encoder.convolution(h, kernel, 3))
 
@@ -67,12 +67,12 @@ def transformer() -> Example:
     layer = encoder.TransformerLayer(same, same, value, same, first, second, norm, norm)
     example = Example({"x": source, "E": embed.w, "Q, K, O": same.w, "V": value.w, "W_1": first.w, "W_2": second.w})
     example.given |= {"all biases": 0.0, "all gains of LN": 1.0}
-    placed = [plus(embed(x), encoder.sinusoid(j, 3)) for j, x in enumerate(source)]
-    h = example.show("h^0_j = E x_j + position_j", placed)
+    positioned = [plus(embed(x), encoder.sinusoid(j, 3)) for j, x in enumerate(source)]
+    h = example.show("h^0_j = E x_j + position_j", positioned)
     normed = example.show("LN(h^0)", [norm(v) for v in h])
     example.show("a_jk = softmax(Q_j . K_k / sqrt(3))", [softmax(scaled_dot(v, normed)) for v in normed])
-    looked = encoder.self_attention(normed, layer, 1)
-    u = example.show("u = h^0 + O sum_k a_jk V LN(h^0_k)", [plus(v, w) for v, w in zip(h, looked, strict=True)])
+    attended = encoder.self_attention(normed, layer, 1)
+    u = example.show("u = h^0 + O sum_k a_jk V LN(h^0_k)", [plus(v, w) for v, w in zip(h, attended, strict=True)])
     example.show("relu(W_1 LN(u))", [[max(0.0, x) for x in first(norm(v))] for v in u])
     after = encoder.transformer_layer(h, layer, heads=1, norm_first=True)
     example.show("h^1 = u + W_2 relu(W_1 LN(u))", after)

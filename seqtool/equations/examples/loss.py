@@ -1,4 +1,4 @@
-"""Losses, worked: two target symbols."""
+"""Worked examples of losses: two target positions."""
 
 import math
 
@@ -10,27 +10,27 @@ WEIGHTS = [[0.5, 0.5, 0.0], [0.25, 0.5, 0.25]]
 
 
 def cross_entropy() -> Example:
-    """Without smoothing, and with a tenth of it."""
+    """Without label smoothing, and with s = 0.1."""
     logits, gold = [[2.0, 0.0], [0.0, 1.0]], [0, 0]
     example = Example({"logits": logits, "y": gold, "s": 0.1})
     probabilities = example.show("p", [softmax(row) for row in logits])
     example.show("-log p(y_i)", [-math.log(row[y]) for row, y in zip(probabilities, gold, strict=True)])
-    example.show("their mean", loss.cross_entropy(logits, gold) / 2)
+    example.show("mean", loss.cross_entropy(logits, gold) / 2)
     return example.result("with label smoothing", loss.cross_entropy(logits, gold, smoothing=0.1) / 2)
 
 
 def mse() -> Example:
     """Two positions of two values."""
-    written, gold = [[0.5, 1.0], [0.0, 2.0]], [[1.0, 1.0], [0.0, 0.0]]
-    example = Example({"o": written, "y": gold})
-    errors = [[o - y for o, y in zip(*pair, strict=True)] for pair in zip(written, gold, strict=True)]
+    predicted, gold = [[0.5, 1.0], [0.0, 2.0]], [[1.0, 1.0], [0.0, 0.0]]
+    example = Example({"o": predicted, "y": gold})
+    errors = [[o - y for o, y in zip(*pair, strict=True)] for pair in zip(predicted, gold, strict=True)]
     example.show("o - y", errors)
-    example.show("their squares, the mean over f", [sum(e * e for e in row) / 2 for row in errors])
-    return example.result("L", loss.mse(written, gold) / 2)
+    example.show("squared, mean over f", [sum(e * e for e in row) / 2 for row in errors])
+    return example.result("L", loss.mse(predicted, gold) / 2)
 
 
 def coverage() -> Example:
-    """The second step looks again at what the first one looked at."""
+    """The second step attends again to the positions of the first."""
     example = Example({"a": WEIGHTS})
     example.show("cov_1", [0.0] * 3)
     covered = example.show("cov_2", WEIGHTS[0])
@@ -39,9 +39,9 @@ def coverage() -> Example:
 
 
 def supervised_attention() -> Example:
-    """Two steps over three positions; the second step has no gold place."""
+    """Two steps over three positions; the second step has no gold position."""
     example = Example({"a": WEIGHTS, "g": [1, -1]})
-    example.show("-log a at the gold place of step 1", -math.log(WEIGHTS[0][0]))
+    example.show("-log a at the gold position of step 1", -math.log(WEIGHTS[0][0]))
     return example.result("L", loss.supervised_attention(WEIGHTS, [0, -1]) / 2)
 
 
@@ -50,5 +50,5 @@ def guided_attention() -> Example:
     example = Example({"a": WEIGHTS, "g": 0.2})
     for i in range(2):
         penalties = [1 - math.exp(-((j / 3 - i / 2) ** 2) / (2 * 0.2**2)) for j in range(3)]
-        example.show(f"what a weight of step {i + 1} costs", penalties)
+        example.show(f"penalty factors of step {i + 1}", penalties)
     return example.result("L", loss.guided_attention(WEIGHTS, width=0.2) / 2)

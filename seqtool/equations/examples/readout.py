@@ -1,4 +1,4 @@
-"""Readouts, worked: two features, three symbols."""
+"""Worked examples of readouts: two features, three symbols."""
 
 from seqtool.equations import readout
 from seqtool.equations.encoder import lrelu
@@ -10,14 +10,14 @@ W, B = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], [0.0, 0.0, 1.0]
 
 
 def linear() -> Example:
-    """One map."""
+    """One linear map."""
     example = Example({"features": FEATURES, "W": W, "b": B})
     example.show("W features", times(W, FEATURES))
     return example.result("logits", readout.linear(FEATURES, w=W, b=B))
 
 
 def deep_output() -> Example:
-    """Two units, each the larger of two maps."""
+    """Two units, each the maximum of two linear maps."""
     u, c = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, -1.0]]], [[0.0, 0.5], [0.5, 0.0]]
     example = Example({"features": FEATURES, "U_1": u[0], "b_1": c[0], "U_2": u[1], "b_2": c[1], "W": W, "b": B})
     first = example.show("U_1 features + b_1", plus(times(u[0], FEATURES), c[0]))

@@ -1,10 +1,10 @@
-"""Scorers, worked: one query over three memory vectors."""
+"""Worked examples of scorers: one query over three memory vectors."""
 
 import math
 
 from seqtool.equations import scorer
 from seqtool.equations.example import Example, Value
-from seqtool.equations.vectors import each, inner, joined, plus, scaled, times
+from seqtool.equations.vectors import apply, concatenate, inner, plus, scale, times
 
 S = [1.0, -0.5]
 MEMORY = [[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]]
@@ -14,24 +14,24 @@ V = [1.0, -1.0]
 
 
 def additive() -> Example:
-    """Bahdanau's."""
+    """Additive scores of Bahdanau et al."""
     b = [0.0, 0.1]
     example = Example({"s": S, "h": MEMORY, "W": SQUARE, "U": KEY, "b": b, "v": V})
-    asked = example.show("W s", times(SQUARE, S))
+    projected = example.show("W s", times(SQUARE, S))
     for j, h in enumerate(MEMORY, 1):
         key = example.show(f"U h_{j} + b", plus(times(KEY, h), b))
-        example.show(f"tanh(W s + U h_{j} + b)", each(math.tanh, plus(asked, key)))
+        example.show(f"tanh(W s + U h_{j} + b)", apply(math.tanh, plus(projected, key)))
     return example.result("e", scorer.additive(S, MEMORY, w=SQUARE, u=KEY, b=b, v=V))
 
 
 def dot() -> Example:
-    """Luong's."""
+    """Dot scores of Luong et al."""
     example = Example({"s": S, "h": MEMORY})
     return example.result("e_j = s . h_j", scorer.dot(S, MEMORY))
 
 
 def scaled_dot() -> Example:
-    """Vaswani's."""
+    """Scaled dot scores of Vaswani et al."""
     example = Example({"s": S, "h": MEMORY})
     example.show("s . h_j", [inner(S, h) for h in MEMORY])
     example.show("sqrt(d)", math.sqrt(len(S)))
@@ -39,7 +39,7 @@ def scaled_dot() -> Example:
 
 
 def general() -> Example:
-    """Luong's, between spaces of two sizes."""
+    """General scores of Luong et al."""
     example = Example({"s": S, "h": MEMORY, "W": SQUARE})
     for j, h in enumerate(MEMORY, 1):
         example.show(f"W h_{j}", times(SQUARE, h))
@@ -47,17 +47,17 @@ def general() -> Example:
 
 
 def concat() -> Example:
-    """Luong's, with one matrix for both."""
+    """Concat scores of Luong et al.: one matrix for query and memory."""
     w = [[1.0, 0.0, 0.0, 1.0], [0.0, 2.0, 1.0, 0.0]]
     example = Example({"s": S, "h": MEMORY, "W": w, "v": V})
     for j, h in enumerate(MEMORY, 1):
-        compared = example.show(f"W [s; h_{j}]", times(w, joined(S, h)))
-        example.show(f"tanh(W [s; h_{j}])", each(math.tanh, compared))
+        compared = example.show(f"W [s; h_{j}]", times(w, concatenate(S, h)))
+        example.show(f"tanh(W [s; h_{j}])", apply(math.tanh, compared))
     return example.result("e", scorer.concat(S, MEMORY, w=w, v=V))
 
 
 def cosine() -> Example:
-    """Graves's; the last memory vector is zero."""
+    """Cosine similarity; the last memory vector is zero."""
     s, memory, g = [3.0, -4.0], [*MEMORY, [0.0, 0.0]], 2.0
     example = Example({"s": s, "h": memory, "g": g})
     example.show("s . h_j", [inner(s, h) for h in memory])
@@ -67,20 +67,20 @@ def cosine() -> Example:
 
 
 def gmm() -> Example:
-    """Graves' window of two Gaussians over four positions."""
+    """A window of two Gaussians (v0, Graves) over four positions."""
     window, mu = scorer.Window([0.0, -1.0], [0.0, 0.7], [0.0, -0.7]), [1.0, 0.5]
     example = Example({"w^": window.weight, "d^": window.delta, "b^": window.width, "mu": mu})
-    example.show("exp(d^)", each(math.exp, window.delta))
-    example.show("exp(b^) = 1 / (2 sigma^2)", each(math.exp, window.width))
+    example.show("exp(d^)", apply(math.exp, window.delta))
+    example.show("exp(b^) = 1 / (2 sigma^2)", apply(math.exp, window.width))
     scores, moved = scorer.gmm(window, mu, 4)
     example.show("mu' = mu + exp(d^)", moved)
-    example.show("exp(w^)", each(math.exp, window.weight))
+    example.show("exp(w^)", apply(math.exp, window.weight))
     example.show("e", scores)
-    return example.result("exp(e), the weights of `exp`", each(math.exp, scores))
+    return example.result("exp(e), the weights of `exp`", apply(math.exp, scores))
 
 
 def location() -> Example:
-    """Luong's, for at most four positions, over three."""
+    """Location scores of Luong et al.: parameters for four positions, a source of three."""
     w = [[1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [2.0, -1.0]]
     example = Example({"s": S, "W": w, "length of h": len(MEMORY)})
     example.show("W s", times(w, S))
@@ -88,14 +88,14 @@ def location() -> Example:
 
 
 def location_aware() -> Example:
-    """Chorowski's, with one filter: what was looked at one position before, less what was one after."""
+    """One filter: the previous weight at j - 1 minus that at j + 1."""
     before, filters, feature, b = [0.25, 0.5, 0.25], [[1.0, 0.0, -1.0]], [[2.0], [0.0]], [0.0, 0.1]
     given: dict[str, Value] = {"s": S, "h": MEMORY, "a_{i-1}": before, "F": filters}
     example = Example({**given, "W": SQUARE, "V": KEY, "U": feature, "b": b, "v": V})
     seen = example.show("f = F * a_{i-1}", scorer.convolved(filters, before))
-    asked = example.show("W s", times(SQUARE, S))
+    projected = example.show("W s", times(SQUARE, S))
     for j, (h, f) in enumerate(zip(MEMORY, seen, strict=True), 1):
-        compared = plus(asked, times(KEY, h), times(feature, f), b)
+        compared = plus(projected, times(KEY, h), times(feature, f), b)
         example.show(f"W s + V h_{j} + U f_{j} + b", compared)
     weights = {"query": SQUARE, "key": KEY, "feature": feature, "filters": filters}
     scores = scorer.location_aware(S, MEMORY, before, **weights, b=b, v=V)
@@ -103,20 +103,20 @@ def location_aware() -> Example:
 
 
 def coverage() -> Example:
-    """See's, at the third step."""
+    """The third step."""
     first, second, w, b = [0.75, 0.25, 0.0], [0.25, 0.25, 0.5], [1.0, -1.0], [0.0, 0.1]
     given: dict[str, Value] = {"s": S, "h": MEMORY, "a_1": first, "a_2": second}
     example = Example({**given, "W": SQUARE, "V": KEY, "w": w, "b": b, "v": V})
     covered = example.show("cov = a_1 + a_2", plus(first, second))
-    asked = example.show("W s", times(SQUARE, S))
+    projected = example.show("W s", times(SQUARE, S))
     for j, (h, cov) in enumerate(zip(MEMORY, covered, strict=True), 1):
-        example.show(f"W s + V h_{j} + w cov_{j} + b", plus(asked, times(KEY, h), scaled(cov, w), b))
+        example.show(f"W s + V h_{j} + w cov_{j} + b", plus(projected, times(KEY, h), scale(cov, w), b))
     scores = scorer.coverage(S, MEMORY, covered, query=SQUARE, key=KEY, w=w, b=b, v=V)
     return example.result("e_j = v . tanh(...)", scores)
 
 
 def dynamic_convolution() -> Example:
-    """Battenberg's, with one filter of each sort and a prior of two taps."""
+    """One static and one dynamic filter, and a prior of two taps."""
     before, static, u, t, b, v = [0.5, 0.5, 0.0, 0.0], [[0.0, 1.0, 0.0]], [[1.0]], [[1.0]], [0.0], [1.0]
     w_g, b_g, v_g = [[1.0, 2.0]], [0.5], [[1.0], [0.0], [0.0]]
     given: dict[str, Value] = {"s": S, "a_{i-1}": before, "F": static, "W_G": w_g, "b_G": b_g, "V_G": v_g}
@@ -126,7 +126,7 @@ def dynamic_convolution() -> Example:
     example.show("g = G(s) * a_{i-1}", scorer.convolved(dynamic, before))
     prior = example.show("P", scorer.beta_binomial(1, 0.1, 0.9))
     behind = [0.0, *before]
-    moved = [prior[0] * here + prior[1] * last for here, last in zip(before, behind, strict=False)]
+    moved = [prior[0] * here + prior[1] * left for here, left in zip(before, behind, strict=False)]
     example.show("sum_m P_m a_{i-1, j-m}", moved)
     example.show("p = log max(sum_m P_m a_{i-1, j-m}, 1e-6)", [math.log(max(x, 1e-6)) for x in moved])
     filters = {"static": static, "dynamic": dynamic, "static_map": u, "dynamic_map": t}
@@ -135,14 +135,14 @@ def dynamic_convolution() -> Example:
 
 
 def dense() -> Example:
-    """For at most four positions, over three: nobody is asked."""
+    """Parameters for four positions, a source of three; query and memory are not used."""
     b = [0.5, -1.0, 2.0, 0.0]
     example = Example({"b": b, "length of h": len(MEMORY)})
     return example.result("e_j = b_j", scorer.dense(len(MEMORY), b=b))
 
 
 def feed_forward() -> Example:
-    """Raffel's: the memory alone."""
+    """Scores of the memory alone, of Raffel & Ellis."""
     w, b = [1.0, -1.0], -0.5
     example = Example({"h": MEMORY, "w": w, "b": b})
     example.show("w . h_j + b", [inner(w, h) + b for h in MEMORY])
