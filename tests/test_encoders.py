@@ -115,7 +115,7 @@ def test_feed_forward() -> None:
 
 
 def test_an_even_kernel_is_refused() -> None:
-    with pytest.raises(PartError, match="a kernel of 4 has no middle"):
+    with pytest.raises(PartError, match="kernel_size 4 is even"):
         build("encoder", "conv", 3, hidden_size=5, kernel_size=4)
 
 
@@ -161,7 +161,7 @@ def test_layers_of_a_transformer_start_apart() -> None:
 
 
 def test_heads_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(PartError, match="4 heads cannot share 6 numbers evenly"):
+    with pytest.raises(PartError, match="4 heads do not divide a hidden_size of 6"):
         build("encoder", "transformer", 3, hidden_size=6, heads=4)
 
 

@@ -10,8 +10,8 @@ SEQTOOL_API = (1, 0)
 @hookimpl
 def seqtool_components() -> Iterable[Component]:
     """The embeddings of this package."""
-    yield Component("embedding", "one_hot", "seqtool_embeddings.one_hot:OneHot", "a one where the symbol is")
-    yield Component("embedding", "learned", "seqtool_embeddings.learned:Learned", "a learnt vector a symbol")
+    yield Component("embedding", "one_hot", "seqtool_embeddings.one_hot:OneHot", "one-hot vectors")
+    yield Component("embedding", "learned", "seqtool_embeddings.learned:Learned", "a learnt vector for each symbol")
     yield Component(
-        "embedding", "continuous", "seqtool_embeddings.continuous:ContinuousEmbedding", "numbers as they are"
+        "embedding", "continuous", "seqtool_embeddings.continuous:ContinuousEmbedding", "continuous values, unchanged"
     )

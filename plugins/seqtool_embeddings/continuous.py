@@ -1,4 +1,4 @@
-"""Continuous values instead of symbols: nothing to embed."""
+"""Continuous values, passed to the encoder or decoder unchanged."""
 
 import torch
 from torch import Tensor
@@ -7,21 +7,21 @@ from seqtool.api import Continuous, Embedding, PartError, Vocabulary
 
 
 class ContinuousEmbedding(Embedding):
-    """The values of a position themselves, in the precision of the model.
+    """The values of a position, converted to the dtype of the model.
 
     Equation:
         x = v
 
-    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), section 5.4, feed them so.
+    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), section 5.4.
 
-    When to use: sources or targets that are numbers and not symbols, such as those of the tasks adding and
-    multiplication. What maps them is the encoder, or the decoder's cell.
+    When to use: continuous sources or targets, such as those of the tasks adding and multiplication. The encoder or the
+    decoder's cell maps them.
 
     Args:
-        vocabulary: says how many values a position has.
+        vocabulary: a `Continuous`, with the number of values per position.
 
     Raises:
-        PartError: the side has symbols.
+        PartError: `vocabulary` consists of symbols.
     """
 
     requires = frozenset({"continuous"})

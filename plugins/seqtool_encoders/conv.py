@@ -14,23 +14,23 @@ class Conv(Encoder):
         h^0_j = E x_j + position_j
         [a; b] = W [h^{l-1}_{j-k/2}; ...; h^{l-1}_{j+k/2}] + bias;  h^l_j = sqrt(1/2) (a sigma(b) + h^{l-1}_j)
 
-    Source: Gehring et al. 2017, arXiv 1705.03122, sections 3.2 and 3.4; an encoder for recurrent decoders: 1611.02344.
-    Positions are sinusoids (Vaswani et al. 2017, arXiv 1706.03762, section 3.5), which have no greatest length.
+    Source: Gehring et al. 2017, arXiv 1705.03122, sections 3.2 and 3.4; with recurrent decoders: 1611.02344.
+    Positions are sinusoids (Vaswani et al. 2017, arXiv 1706.03762, section 3.5), which do not limit the length.
 
-    When to use: long sources whose meaning is local: all positions are computed at once, but each sees only a few
-    neighbours, (k - 1) / 2 more a layer, on either side. No final state: the decoder needs attention and
+    When to use: long sources with local structure. All positions are computed in parallel; each depends on the
+    (k - 1) / 2 positions per layer to either side. There is no final state, so the decoder needs attention and
     `bridge: zero`.
 
     Args:
-        input_size: I, the width of x.
-        hidden_size: H, the width of h and of the memory.
-        layers: how many convolutions.
-        kernel_size: k, how many neighbours each looks at; odd, so that none is favoured.
-        positions: tell each position where it stands.
-        dropout: the probability that a number fed to a convolution is dropped in training.
+        input_size: I, the size of x.
+        hidden_size: H, the size of h and of a memory vector.
+        layers: the number of convolutions.
+        kernel_size: k, the number of positions that a convolution reads; odd, so that it is symmetric.
+        positions: add position embeddings to the input.
+        dropout: the dropout probability of the input of each convolution.
 
     Raises:
-        PartError: the kernel is even.
+        PartError: `kernel_size` is even.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Conv(Encoder):
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
-            raise PartError(f"a kernel of {kernel_size} has no middle", option="kernel_size", allowed="odd numbers")
+            raise PartError(f"kernel_size {kernel_size} is even", option="kernel_size", allowed="odd numbers")
         self.memory_size = hidden_size
         self.final_sizes = ()
         self.positions = positions
@@ -56,14 +56,14 @@ class Conv(Encoder):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
-        """See `Encoder.forward`. Padding is zeroed before every convolution, as what lies beyond the ends is."""
+        """See `Encoder.forward`. Padding is zeroed before every convolution, as positions beyond the ends are."""
         padding = ~mask[:, :, None]
         h = self.map(x.masked_fill(padding, 0))
         if self.positions:
             h = h + sinusoids(h)
         h = h.masked_fill(padding, 0)
         for layer in self.layers:
-            fed = F.dropout(h, self.dropout, self.training)
-            new = F.glu(layer(fed.transpose(1, 2)), 1).transpose(1, 2)
-            h = ((new + h) * 0.5**0.5).masked_fill(padding, 0)
+            dropped = F.dropout(h, self.dropout, self.training)
+            gated = F.glu(layer(dropped.transpose(1, 2)), 1).transpose(1, 2)
+            h = ((gated + h) * 0.5**0.5).masked_fill(padding, 0)
         return Encoded(h, mask, ())

@@ -1,4 +1,4 @@
-"""One layer, position by position. Raffel & Ellis 2015, arXiv 1512.08756, section 3."""
+"""One layer for each position independently. Raffel & Ellis 2015, arXiv 1512.08756, section 3."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -7,20 +7,20 @@ from seqtool.api import Encoded, Encoder, Size
 
 
 class FeedForwardEncoder(Encoder):
-    """One layer of leaky rectifiers, the same at every position; no final state.
+    """One layer of leaky rectifiers, applied to each position independently; no final state.
 
     Equation:
         h_j = lrelu(W x_j + b),  lrelu(z) = max(z, 0.01 z)
 
-    Source: Raffel & Ellis 2015, arXiv 1512.08756, section 3, with the initial values of theirs: W normal with the
-    standard deviation 1 / sqrt(I), b zero.
+    Source: Raffel & Ellis 2015, arXiv 1512.08756, section 3, with the paper's initial values: W normal with standard
+    deviation 1 / sqrt(I), b zero.
 
-    When to use: where no position needs to know of another, as in adding and multiplication. All are computed at
-    once, and the attention is all that joins them.
+    When to use: where positions are independent of one another and only attention combines them, as in the tasks adding
+    and multiplication. All positions are computed in parallel.
 
     Args:
-        input_size: I, the width of x.
-        hidden_size: H, the width of h and of the memory.
+        input_size: I, the size of x.
+        hidden_size: H, the size of h and of a memory vector.
     """
 
     def __init__(self, input_size: int, *, hidden_size: Size) -> None:

@@ -13,11 +13,11 @@ class Identity(Encoder):
 
     Source: the attentive LSTM of the recurrent-attention example that the alignment task comes from.
 
-    When to use: to attend to the symbols themselves. Content scorers cannot tell equal symbols apart there; it needs a
-    scorer that knows positions, such as `gmm`.
+    When to use: to attend to the symbols themselves. Content-based scorers do not distinguish equal symbols: use a
+    scorer that depends on positions, such as `gmm`.
 
     Args:
-        input_size: I, the width of x, and so of the memory.
+        input_size: I, the size of x and of a memory vector.
     """
 
     def __init__(self, input_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Recurrent layers that halve the source. Chan et al. 2016, arXiv 1508.01211."""
+"""A pyramidal recurrent encoder. Chan et al. 2016, arXiv 1508.01211, eq. 5."""
 
 import torch
 from torch import Tensor, nn
@@ -9,24 +9,24 @@ from seqtool_encoders.rnn import RNNEncoder
 
 
 class Pyramid(Encoder):
-    """A recurrent encoder and layers above it that read neighbours in pairs: a memory 2^L times shorter.
+    """A recurrent encoder with L further layers that each read pairs of positions: a memory 2^L times shorter.
 
     Equation:
         h^0 = rnn(x);  h^l_j = rnn([h^{l-1}_{2j}; h^{l-1}_{2j+1}]);  the memory is h^L
 
-    Source: Chan et al. 2016, arXiv 1508.01211, section 3.1, eq. 5; any cell in the place of its LSTM.
+    Source: Chan et al. 2016, arXiv 1508.01211, section 3.1, eq. 5; any cell instead of the LSTM.
 
-    When to use: sources far longer than their targets (speech frames, characters of whole sentences): fewer positions
-    to attend to, and shorter upper layers. Not where single positions are to be copied or pointed at; pairs are merged.
+    When to use: sources much longer than their targets (speech frames, characters of sentences). Attention and upper
+    layers have fewer positions to process. Not for decoders that copy, since positions are merged.
 
-    A source of n real positions becomes a memory of n / 2^L, rounded up at each layer; the partner of a last odd
-    position is zero. `final` holds the states of every layer, the lowest first.
+    A source of n real positions gives a memory of n / 2^L, rounded up at each layer; a last odd position is paired with
+    zeros. `final` contains the states of every layer, the lowest first.
 
     Args:
-        input_size: I, the width of x.
+        input_size: I, the size of x.
         cell: the cell of every layer and direction.
-        halvings: L, how many layers stand above the first.
-        bidirectional: read the source both ways.
+        halvings: L, the number of layers above the first.
+        bidirectional: read the source in both directions.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class Pyramid(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
-        first, *halving = self.layers
+        first, *upper = self.layers
         encoded: Encoded = first(x, mask)
         final = encoded.final
-        for layer in halving:
+        for layer in upper:
             encoded = layer(pairs(encoded.memory), encoded.mask[:, ::2].contiguous())
             final += encoded.final
         return encoded._replace(final=final)
 
 
 def pairs(x: Tensor) -> Tensor:
-    """Neighbours side by side: `[B, S, F]` -> `[B, (S + 1) // 2, 2 F]`, zeros beside a last odd one."""
+    """Adjacent positions concatenated: `[B, S, F]` -> `[B, (S + 1) // 2, 2 F]`; an odd last one with zeros."""
     even = F.pad(x, (0, 0, 0, x.shape[1] % 2))
     return torch.cat([even[:, ::2], even[:, 1::2]], 2)

@@ -1,4 +1,4 @@
-"""A recurrent encoder. Sutskever et al. 2014, arXiv 1409.3215; both ways: Schuster & Paliwal 1997."""
+"""A recurrent encoder. Sutskever et al. 2014, arXiv 1409.3215; bidirectional: Schuster & Paliwal 1997."""
 
 import torch
 from torch import Tensor, nn
@@ -7,30 +7,30 @@ from seqtool.api import Cell, Depth, Encoded, Encoder, Factory, PartError, accel
 
 
 class RNNEncoder(Encoder):
-    """Any cell over the source, in layers, one or both ways.
+    """Layers of any cell over the source, optionally bidirectional.
 
     Equation:
-        h_j = cell(x_j, h_{j-1}); both ways: h_j = [forward h_j; backward h_j]
-        the next layer's x_j = h_j, with `residual` h_j + x_j where their sizes are equal
+        h_j = cell(x_j, h_{j-1}); bidirectional: h_j = [forward h_j; backward h_j]
+        the next layer's x_j = h_j, with `residual` h_j + x_j if their sizes are equal
 
     Source: Sutskever et al. 2014, arXiv 1409.3215; bidirectional: Schuster & Paliwal 1997, as in Bahdanau et al. 2015,
     arXiv 1409.0473, section 3.2; `residual`: Wu et al. 2016, arXiv 1609.08144, section 3.1.
 
-    When to use: the default. Both ways, each position knows what stands on either side of it, which content scorers
-    need.
+    When to use: the default. With `bidirectional` a memory vector depends on the source to both sides of its position,
+    which content-based scorers need.
 
-    `final` contains the features of the state of every layer (`Cell.features`), as vectors, the first layer's first;
-    both ways, a layer's two states are joined.
+    `final` contains the features of the final state of every layer (`Cell.features`) as vectors, the first layer's
+    first; the states of both directions are concatenated.
 
     Args:
-        input_size: I, the width of x.
+        input_size: I, the size of x.
         cell: the cell of every layer and direction.
-        layers: how many layers.
-        bidirectional: read the source both ways.
+        layers: the number of layers.
+        bidirectional: read the source in both directions.
         residual: add each layer's input to its output; the memory is the last sum.
 
     Raises:
-        PartError: with `residual`, no layer is as wide as what it is fed.
+        PartError: with `residual`, no layer's output has the size of its input.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class RNNEncoder(Encoder):
         self.added: list[bool] = []
         final_sizes: list[int] = []
         for _ in range(layers):
-            ways = [cell(input_size) for _ in range(self.num_directions)]
-            self.cells.extend(ways)
-            final_sizes += [size * self.num_directions for size in state_layout(ways[0]).sizes]
-            output_size = ways[0].output_size * self.num_directions
+            directions = [cell(input_size) for _ in range(self.num_directions)]
+            self.cells.extend(directions)
+            final_sizes += [size * self.num_directions for size in state_layout(directions[0]).sizes]
+            output_size = directions[0].output_size * self.num_directions
             self.added.append(residual and output_size == input_size)
             input_size = output_size
         if residual and not any(self.added):
-            message = "no layer is as wide as what it is fed, so nothing can be added"
-            raise PartError(message, option="residual", allowed="false, two layers, or an input as wide as the output")
+            message = "no layer's output has the size of its input, so nothing can be added"
+            raise PartError(message, option="residual", allowed="false, two layers, or equal input and output sizes")
         self.memory_size = input_size
         self.final_sizes = tuple(final_sizes)
 
@@ -65,12 +65,12 @@ class RNNEncoder(Encoder):
         """See `Encoder.forward`."""
         final: list[Tensor] = []
         for added, layer in zip(self.added, range(0, len(self.cells), self.num_directions), strict=True):
-            outputs, states = self._unroll(self.cells[layer], x, mask)
+            outputs, features = self._unroll(self.cells[layer], x, mask)
             if self.num_directions == 2:
-                backward, ends = self._unroll(self.cells[layer + 1], reverse_real(x, mask), mask)
+                backward, backward_features = self._unroll(self.cells[layer + 1], reverse_real(x, mask), mask)
                 outputs = torch.cat([outputs, reverse_real(backward, mask)], 2)
-                states = [torch.cat(pair, 1) for pair in zip(states, ends, strict=True)]
-            final += states
+                features = [torch.cat(pair, 1) for pair in zip(features, backward_features, strict=True)]
+            final += features
             x = outputs + x.masked_fill(~mask[:, :, None], 0) if added else outputs
         return Encoded(x, mask, tuple(final))
 

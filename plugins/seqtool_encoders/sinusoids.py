@@ -1,4 +1,4 @@
-"""Where a position stands, as waves. Vaswani et al. 2017, arXiv 1706.03762, section 3.5."""
+"""Sinusoidal position embeddings. Vaswani et al. 2017, arXiv 1706.03762, section 3.5."""
 
 import math
 
@@ -11,7 +11,7 @@ from seqtool.api import position_dtype
 def sinusoids(like: Tensor) -> Tensor:
     """`like [B, S, D]` -> `[S, D]`: columns 2i and 2i + 1 are sin and cos of j / 10000^(2i / D), j from 0.
 
-    Angles are computed in float32 at least, and the result has the dtype of `like`.
+    Angles are computed in float32 or wider; the result has the dtype of `like`.
     """
     _, length, size = like.shape
     dtype = position_dtype(like)

@@ -18,5 +18,5 @@ def seqtool_components() -> Iterable[Component]:
         "readout",
         "feed_forward",
         "seqtool_readouts.feed_forward:FeedForwardReadout",
-        "a rectified layer, then an affine map",
+        "a layer of leaky rectifiers, then an affine map",
     )

@@ -1,4 +1,4 @@
-"""A hidden layer of maxout units before the logits. Bahdanau et al. 2015, arXiv 1409.0473, A.2.2."""
+"""Deep output with maxout units. Bahdanau et al. 2015, arXiv 1409.0473, A.2.2."""
 
 from torch import Tensor, nn
 
@@ -6,23 +6,23 @@ from seqtool.api import Readout, Size
 
 
 class DeepOutput(Readout):
-    """One hidden layer, each unit the largest of a few affine maps, then the logits.
+    """One hidden layer of maxout units, then an affine map.
 
     Equation:
         t = max over k of (U_k features + b_k);  logits = W t + b
 
     Source: Bahdanau et al. 2015, arXiv 1409.0473, A.2.2; maxout: Goodfellow et al. 2013, arXiv 1302.4389.
 
-    The paper's features are the state, the context and the symbol before: with `attend_before` and `attend_inside`,
-    `features: [output, context, input]` (the state there is the new one).
+    The paper's features are the last state, the context and the last symbol: `features: [output, context, input]` in
+    `attend_before` and `attend_inside`, where the state is the new one.
 
-    When to use: a large vocabulary, or a decoder whose state must do more than spell out the next symbol.
+    When to use: a large vocabulary, or a decoder whose state should not also have to represent the next symbol.
 
     Args:
-        feature_size: D, the width of the features.
-        output_size: V, how many symbols may be predicted.
-        hidden_size: the width of t.
-        pieces: how many maps a unit is the largest of.
+        feature_size: D, the size of the features.
+        output_size: V, the number of target symbols.
+        hidden_size: the size of t.
+        pieces: the number of affine maps in a maxout unit.
     """
 
     def __init__(self, feature_size: int, output_size: int, *, hidden_size: Size, pieces: Size = 2) -> None:

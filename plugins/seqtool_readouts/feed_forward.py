@@ -1,4 +1,4 @@
-"""One hidden layer of leaky rectifiers. Raffel & Ellis 2015, arXiv 1512.08756, section 3."""
+"""A readout with one hidden layer of leaky rectifiers. Raffel & Ellis 2015, arXiv 1512.08756, section 3."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,16 +12,16 @@ class FeedForwardReadout(Readout):
     Equation:
         s = lrelu(W features + b);  logits = V s + d, or lrelu(V s + d);  lrelu(z) = max(z, 0.01 z)
 
-    Source: Raffel & Ellis 2015, arXiv 1512.08756, section 3, with the initial values of theirs: W and V normal with
-    the standard deviation 1 / sqrt(how many numbers they read), b and d zero.
+    Source: Raffel & Ellis 2015, arXiv 1512.08756, section 3, with the paper's initial values: W and V normal with
+    standard deviation 1 / sqrt(number of inputs), b and d zero.
 
-    When to use: what is read out is no linear function of the features, such as a product of two values.
+    When to use: targets that are not a linear function of the features, such as the product of two values.
 
     Args:
-        feature_size: D, the width of the features.
-        output_size: V, how many symbols may be predicted, or values a position has.
-        hidden_size: the width of s.
-        rectify: the outputs too, as the paper does.
+        feature_size: D, the size of the features.
+        output_size: V, the number of target symbols, or of values per position.
+        hidden_size: the size of s.
+        rectify: apply lrelu to the outputs too, as in the paper.
     """
 
     def __init__(self, feature_size: int, output_size: int, *, hidden_size: Size, rectify: bool = False) -> None:

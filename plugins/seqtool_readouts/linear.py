@@ -1,4 +1,4 @@
-"""One affine map from features to logits."""
+"""A linear readout. Sutskever et al. 2014, arXiv 1409.3215, section 2."""
 
 from torch import Tensor, nn
 
@@ -16,8 +16,8 @@ class LinearReadout(Readout):
     When to use: the default.
 
     Args:
-        feature_size: D, the width of the features.
-        output_size: V, how many symbols may be predicted.
+        feature_size: D, the size of the features.
+        output_size: V, the number of target symbols.
     """
 
     def __init__(self, feature_size: int, output_size: int) -> None:
