@@ -1,4 +1,4 @@
-"""The generated pages: one for each part, as its docstring is now."""
+"""The generated pages: complete, up to date, with the required sections."""
 
 import importlib.util
 from pathlib import Path
@@ -15,18 +15,18 @@ PARTS = generate.shipped()
 AGAIN = "run: python -m docs.generate"
 
 
-def test_there_is_a_page_for_each_part_and_none_beside() -> None:
+def test_every_part_has_a_page_and_there_are_no_others() -> None:
     assert {*generate.FOLDER.rglob("*.md"), generate.CONTRACTS_PAGE, generate.VERIFIED_PAGE} == set(PAGES), AGAIN
     assert len(PAGES) == len(PARTS) + 3
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(generate.ROOT)))
-def test_page_is_not_stale(path: Path) -> None:
+def test_page_is_up_to_date(path: Path) -> None:
     assert path.read_text() == PAGES[path], AGAIN
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.kind}/{part.name}")
-def test_page_says_what_a_reader_looks_for(part: object) -> None:
+def test_page_has_required_sections(part: object) -> None:
     text = PAGES[generate.path_of(part)]
     for heading in ("## When to use\n\n", "## Options\n\n"):
         assert heading in text, f"the docstring of {part} needs it"
@@ -37,7 +37,7 @@ def test_page_says_what_a_reader_looks_for(part: object) -> None:
     assert f"[{part.name}]({part.kind}/{part.name}.md)" in PAGES[generate.FOLDER / "README.md"]
 
 
-def test_the_table_of_verified_claims_says_all_that_a_verdict_does() -> None:
+def test_table_of_verified_claims_contains_the_verdict() -> None:
     measure = {"name": "test", "published": 0.208, "band": "mean 0.05 to 0.3", "mean": 0.15, "holds": False}
     machine = {"processor": "P", "cores": 2, "system": "S"}
     run = {"git": {"commit": "0123456789ab", "changed": True}, "machine": machine, "device": "cpu", "threads": 1}
@@ -51,17 +51,17 @@ def test_the_table_of_verified_claims_says_all_that_a_verdict_does() -> None:
     assert "| scan_length | test | 0.208 | mean 0.05 to 0.3 | 0.1, 0.2 | 0.15 | **no** |" in text
     place = "012345678 + | P, 2 cores, cpu, 1 threads | 1 to 5 min | 2026-11-20 |"
     assert f"| scan_length | DOES NOT HOLD: test | r | {place}" in text
-    assert text.endswith("Not run yet: `align_30_10`.\n")
+    assert text.endswith("Not verified yet: `align_30_10`.\n")
 
 
-def test_every_kept_verdict_is_of_a_claim_that_is_there() -> None:
+def test_every_stored_verdict_has_a_claim() -> None:
     from seqtool.verification.claim import bundled_claims
 
     for verdict in generate.verdicts():
         assert verdict["claim"] in bundled_claims()
 
 
-def test_tables_survive_a_type_with_bars() -> None:
+def test_bars_in_types_are_escaped_in_tables() -> None:
     assert generate.code("copy | linear") == "`copy \\| linear`"
     lines = PAGES[generate.FOLDER / "decoder" / "plain.md"].splitlines()
     (row,) = [line for line in lines if line.startswith("| `bridge`")]

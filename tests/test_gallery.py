@@ -1,4 +1,4 @@
-"""The gallery: the page as it is committed, and the command that builds it from runs."""
+"""The committed gallery page, and the command that writes it from runs."""
 
 import importlib.util
 import json
@@ -29,7 +29,7 @@ def rows(page: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
 
 
-def test_the_page_has_every_comparison_and_what_it_shows_is_there() -> None:
+def test_page_has_every_comparison_and_its_pictures_exist() -> None:
     assert {path.stem for path in gallery.RECIPES.glob("*.yaml")} == {section.recipe for section in gallery.SECTIONS}
     pictures = re.findall(r"!\[[^\]]+\]\((.*?)\)", PAGE)
     assert {f"{name}.png" for section in gallery.SECTIONS for name, _, _ in section.pictures} == set(pictures)
@@ -41,15 +41,15 @@ def test_the_page_has_every_comparison_and_what_it_shows_is_there() -> None:
         assert section.text in PAGE, "run: python -m docs.gallery"
 
 
-def test_its_numbers_say_what_the_text_says() -> None:
+def test_numbers_agree_with_the_text() -> None:
     table = {row[0]: row[1:] for row in rows(PAGE)}
     assert float(table["attention"][3]) > float(table["no_attention"][3]) + 0.1
-    assert float(table["dense"][4]) < 0.3, "it cannot look"
+    assert float(table["dense"][4]) < 0.3, "dense weights cannot follow the alignment"
     assert all(float(table[name][2]) > 0.99 for name in ("h", "c", "h_and_c", "default"))
     assert int(table["context_alone"][0].replace(",", "")) < 2000
 
 
-def test_how_often_it_looks_at_gold(tmp_path: Path) -> None:
+def test_exact_alignment_counts_largest_weights_on_gold_positions(tmp_path: Path) -> None:
     weights = np.zeros((2, 2, 4, 3))
     weights[0, :, [0, 1, 2, 3], [2, 1, 0, 1]] = 1
     weights[1, 0, :, 0], weights[1, 1, :, 2] = 0.4, 0.6  # the mean over heads is largest at 2
@@ -57,11 +57,11 @@ def test_how_often_it_looks_at_gold(tmp_path: Path) -> None:
     np.savez(tmp_path / "alignments.npz", weights=weights, gold=gold, memory_mask=np.ones((2, 3), bool))
     lines = [{"predicted": list("abcd")}, {"predicted": list("ab")}]
     (tmp_path / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert gallery.looks_at_gold(SeedDirectory(tmp_path)) == pytest.approx(3 / 5)
+    assert gallery.exact_alignment(SeedDirectory(tmp_path)) == pytest.approx(3 / 5)
 
 
 @pytest.mark.slow
-def test_the_command_trains_what_is_missing_and_reads_what_is_there(tmp_path: Path) -> None:
+def test_command_trains_missing_runs_and_reads_existing_ones(tmp_path: Path) -> None:
     runs, folder = tmp_path / "runs", tmp_path / "gallery"
     gallery.build(runs, folder, SHORT)
     page = (folder / "README.md").read_text()
@@ -86,4 +86,6 @@ def test_the_command_trains_what_is_missing_and_reads_what_is_there(tmp_path: Pa
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*.ckpt")} == checkpoints
     assert {path: path.read_bytes() for path in folder.glob("*.png")} == pictures
     with pytest.raises(SeqtoolError, match="a run of another recipe"):
-        gallery.trained(gallery.RECIPES / "gate_and_attention.yaml", runs / "gate_and_attention", ["train.steps=3"])
+        gallery.finished_run(
+            gallery.RECIPES / "gate_and_attention.yaml", runs / "gate_and_attention", ["train.steps=3"]
+        )

@@ -1,4 +1,4 @@
-"""One trained recipe for each part: who solves the alignment task, and who cannot, and says so."""
+"""The recipes of recipes/library: every part has one, and each of them solves the alignment task."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from seqtool.registry import default_registry
 FOLDER = Path(__file__).parents[2] / "recipes" / "library"
 KINDS = {"cells": "cell", "decoders": "decoder", "normalizers": "normalizer", "scorers": "scorer"}
 OTHERS = {
-    "decoder": {"plain", "attend_only"},  # no attention: cannot_look; no memory of where it was: recipes/tasks
+    "decoder": {"plain", "attend_only"},  # no attention: failures; no memory of where it was: recipes/tasks
     "normalizer": {"exp", "sigmoid", "local_m"},  # exp is gmm's; the other two do not fit this task
-    "scorer": {"gmm", "dense", "feed_forward", "location"},  # all but the last: cannot_look
+    "scorer": {"gmm", "dense", "feed_forward", "location"},  # all but the last: failures
 }
 VARIANTS = [
     pytest.param(name, variant, id=f"{name}-{variant}")
