@@ -55,7 +55,7 @@ def test_part_keeps_rule(part: Registered, rule: str) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS, ids=ids)
-@pytest.mark.filterwarnings("ignore:.* left out:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* skipped:UserWarning")
 def test_part_keeps_contract_with_other_options(part: Registered) -> None:
     cls = part.load()
     base = example_options(cls)

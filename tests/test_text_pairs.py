@@ -22,7 +22,7 @@ from seqtool.recipe import load_recipe
 from seqtool.registry import discover
 from seqtool.runs import RunDirectory
 from seqtool.testing import CONTRACTS, check_task, example_options, variations
-from seqtool_text.lines import LONGEST
+from seqtool_text.lines import MAX_LINE_BYTES
 from seqtool_text.text_pairs import EXAMPLE, TextPairs
 
 PAIRS = [(f"say {word} {n}", f"{word[::-1]}{n}") for n in range(9) for word in ("ab", "bcd", "dab")]
@@ -61,7 +61,7 @@ def test_the_example_keeps_the_contract() -> None:
     check_task(partial(TextPairs, train=EXAMPLE))
 
 
-@pytest.mark.filterwarnings("ignore:.* left out:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* skipped:UserWarning")
 def test_it_keeps_the_contract_with_other_options() -> None:
     base = example_options(TextPairs)
 
@@ -172,9 +172,9 @@ def test_tokens(options: dict[str, Any], source: tuple[str, ...], target: tuple[
 
 
 def test_ascii_needs_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from seqtool_text import tokens
+    from seqtool_text import tokenizer
 
-    tokens._graphemes.cache_clear()
+    tokenizer._graphemes.cache_clear()
     monkeypatch.setitem(sys.modules, "regex", None)
     path = written(tmp_path / "a.tsv", "a b\tc\n")
     assert texts(whole(path)) == [("a b", "c")]
@@ -191,7 +191,7 @@ def test_features_stand_before_the_source(tmp_path: Path) -> None:
     ids = task.encode_source("walk\tV;PST\ten")
     assert [task.source_vocabulary.symbols[i] for i in ids] == ["+V", "+PST", "+en", "w", "a", "l", "k"]
     assert task.examples["valid"].source.padded(torch.tensor([0]))[0].tolist() == [list(ids)]
-    with pytest.raises(SeqtoolError, match="3 texts parted by tabs; got 1"):
+    with pytest.raises(SeqtoolError, match="3 texts separated by tabs; got 1"):
         task.encode_source("walk")
 
 
@@ -207,16 +207,16 @@ def test_a_source_that_cannot_be() -> None:
 
 
 BAD = {
-    b"a": "1 column where the first row has 2",
-    b"a\tb\tc": "3 columns where the first row has 2",
+    b"a": "1 column instead of 2",
+    b"a\tb\tc": "3 columns instead of 2",
     b"a\t": "the target is empty",
     b" \tb": "the source is empty",
-    b"a\xff\tb": "not UTF-8: the byte 0xff at place 2",
+    b"a\xff\tb": "not UTF-8: the byte 0xff at position 2",
     b"a\x00\tb": "the control character U+0000",
     b"a\rb\tb": "the control character U+000D",
-    b"\xff\xfea\x00\t\x00b\x00": "not UTF-8: the byte 0xff at place 1",
-    b"a" * (LONGEST + 5) + b"\tb": "longer than 1,048,576 bytes",
-    b"<s>\tb": "the token '<s>', which has a meaning of its own",
+    b"\xff\xfea\x00\t\x00b\x00": "not UTF-8: the byte 0xff at position 1",
+    b"a" * (MAX_LINE_BYTES + 5) + b"\tb": "longer than 1,048,576 bytes",
+    b"<s>\tb": "the token '<s>', which is reserved",
 }
 
 
@@ -230,7 +230,7 @@ def test_a_bad_row_is_named_by_file_and_line(row: bytes, end: bytes, tmp_path: P
     fault = BAD[row]
     assert str(caught.value) == f"d.tsv has 2 bad rows of 4: line 3: {fault}; line 5: {fault}"
     assert caught.value.option == "train"
-    with pytest.warns(UserWarning, match="d.tsv has 2 bad rows of 4: line 3: .*; they are left out"):
+    with pytest.warns(UserWarning, match="d.tsv has 2 bad rows of 4: line 3: .*; they are skipped"):
         task = whole(path, **options, bad_rows="skip")
     assert texts(task) == [("x y", "z"), ("u", "v")]
     assert task.state()["read"]["train"] == {"rows": 4, "bad": 2, "too_long": 0}
@@ -239,13 +239,13 @@ def test_a_bad_row_is_named_by_file_and_line(row: bytes, end: bytes, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "row", "fault"),
     [
-        ("a.csv", '"a,b', "wrongly quoted"),
-        ("a.csv", '"a"b,c', "wrongly quoted"),
+        ("a.csv", '"a,b', "invalid quotes"),
+        ("a.csv", '"a"b,c', "invalid quotes"),
         ("a.jsonl", "{", "not JSON"),
         ("a.jsonl", "[" * 100_000, "not JSON"),
         ("a.jsonl", '["a"]', "it has no item 2"),
         ("a.jsonl", '{"a": "b"}', "it has no item 1"),
-        ("a.jsonl", '["a", 1]', "2 holds no text"),
+        ("a.jsonl", '["a", 1]', "2 is not text"),
         ("a.jsonl", '["a", "\\ud800"]', r"the control character U\+D800"),
         ("a.jsonl", "7", "it has no item 1"),
     ],
@@ -263,23 +263,29 @@ def test_bad_rows_of_other_formats(name: str, row: str, fault: str, tmp_path: Pa
         ("a.tsv", "", {}, "train", "no training examples"),
         ("a.tsv", "\n\n", {}, "train", "no training examples"),
         ("a.tsv", "a\n", {}, "target_column", "there is no column 2: the first row of a.tsv has 1 column"),
-        ("a.tsv", "a\tb\n", {"source_column": "a"}, "source_column", "the column 'a' has a name, and header is false"),
+        ("a.tsv", "a\tb\n", {"source_column": "a"}, "source_column", "the column 'a' is a name, but header is false"),
         ("a.tsv", "a\tb\n", {"source_column": "c", "header": True}, "source_column", "a.tsv has no column called 'c'"),
         ("a.tsv", "a\ta\n", {"source_column": "a", "header": True}, "source_column", "has several columns called 'a'"),
         ("a.tsv", "a\tb\n", {"header": True}, "train", "no training examples"),
-        ("a.xyz", "a\tb\n", {}, "train", "does not tell its format"),
+        ("a.xyz", "a\tb\n", {}, "train", "does not determine its format"),
         ("a.tsv.gz", b"\x1f\x8bxxxx", {}, "train", "cannot read"),
         ("a.tsv.gz", gzip.compress(b"a\tb\n" * 999, mtime=0)[:-9], {}, "train", "cannot read"),
         ("a.parquet", b"PAR1 and no more", {}, "train", "cannot read .* as Parquet"),
-        ("a.jsonl", '["a", "b"]', {"header": True}, "header", "jsonl has no such thing as header"),
-        ("a.tsv", "a\tb\n", {"valid": None, "valid_share": 0.6, "test_share": 0.4}, "valid_share", "leave nothing"),
+        ("a.jsonl", '["a", "b"]', {"header": True}, "header", "header does not apply to jsonl"),
+        ("a.tsv", "a\tb\n", {"valid": None, "valid_share": 0.6, "test_share": 0.4}, "valid_share", "leave no pairs"),
         ("a.tsv", "a\tb\n", {"valid": None, "valid_share": 0.0}, "valid_share", "no validation examples"),
         ("a.tsv", "a\tb\n", {"longest_target": 1, "min_count": 2, "unknown": "fail"}, "unknown", "in line 1"),
         ("a.tsv", "abc\tb\n", {"longest_source": 2}, "longest_source", "1 pair of 1 with more than 2 source"),
-        ("a.tsv", "a\tb\n", {"source_pattern": "a"}, "source_pattern", "the unit regex alone"),
-        ("a.tsv", "a\tb\n", {"target_unit": "regex"}, "target_pattern", "what tokens are told by"),
-        ("a.tsv", "a\tb\n", {"source_unit": "regex", "source_pattern": "("}, "source_pattern", "no regular expression"),
-        ("a.tsv", "ab\tb\n", {"source_unit": "regex", "source_pattern": "a"}, "train", "the pattern leaves out"),
+        ("a.tsv", "a\tb\n", {"source_pattern": "a"}, "source_pattern", "requires the unit regex"),
+        ("a.tsv", "a\tb\n", {"target_unit": "regex"}, "target_pattern", "is required by the unit regex"),
+        (
+            "a.tsv",
+            "a\tb\n",
+            {"source_unit": "regex", "source_pattern": "("},
+            "source_pattern",
+            "not a regular expression",
+        ),
+        ("a.tsv", "ab\tb\n", {"source_unit": "regex", "source_pattern": "a"}, "train", "the pattern does not match"),
     ],
 )
 def test_what_cannot_be(
@@ -368,7 +374,7 @@ def test_unknown_symbols(tmp_path: Path) -> None:
 
 def test_long_pairs_are_left_out_and_counted(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tsv", "ab\tx\nabc\tx\nab\txyz\na\txy\n")
-    told = "a.tsv has 2 pairs of 4 with more than 2 source or 2 target tokens: lines 2, 3; they are left out"
+    told = "a.tsv has 2 pairs of 4 with more than 2 source or 2 target tokens: lines 2, 3; they are skipped"
     with pytest.warns(UserWarning, match="a.tsv has 2 pairs") as caught:
         task = whole(path, longest_source=2, longest_target=2)
     assert [str(warning.message) for warning in caught] == [told, told], "once for each split's file"
@@ -380,7 +386,7 @@ def test_long_pairs_are_left_out_and_counted(tmp_path: Path) -> None:
 def test_what_a_run_kept_is_not_whole() -> None:
     task = TextPairs(train=EXAMPLE)
     for broken in ({}, {"source": 1}, {**made(EXAMPLE).state(), "longest_target": "x"}):
-        with pytest.raises(SeqtoolError, match="is not whole"):
+        with pytest.raises(SeqtoolError, match="is damaged"):
             task.prepare(broken)
 
 
@@ -506,7 +512,7 @@ def test_bad_data_are_told_at_their_place_in_the_recipe(recipe: Path, tmp_path: 
     done = call("run", recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "pairs.yaml:3:33: task.train: numbers.tsv has 1 bad row of 2: line 2: 1 column" in done.stderr
-    assert "allowed: rows that are whole; bad_rows: skip" in done.stderr
+    assert "allowed: valid rows; bad_rows: skip" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -547,7 +553,7 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "b.csv", "a.jsonl", "b.jsonl", "a.parquet"])
-@pytest.mark.filterwarnings("ignore:.* left out:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* skipped:UserWarning")
 def test_mutated_files_give_a_clear_error_or_counted_skips(name: str, tmp_path: Path) -> None:
     write, options = FORMATS[name]
     path = tmp_path / name

@@ -14,7 +14,7 @@ import torch
 
 from seqtool.api import PartError, SeqtoolError
 from seqtool.recipe import load_recipe
-from seqtool_text import pair_files
+from seqtool_text import pair_reader
 from seqtool_text.arrow import read_arrow
 from seqtool_text.subwords import SPACE, Subwords
 from seqtool_text.text_pairs import TextPairs
@@ -108,7 +108,7 @@ def test_subwords_of_a_task(tmp_path: Path) -> None:
     assert loaded.encode_source(TEXTS[0]) == task.encode_source(TEXTS[0])
     assert loaded.target_vocabulary == task.target_vocabulary
     for broken in ({}, {"source": {}, "target": {}}, None):
-        with pytest.raises(SeqtoolError, match="whole"):
+        with pytest.raises(SeqtoolError, match="damaged"):
             loaded.prepare(saved | {"subwords": broken})
 
 
@@ -223,7 +223,7 @@ def test_a_data_set_that_was_saved_to_disk(tmp_path: Path) -> None:
     with pytest.raises(PartError, match=r"has no split 'test'") as caught:
         made(f"hub://{tmp_path / 'all'}", test=f"hub://{tmp_path / 'all'}")
     assert caught.value.option == "test"
-    with pytest.raises(PartError, match="200 bad rows of 200: line 1: 'n' holds no text"):
+    with pytest.raises(PartError, match="200 bad rows of 200: line 1: 'n' is not text"):
         made(f"hub://{tmp_path / 'all'}", source_column="n")
     with pytest.raises(PartError, match="no column called 'x'") as caught:
         made(f"hub://{tmp_path / 'all'}", source_column="x")
@@ -236,10 +236,10 @@ def test_a_data_set_that_was_saved_to_disk(tmp_path: Path) -> None:
     ("address", "options", "option", "words"),
     [
         ("hub://", {}, "train", "names no data set"),
-        ("hub://a/b?spilt=train", {}, "train", "has a 'spilt'"),
-        ("hub://a/b?split", {}, "train", "is no address"),
-        ("hub://a/b", {"header": True}, "header", "no such thing as header"),
-        ("hub://a/b", {"format": "csv"}, "format", "no such thing as format"),
+        ("hub://a/b?spilt=train", {}, "train", "has an unknown 'spilt'"),
+        ("hub://a/b?split", {}, "train", "is not an address"),
+        ("hub://a/b", {"header": True}, "header", "header does not apply"),
+        ("hub://a/b", {"format": "csv"}, "format", "format does not apply"),
     ],
 )
 def test_addresses_that_are_none(address: str, options: dict[str, Any], option: str, words: str) -> None:
@@ -274,8 +274,8 @@ def test_an_address_in_a_recipe_is_no_path(tmp_path: Path) -> None:
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every file is large, and the Arrow files lie in the folder `cache`."""
     pytest.importorskip("pyarrow")
-    monkeypatch.setattr(pair_files, "LARGE", 0)
-    monkeypatch.setattr("seqtool_text.corpus.PIECE", 7)
+    monkeypatch.setattr(pair_reader, "LARGE_FILE_BYTES", 0)
+    monkeypatch.setattr("seqtool_text.corpus.CHUNK_SIZE", 7)
     monkeypatch.setenv("SEQTOOL_CACHE", str(tmp_path / "cache"))
     return table(tmp_path / "a.tsv", [(text, text[::-1]) for text in TEXTS])
 
@@ -288,7 +288,7 @@ def test_an_arrow_file_changes_nothing(large: Path, monkeypatch: pytest.MonkeyPa
     extra = table(large.parent / "b.tsv", [("한 new z", "b"), ("a", "c")])
     options = {"valid": str(extra), "min_count": 3, "test": str(large)}
     through = [made(large, **options) for _ in range(2)]
-    monkeypatch.setattr(pair_files, "LARGE", 1 << 30)
+    monkeypatch.setattr(pair_reader, "LARGE_FILE_BYTES", 1 << 30)
     plain = made(large, **options)
     for task in through:
         assert task.state() == plain.state()
@@ -303,7 +303,7 @@ def test_an_arrow_file_is_read_again(large: Path, monkeypatch: pytest.MonkeyPatc
     first = made(large)
     (path,) = kept(large)
     assert path.suffix == ".arrow"
-    monkeypatch.setattr(pair_files, "read_columns", lambda *given: pytest.fail("read the rows again"))
+    monkeypatch.setattr(pair_reader, "read_columns", lambda *given: pytest.fail("read the rows again"))
     assert texts(made(large)) == texts(first)
 
 
@@ -338,7 +338,7 @@ def test_other_options_are_another_file(large: Path, change: dict[str, Any], mon
     made(large)
     other = made(large, **change)
     assert len(kept(large)) == 2
-    monkeypatch.setattr(pair_files, "LARGE", 1 << 30)
+    monkeypatch.setattr(pair_reader, "LARGE_FILE_BYTES", 1 << 30)
     assert texts(made(large, **change)) == texts(other)
 
 
@@ -376,7 +376,7 @@ def test_nothing_is_left_of_a_reading_that_fails(large: Path) -> None:
     assert all(path.suffix == ".arrow" for path in kept(large))
     with pytest.raises(PartError, match="1 bad row of 401: line 401"):
         made(large)
-    with pytest.warns(UserWarning, match="1 bad row of 401: line 401.*left out"):
+    with pytest.warns(UserWarning, match="1 bad row of 401: line 401.*skipped"):
         made(large, bad_rows="skip")
 
 
@@ -395,7 +395,7 @@ def test_warnings_come_from_the_arrow_file_too(large: Path) -> None:
 
 def test_a_cache_that_cannot_be_written(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQTOOL_CACHE", str(large))
-    with pytest.raises(SeqtoolError, match=r"cannot keep the pairs of .*SEQTOOL_CACHE names another folder"):
+    with pytest.raises(SeqtoolError, match=r"cannot cache the pairs of .*set SEQTOOL_CACHE to another folder"):
         made(large)
 
 

@@ -1,4 +1,4 @@
-"""The pairs of a large file as an Arrow file that is mapped into memory, kept for the next run."""
+"""The pairs of a large file as a memory-mapped Arrow file, cached for later runs."""
 
 import json
 import mmap
@@ -14,27 +14,27 @@ import numpy as np
 import torch
 
 from seqtool.api import Ragged, SeqtoolError
-from seqtool_text.corpus import Columns, Corpus, Notes, Numbers
+from seqtool_text.corpus import Columns, Corpus, Summary, SymbolIds
 
-NOTES = b"seqtool.text_pairs"
-"""The key in the schema's metadata of what is told beside the pairs."""
+SUMMARY_KEY = b"seqtool.text_pairs"
+"""The key of the summary in the schema's metadata."""
 KINDS = (np.int32, np.int32, np.int64, np.int64, np.int64, np.float64)
 
 
 class Spool:
-    """What is read, on the way to its place: nameless files, which vanish with the process."""
+    """Columns on disk while they are read, in temporary files."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.files = [stack.enter_context(file) for file in map(_nameless, [folder] * len(KINDS))]
+        self.files = [stack.enter_context(file) for file in map(_temporary_file, [folder] * len(KINDS))]
 
-    def take(self, columns: Columns) -> None:
-        """Add the pairs that were read, and empty the columns."""
+    def add(self, columns: Columns) -> None:
+        """Append the columns, and empty them."""
         for part, file in zip(columns.parts(), self.files, strict=True):
             part.tofile(file)
             del part[:]
 
     def arrays(self) -> list[Any]:
-        """Each file as an array that is read when it is looked at."""
+        """Each file as a memory-mapped array."""
         return list(self._mapped())
 
     def _mapped(self) -> Iterator[Any]:
@@ -45,15 +45,15 @@ class Spool:
             yield np.frombuffer(data, dtype=kind)
 
 
-def write_arrow(path: Path, spool: Spool, notes: Notes) -> None:
-    """Pairs of a spool as a file, which is there when it is whole: a row a pair, all in one batch."""
+def write_arrow(path: Path, spool: Spool, summary: Summary) -> None:
+    """Write the pairs of a spool, one row per pair in one batch; the file appears when it is complete."""
     arrow = library()
-    *flat, lines, chances = spool.arrays()
+    *flat, lines, split_keys = spool.arrays()
     sides = [arrow.LargeListArray.from_arrays(arrow.array(flat[2 + i]), arrow.array(flat[i])) for i in (0, 1)]
     names = ["source", "target", "line", "chance"]
-    batch = arrow.record_batch([*sides, arrow.array(lines), arrow.array(chances)], names=names)
-    told = asdict(notes) | {"symbols": [list(known) for known in notes.symbols]}
-    schema = batch.schema.with_metadata({NOTES: json.dumps(told).encode()})
+    batch = arrow.record_batch([*sides, arrow.array(lines), arrow.array(split_keys)], names=names)
+    metadata = asdict(summary) | {"symbols": [list(known) for known in summary.symbols]}
+    schema = batch.schema.with_metadata({SUMMARY_KEY: json.dumps(metadata).encode()})
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
         with open(handle, "wb") as file, arrow.ipc.new_file(file, schema) as writer:
@@ -65,47 +65,51 @@ def write_arrow(path: Path, spool: Spool, notes: Notes) -> None:
 
 
 def read_arrow(path: Path) -> Corpus | None:
-    """The pairs of a file, mapped into memory; None where there is no such file, or none that is whole."""
+    """The pairs of a file, memory-mapped; None if the file is missing or damaged."""
     arrow = library()
     try:
         with open(path, "rb") as file:
-            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch asks for memory to write on
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch requires writable memory
         whole = arrow.py_buffer(memory)
         with arrow.ipc.open_file(arrow.BufferReader(whole)) as reader:
-            batch, told = reader.get_batch(0), json.loads(reader.schema.metadata[NOTES])
-        told["symbols"] = tuple(_numbered(known) for known in told["symbols"])
-        notes = Notes(**told)
+            batch, metadata = reader.get_batch(0), json.loads(reader.schema.metadata[SUMMARY_KEY])
+        metadata["symbols"] = tuple(_symbol_ids(known) for known in metadata["symbols"])
+        summary = Summary(**metadata)
     except (OSError, ValueError, KeyError, TypeError, arrow.ArrowException):
         return None
 
     def tensor(buffer: Any, count: int, kind: type) -> torch.Tensor:
         return torch.from_numpy(np.frombuffer(memory, kind, count, buffer.address - whole.address))
 
-    source, target, lines, chances = batch.columns
+    source, target, lines, split_keys = batch.columns
     sides = [
         Ragged(
             tensor(side.buffers()[3], len(side.values), np.int32), tensor(side.buffers()[1], len(side) + 1, np.int64)
         )
         for side in (source, target)
     ]
-    rest = [tensor(one.buffers()[1], len(one), kind) for one, kind in ((lines, np.int64), (chances, np.float64))]
-    return Corpus(*sides, *rest, notes)
+    rest = [tensor(one.buffers()[1], len(one), kind) for one, kind in ((lines, np.int64), (split_keys, np.float64))]
+    return Corpus(*sides, *rest, summary)
 
 
 def library() -> Any:
-    """Pyarrow, with what is used of it. Raises: SeqtoolError: it is not installed."""
+    """pyarrow.
+
+    Raises:
+        SeqtoolError: it is not installed.
+    """
     try:
         import pyarrow
         import pyarrow.ipc
     except ImportError as error:
-        message = "large files are kept by pyarrow, which is not installed: pip install 'seqtool[text]'"
+        message = "large files are cached with pyarrow, which is not installed: pip install 'seqtool[text]'"
         raise SeqtoolError(message) from error
     return pyarrow
 
 
-def _nameless(folder: Path) -> IO[bytes]:
+def _temporary_file(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder)
 
 
-def _numbered(symbols: list[str]) -> Numbers:
-    return Numbers({symbol: i for i, symbol in enumerate(symbols)})
+def _symbol_ids(symbols: list[str]) -> SymbolIds:
+    return SymbolIds({symbol: i for i, symbol in enumerate(symbols)})

@@ -1,4 +1,4 @@
-"""The pairs of one file as flat ids, and a count of those that were left out."""
+"""The pairs of one file as ids, and counts of skipped rows."""
 
 import hashlib
 from array import array
@@ -13,16 +13,16 @@ from seqtool.api import Ragged
 from seqtool_text.sides import Sides
 from seqtool_text.tables import Row
 
-SHOWN = 5
-"""So many bad rows are named, and so many long ones."""
-PIECE = 1 << 16
-"""So many pairs are held before they are handed on, where there is someone to take them."""
+MAX_REPORTED = 5
+"""The most bad rows and the most long pairs that are listed."""
+CHUNK_SIZE = 1 << 16
+"""Pairs that are collected before they are passed to `consume`."""
 
 RESERVED = frozenset(("<unk>", "</s>", "<s>"))
 
 
-class Numbers(dict[str, int]):
-    """Symbols in the order in which they were met."""
+class SymbolIds(dict[str, int]):
+    """Ids of symbols, in the order of first occurrence."""
 
     def __missing__(self, symbol: str) -> int:
         self[symbol] = len(self)
@@ -30,10 +30,10 @@ class Numbers(dict[str, int]):
 
 
 @dataclass
-class Notes:
-    """What there is to say of a file beside its pairs: `long`, the numbers of the first rows that are too long."""
+class Summary:
+    """The symbols of a file, its counts, descriptions of the first bad rows, and the lines of the first long pairs."""
 
-    symbols: tuple[Numbers, Numbers] = field(default_factory=lambda: (Numbers(), Numbers()))
+    symbols: tuple[SymbolIds, SymbolIds] = field(default_factory=lambda: (SymbolIds(), SymbolIds()))
     counts: dict[str, int] = field(default_factory=lambda: {"rows": 0, "bad": 0, "too_long": 0})
     bad: list[str] = field(default_factory=list)
     long: list[int] = field(default_factory=list)
@@ -41,85 +41,85 @@ class Notes:
 
 @dataclass
 class Corpus:
-    """Pairs that were read. `lines`: the number of the line of each; `chances`: see `chance`."""
+    """The pairs of a file, with the line number and the `split_key` of each."""
 
     source: Ragged
     target: Ragged
     lines: Tensor
-    chances: Tensor
-    notes: Notes
+    split_keys: Tensor
+    summary: Summary
 
     def __len__(self) -> int:
         return len(self.source)
 
 
 class Columns:
-    """Pairs as they come: the ids of both sides and where each ends, the lines and the chances."""
+    """Pairs while they are read: the ids of both sides, where each ends, lines and split keys."""
 
     def __init__(self) -> None:
         self.ids, self.ends = (array("i"), array("i")), (array("q", [0]), array("q", [0]))
-        self.lines, self.chances = array("q"), array("d")
+        self.lines, self.split_keys = array("q"), array("d")
 
     def parts(self) -> "list[array[int] | array[float]]":
-        """In the order in which files keep them."""
-        return [*self.ids, *self.ends, self.lines, self.chances]
+        """All columns, in the order of the Arrow file."""
+        return [*self.ids, *self.ends, self.lines, self.split_keys]
 
 
 def read_columns(
-    rows: Iterable[Row], sides: Sides, seed: int, take: Callable[[Columns], None] | None = None
-) -> tuple[Columns, Notes]:
-    """All rows of a file, those left out counted; `take` gets the pairs a piece at a time, and empties it."""
-    columns, notes = Columns(), Notes()
+    rows: Iterable[Row], sides: Sides, seed: int, consume: Callable[[Columns], None] | None = None
+) -> tuple[Columns, Summary]:
+    """Read all rows of a file and count those skipped; `consume` receives and empties chunks of pairs."""
+    columns, summary = Columns(), Summary()
     longest = [float("inf") if limit is None else limit for limit in sides.limits]
-    numbers = [known.__getitem__ for known in notes.symbols]
+    ids_of = [known.__getitem__ for known in summary.symbols]
     lengths = [0, 0]
     for number, values, fault in rows:
-        notes.counts["rows"] += 1
+        summary.counts["rows"] += 1
         try:
             if fault:
                 raise ValueError(fault)
             pair = sides.split(values)
-            _refuse(*pair)
+            _check(*pair)
         except ValueError as error:
-            notes.counts["bad"] += 1
-            if len(notes.bad) < SHOWN:
-                notes.bad.append(f"line {number}: {error}")
+            summary.counts["bad"] += 1
+            if len(summary.bad) < MAX_REPORTED:
+                summary.bad.append(f"line {number}: {error}")
             continue
         if len(pair[0]) > longest[0] or len(pair[1]) > longest[1]:
-            notes.counts["too_long"] += 1
-            if len(notes.long) < SHOWN:
-                notes.long.append(number)
+            summary.counts["too_long"] += 1
+            if len(summary.long) < MAX_REPORTED:
+                summary.long.append(number)
             continue
         for side, tokens in enumerate(pair):
-            columns.ids[side].extend(map(numbers[side], tokens))
+            columns.ids[side].extend(map(ids_of[side], tokens))
             lengths[side] += len(tokens)
             columns.ends[side].append(lengths[side])
         columns.lines.append(number)
-        columns.chances.append(chance(values[0], seed))
-        if take and len(columns.lines) >= PIECE:
-            take(columns)
-    return columns, notes
+        columns.split_keys.append(split_key(values[0], seed))
+        if consume and len(columns.lines) >= CHUNK_SIZE:
+            consume(columns)
+    return columns, summary
 
 
-def corpus_of(columns: Columns, notes: Notes) -> Corpus:
+def corpus_from(columns: Columns, summary: Summary) -> Corpus:
     """The pairs in memory."""
     ids, ends = columns.ids, columns.ends
     sides = [Ragged(_tensor(ids[side], np.int32), _tensor(ends[side], np.int64)) for side in (0, 1)]
-    return Corpus(*sides, _tensor(columns.lines, np.int64), _tensor(columns.chances, np.float64), notes)
+    return Corpus(*sides, _tensor(columns.lines, np.int64), _tensor(columns.split_keys, np.float64), summary)
 
 
-def chance(text: str, seed: int) -> float:
-    """A number from 0 to 1 by which a text goes to one split or another, always the same one."""
+def split_key(text: str, seed: int) -> float:
+    """A number in [0, 1] that determines the split of a text, a function of the text and the seed."""
     digest = hashlib.blake2b(f"{seed}/{text}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _refuse(source: list[str], target: list[str]) -> None:
+def _check(source: list[str], target: list[str]) -> None:
     if not source or not target:
         raise ValueError(f"the {'target' if source else 'source'} is empty")
-    taken = RESERVED.intersection(source) or RESERVED.intersection(target)
-    if taken:
-        raise ValueError(f"the token {min(taken)!r}, which has a meaning of its own")
+    reserved = RESERVED.intersection(source) or RESERVED.intersection(target)
+    if reserved:
+        raise ValueError(f"the token {min(reserved)!r}, which is reserved")
 
 
 def _tensor(numbers: "array[int] | array[float]", kind: type) -> Tensor:

@@ -1,4 +1,4 @@
-"""The rows of a data set by its name on the Hugging Face hub, or of a folder that its library reads."""
+"""The rows of a data set of the Hugging Face hub, or of a folder that `datasets` saved."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,58 +10,60 @@ from seqtool_text.tables import Layout, Row, find_name
 
 HUB = "hub://"
 SPLITS: dict[Split, str] = {"train": "train", "valid": "validation", "test": "test"}
-"""What the hub calls them."""
+"""The names of the splits on the hub."""
 DETAILS = ("config", "split", "revision")
 
 
 class Address(NamedTuple):
-    """What `hub://NAME?config=...&split=...&revision=...` says."""
+    """A parsed `hub://NAME?config=...&split=...&revision=...`."""
 
     name: str
     details: Mapping[str, str]
 
 
 def hub_rows(text: str, option: Split, layout: Layout) -> Iterator[Row]:
-    """The texts of its columns; rows are numbered from 1.
+    """The texts of the columns of a data set; rows are numbered from 1.
 
     Raises:
-        PartError: it cannot be had, has no such columns, or they hold no texts; or options that it has no use for.
+        PartError: it cannot be loaded or lacks a column, or an option does not apply.
     """
     for name, given in (("header", layout.header), ("quoted", layout.quoted), ("format", layout.format != "auto")):
         if given:
-            raise PartError(f"a data set of the hub has no such thing as {name}", option=name, allowed="a file")
-    data = _loaded(_address(text, option), option)
+            raise PartError(f"{name} does not apply to a data set of the hub", option=name, allowed="a file")
+    data = _load(_address(text, option), option)
     paths = [_path(column, list(data.column_names), text, which) for column, which in layout.columns]
     wanted = data.select_columns(list(dict.fromkeys(path[0] for path in paths)))
     for number, row in enumerate(wanted, start=1):
         values = [_value(row, path) for path in paths]
-        whole = [value for value in values if isinstance(value, str)]
-        if len(whole) == len(values):
-            yield number, whole, ""
+        texts = [value for value in values if isinstance(value, str)]
+        if len(texts) == len(values):
+            yield number, texts, ""
         else:
             place = [isinstance(value, str) for value in values].index(False)
-            yield number, (), f"{'.'.join(paths[place])!r} holds no text"
+            yield number, (), f"{'.'.join(paths[place])!r} is not text"
 
 
 def _address(text: str, option: Split) -> Address:
-    name, _, asked = text.removeprefix(HUB).partition("?")
+    name, _, query = text.removeprefix(HUB).partition("?")
     try:
-        details = dict(parse_qsl(asked, strict_parsing=True)) if asked else {}
+        details = dict(parse_qsl(query, strict_parsing=True)) if query else {}
     except ValueError as error:
-        raise PartError(f"{text!r} is no address: {error}", option=option, allowed=f"{HUB}NAME?split=...") from error
-    strange = [detail for detail in details if detail not in DETAILS]
-    if strange or not name:
-        what = f"has a {strange[0]!r}" if strange else "names no data set"
+        raise PartError(
+            f"{text!r} is not an address: {error}", option=option, allowed=f"{HUB}NAME?split=..."
+        ) from error
+    unknown = [detail for detail in details if detail not in DETAILS]
+    if unknown or not name:
+        what = f"has an unknown {unknown[0]!r}" if unknown else "names no data set"
         raise PartError(f"{text!r} {what}", option=option, allowed=f"{HUB}NAME, then {', '.join(DETAILS)}")
     return Address(unquote(name), {"split": SPLITS[option]} | details)
 
 
-def _loaded(address: Address, option: Split) -> Any:
+def _load(address: Address, option: Split) -> Any:
     try:
         import datasets
         from datasets.exceptions import DatasetsError
     except ImportError as error:
-        message = "the hub is read by datasets, which is not installed: pip install 'seqtool[hub]'"
+        message = "the hub is read with datasets, which is not installed: pip install 'seqtool[hub]'"
         raise PartError(message, option=option) from error
     name, details = address
     folder = Path(name)
@@ -80,7 +82,7 @@ def _loaded(address: Address, option: Split) -> Any:
 
 
 def _path(column: int | str, names: list[str], text: str, option: str) -> list[str]:
-    """The keys that lead to a column; a dot parts the names of one within another: `translation.de`."""
+    """The keys of a column; a dot separates the names of nested columns: `translation.de`."""
     if isinstance(column, int):
         if column > len(names):
             raise PartError(f"there is no column {column}: {text} has {len(names)}", option=option)

@@ -1,4 +1,4 @@
-"""The lines of a text file, plain or gzip, each with its number and what is wrong with it."""
+"""The lines of a text file, plain or gzip, with numbers and faults."""
 
 import gzip
 import zlib
@@ -9,55 +9,55 @@ from typing import IO
 
 from seqtool.api import PartError
 
-LONGEST = 1 << 20
-"""A line of more bytes is no example of anything."""
+MAX_LINE_BYTES = 1 << 20
+"""Longer lines are faults."""
 
 GZIP = b"\x1f\x8b"
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """The number of each line, from 1, its text without its end, and its fault, or ""; lines end with a line feed."""
-    with opened(path) as file:
+    """The number of each line, from 1, its text without the line end, and its fault or ""."""
+    with open_bytes(path) as file:
         number = 0
-        while raw := file.readline(LONGEST + 1):
+        while raw := file.readline(MAX_LINE_BYTES + 1):
             number += 1
-            if len(raw) > LONGEST:
-                while not raw.endswith(b"\n") and (raw := file.readline(LONGEST)):
+            if len(raw) > MAX_LINE_BYTES:
+                while not raw.endswith(b"\n") and (raw := file.readline(MAX_LINE_BYTES)):
                     pass
-                yield number, "", f"longer than {LONGEST:,} bytes"
+                yield number, "", f"longer than {MAX_LINE_BYTES:,} bytes"
                 continue
             try:
                 text = raw.decode()
             except UnicodeDecodeError as error:
-                yield number, "", f"not UTF-8: the byte 0x{raw[error.start]:02x} at place {error.start + 1}"
+                yield number, "", f"not UTF-8: the byte 0x{raw[error.start]:02x} at position {error.start + 1}"
                 continue
             if number == 1:
                 text = text.removeprefix("\ufeff")
             yield number, text.removesuffix("\n").removesuffix("\r"), ""
 
 
-def size_of(path: Path) -> int:
-    """The bytes of a file as it lies there."""
+def file_size(path: Path) -> int:
+    """The size of a file on disk, in bytes."""
     try:
         return path.stat().st_size
-    except ValueError as error:  # a path that no file can have
+    except ValueError as error:  # an invalid path
         raise OSError(str(error)) from error
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether a file begins as gzip does, whatever it is called."""
+    """Whether a file starts with gzip's magic number."""
     with open(path, "rb") as file:
         return file.read(len(GZIP)) == GZIP
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked."""
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file for binary reading, decompressed."""
     return gzip.open(path, "rb") if is_gzip(path) else open(path, "rb")
 
 
 @contextmanager
-def naming(path: Path, option: str) -> Iterator[None]:
-    """Tell in our words that a file cannot be read, and which option names it."""
+def reading_errors(path: Path, option: str) -> Iterator[None]:
+    """Report that a file cannot be read as an error of the option that names it."""
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:

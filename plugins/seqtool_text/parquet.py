@@ -1,4 +1,4 @@
-"""The rows of a Parquet file, a piece at a time."""
+"""The rows of a Parquet file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,21 +6,21 @@ from pathlib import Path
 from seqtool.api import PartError
 from seqtool_text.tables import Row, find_name
 
-PIECE = 10_000
-"""Rows that are held at once."""
+CHUNK_SIZE = 10_000
+"""Rows that are read together."""
 
 
 def parquet_rows(path: Path, option: str, columns: Sequence[tuple[int | str, str]]) -> Iterator[Row]:
-    """The texts of its columns; rows are numbered from 1.
+    """The texts of the columns; rows are numbered from 1.
 
     Raises:
-        PartError: pyarrow is not installed, the file is none of Parquet, or its columns are missing or no texts.
+        PartError: pyarrow is not installed, the file is not Parquet, or a column is missing or not text.
     """
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        message = "Parquet is read by pyarrow, which is not installed: pip install 'seqtool[text]'"
+        message = "Parquet is read with pyarrow, which is not installed: pip install 'seqtool[text]'"
         raise PartError(message, option=option) from error
     try:
         with parquet.ParquetFile(path) as file:
@@ -28,10 +28,10 @@ def parquet_rows(path: Path, option: str, columns: Sequence[tuple[int | str, str
             wanted = [_name(column, names, path, which) for column, which in columns]
             for name, (_, which) in zip(wanted, columns, strict=True):
                 if not _is_text(pyarrow, file.schema_arrow.field(names.index(name)).type):
-                    raise PartError(f"the column {name!r} of {path.name} holds no text", option=which)
+                    raise PartError(f"the column {name!r} of {path.name} is not text", option=which)
             number = 0
-            for piece in file.iter_batches(PIECE, columns=list(dict.fromkeys(wanted))):
-                texts = [piece.column(piece.schema.names.index(name)).to_pylist() for name in wanted]
+            for batch in file.iter_batches(CHUNK_SIZE, columns=list(dict.fromkeys(wanted))):
+                texts = [batch.column(batch.schema.names.index(name)).to_pylist() for name in wanted]
                 for values in zip(*texts, strict=True):
                     number += 1
                     yield (number, (), "an empty cell") if None in values else (number, values, "")

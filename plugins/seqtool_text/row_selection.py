@@ -1,4 +1,4 @@
-"""Some rows of a file under the ids of a vocabulary, without a copy of them."""
+"""A selection of rows with mapped ids, without a copy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from torch import Tensor
 
 from seqtool.api import Ragged
 
-PIECE = 1 << 16
-"""So many rows are looked at together."""
+CHUNK_SIZE = 1 << 16
+"""Rows per chunk."""
 
 
 @dataclass(frozen=True)
-class Picked(Ragged):
-    """Row i is row `places[i]` of `values` and `starts`, each id of it replaced by that of `table`.
+class RowSelection(Ragged):
+    """Row i is row `indices[i]` of `values` and `starts`, with each id mapped by `table`.
 
-    The rows themselves are looked up when a batch asks for them, so they may lie in a file that is mapped into memory.
+    Rows are read when a batch needs them, so that they may be in a memory-mapped file.
     """
 
-    places: Tensor
+    indices: Tensor
     table: Tensor
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.indices)
 
     def lengths(self, rows: Tensor) -> Tensor:
         """See `Ragged.lengths`."""
-        places = self.places[rows]
-        return self.starts[places + 1] - self.starts[places]
+        indices = self.indices[rows]
+        return self.starts[indices + 1] - self.starts[indices]
 
     def longest(self) -> int:
         """See `Ragged.longest`."""
@@ -36,26 +36,26 @@ class Picked(Ragged):
 
     def padded(self, rows: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
         """See `Ragged.padded`."""
-        found, real = Ragged(self.values, self.starts).padded(self.places[rows])
-        return self.table[found].long().masked_fill(~real, padding), real
+        values, real = Ragged(self.values, self.starts).padded(self.indices[rows])
+        return self.table[values].long().masked_fill(~real, padding), real
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """See `Ragged.chunks`."""
-        for places in self.places.split(PIECE) if len(self) else ():
-            length = self.starts[places + 1] - self.starts[places]
+        for indices in self.indices.split(CHUNK_SIZE) if len(self) else ():
+            length = self.starts[indices + 1] - self.starts[indices]
             starts = torch.nn.functional.pad(length.cumsum(0), (1, 0))
-            shift = (self.starts[places] - starts[:-1]).repeat_interleave(length)
+            shift = (self.starts[indices] - starts[:-1]).repeat_interleave(length)
             yield self.table[self.values[shift.add_(torch.arange(len(shift), device="cpu"))]], length
 
     def known(self) -> Tensor:
-        """`[N]`, false for rows that hold an id below 0."""
-        found = [torch.ones(0, dtype=torch.bool, device="cpu")]
+        """`[N]`, False for rows with an id below 0."""
+        known = [torch.ones(0, dtype=torch.bool, device="cpu")]
         for ids, length in self.chunks():
             ends = length.cumsum(0)
-            strange = torch.nn.functional.pad((ids < 0).cumsum(0), (1, 0))
-            found.append(strange[ends] == strange[ends - length])
-        return torch.cat(found)
+            unknown = torch.nn.functional.pad((ids < 0).cumsum(0), (1, 0))
+            known.append(unknown[ends] == unknown[ends - length])
+        return torch.cat(known)
 
-    def at(self, rows: Tensor) -> "Picked":
+    def at(self, rows: Tensor) -> "RowSelection":
         """Some of these rows."""
-        return Picked(self.values, self.starts, self.places[rows], self.table)
+        return RowSelection(self.values, self.starts, self.indices[rows], self.table)

@@ -1,4 +1,4 @@
-"""The two sides of a row: how its texts become tokens."""
+"""The two sides of a row: from texts to tokens."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any
 from seqtool.api import SeqtoolError
 from seqtool_text.subwords import Subwords
 from seqtool_text.tables import Row
-from seqtool_text.tokens import Tokenizer
+from seqtool_text.tokenizer import Tokenizer
 
 NAMES = ("source", "target")
 
 
 @dataclass(frozen=True)
 class Sides:
-    """What a row is taken apart by. `separator` parts the features of a column; `limits`: the most tokens of a side."""
+    """The tokenizers of both sides; `separator` is between the features of a column, `limits` are the most tokens."""
 
     source: Tokenizer | Subwords
     target: Tokenizer | Subwords
@@ -22,52 +22,68 @@ class Sides:
     limits: tuple[int | None, int | None]
 
     def symbols(self, fields: Sequence[str]) -> list[str]:
-        """The symbols of a source, after those of its features. Raises: ValueError: it holds what no token can."""
+        """The symbols of a source, preceded by those of its features.
+
+        Raises:
+            ValueError: the text contains characters that are not allowed.
+        """
         tokens = self.source.split(fields[0])
         for field in fields[:0:-1]:
             parts = [f"+{part.strip()}" for part in field.split(self.separator) if part.strip()]
             tokens[:0] = parts
         return tokens
 
-    def typed(self, text: str, columns: int) -> list[str]:
-        """The symbols of a source as it is typed: its features follow it, each column after a tab.
+    def parse_source(self, text: str, columns: int) -> list[str]:
+        """The symbols of a typed source, followed by its feature columns, each after a tab.
 
         Raises:
-            SeqtoolError: it has other than `columns` of them, or cannot be a source.
+            SeqtoolError: the number of `columns` is wrong, or the text is not valid.
         """
         fields = text.split("\t")
         if len(fields) != columns:
-            raise SeqtoolError(f"a source and its features are {columns} texts parted by tabs; got {len(fields)}")
+            raise SeqtoolError(f"a source and its features are {columns} texts separated by tabs; got {len(fields)}")
         try:
             return self.symbols(fields)
         except ValueError as error:
-            raise SeqtoolError(f"{text!r} cannot be a source: {error}") from error
+            raise SeqtoolError(f"{text!r} is not a valid source: {error}") from error
 
-    def typed_target(self, text: str) -> list[str]:
-        """The symbols of a target as it is typed. Raises: SeqtoolError: it cannot be one."""
+    def parse_target(self, text: str) -> list[str]:
+        """The symbols of a typed target.
+
+        Raises:
+            SeqtoolError: the text is not valid.
+        """
         try:
             return self.target.split(text)
         except ValueError as error:
-            raise SeqtoolError(f"{text!r} cannot be a target: {error}") from error
+            raise SeqtoolError(f"{text!r} is not a valid target: {error}") from error
 
     def split(self, values: Sequence[str]) -> tuple[list[str], list[str]]:
-        """The tokens of both sides of a row. Raises: see `symbols`."""
+        """The tokens of both sides of a row.
+
+        Raises:
+            ValueError: see `symbols`.
+        """
         return self.symbols([values[0], *values[2:]]), self.target.split(values[1])
 
     def learn(self, rows: Callable[[], Iterable[Row]], is_trained: Callable[[str], bool]) -> None:
-        """Learn the subwords of each side that has any from the rows to train on, by their sources."""
+        """Learn subwords from the training rows; `is_trained` receives their sources."""
         for place, tokens in enumerate((self.source, self.target)):
             if isinstance(tokens, Subwords):
-                whole = (values for _, values, fault in rows() if not fault)
-                tokens.learn(values[place] for values in whole if is_trained(values[0]))
+                valid = (values for _, values, fault in rows() if not fault)
+                tokens.learn(values[place] for values in valid if is_trained(values[0]))
 
     def state(self) -> dict[str, Any]:
-        """What was learnt, by side; plain JSON."""
+        """The learned subwords of each side, as plain JSON."""
         pairs = zip(NAMES, (self.source, self.target), strict=True)
         return {name: tokens.state() for name, tokens in pairs if isinstance(tokens, Subwords)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave. Raises: KeyError: it lacks a side."""
+        """Restore what `state` returned.
+
+        Raises:
+            KeyError: a side is missing.
+        """
         for name, tokens in zip(NAMES, (self.source, self.target), strict=True):
             if isinstance(tokens, Subwords):
                 tokens.restore(state[name])

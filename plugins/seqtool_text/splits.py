@@ -1,4 +1,4 @@
-"""Training, validation and test pairs: from files of their own, or by lot from the training file."""
+"""Training, validation and test pairs: from their own files, or drawn from the training file."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from torch import Tensor
 from seqtool.api import Examples, PartError, Ragged, Split, Vocabulary
 from seqtool_text.corpus import Corpus
 from seqtool_text.frequent_symbols import renumbering
-from seqtool_text.row_selection import Picked
+from seqtool_text.row_selection import RowSelection
 
 
 @dataclass(frozen=True)
-class Shares:
-    """What part of the training file's sources validation and test get.
+class SplitFractions:
+    """The fractions of the training file's sources that validation and test get.
 
     Raises:
-        PartError: they leave nothing.
+        PartError: they leave no training pairs.
     """
 
     valid: float
@@ -27,69 +27,73 @@ class Shares:
 
     def __post_init__(self) -> None:
         if self.valid + self.test >= 1:
-            raise PartError("validation and test leave nothing to train on", option="valid_share", allowed="less")
+            raise PartError("validation and test leave no pairs for training", option="valid_share", allowed="less")
 
-    def trains(self, chance: float) -> bool:
-        """Whether a source of that chance is left to train on."""
-        return self.test <= chance < 1 - self.valid
+    def is_training(self, split_key: float) -> bool:
+        """Whether a source with this `split_key` belongs to the training split."""
+        return self.test <= split_key < 1 - self.valid
 
 
-class Part(NamedTuple):
-    """The pairs of a split: those at `places` of what was read."""
+class SplitPairs(NamedTuple):
+    """The pairs of a split: those at `indices` of a corpus."""
 
     corpus: Corpus
-    places: Tensor
+    indices: Tensor
 
-    def sides(self, tables: Sequence[Tensor] | None = None) -> tuple[Picked, Picked]:
-        """Both sides, under the ids of `tables`; under those of the corpus without."""
-        known = self.corpus.notes.symbols
+    def sides(self, tables: Sequence[Tensor] | None = None) -> tuple[RowSelection, RowSelection]:
+        """Both sides, with ids mapped by `tables`, or with the ids of the corpus."""
+        known = self.corpus.summary.symbols
         tables = tables or [torch.arange(len(ids), dtype=torch.int32, device="cpu") for ids in known]
         rows: list[Ragged] = [self.corpus.source, self.corpus.target]
-        source, target = (Picked(r.values, r.starts, self.places, t) for r, t in zip(rows, tables, strict=True))
+        source, target = (RowSelection(r.values, r.starts, self.indices, t) for r, t in zip(rows, tables, strict=True))
         return source, target
 
 
-def parted(corpora: Mapping[Split, Corpus], shares: Shares) -> dict[Split, Part]:
-    """Each split's pairs; those of a split without a file are taken from training's by lot, and stand in its order.
+def split_corpora(corpora: Mapping[Split, Corpus], fractions: SplitFractions) -> dict[Split, SplitPairs]:
+    """The pairs of each split; a split without a file is drawn from the training file, in random order.
 
-    The first of them are then as good a sample as any, however the file is sorted.
+    The first pairs of such a split are then a random sample even if the file is sorted.
     """
     train = corpora["train"]
-    test, valid = train.chances < shares.test, train.chances >= 1 - shares.valid
-    lot = train.chances.argsort(stable=True)
-    by_lot: dict[Split, Tensor] = {"valid": lot[valid[lot]], "test": lot[test[lot]]}
-    parts: dict[Split, Part] = {"train": Part(train, (~(test | valid)).nonzero()[:, 0])}
-    for split, places in by_lot.items():
-        own = corpora.get(split)
-        parts[split] = Part(train, places) if own is None else Part(own, torch.arange(len(own), device="cpu"))
+    test, valid = train.split_keys < fractions.test, train.split_keys >= 1 - fractions.valid
+    by_key = train.split_keys.argsort(stable=True)
+    drawn: dict[Split, Tensor] = {"valid": by_key[valid[by_key]], "test": by_key[test[by_key]]}
+    parts: dict[Split, SplitPairs] = {"train": SplitPairs(train, (~(test | valid)).nonzero()[:, 0])}
+    for split, indices in drawn.items():
+        corpus = corpora.get(split)
+        if corpus is None:
+            parts[split] = SplitPairs(train, indices)
+        else:
+            parts[split] = SplitPairs(corpus, torch.arange(len(corpus), device="cpu"))
     return parts
 
 
-def in_vocabulary(split: Split, part: Part, words: tuple[Vocabulary, Vocabulary], drop: bool) -> Examples:
-    """The pairs of a split in the ids of the vocabularies.
+def split_examples(split: Split, part: SplitPairs, vocabularies: tuple[Vocabulary, Vocabulary], drop: bool) -> Examples:
+    """The pairs of a split, with the ids of the vocabularies.
 
     Args:
-        drop: leave pairs with unknown symbols out, count them, and say so in a warning.
+        drop: skip pairs with unknown symbols, count them, and warn.
 
     Raises:
-        PartError: there are such pairs, and they are not to be left out.
+        PartError: there are such pairs and `drop` is false.
     """
-    notes = part.corpus.notes
-    source, target = part.sides([renumbering(ids, word) for ids, word in zip(notes.symbols, words, strict=True)])
-    if all(word.unknown is not None for word in words):
+    summary = part.corpus.summary
+    tables = [renumbering(ids, vocabulary) for ids, vocabulary in zip(summary.symbols, vocabularies, strict=True)]
+    source, target = part.sides(tables)
+    if all(vocabulary.unknown is not None for vocabulary in vocabularies):
         return Examples(source, target)
-    whole = source.known() & target.known()
-    strangers = len(source) - int(whole.sum())
-    if not strangers:
+    known = source.known() & target.known()
+    num_unknown = len(source) - int(known.sum())
+    if not num_unknown:
         return Examples(source, target)
-    line = int(part.corpus.lines[part.places[~whole][0]])
-    told = f"unknown symbols in {strangers} {split} pairs, the first in line {line}"
+    line = int(part.corpus.lines[part.indices[~known][0]])
+    message = f"unknown symbols in {num_unknown} {split} pairs, the first in line {line}"
     if not drop:
-        raise PartError(told, option="unknown", allowed="symbol, drop")
-    notes.counts["unknown"] = notes.counts.get("unknown", 0) + strangers
-    warnings.warn(f"{told}; they are left out", stacklevel=2)
-    places = whole.nonzero()[:, 0]
-    return Examples(source.at(places), target.at(places))
+        raise PartError(message, option="unknown", allowed="symbol, drop")
+    summary.counts["unknown"] = summary.counts.get("unknown", 0) + num_unknown
+    warnings.warn(f"{message}; they are skipped", stacklevel=2)
+    indices = known.nonzero()[:, 0]
+    return Examples(source.at(indices), target.at(indices))
 
 
 def require(count: int, what: str, option: str, allowed: str) -> None:

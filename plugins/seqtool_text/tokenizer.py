@@ -1,4 +1,4 @@
-"""Texts and their tokens."""
+"""From texts to tokens and back."""
 
 import re
 import unicodedata
@@ -11,83 +11,83 @@ from typing import Any, Literal
 from seqtool.api import PartError, SeqtoolError
 
 Unit = Literal["characters", "words", "regex", "subwords"]
-Form = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
+NormalForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What stands in no text: control characters, tabs and line ends among them, and halves of surrogate pairs."""
+"""Characters that no text may contain: control characters, including tabs and line ends, and surrogates."""
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """One side's way from text to tokens and back.
+    """From text to tokens and back.
 
-    `split` gives no empty tokens and no white space but as a token of its own; `join` undoes it up to white space.
+    `split` returns no empty tokens, and white space only as a separate token; `join` inverts it up to white space.
     """
 
     unit: Unit
     pattern: re.Pattern[str] | None
-    form: Form
+    form: NormalForm
     lowercase: bool
 
     def split(self, text: str) -> list[str]:
         """The tokens of a text.
 
         Raises:
-            ValueError: it holds what no token can.
+            ValueError: the text contains characters that are not allowed.
         """
-        text = clean(text, self.form, self.lowercase)
+        text = normalize(text, self.form, self.lowercase)
         if self.unit == "words":
             return text.split()
         if self.pattern is None:
             return list(text) if text.isascii() else _graphemes()(text)
-        tokens = [found[0] for found in self.pattern.finditer(text) if found[0]]
-        if _bare(tokens) != _bare(text):
-            raise ValueError("characters that the pattern leaves out")
+        tokens = [match[0] for match in self.pattern.finditer(text) if match[0]]
+        if _without_space(tokens) != _without_space(text):
+            raise ValueError("characters that the pattern does not match")
         return tokens
 
-    def described(self) -> tuple[object, ...]:
-        """All that its tokens follow from."""
+    def fingerprint(self) -> tuple[object, ...]:
+        """All that the tokens depend on."""
         pattern = self.pattern and self.pattern.pattern
         return self.unit, pattern, self.form, self.lowercase, unicodedata.unidata_version, _regex_version()
 
     def join(self, tokens: Iterable[str]) -> str:
-        """A text of tokens."""
+        """The text of some tokens."""
         return (" " if self.unit == "words" else "").join(tokens)
 
 
-def clean(text: str, form: Form, lowercase: bool) -> str:
-    """A text as its tokens are told apart in it.
+def normalize(text: str, form: NormalForm, lowercase: bool) -> str:
+    """The text in the normal form.
 
     Raises:
-        ValueError: it holds control characters.
+        ValueError: the text contains control characters.
     """
     if form != "none" and not text.isascii():
         text = unicodedata.normalize(form, text)
     if lowercase:
         text = text.lower()
-    strange = CONTROL.search(text)
-    if strange:
-        raise ValueError(f"the control character U+{ord(strange[0]):04X}")
+    unexpected = CONTROL.search(text)
+    if unexpected:
+        raise ValueError(f"the control character U+{ord(unexpected[0]):04X}")
     return text
 
 
-def tokenizer(unit: Unit, pattern: str | None, option: str, form: Form, lowercase: bool) -> Tokenizer:
+def make_tokenizer(unit: Unit, pattern: str | None, option: str, form: NormalForm, lowercase: bool) -> Tokenizer:
     """A side's tokenizer.
 
     Raises:
-        PartError: a pattern that is none, or one where none is needed; `option` is what the recipe calls it.
+        PartError: the pattern is invalid, missing, or does not apply to the unit; `option` is its name in the recipe.
     """
     if (unit == "regex") != (pattern is not None):
-        what = "is what tokens are told by" if pattern is None else "is read with the unit regex alone"
+        what = "is required by the unit regex" if pattern is None else "requires the unit regex"
         raise PartError(f"{option} {what}", option=option)
     try:
         compiled = None if pattern is None else re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise PartError(f"no regular expression: {error}", option=option) from error
+        raise PartError(f"not a regular expression: {error}", option=option) from error
     return Tokenizer(unit, compiled, form, lowercase)
 
 
-def _bare(text: Iterable[str]) -> str:
+def _without_space(text: Iterable[str]) -> str:
     return "".join("".join(text).split())
 
 
@@ -100,11 +100,11 @@ def _regex_version() -> str:
 
 @cache
 def _graphemes() -> Callable[[str], list[str]]:
-    """What a reader takes for one character: a letter with its accents, a flag, a syllable of Hangul."""
+    """Splits a text into graphemes: a letter with its accents, a flag, a syllable of Hangul."""
     try:
         import regex
     except ImportError as error:
-        message = "characters beyond ASCII are told apart by regex, which is not installed: pip install 'seqtool[text]'"
+        message = "characters beyond ASCII are split with regex, which is not installed: pip install 'seqtool[text]'"
         raise SeqtoolError(message) from error
     pattern: Any = regex.compile(r"\X")
     return pattern.findall

@@ -9,8 +9,8 @@ from seqtool_text.lines import numbered_lines
 from seqtool_text.tables import Layout, Row, RowFault
 
 
-def objects(path: Path, layout: Layout) -> Iterator[Row]:
-    """JSON, a line an object (columns by name) or an array (columns by number)."""
+def jsonl_rows(path: Path, layout: Layout) -> Iterator[Row]:
+    """The rows of a file whose lines are JSON objects (columns by name) or arrays (columns by number)."""
     for number, text, fault in numbered_lines(path):
         if not text.strip() and not fault:
             continue
@@ -24,19 +24,19 @@ def objects(path: Path, layout: Layout) -> Iterator[Row]:
 
 def _values(text: str, layout: Layout) -> list[str]:
     try:
-        whole = json.loads(text)
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RowFault(f"not JSON: {error}") from error
-    return [_value(whole, column) for column, _ in layout.columns]
+    return [_value(data, column) for column, _ in layout.columns]
 
 
-def _value(whole: Any, column: int | str) -> str:
-    if isinstance(column, str) and isinstance(whole, dict) and column in whole:
-        found = whole[column]
-    elif isinstance(column, int) and isinstance(whole, list) and column <= len(whole):
-        found = whole[column - 1]
+def _value(data: Any, column: int | str) -> str:
+    if isinstance(column, str) and isinstance(data, dict) and column in data:
+        value = data[column]
+    elif isinstance(column, int) and isinstance(data, list) and column <= len(data):
+        value = data[column - 1]
     else:
         raise RowFault(f"it has no {column!r}" if isinstance(column, str) else f"it has no item {column}")
-    if not isinstance(found, str):
-        raise RowFault(f"{column!r} holds no text")
-    return found
+    if not isinstance(value, str):
+        raise RowFault(f"{column!r} is not text")
+    return value
