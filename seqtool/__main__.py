@@ -1,4 +1,4 @@
-"""`python -m seqtool`, the same as `seqtool`."""
+"""`python -m seqtool` is the same as `seqtool`."""
 
 from seqtool.cli import main
 

@@ -1,4 +1,4 @@
-"""All that a plugin may import, in one screen. Reading a name imports what it needs, and no more (PEP 562)."""
+"""The public interface for plugins. Each name is imported on first access (PEP 562)."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

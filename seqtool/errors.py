@@ -1,4 +1,4 @@
-"""The errors that users meet. Each says what, where, what is allowed, and the nearest name."""
+"""The errors that users see. A message states the problem, its location, what is allowed, and the nearest name."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ _SHOWN = 100
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value came from: a place in a file, a `--set` flag, or a default.
+    """Where a value comes from: a location in a file, a `--set` flag, or a default.
 
-    `line` and `column` count from 1; 0 means that the source has no lines (a flag, a default).
+    `line` and `column` count from 1; they are 0 for a flag or a default. `text` is the line of the file.
     """
 
     source: str
@@ -25,7 +25,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a recipe: the path of the value (`model.decoder.cell`), where it stands, why."""
+    """One problem of a recipe: the message, the path of the value (`model.decoder.cell`), and its location."""
 
     message: str
     path: tuple[str | int, ...] = ()
@@ -48,13 +48,13 @@ class Problem:
 
 
 class SeqtoolError(Exception):
-    """Anything that a user can mend; the command line prints it without a traceback."""
+    """An error that a user can fix. The command line prints it without a traceback."""
 
     exit_code = 1
 
 
 class MisuseError(SeqtoolError):
-    """A command line or a call that cannot mean anything."""
+    """Invalid command-line arguments, or invalid arguments of a function."""
 
     exit_code = 2
 
@@ -63,13 +63,13 @@ class MisuseError(SeqtoolError):
 
 
 class PluginError(SeqtoolError):
-    """A plugin that is missing, broken, of another API, or clashes with another."""
+    """A plugin that is missing, broken, made for another API version, or in conflict with another."""
 
 
 class PartError(SeqtoolError):
-    """Raised by a part's constructor for options or sizes that cannot go together.
+    """Raised by a part whose options, sizes or inputs do not fit together.
 
-    `option` names the keyword-only parameter at fault; the builder turns that into a place in the recipe.
+    `option` names the keyword-only parameter at fault, from which the location in the recipe is found.
     """
 
     def __init__(self, message: str, *, option: str = "", allowed: str = "") -> None:
@@ -79,7 +79,7 @@ class PartError(SeqtoolError):
 
 
 class RecipeError(SeqtoolError):
-    """All the problems of one recipe at once."""
+    """All problems of a recipe."""
 
     exit_code = 2
 
@@ -95,11 +95,11 @@ class RecipeError(SeqtoolError):
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """`("model", "layers", 0)` -> `model.layers.0`, the form that `--set` takes."""
+    """`("model", "layers", 0)` -> `model.layers.0`, as in `--set`."""
     return ".".join(str(step) for step in path)
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:
-    """The known name that `name` was most likely meant to be, or an empty string."""
+    """The known name that is most similar to `name`, or an empty string."""
     matches = difflib.get_close_matches(str(name), list(names), n=1, cutoff=0.6)
     return matches[0] if matches else ""

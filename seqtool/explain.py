@@ -1,4 +1,4 @@
-"""A part explained: its description, its formulation in plain Python, one worked example."""
+"""Explains a part: its description, its equation in plain Python, and a worked example."""
 
 import inspect
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from seqtool.registry.describe import Description, describe
 
 @dataclass(frozen=True)
 class Explanation:
-    """`code` is the source of the formulation, empty where there is none; `example` None where there is none."""
+    """The description of a part, its plain-Python source (empty if there is none), and a worked example or None."""
 
     description: Description
     code: str
@@ -19,7 +19,7 @@ class Explanation:
 
 
 def explain(part: Registered) -> Explanation:
-    """Explain a part. Formulations and examples are those of the parts that ship with seqtool."""
+    """Explain a part. Only the built-in parts have plain-Python code and an example."""
     description = describe(part.load())
     if not part.target.startswith("seqtool_") or part.plugin.distribution not in ("seqtool", ""):
         return Explanation(description, "", None)
@@ -29,7 +29,7 @@ def explain(part: Registered) -> Explanation:
 
 
 def example_lines(example: Example) -> list[str]:
-    """`name = value` a line: what is given, an empty line, each line of the computation."""
+    """Lines `name = value`: the given values, an empty line, the computation."""
     given = list(example.given.items())
     width = max(len(name) for name, _ in [*given, *example.lines])
     return [

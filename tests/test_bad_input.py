@@ -206,7 +206,7 @@ def test_clipping_a_fused_optimizer_under_mixed_precision(recipe: Path, capsys: 
 
 
 def test_float64_is_refused_where_there_is_none() -> None:
-    with pytest.raises(SeqtoolError, match="64-true needs float64, which MPS devices do not have"):
+    with pytest.raises(SeqtoolError, match="64-true needs float64, which MPS devices do not support"):
         refuse_float64(torch.device("mps"), "64-true")
     for device, precision in (("mps", "32-true"), ("cpu", "64-true"), ("cuda", "64-true")):
         refuse_float64(torch.device(device), precision)

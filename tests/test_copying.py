@@ -94,7 +94,7 @@ def test_decoders_that_copy_start_with_the_probability_of_the_gold_symbol(tmp_pa
     [
         (
             (POINTER, "task.ending=eos"),
-            r"model\.decoder: decoder decoders:pointer outputs nothing but copies, and '</s>' of the target",
+            r"model\.decoder: decoder decoders:pointer can only copy, and '</s>' of the target",
         ),
         (
             (POINTER.replace("additive", "additive, normalizer: exp"),),

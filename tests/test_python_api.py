@@ -87,7 +87,7 @@ def test_building_leaves_the_global_generator_alone() -> None:
 @pytest.mark.parametrize(
     ("spec", "sizes", "words"),
     [
-        ("cell/gru", (0,), "takes a whole number from 1 on as input_size; got 0"),
+        ("cell/gru", (0,), "takes a positive integer as input_size; got 0"),
         ("cell/gru", ("3",), "got '3'"),
         ("cell/gru", (), "takes 1 sizes, input_size; got 0"),
         ("scorer/dot", (3, 3, 3), "takes 2 sizes, query_size, memory_size; got 3"),

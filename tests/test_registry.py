@@ -112,7 +112,7 @@ def test_an_unknown_name_tells_the_nearest_and_all_that_are_allowed(fakes: Fakes
     assert caught.value.nearest == "windowed_x"
     assert "windowed_x" in caught.value.allowed.split(", ")
     assert caught.value.exit_code == 2
-    with pytest.raises(UnknownPartError, match="there is such a scorer"):
+    with pytest.raises(UnknownPartError, match="there is a scorer of this name"):
         registry.find("normalizer", "windowed_x")
     with pytest.raises(UnknownPartError, match="did you mean 'win:windowed_x'"):
         registry.find("scorer", "wim:windowed_x")
@@ -142,15 +142,15 @@ BROKEN = {
     ),
     "hook exit": (f"{HOOK}():\n    raise SystemExit", "failed in seqtool_components: SystemExit"),
     "number": (f"{HOOK}():\n    return 3", "failed in seqtool_components: TypeError"),
-    "argument": (f"{HOOK}(config):\n    return ()", "has a hook that does not fit: "),
-    "no component": (f"{HOOK}():\n    yield 'dot'", "yields 'dot', which is no Component"),
+    "argument": (f"{HOOK}(config):\n    return ()", "has an invalid hook: "),
+    "no component": (f"{HOOK}():\n    yield 'dot'", "yields 'dot', which is not a Component"),
     "kind": (parts('"scorr", "a", "m:A"'), "yields 'a' of the unknown kind 'scorr' (did you mean 'scorer'?)"),
     "odd kind": (parts('["vowel"], "a", "m:A"'), "of the unknown kind ['vowel'] (the kinds are cell, "),
-    "upper": (parts('"scorer", "Dot", "m:A"'), "yields scorer 'Dot', and a name is lower-case letters"),
-    "colon": (parts('"scorer", "a:b", "m:A"'), "yields scorer 'a:b', and a name is"),
-    "digit": (parts('"scorer", "2d", "m:A"'), "yields scorer '2d', and a name is"),
-    "newline": (parts('"scorer", "a\\n", "m:A"'), "yields scorer 'a\\n', and a name is"),
-    "nameless": (parts('"scorer", None, "m:A"'), "yields scorer None, and a name is"),
+    "upper": (parts('"scorer", "Dot", "m:A"'), "yields scorer 'Dot', and a name must be lower-case letters"),
+    "colon": (parts('"scorer", "a:b", "m:A"'), "yields scorer 'a:b', and a name must be"),
+    "digit": (parts('"scorer", "2d", "m:A"'), "yields scorer '2d', and a name must be"),
+    "newline": (parts('"scorer", "a\\n", "m:A"'), "yields scorer 'a\\n', and a name must be"),
+    "nameless": (parts('"scorer", None, "m:A"'), "yields scorer None, and a name must be"),
     "twice": (parts('"cell", "a", "m:A"', '"cell", "a", "m:B"'), "yields cell 'a' twice"),
     "target": (parts('"cell", "a", "m.A"'), "yields cell 'a' with the target 'm.A', not a class or"),
     "object": (parts('"cell", "a", 3'), "yields cell 'a' with the target 3, not a class or"),
@@ -253,7 +253,7 @@ def test_a_module_without_hooks_works_and_says_that_it_brings_nothing(fakes: Fak
     fakes.module("fake_empty", "x = 1")
     plugin = found(modules=["fake_empty"])
     assert (plugin.status, plugin.components) == ("ok", ())
-    assert plugin.warnings == ["implements no hook, so it brings no parts"]
+    assert plugin.warnings == ["implements no hook, so it has no parts"]
 
 
 def test_a_recipe_that_needs_a_broken_plugin_is_told_what_broke_it(fakes: Fakes) -> None:
@@ -316,7 +316,7 @@ def test_two_plugins_of_one_name_are_both_refused_until_one_is_disabled(fakes: F
     assert [plugin.status for plugin in strangers(registry)] == ["broken", "broken"]
     for plugin in strangers(registry):
         assert "fake_a (seqtool-a 1.0) and fake_b (seqtool-b 2.0)" in plugin.error
-    with pytest.raises(PluginError, match="shares its name with another plugin"):
+    with pytest.raises(PluginError, match="has the same name as another plugin"):
         registry.find("scorer", "win:windowed_x")
     assert discover(disabled=["seqtool-a"]).find("scorer", "win:windowed_x").plugin.version == "2.0"
 
@@ -361,7 +361,7 @@ def test_broken_metadata_is_a_record_and_harms_no_other(fakes: Fakes) -> None:
     assert (plugins["bald"].status, plugins["bald"].distribution) == ("ok", "unknown")
     assert plugins["seqtool-torn"].error.startswith("has an entry_points.txt that cannot be read")
     assert plugins["odd"].error.startswith("failed to import")
-    assert plugins["o:d"].error == "has a name that cannot stand before a colon: 'o:d'"
+    assert plugins["o:d"].error == "has an invalid name: 'o:d'"
 
 
 def test_an_entry_point_may_name_an_object(fakes: Fakes) -> None:
@@ -425,8 +425,8 @@ UNLOADABLE = {
     "no module": ("", "nowhere_x:A", "failed to import: ModuleNotFoundError"),
     "no class": ("", "fake_part:B", "failed to import: AttributeError"),
     "exits": ("raise SystemExit(2)", "fake_part:A", "failed to import: SystemExit: 2"),
-    "function": ("def A(query_size, memory_size): ...", "fake_part:A", "is function, and a part is a class"),
-    "stranger": ("class A: ...", "fake_part:A", "is no seqtool.parts.scorer.Scorer"),
+    "function": ("def A(query_size, memory_size): ...", "fake_part:A", "is function, and a part must be a class"),
+    "stranger": ("class A: ...", "fake_part:A", "is not a subclass of seqtool.parts.scorer.Scorer"),
     "no constructor": ("class A(Scorer): ...", "fake_part:A", "takes *args or **kwargs"),
     "anything": (
         "class A(Scorer):\n    def __init__(self, query_size, memory_size, **rest): ...",
@@ -446,12 +446,12 @@ UNLOADABLE = {
     "too few sizes": (
         "class A(Scorer):\n    def __init__(self, query_size: int): ...",
         "fake_part:A",
-        "takes the sizes (query_size), and a scorer is given (query_size, memory_size)",
+        "takes the sizes (query_size), and a scorer must take (query_size, memory_size)",
     ),
     "too many sizes": (
         "class A(Scorer):\n    def __init__(self, query_size, memory_size, width): ...",
         "fake_part:A",
-        "takes the sizes (query_size, memory_size, width), and a scorer is given",
+        "takes the sizes (query_size, memory_size, width), and a scorer must take",
     ),
 }
 

@@ -187,7 +187,7 @@ def test_an_unknown_requirement_is_refused_with_the_nearest_name(registry: Regis
     [
         (Misspelt, r"requires the unknown 'weight' \(did you mean 'weights'\?\)"),
         (Listed, r"requires is \('weights',\), not a frozenset"),
-        (Both, "requires symbols and continuous values"),
+        (Both, "requires both symbols and continuous values"),
     ],
 )
 def test_the_contract_suite_refuses_it_too(metric: type[Metric], words: str) -> None:

@@ -97,7 +97,7 @@ def test_a_verb_is_listed_and_described_like_any_part(cli: Cli, fakes: Fakes) ->
     assert lines[6:9] == ["  NAME: text (required)", "  --times: integer (default 1)", "      How often."]
     code, _, err = cli("explain", "verb/greet_x")
     assert (code, err) == (2, "error: a verb has no equation; see `seqtool describe verb/greet_x`\n")
-    with pytest.raises(MisuseError, match="no recipe names a verb"):
+    with pytest.raises(MisuseError, match="a recipe cannot name a verb"):
         seqtool.make("verb/run")
 
 
@@ -155,7 +155,7 @@ def test_a_broken_plugin_is_reported_and_breaks_no_other(cli: Cli, fakes: Fakes)
     [
         ("fake_greet:GREETING", "failed to import: AttributeError"),
         ("fake_missing:command", "failed to import: ModuleNotFoundError"),
-        ("fake_greet:SeqtoolError", "is no click.Command"),
+        ("fake_greet:SeqtoolError", "is not an instance of click.Command"),
     ],
 )
 def test_a_verb_that_cannot_be_loaded_fails_alone(cli: Cli, fakes: Fakes, target: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Recipe and registry -> assembly. Wires every size; nothing else knows how parts join."""
+"""Recipe and registry -> assembly. Passes sizes from part to part."""
 
 import contextlib
 import json
@@ -29,12 +29,12 @@ from seqtool.registry.kinds import KINDS
 
 @dataclass(frozen=True)
 class Assembly:
-    """Everything that one training needs, built once from one seed of a variant; nothing goes back to the recipe.
+    """Everything that training one seed of a variant needs. It is built once, and the recipe is not read again.
 
     Attributes:
-        registry: where its parts were found, and where kernels are.
+        registry: the registry of its parts, and of the kernels.
         options: the plain values that the training loop reads.
-        feeding: how probable teacher forcing is at each step, counted from 0.
+        feeding: step number, from 0 -> the probability of teacher forcing.
         optimizer: over all parameters of `model`.
         schedule: a factor on the learning rate; None for a constant rate.
     """
@@ -52,19 +52,19 @@ class Assembly:
 
 
 def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: Any) -> Any:
-    """Build one part for a torch loop of your own.
+    """Build one part, for use in your own training loop.
 
-    `make("scorer/additive", query_size, memory_size, hidden_size=32)`; slots take what a recipe gives or a callable:
-    `make("attention", 32, 64, scorer="additive", normalizer={"type": "softmax"}, heads=4)`.
+    `make("scorer/additive", query_size, memory_size, hidden_size=32)`. A slot takes what a recipe would contain, or a
+    callable: `make("attention", 32, 64, scorer="additive", normalizer={"type": "softmax"}, heads=4)`.
 
     Args:
         spec: "kind/name", or "attention".
-        sizes: what the kind's contract takes, in order (see `seqtool describe`).
-        options: the part's own options, checked as a recipe's are.
+        sizes: the positional arguments of the kind, in order (see `seqtool describe`).
+        options: the options of the part, checked as in a recipe.
 
     Raises:
-        MisuseError: a spec of another form, or sizes that are none. PluginError: no such part.
-        RecipeError: options or sizes do not fit.
+        MisuseError: `spec` has another form, or sizes are missing or invalid. PluginError: there is no such part.
+        RecipeError: an option or size is not allowed.
     """
     registry = registry or default_registry()
     kind, slash, name = spec.partition("/")
@@ -74,29 +74,29 @@ def make(spec: str, *sizes: Any, registry: Registry | None = None, **options: An
     if not name:
         raise MisuseError(f"make() takes 'kind/name', such as 'scorer/additive', or 'attention'; got {spec!r}")
     if kind in KINDS and not KINDS[kind].constructed:
-        raise MisuseError(f"make() builds what recipes can name, and no recipe names a {kind}; got {spec!r}")
+        raise MisuseError(f"make() builds parts that recipes can name, and a recipe cannot name a {kind}; got {spec!r}")
     part = reference(kind, {"type": name, **options}, registry)
     _check_sizes(spec, KINDS[kind].sizes, sizes)
     return part(*sizes)
 
 
 def _check_sizes(spec: str, names: tuple[str, ...], sizes: tuple[Any, ...]) -> None:
-    """A recipe's sizes are always right; those that somebody types may not be."""
+    """Check sizes that a caller gave; those within a recipe come from the parts."""
     if len(sizes) != len(names):
         raise MisuseError(f"{spec} takes {len(names)} sizes, {', '.join(names) or 'none'}; got {len(sizes)}")
     for name, size in zip(names, sizes, strict=True):
         if name.endswith("_size") and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-            raise MisuseError(f"{spec} takes a whole number from 1 on as {name}; got {size!r}")
+            raise MisuseError(f"{spec} takes a positive integer as {name}; got {size!r}")
 
 
 class PreparedTasks:
-    """The tasks of a recipe's variants, each prepared once; variants with the same task share it."""
+    """The prepared tasks of the variants of a recipe. Variants with equal tasks share one."""
 
     def __init__(self) -> None:
         self._prepared: dict[str, Task] = {}
 
     def of(self, variant: Variant) -> Task:
-        """The task of a variant, prepared. Raises: see `prepared_task`."""
+        """The prepared task of a variant. Raises: see `prepared_task`."""
         key = json.dumps(variant.data["task"], sort_keys=True)
         if key not in self._prepared:
             self._prepared[key] = prepared_task(variant)
@@ -104,11 +104,11 @@ class PreparedTasks:
 
 
 def prepared_task(variant: Variant, saved: Mapping[str, Any] | None = None) -> Task:
-    """The task of a variant, its data read; with `saved`, from what a run kept of them.
+    """Build and prepare the task of a variant: from its data, or from `saved`, the `Task.state` of a run.
 
     Raises:
-        RecipeError: an option names data that are not there, with its place in the recipe.
-        SeqtoolError: the data cannot be read.
+        RecipeError: an option names a file that does not exist.
+        SeqtoolError: a file cannot be read.
     """
     task: Task = variant.task()
     try:
@@ -122,14 +122,14 @@ def prepared_task(variant: Variant, saved: Mapping[str, Any] | None = None) -> T
 def assemble(
     variant: Variant, seed: int, saved: Mapping[str, Any] | None = None, *, task: Task | None = None
 ) -> Assembly:
-    """Build a variant; its parameters start as a function of `seed` alone, the global generator left as it was.
+    """Build the assembly of one seed of a variant. Initial parameters depend on `seed`, not on the global generator.
 
     Args:
-        saved: what the task of a run kept (`Task.state`), to build it without its data.
-        task: the variant's task where it is prepared already.
+        saved: the `Task.state` of a run, to build the task without its data.
+        task: the prepared task, if there is one already.
 
     Raises:
-        RecipeError: sizes or options that cannot go together, with their place in the recipe.
+        RecipeError: sizes, options or requirements do not fit together.
         SeqtoolError: the task's data cannot be read.
     """
     task = task or prepared_task(variant, saved)
@@ -155,14 +155,14 @@ def assemble(
 
 
 def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
-    """The model of a variant for a task.
+    """Build the model of a variant for a task.
 
     Raises:
-        RecipeError: some part of the variant requires what the task does not provide, or sizes cannot go together.
+        RecipeError: the task does not provide what a part requires, or sizes do not fit together.
     """
     _check_copy_map(variant, task)
     check_requirements(variant, Provided(task), slot_parts(variant))
-    with _own_stream(derive(seed, "parameters")):
+    with _seeded(derive(seed, "parameters")):
         source_embedding = variant.embedding(task.source_vocabulary)
         target_embedding = (variant.target_embedding or variant.embedding)(task.target_vocabulary)
         encoder = variant.encoder(source_embedding.output_size)
@@ -176,15 +176,15 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
 
 
 def _check_copy_map(variant: Variant, task: Task) -> None:
-    copied, wanted = task.copy_map, len(task.source_vocabulary)
-    if copied is None:
+    copy_map, num_symbols = task.copy_map, len(task.source_vocabulary)
+    if copy_map is None:
         return
-    if len(copied) != wanted:
-        message = f"the task's copy_map has {len(copied)} entries, and its source has {wanted} symbols"
+    if len(copy_map) != num_symbols:
+        message = f"the task's copy_map has {len(copy_map)} entries, and its source has {num_symbols} symbols"
         raise recipe_error(variant, ("task",), message)
-    strange = [i for i in copied if not -1 <= i < task.target_vocabulary.num_outputs]
-    if strange:
-        message = f"the task's copy_map leads to {strange[0]}, which no target symbol has that may be predicted"
+    invalid = [i for i in copy_map if not -1 <= i < task.target_vocabulary.num_outputs]
+    if invalid:
+        message = f"the task's copy_map contains {invalid[0]}, which is not the id of a target symbol"
         raise recipe_error(variant, ("task",), message)
 
 
@@ -197,13 +197,13 @@ def _feeding(variant: Variant) -> Callable[[int], Feeding]:
 
 
 def count_parameters(model: torch.nn.Module) -> int:
-    """How many numbers are trained."""
+    """The number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 @contextlib.contextmanager
-def _own_stream(seed: int) -> Iterator[None]:
-    """Run torch's CPU generator from `seed`, and put it back."""
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's CPU generator while the context is open, then restore it."""
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(seed)
     try:

@@ -1,4 +1,4 @@
-"""What a recipe cannot do, found before anything is trained or written."""
+"""Checks that all variants of a recipe can be trained, before training starts and before files are written."""
 
 import contextlib
 import importlib.util
@@ -20,36 +20,36 @@ from seqtool.parts.task import Task
 from seqtool.recipe import Recipe, Variant
 
 MAX_TRIED_PARAMETERS = 20_000_000
-"""Models of up to so many parameters are tried when a recipe is checked; larger ones would take too long to build."""
+"""Only models with at most this many parameters run on two examples; larger models take too long to build."""
 
 
 def check(recipe: Recipe, tasks: PreparedTasks | None = None) -> dict[str, Assembly]:
-    """Find what a recipe cannot do: every variant's model is built on the meta device, then tried on two examples.
+    """Build the model of every variant on the meta device, then run it on two examples.
 
     Args:
-        tasks: keeps the tasks that were prepared for it.
+        tasks: receives the tasks that are prepared.
 
     Returns:
-        What was tried and can be trained: the first seed of each variant, by its name; of large models only as many as
-        have `MAX_TRIED_PARAMETERS` parameters together.
+        The assembly of the first seed of each variant by its name, ready to be trained; only as many as have
+        `MAX_TRIED_PARAMETERS` parameters together.
 
     Raises:
         RecipeError: all problems of all variants. SeqtoolError: a task's data cannot be read.
     """
     tasks = tasks or PreparedTasks()
     problems: dict[str, Problem] = {}
-    kept: dict[str, Assembly] = {}
-    room = MAX_TRIED_PARAMETERS
+    assemblies: dict[str, Assembly] = {}
+    remaining = MAX_TRIED_PARAMETERS
     for name, variant in recipe.variants.items():
         try:
             assembly, size = _checked(variant, tasks.of(variant), recipe.seeds[0])
-            if size <= room:
-                kept[name], room = assembly, room - size
+            if size <= remaining:
+                assemblies[name], remaining = assembly, remaining - size
         except RecipeError as error:
             problems |= {str(problem): problem for problem in error.problems}
     if problems:
         raise RecipeError(problems.values())
-    return kept
+    return assemblies
 
 
 def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
@@ -67,7 +67,7 @@ def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
             f"training this model takes at least {needed / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}",
         )
     if not size:
-        raise recipe_error(variant, ("model",), "this model has nothing to train")
+        raise recipe_error(variant, ("model",), "this model has no trainable parameters")
     with torch.device("meta") if size > MAX_TRIED_PARAMETERS else contextlib.nullcontext():
         assembly = assemble(variant, seed, task=task)
     if size <= MAX_TRIED_PARAMETERS:
@@ -84,7 +84,11 @@ def _check_training(variant: Variant, assembly: Assembly) -> None:
     for path, monitor in monitors.items():
         if monitor not in columns:
             raise recipe_error(
-                variant, path, f"validation measures no {monitor!r}", ", ".join(columns), nearest_name(monitor, columns)
+                variant,
+                path,
+                f"validation does not measure {monitor!r}",
+                ", ".join(columns),
+                nearest_name(monitor, columns),
             )
     if train.precision == "16-mixed" and train.clip_norm and assembly.optimizer.defaults.get("fused"):
         message = "a fused optimizer cannot be clipped in 16-mixed precision; set optimizer.fused: false"
@@ -95,7 +99,7 @@ def _check_training(variant: Variant, assembly: Assembly) -> None:
 
 
 def _try(variant: Variant, assembly: Assembly) -> None:
-    """Two validation examples through the model and the loss: lengths that a part refuses are found here."""
+    """Run the model and the loss on two validation examples, which finds lengths that a part refuses."""
     batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -107,7 +111,7 @@ def _try(variant: Variant, assembly: Assembly) -> None:
 
 
 def _memory() -> int:
-    """This machine's memory in bytes, 0 where the system does not tell."""
+    """The memory of this machine in bytes, 0 if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What is known of each kind of device: what has run there, and what it cannot do."""
+"""What has been tested on each type of device, and what a device does not support."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from seqtool.errors import SeqtoolError
 
 @dataclass(frozen=True)
 class Tested:
-    """What has run on a kind of device.
+    """What has been tested on a type of device.
 
     Attributes:
-        what: what of seqtool ran there.
-        how: by what means, or what stands for it.
+        what: the features of seqtool that ran there.
+        how: by which tests, or by which tests on other devices.
     """
 
     what: str
@@ -27,16 +27,18 @@ TESTED = {
         "prediction, evaluation, interventions, `--workers`",
         "`python -m benchmarks gpu` and the tests of graphs and Triton kernels on one NVIDIA H200, torch 2.11",
     ),
-    "mps": Tested("nothing, ever", "tests on the CPU check that training needs neither float64 nor a wait there"),
+    "mps": Tested("nothing", "tests on the CPU check that training needs neither float64 nor device synchronization"),
 }
-"""By torch's name of the device. `seqtool doctor` prints it, and docs/devices.md repeats it."""
+"""By torch's name of the device. Printed by `seqtool doctor` and repeated in docs/devices.md."""
 
 
 def refuse_float64(device: torch.device, precision: str) -> None:
-    """Refuse to compute in float64 where there is none.
+    """Refuse float64 on a device that does not support it.
 
     Raises:
-        SeqtoolError: `precision` is "64-true", and the device is Apple's.
+        SeqtoolError: `precision` is "64-true" and the device is MPS.
     """
     if device.type == "mps" and precision == "64-true":
-        raise SeqtoolError("precision 64-true needs float64, which MPS devices do not have\n    allowed: --device cpu")
+        raise SeqtoolError(
+            "precision 64-true needs float64, which MPS devices do not support\n    allowed: --device cpu"
+        )

@@ -1,4 +1,4 @@
-"""Which implementation computes each part: the reference, which is the part's own code, or a kernel."""
+"""Chooses the implementation of each part: the reference, which is the part's own code, or a kernel."""
 
 import functools
 import os
@@ -21,19 +21,19 @@ from seqtool.registry import Registry
 COMPILED = "torch.compile"
 NO_KERNELS_VARIABLE = "SEQTOOL_NO_KERNELS"
 WHOLE_MODEL = "model"
-"""What records call the module that kernels are installed in."""
+"""The name of the whole model in records."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which implementation computes a part's method.
+    """The chosen implementation of a part's method.
 
     Attributes:
-        part: the part's path in the model, `encoder.cells.0`, or its name beside it, `optimizer`; the model itself
-            is `model`.
-        method: which of its methods.
-        kernel: the canonical name of the first kernel that serves it, or `COMPILED`; empty where none does.
-        reasons: why a kernel does not serve it, by its canonical name.
+        part: the path of the part in the model, such as `encoder.cells.0`; `model` for the model itself, `optimizer`
+            for the optimizer.
+        method: the name of the method.
+        kernel: the canonical name of the first kernel that supports the part, or `COMPILED`; empty for the reference.
+        reasons: for each kernel that does not support the part, by canonical name, why.
     """
 
     part: str
@@ -50,19 +50,19 @@ def install(
     dtype: torch.dtype | None,
     beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Choice]:
-    """Give every part of a model the kernels that serve it (`part.kernels`); report the choice for each method.
+    """Set `part.kernels` of every part of a model, and return the choice for each method.
 
-    Parameters, buffers and `state_dict` stay as they are.
+    Parameters, buffers and `state_dict` do not change.
 
     Args:
-        engine: "reference" takes no kernel; "auto" and "graphed" all that serve; "fused" wants at least one in it;
-            "compiled" has torch.compile take the decoder's loop, and is "auto" for the rest.
-        device: where the model will compute.
-        dtype: in what; None for mixed precision.
-        beside: what else may have kernels, by name: the model's optimizer.
+        engine: "reference" uses no kernels; "auto" and "graphed" use all that support their part; "fused" requires at
+            least one in the model; "compiled" compiles the decoder's loop with torch.compile, otherwise like "auto".
+        device: the device of the model.
+        dtype: the dtype of the model; None for mixed precision.
+        beside: other objects that may have kernels, by name: the optimizer.
 
     Raises:
-        SeqtoolError: `engine` is "fused" and no kernel serves, or "compiled" and torch cannot; it says why.
+        SeqtoolError: `engine` is "fused" and no kernel supports a part, or "compiled" and torch.compile does not work.
         MisuseError: `SEQTOOL_NO_KERNELS` names a plugin that has no kernels.
     """
     if engine == "reference":
@@ -72,13 +72,16 @@ def install(
     refused = {name: disabled.get(name) or refusal(kernel, device, dtype) for name, kernel in kernels.items()}
     choices = list(_choices(model.named_modules(), kernels, refused, registry))
     if engine == "fused" and not any(choice.kernel for choice in choices):
-        raise SeqtoolError(f"engine 'fused': no part of this model has a kernel that serves{_why(choices, kernels)}")
+        raise SeqtoolError(f"engine 'fused': no kernel supports a part of this model{_why(choices, kernels)}")
     choices += _choices(beside.items(), kernels, refused, registry)
     return _compiled_decoders(model, device, choices) if engine == "compiled" else choices
 
 
 def available_kernels(registry: Registry) -> Iterator[tuple[str, Kernel]]:
-    """The kernels of all working plugins, by canonical name; one that fails to import is left to `seqtool doctor`."""
+    """The kernels of all working plugins with their canonical names, except those that fail to import.
+
+    `seqtool doctor` reports import errors.
+    """
     for part in registry.parts("kernel"):
         try:
             cls: Any = part.load()
@@ -88,18 +91,18 @@ def available_kernels(registry: Registry) -> Iterator[tuple[str, Kernel]]:
 
 
 def refusal(kernel: Kernel, device: torch.device, dtype: torch.dtype | None) -> str | None:
-    """Why a kernel can serve no part at all there; None where it may."""
+    """Why a kernel cannot be used on this device in this dtype; None if it can."""
     if device.type not in kernel.devices:
         return f"it supports {', '.join(kernel.devices)}, and this is {device.type}"
     if dtype is None:
-        return "it does not work in mixed precision"
+        return "it does not support mixed precision"
     if dtype not in kernel.dtypes:
         return f"it supports {', '.join(map(dtype_name, kernel.dtypes))}, and this is {dtype_name(dtype)}"
     return kernel.unavailable()
 
 
 def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
-    """The entries of environment.json about the choice."""
+    """The entries of environment.json about kernels."""
     return {
         "engine": engine,
         "kernels": {
@@ -109,12 +112,12 @@ def record(engine: Engine, choices: Iterable[Choice]) -> dict[str, Any]:
 
 
 def _disabled(kernels: Iterable[str]) -> dict[str, str]:
-    """Why a kernel is disabled by the environment, by its canonical name."""
+    """The kernels that `SEQTOOL_NO_KERNELS` disables, by canonical name, each with the reason."""
     plugins = {name.partition(":")[0] for name in kernels}
     named = {name.strip() for name in os.environ.get(NO_KERNELS_VARIABLE, "").split(",")} - {""}
     for name in sorted(named - plugins if plugins else ()):
         raise MisuseError(
-            f"{NO_KERNELS_VARIABLE} names {name!r}, which is no plugin with kernels",
+            f"{NO_KERNELS_VARIABLE} names {name!r}, which is not a plugin with kernels",
             allowed=sorted(plugins),
             nearest=nearest_name(name, plugins),
         )
@@ -138,7 +141,7 @@ def _choices(
 def _serving(
     part: Any, method: str, kernels: dict[str, Kernel], refused: dict[str, str | None]
 ) -> tuple[list[str], dict[str, str]]:
-    """The names of the kernels that serve a method, and the reasons why others do not."""
+    """The names of the kernels that support a method of a part, and for each of the others why it does not."""
     reasons = {
         name: refused[name] or kernel.unsupported(part)
         if is_accelerated(part, method)
@@ -150,7 +153,7 @@ def _serving(
 
 
 class CompiledUnroll(Kernel):
-    """`Decoder.unroll` by torch.compile where gradients are computed; elsewhere it is not worth another compilation."""
+    """`Decoder.unroll` compiled by torch.compile, for training; without gradients, compilation does not pay off."""
 
     def verify(self, part: Any, *arguments: Any, **named: Any) -> str | None:
         """See `Kernel.verify`."""
@@ -179,7 +182,7 @@ def _compiled_decoders(model: nn.Module, device: torch.device, choices: list[Cho
         if isinstance(module, Decoder) and is_accelerated(module, "unroll"):
             module.kernels = {**module.kernels, "unroll": (CompiledUnroll(),)}
             compiled.append(Choice(part, "unroll", COMPILED, {}))
-        if isinstance(module, Seq2Seq):  # a kernel of its `decode` would compute the loop itself
+        if isinstance(module, Seq2Seq):  # a kernel of `decode` would replace the compiled loop
             module.kernels = {method: kernels for method, kernels in module.kernels.items() if method != "decode"}
     taken = {(WHOLE_MODEL, "decode"), *((choice.part, choice.method) for choice in compiled)}
     return compiled + [choice for choice in choices if (choice.part, choice.method) not in taken]
@@ -187,5 +190,5 @@ def _compiled_decoders(model: nn.Module, device: torch.device, choices: list[Cho
 
 def _why(choices: list[Choice], kernels: dict[str, Kernel]) -> str:
     reasons = {f"{choice.part}: {name}: {why}" for choice in choices for name, why in choice.reasons.items()}
-    lines = sorted(reasons) or [f"kernels there are: {', '.join(kernels) or 'none'}"]
+    lines = sorted(reasons) or [f"available kernels: {', '.join(kernels) or 'none'}"]
     return "".join(f"\n    {line}" for line in lines) + "\n    allowed: train.engine: auto"

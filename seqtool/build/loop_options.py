@@ -1,4 +1,4 @@
-"""What the training loop reads of a recipe's `train` section: plain values. Its parts are in the `Assembly`."""
+"""The values of a recipe's `train` section that the training loop reads. Its parts are in the `Assembly`."""
 
 from dataclasses import dataclass, fields
 
@@ -7,12 +7,13 @@ from seqtool.recipe.train_options import EarlyStopping, Engine, Precision, Train
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOptions:
-    """Values of `TrainOptions` under the same names, and the names of the seed and the variant.
+    """Values of `TrainOptions` under the same names, and those below.
 
     Attributes:
-        name: the variant's. seed: the seed that is trained.
+        name: the name of the variant.
+        seed: the seed that is trained.
         early_stopping: None trains all steps.
-        teacher_forcing: whether each step is fed gold symbols alone: no scheduled sampling.
+        teacher_forcing: whether all inputs of the decoder are gold symbols, that is, no scheduled sampling.
     """
 
     name: str
@@ -36,9 +37,9 @@ class LoopOptions:
 
     @classmethod
     def of(cls, name: str, seed: int, train: TrainOptions) -> "LoopOptions":
-        """Those of one seed of a variant."""
-        plain = {field.name for field in fields(cls)} & {field.name for field in fields(TrainOptions)}
-        values = {key: getattr(train, key) for key in plain - {"early_stopping"}}
+        """The options for one seed of a variant."""
+        shared = {field.name for field in fields(cls)} & {field.name for field in fields(TrainOptions)}
+        values = {key: getattr(train, key) for key in shared - {"early_stopping"}}
         return cls(
             name=name,
             seed=seed,
@@ -49,5 +50,5 @@ class LoopOptions:
 
     @property
     def label(self) -> str:
-        """What messages call the training."""
+        """The name of the training in messages."""
         return f"{self.name}, seed {self.seed}"

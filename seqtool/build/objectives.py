@@ -1,4 +1,4 @@
-"""The loss and the metrics of a variant: those that it names, or those that declare `default` and fit."""
+"""The loss and the metrics of a variant: those that it names, otherwise the defaults whose requirements are met."""
 
 from typing import Any
 
@@ -9,30 +9,30 @@ from seqtool.recipe import Reference, Variant, reference
 
 
 def loss_reference(variant: Variant, provided: Provided) -> Reference:
-    """The loss of a variant; where it names none, the only one that declares `default` and has what it requires.
+    """The loss of a variant; if it names none, the one with `default` whose requirements are met.
 
     Raises:
-        RecipeError: there is none, or more than one.
+        RecipeError: no default loss fits, or several do.
     """
     if variant.train.loss is not None:
         return _reference(variant.train.loss)
     registry = variant.registry
     found = provided.defaults("loss", registry)
     if len(found) != 1:
-        message = f"{len(found) or 'no'} losses are the default for this task: name one"
+        message = f"{len(found) or 'no'} default losses fit this task: name one"
         fitting = ", ".join(registry.label(part) for part in found or registry.parts("loss"))
         raise recipe_error(variant, ("train", "loss"), message, fitting)
     return reference("loss", found[0].canonical, registry)
 
 
 def build_metrics(variant: Variant, provided: Provided) -> dict[str, Metric]:
-    """The metrics of a variant by the names of their columns.
+    """The metrics of a variant by column name.
 
-    Where it names none (null; `[]` is no metric), all that declare `default` and have what they require: first those of
+    If `train.metrics` is null, these are all metrics with `default` whose requirements are met: first those of
     predictions, then those of attention weights, each in the order of their plugins.
 
     Raises:
-        RecipeError: two have the same column.
+        RecipeError: two metrics have the same column name.
     """
     registry, named = variant.registry, variant.train.metrics
     if named is not None:
@@ -43,8 +43,8 @@ def build_metrics(variant: Variant, provided: Provided) -> dict[str, Metric]:
     columns = {metric.name.rpartition(":")[2]: metric for metric in chosen}
     if len(columns) < len(chosen):
         names = ", ".join(metric.name for metric in chosen)
-        message = f"two metrics of one name would share a column ({names})"
-        raise recipe_error(variant, ("train", "metrics"), message, "a list in which no name stands twice")
+        message = f"two metrics have the same column name ({names})"
+        raise recipe_error(variant, ("train", "metrics"), message, "a list of metrics with different names")
     return {name: metric() for name, metric in columns.items()}
 
 
@@ -54,5 +54,5 @@ def _requires(metric: Reference) -> frozenset[str]:
 
 
 def _reference(slot: Any) -> Reference:
-    assert isinstance(slot, Reference), "slots of a recipe hold references"
+    assert isinstance(slot, Reference), "slots of a recipe contain references"
     return slot

@@ -1,4 +1,4 @@
-"""Errors at a place of a variant's recipe."""
+"""Errors with a location in the recipe."""
 
 from seqtool.errors import Origin, Problem, RecipeError
 from seqtool.recipe import Variant
@@ -8,7 +8,7 @@ from seqtool.recipe.recipe import DEFAULT
 def recipe_error(
     variant: Variant, path: tuple[str | int, ...], message: str, allowed: str = "", nearest: str = ""
 ) -> RecipeError:
-    """An error at a place of a variant's recipe, which other variants may share."""
+    """An error at a path of a variant. The variant is named, because variants may share the line in the file."""
     origin = variant.origins.get(path)
     if origin and variant.name != DEFAULT:
         message = f"{message} (variant {variant.name})"

@@ -1,4 +1,4 @@
-"""What parts require of one another (`requires`), against what a task and a decoder provide."""
+"""Checks what parts require (`requires`) against what the task and the decoder provide."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ _PATHS = {
 
 @dataclass(frozen=True)
 class LocatedPart:
-    """A part, or its class before it is built; its kind, its name, its place in the recipe, its side of the task."""
+    """A part, or its class before it is built, with its kind, name, path in the recipe, and side of the task."""
 
     part: Any
     kind: str
@@ -42,15 +42,14 @@ class Provided:
     """What a task and a decoder provide.
 
     Attributes:
-        num_heads: how many heads of attention weights the decoder has; None before it is built, when requirements of
-            weights count as met.
+        num_heads: the decoder's number of attention heads; None before it is built, when "weights" counts as provided.
     """
 
     task: Task
     num_heads: int | None = None
 
     def names(self, side: Side = "target") -> frozenset[str]:
-        """The requirements that are met on a side."""
+        """The names of the requirements that are met on a side."""
         provided = {
             _vocabulary(self.task, side).modality: True,
             "weights": self.num_heads != 0,
@@ -61,32 +60,32 @@ class Provided:
         return frozenset(name for name, there in provided.items() if there)
 
     def fits(self, part: Any, side: Side = "target") -> bool:
-        """Whether all that a part, or a class of parts, requires is there."""
+        """Whether the requirements of a part, or of its class, are met."""
         requires: frozenset[str] = getattr(part, "requires", frozenset())
         return requires <= self.names(side)
 
     def defaults(self, kind: str, registry: Registry) -> list[Registered]:
-        """The parts of a kind that declare `default` and have what they require, in the order of their plugins."""
+        """The parts of a kind with `default` whose requirements are met, in the order of their plugins."""
         return [part for part, cls in _loaded(registry, kind) if cls.default and self.fits(cls)]
 
     def problem(self, placed: LocatedPart, registry: Registry) -> tuple[str, str] | None:
-        """What a part requires in vain, as a sentence, and the parts of its kind that fit; None where all is there."""
+        """The message for a requirement that is not met, and the parts of the kind that fit; None if all are met."""
         label = f"{placed.kind} {placed.name}"
         if wrong := requirement_problem(placed.part):
             return f"{label} {wrong}", ""
         if self.fits(placed.part, placed.side):
             return None
         missing = placed.part.requires - self.names(placed.side)
-        wants, lack = next(words for name, words in _WORDS.items() if name in missing)
+        wants, lack = next(messages for name, messages in _MESSAGES.items() if name in missing)
         others = [registry.label(part) for part, cls in _loaded(registry, placed.kind) if self.fits(cls, placed.side)]
         return f"{label} {wants}, and {lack(self.task, placed.side)}", ", ".join(sorted(others))
 
 
 def check_requirements(variant: Variant, provided: Provided, parts: Iterable[LocatedPart]) -> None:
-    """Check what the parts of a variant require.
+    """Check the requirements of the parts of a variant.
 
     Raises:
-        RecipeError: all parts whose requirements are not met, each once, with the parts of its kind that fit.
+        RecipeError: for each part whose requirements are not met, the message, and the parts of its kind that fit.
     """
     problems: dict[str, Problem] = {}
     for placed in parts:
@@ -98,7 +97,7 @@ def check_requirements(variant: Variant, provided: Provided, parts: Iterable[Loc
 
 
 def slot_parts(variant: Variant) -> list[LocatedPart]:
-    """The classes of the parts that a variant names, and of those in their slots."""
+    """The classes of the parts that a variant names, including those in nested slots."""
     train = variant.train
     source = [variant.embedding, variant.encoder]
     target = [variant.target_embedding, variant.decoder, train.loss, *(train.metrics or ()), train.search]
@@ -116,7 +115,7 @@ def _slots(value: Any, side: Side) -> Iterator[LocatedPart]:
 
 
 def built_parts(variant: Variant, *parts: Any) -> list[LocatedPart]:
-    """Built parts, and all parts within them that require something which no part within those requires."""
+    """Built parts and their inner parts that have requirements. A requirement is attributed to the innermost part."""
     return [placed for part in parts for placed in _within(variant, part)]
 
 
@@ -134,17 +133,17 @@ def _within(variant: Variant, part: Any, path: tuple[str, ...] = (), side: Side 
 
 
 def check_search(search: Any, name: str, task: Task, registry: Registry) -> None:
-    """Check a search, or its class, that is chosen for a trained model.
+    """Check the requirements of a search, or its class, that is chosen for a trained model.
 
     Raises:
-        MisuseError: it requires what the task does not provide.
+        MisuseError: the task does not provide them.
     """
     if found := Provided(task).problem(LocatedPart(search, "search", name, ()), registry):
         raise MisuseError(found[0], allowed=[found[1]] if found[1] else [])
 
 
 def _loaded(registry: Registry, kind: str) -> Iterator[tuple[Registered, Any]]:
-    """The parts of a kind that can be imported, as plugins yield them; of one that cannot, a warning says why."""
+    """The parts of a kind with their classes, in the order of their plugins. Warns about those that fail to import."""
     for plugin in registry.plugins:
         for part in plugin.components if plugin.status == "ok" else ():
             if part.kind == kind:
@@ -159,7 +158,7 @@ def _vocabulary(task: Task, side: Side) -> Vocabulary:
 
 
 def _never_copied(task: Task) -> list[str]:
-    """The target symbols that no source symbol is copied as."""
+    """The target symbols that no source symbol is copied as, according to `copy_map`."""
     target, copied = task.target_vocabulary, set(task.copy_map or ())
     return [symbol for i, symbol in enumerate(target.symbols[: target.num_outputs]) if i not in copied]
 
@@ -170,16 +169,16 @@ def _modality(task: Task, side: Side) -> str:
 
 def _copying(task: Task, side: Side) -> str:
     if task.copy_map is None:
-        return "the task does not declare what they are copied as (`copy_map`)"
+        return "the task does not declare a `copy_map`"
     return f"{', '.join(map(repr, _never_copied(task)[:3]))} of the target never occurs in the source"
 
 
-_WORDS: dict[str, tuple[str, Callable[[Task, Side], str]]] = {
+_MESSAGES: dict[str, tuple[str, Callable[[Task, Side], str]]] = {
     "symbols": ("requires symbols", _modality),
     "continuous": ("requires continuous values", _modality),
     "copy_map": ("copies source symbols", _copying),
-    "complete_copy_map": ("outputs nothing but copies", _copying),
+    "complete_copy_map": ("can only copy", _copying),
     "weights": ("requires attention weights", lambda task, side: "this decoder has no attention"),
     "alignment": ("requires gold alignments", lambda task, side: "this task has none"),
 }
-"""For each requirement, in the order of report: what a part that has it does, and why it cannot."""
+"""For each requirement, in the order of reporting: what a part with it does, and the reason that it is not met."""

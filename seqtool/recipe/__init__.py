@@ -1,4 +1,4 @@
-"""The recipe language: YAML -> validated, resolved recipes. No torch until a recipe names a part."""
+"""The recipe language: YAML -> validated, resolved recipes. torch is imported only with the parts of a recipe."""
 
 from seqtool.recipe.recipe import Recipe, Variant, load_recipe, reference
 from seqtool.recipe.reference import Reference

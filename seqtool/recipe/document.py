@@ -1,4 +1,4 @@
-"""What a recipe says once its variants, parents and references are resolved. The constructors are the schema."""
+"""The sections of one variant of a recipe. The constructors are the schema."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ class ModelOptions:
     """The `model` section.
 
     Args:
-        target_embedding: null is another instance of `embedding`, over the target's symbols.
+        target_embedding: null uses `embedding` for the target symbols too, with its own parameters.
     """
 
     embedding: Annotated[Factory[Any], SlotKind("embedding")] = named("one_hot")
@@ -28,7 +28,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One variant of a recipe, whole."""
+    """One variant of a recipe, with parents merged and `${...}` resolved."""
 
     seqtool: Literal[1]
     name: Annotated[str, Length(1, 100)]

@@ -1,4 +1,4 @@
-"""Resolved data -> YAML that our own loader reads back as the same data."""
+"""Resolved data -> YAML text from which `load_recipe` reads the same data."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ for _tag, _pattern in (("null", NULL), ("bool", BOOL), ("int", INT), ("float", F
 
 
 def dump(data: Any) -> str:
-    """A recipe's data as text: sections as blocks, the innermost mappings and lists on one line."""
+    """The data of a recipe as YAML: sections as blocks, the innermost mappings and lists on one line."""
     text: str = yaml.dump(
         data, Dumper=PlainDumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH
     )

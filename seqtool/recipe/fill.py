@@ -1,4 +1,4 @@
-"""The second pass: each slot against the constructor of the part it names, all the way down."""
+"""The second pass over a recipe: checks every option against its part's constructor, and fills slots recursively."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ _MAX_NAME = 200
 
 @dataclass(frozen=True)
 class _Options:
-    """The options of one part: for its constructor, as a recipe writes them, and their places."""
+    """The options of one part: for its constructor, in recipe notation, and where each comes from."""
 
     values: dict[str, Any]
     plain: dict[str, Any]
@@ -30,22 +30,22 @@ class _Options:
 
 @dataclass(frozen=True)
 class Filler:
-    """Turns trees into references. What is wrong comes as one `RecipeError` with all problems below the tree.
+    """Turns nodes into references. Raises one `RecipeError` with all problems of a node and its children.
 
     Attributes:
-        origins: where each value came from, by its path; grows as trees are filled.
+        origins: where each value comes from, by its path; extended by each call.
     """
 
     registry: "Registry"
     origins: dict[Path, Origin] = field(default_factory=dict)
 
     def part(self, kind: str, node: Node, path: Path, default: str = "") -> Reference:
-        """The part that a bare name or a mapping with `type` means; `default` is the slot's, where it has one."""
+        """The part given by a name or by a mapping with `type`; `default` is the default part of the slot, if any."""
         entries = {"type": node} if isinstance(node.value, str) else node.entries
         if entries is None:
             raise _refusal(f"expected {_a(kind)}, got {describe_node(node)}", path, node.origin)
         if len(path) > MAX_DEPTH:
-            raise _refusal("parts within parts without end", path, node.origin)
+            raise _refusal("parts are nested too deeply", path, node.origin)
         named = entries.get("type") or (Node(default, node.origin, node.key) if default else None)
         misspelt = next((name for name in entries if nearest_name(name, ["type"])), "type")
         if misspelt != "type" and "type" not in entries:
@@ -59,7 +59,7 @@ class Filler:
         given = {name: option for name, option in entries.items() if name != "type"}
         unknown = [name for name in given if name not in schema.options]
         if "type" not in entries and unknown:
-            message = f"without `type` this is the default {kind}, {default}, which has no option {unknown[0]!r}"
+            message = f"without `type`, the {kind} is {default} by default, which has no option {unknown[0]!r}"
             raise _refusal(message, path, node.key)
         self.origins[path] = node.key
         self.origins[*path, "type"] = named.origin
@@ -77,9 +77,9 @@ class Filler:
             registered.plugin.source,
         )
 
-    def fixed(self, cls: type, node: Node, path: Path, whole: str = "a recipe") -> Reference:
-        """What fills a slot that takes one class, so that there is no `type` to choose; `whole` is what a file is."""
-        name = str(path[-1]) if path else whole
+    def fixed(self, cls: type, node: Node, path: Path, root: str = "a recipe") -> Reference:
+        """The value of a slot with a fixed class, which has no `type`; `root` names the node without a path."""
+        name = str(path[-1]) if path else root
         if node.entries is None:
             raise _refusal(f"expected a mapping of {name}'s options, got {describe_node(node)}", path, node.origin)
         try:
@@ -123,7 +123,7 @@ class Filler:
         return check_value(option.annotation, node, path)
 
     def _slot(self, slot: Slot, default: Any, node: Node | None, path: Path, origin: Origin) -> Checked:
-        """What fills a slot. `null` empties it where it may be empty, and is its default where it may not."""
+        """The value of a slot. `null` empties a nullable slot; in any other slot it selects the default part."""
         name = default.name if isinstance(default, Named) else ""
         if node is None or (node.value is None and not slot.nullable and name):
             node = Node(name or None, origin, origin)
@@ -167,7 +167,7 @@ class Filler:
 
 
 def _load(registered: "Registered", named: Node, path: Path) -> tuple[type, Schema]:
-    """The class of a part and its schema."""
+    """The class and the schema of a part."""
     try:
         cls = registered.load()
         return cls, schema_of(cls)
@@ -178,7 +178,7 @@ def _load(registered: "Registered", named: Node, path: Path) -> tuple[type, Sche
 
 
 def _unknown(schema: Schema, label: str, entries: dict[str, Node], path: Path) -> tuple[list[Problem], set[str]]:
-    """The entries that are no options, and which options they were probably meant to be."""
+    """The problems of entries that are not options, and the names of the options that were probably meant."""
     problems, meant = [], set()
     for name, node in entries.items():
         if name in schema.options:

@@ -1,4 +1,4 @@
-"""`${a.b}`: a value that is another value of the same variant."""
+"""Interpolation: `${a.b}` is replaced by the value at `a.b` of the same variant."""
 
 import re
 from dataclasses import replace
@@ -13,12 +13,12 @@ _SHOWN = 5
 
 
 def interpolate(root: Node) -> tuple[Node, list[Problem], set[Origin]]:
-    """`root` with every `${a.b}` replaced by what stands at `a.b`; problems; places that could not be resolved.
+    """Replace every `${a.b}`. Returns the resolved tree, the problems, and the origins that could not be resolved.
 
-    What cannot be resolved is null, and there is nothing more to say of it.
+    References that could not be resolved are null in the tree; further problems at their origins are not reported.
 
     Raises:
-        RecipeError: it grows without end.
+        RecipeError: the resolved recipe is too large.
     """
     interpolation = _Interpolation(root)
     resolved = interpolation.resolve(root, (), ())
@@ -33,7 +33,7 @@ class _Interpolation:
         self.count = 0
 
     def resolve(self, node: Node, path: Path, trail: tuple[str, ...]) -> Node:
-        """`trail` holds the references that led here, so that cycles are seen."""
+        """Resolve a node. `trail` contains the references that led to it, to detect cycles."""
         self.count += 1
         if isinstance(node.value, str) and "${" in node.value:
             return self._reference(node, node.value, path, trail)
@@ -50,11 +50,9 @@ class _Interpolation:
             return self._refuse(node, path, message)
         name = match.group(1).strip()
         if name in trail:
-            return self._refuse(
-                node, path, " -> ".join(map(shorten, (*trail, name)[-_SHOWN:])) + " goes round in a circle"
-            )
+            return self._refuse(node, path, " -> ".join(map(shorten, (*trail, name)[-_SHOWN:])) + " is circular")
         if len(path) + len(trail) > 2 * MAX_DEPTH or self.count > MAX_NODES:
-            message = "${...} within ${...} makes the recipe too large"
+            message = "nested ${...} make the recipe too large"
             raise RecipeError([Problem(message, path, node.origin)])
         target = self._find(node, name, path)
         if target is None:

@@ -1,4 +1,4 @@
-"""YAML text -> a tree of nodes with places. Strings, numbers, booleans, null, mappings, lists; nothing else."""
+"""YAML text -> a tree of nodes with locations: strings, numbers, booleans, null, mappings and lists only."""
 
 import re
 from typing import Any
@@ -19,14 +19,14 @@ _UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\
 
 
 class _Places:
-    """Turns YAML's marks into origins with their source line."""
+    """Converts YAML marks to origins with the line of the file."""
 
     def __init__(self, source: str, text: str) -> None:
         self.source = source
         self.lines = text.split("\n")
 
     def at(self, line: int, column: int) -> Origin:
-        """Both count from 0, as YAML's marks do."""
+        """`line` and `column` count from 0, as in YAML marks."""
         line = min(line, len(self.lines) - 1)
         text = self.lines[line].replace("\t", " ").rstrip()
         if len(text) > _LINE_SHOWN:
@@ -41,7 +41,7 @@ class _Places:
 
 
 class _Checks:
-    """What is refused while a document is composed: tags, too deep nesting, more nodes than a recipe can need."""
+    """Checks during composition: refuses tags, deep nesting and too many nodes."""
 
     def __init__(self, places: _Places) -> None:
         self.places = places
@@ -55,7 +55,7 @@ class _Checks:
 
 
 class _Converter:
-    """YAML nodes -> our nodes, aliases expanded, every problem noted."""
+    """Converts YAML nodes to `Node`s, expands aliases, and collects problems."""
 
     def __init__(self, places: _Places, problems: list[Problem]) -> None:
         self.places = places
@@ -68,7 +68,7 @@ class _Converter:
         self.count += 1
         _check_limits(len(self.open) + isinstance(raw, yaml.CollectionNode), self.count, key or origin)
         if id(raw) in self.open:
-            raise RecipeError([Problem("an alias stands for something that holds the alias itself", (), key or origin)])
+            raise RecipeError([Problem("an alias contains itself", (), key or origin)])
         self.open.append(id(raw))
         value: Scalar | dict[str, Node] | list[Node]
         if isinstance(raw, yaml.MappingNode):
@@ -86,14 +86,14 @@ class _Converter:
             origin = self.places.of(raw_key.start_mark)
             name = self._scalar(raw_key, origin) if isinstance(raw_key, yaml.ScalarNode) else raw_key
             if not isinstance(name, str):
-                words = shorten(raw_key.value) if isinstance(raw_key, yaml.ScalarNode) else f"a {raw_key.id}"
-                self._problem(f"a key must be a name, got {words or 'nothing'}; quote it if it is one", origin)
+                key = shorten(raw_key.value) if isinstance(raw_key, yaml.ScalarNode) else f"a {raw_key.id}"
+                self._problem(f"a key must be a name, got {key or 'nothing'}; quote it if it is a name", origin)
             elif name == "<<":
-                self._problem("merge keys (<<) are not part of recipes: use `extends` or `variants`", origin)
+                self._problem("merge keys (<<) are not allowed in a recipe: use `extends` or `variants`", origin)
             elif len(name) > _MAX_KEY:
                 self._problem(f"a key of more than {_MAX_KEY} characters", origin)
             elif name in entries:
-                self._problem(f"key {shorten(name)!r} stands twice, first in line {entries[name].key.line}", origin)
+                self._problem(f"duplicate key {shorten(name)!r}, first in line {entries[name].key.line}", origin)
             node = self.convert(raw_value, origin)
             if isinstance(name, str) and len(name) <= _MAX_KEY:
                 entries.setdefault(name, node)
@@ -116,10 +116,10 @@ class _Converter:
 
 
 def parse_text(text: str, source: str) -> Node | None:
-    """The tree of one YAML document; None for one that holds nothing.
+    """The tree of one YAML document; None for an empty document.
 
     Raises:
-        RecipeError: the text is not the YAML that recipes are written in; with a place in `source`.
+        RecipeError: the text is not valid YAML, or uses features that recipes do not allow; located in `source`.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     places = _Places(source, text)
@@ -134,9 +134,9 @@ def parse_text(text: str, source: str) -> Node | None:
         place = places.of(locate_syntax_error(error, composer.last_scalar()))
         raise RecipeError([*checks.problems, Problem(describe_syntax_error(error), (), place)]) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # chr() on an escape beyond Unicode, such as "\UFFFFFFFF", is the one known way here.
+        # The only known cause is chr() of an escape beyond Unicode, such as "\UFFFFFFFF".
         place = places.at(*composer.position())
-        raise RecipeError([Problem("not YAML: an escape in this string has no meaning", (), place)]) from error
+        raise RecipeError([Problem("not YAML: invalid escape sequence in this string", (), place)]) from error
     if raw is None:
         return None
     node = _Converter(places, checks.problems).convert(raw)

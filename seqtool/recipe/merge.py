@@ -1,4 +1,4 @@
-"""How one recipe goes over another: mappings deeply, lists and scalars replace, a changed `type` replaces all."""
+"""Merges recipes: mappings are merged deeply, lists and scalars are replaced, another `type` replaces the part."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ from seqtool.recipe.nodes import Node
 
 
 def merge(base: Node, over: Node) -> Node:
-    """`over` laid on `base`.
+    """Merge `over` into `base`.
 
-    A bare name and a mapping with `type` are two forms of one thing, so `lstm` over `{type: lstm, hidden_size: 3}`
-    keeps the size, and `gru` over it does not. `null` stays: what it means depends on where it stands.
+    A name and a mapping with `type` are equivalent: `lstm` over `{type: lstm, hidden_size: 3}` keeps the size, and
+    `gru` does not. `null` is kept, because its meaning depends on the option.
     """
     if over.entries is None:
         named = (base.entries or {}).get("type")
@@ -27,7 +27,7 @@ def merge(base: Node, over: Node) -> Node:
 
 
 def same_type(one: Node, other: Node) -> bool:
-    """Whether two names mean one part; `gmm` is `attention:gmm`, short names being unique in their kind."""
+    """Whether two names refer to the same part, such as `gmm` and `attention:gmm`; short names are unique in a kind."""
     if one.value == other.value:
         return True
     if not isinstance(one.value, str) or not isinstance(other.value, str):
@@ -37,7 +37,7 @@ def same_type(one: Node, other: Node) -> bool:
 
 
 def _as_part(node: Node) -> dict[str, Node] | None:
-    """The entries of a mapping or of what a bare name stands for; None for anything else."""
+    """The entries of a mapping, or `type` for a name; None for other values."""
     if isinstance(node.value, str):
         return {"type": node}
     return node.entries

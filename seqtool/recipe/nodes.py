@@ -1,4 +1,4 @@
-"""The tree that a recipe is read into: every value with its place."""
+"""The tree of a recipe: every value with its location."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +13,9 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value, where it stands, and where its key stands (for a list's item and for the root: the value itself).
+    """A value, its location, and the location of its key (for list items and the root, of the value itself).
 
-    A callable stands only in trees made from Python values: a slot filled by hand.
+    The value is a callable only for a slot that was filled in Python.
     """
 
     value: "Scalar | dict[str, Node] | list[Node] | Callable[..., Any]"
@@ -24,18 +24,18 @@ class Node:
 
     @property
     def entries(self) -> "dict[str, Node] | None":
-        """The mapping's entries; None for anything that is not a mapping."""
+        """The entries of a mapping; None for other values."""
         return self.value if isinstance(self.value, dict) else None
 
     def children(self) -> "Iterator[tuple[str | int, Node]]":
-        """The steps down from here, with what stands there."""
+        """The keys or indices of the children, with the children."""
         if isinstance(self.value, dict):
             yield from self.value.items()
         elif isinstance(self.value, list):
             yield from enumerate(self.value)
 
     def plain(self) -> Any:
-        """The value without places."""
+        """The value without locations."""
         if isinstance(self.value, dict):
             return {name: node.plain() for name, node in self.value.items()}
         if isinstance(self.value, list):
@@ -44,7 +44,7 @@ class Node:
 
 
 def from_plain(value: Any, origin: Origin) -> Node:
-    """A tree of a Python value, all of it at one place."""
+    """The tree of a Python value, with one location for all nodes."""
     if isinstance(value, Mapping):
         return Node({str(name): from_plain(inner, origin) for name, inner in value.items()}, origin, origin)
     if isinstance(value, list | tuple):
@@ -53,7 +53,7 @@ def from_plain(value: Any, origin: Origin) -> Node:
 
 
 def relocate(node: Node, origin: Origin) -> Node:
-    """The same tree, all of it at one place."""
+    """The tree with one location for all nodes."""
     if isinstance(node.value, dict):
         return Node({name: relocate(inner, origin) for name, inner in node.value.items()}, origin, origin)
     if isinstance(node.value, list):
@@ -62,7 +62,7 @@ def relocate(node: Node, origin: Origin) -> Node:
 
 
 def describe_node(node: Node) -> str:
-    """What stands at a node, in a few words: `'abc'`, `true`, `null`, `[1, 2]`."""
+    """A short text of the value for messages: `'abc'`, `true`, `null`, `the list [1, 2]`."""
     if isinstance(node.value, dict):
         return f"the mapping {shorten(json.dumps(node.plain(), default=repr))}"
     if isinstance(node.value, list):

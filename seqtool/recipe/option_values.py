@@ -1,4 +1,4 @@
-"""One option's value, held against its annotation by pydantic, and what is wrong with it in plain words."""
+"""Checks the value of an option against its annotation with pydantic, and describes errors in plain words."""
 
 import functools
 import json
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """A value as the constructor gets it, and as a recipe would write it."""
+    """A value for the constructor, and the same value in recipe notation."""
 
     value: Any
     plain: Any
 
 
 def check_value(annotation: Any, node: Node, path: Path) -> Checked:
-    """The value that stands at `node`.
+    """Check the value of a node.
 
     Raises:
-        RecipeError: it is not allowed, or something in it is not.
-        PartError: the annotation itself is none that a recipe could satisfy.
+        RecipeError: the value, or something in it, is not allowed.
+        PartError: no value in a recipe can satisfy the annotation.
     """
     from pydantic import ValidationError
 
     adapter, node = _adapter(annotation), _beside(annotation, node)
     try:
         text = json.dumps(node.plain(), allow_nan=False)
-    except (TypeError, ValueError) as error:  # a value made in Python, of a type that YAML has not
+    except (TypeError, ValueError) as error:  # a Python value of a type that does not exist in YAML
         raise RecipeError([_problem(annotation, "", node, path)]) from error
     try:
         value = adapter.validate_json(text, strict=True)
@@ -46,9 +46,9 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
 
 
 def _beside(annotation: Any, node: Node) -> Node:
-    """The node of a path, made absolute: one in a file is relative to that file, any other to the working directory.
+    """Make a path absolute. A path in a file is relative to the file, other paths to the working directory.
 
-    An address, `hub://...`, is no path.
+    URLs such as `hub://...` are not paths.
     """
     if not isinstance(node.value, str) or not node.value or "://" in node.value or not _is_path(annotation):
         return node
@@ -64,10 +64,10 @@ def _is_path(annotation: Any) -> bool:
 
 
 def check_default(name: str, annotation: Any, default: Any) -> Checked:
-    """The default of an option, as a recipe would give it.
+    """Check the default of an option.
 
     Raises:
-        PartError: its own annotation does not allow it, or no recipe could write it.
+        PartError: the annotation does not allow the default, or a recipe cannot contain it.
     """
     from pydantic import ValidationError
     from pydantic_core import PydanticSerializationError
@@ -78,7 +78,7 @@ def check_default(name: str, annotation: Any, default: Any) -> Checked:
         value = adapter.validate_json(json.dumps(plain, allow_nan=False), strict=True)
     except (ValidationError, PydanticSerializationError, TypeError, ValueError) as error:
         raise PartError(
-            f"the default of its option {name!r}, {default!r}, is none that a recipe could give", option=name
+            f"the default of its option {name!r}, {default!r}, is not a valid value of the option", option=name
         ) from error
     return Checked(value, plain)
 
@@ -91,12 +91,11 @@ def _cached_adapter(annotation: Any) -> "TypeAdapter[Any]":
     try:
         return TypeAdapter(annotation)
     except (PydanticUserError, TypeError) as error:
-        words = render_type(annotation)
-        raise PartError(f"it has an option of the type {words}, which no recipe can hold") from error
+        raise PartError(f"a recipe cannot contain values of its option's type {render_type(annotation)}") from error
 
 
 def _adapter(annotation: Any) -> "TypeAdapter[Any]":
-    """The adapter of an annotation; a few annotations cannot be hashed, and so not be cached."""
+    """The adapter of an annotation, cached if the annotation is hashable."""
     try:
         hash(annotation)
     except TypeError:
@@ -105,7 +104,7 @@ def _adapter(annotation: Any) -> "TypeAdapter[Any]":
 
 
 def _problems(error: "ValidationError", annotation: Any, node: Node, path: Path) -> list[Problem]:
-    """One problem a place, at the innermost place that any arm of a union complains about."""
+    """One problem for each of the innermost locations in the errors of all members of a union."""
     located = []
     for detail in error.errors(include_url=False, include_input=False):
         inner, expected, steps = _locate(annotation, node, detail["loc"])
@@ -126,7 +125,7 @@ def _problem(expected: Any, words: str, node: Node, path: Path) -> Problem:
 
 
 def _locate(annotation: Any, node: Node, steps: tuple[int | str, ...]) -> tuple[Node, Any, Path]:
-    """Follow pydantic's location down the tree; steps that are its names for the arms of a union lead nowhere."""
+    """The node at pydantic's location, its annotation, and its path; pydantic's names of union members are skipped."""
     walked: Path = ()
     for step in steps:
         child = dict(node.children()).get(step)
@@ -136,7 +135,7 @@ def _locate(annotation: Any, node: Node, steps: tuple[int | str, ...]) -> tuple[
 
 
 def _item(annotation: Any, step: int | str) -> Any:
-    """The annotation of what stands one step inside; `Any` where that cannot be told."""
+    """The annotation of an item or entry; `Any` if it is unknown."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _item(arguments[0], step)
@@ -152,7 +151,7 @@ def _item(annotation: Any, step: int | str) -> Any:
 
 
 def _choices(annotation: Any) -> list[Any]:
-    """The values that an annotation lists one by one."""
+    """The values of the `Literal`s in an annotation."""
     if get_origin(annotation) is Literal:
         return list(get_args(annotation))
     if get_origin(annotation) in (Annotated, Union, UnionType):

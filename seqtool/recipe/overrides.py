@@ -1,4 +1,4 @@
-"""`--set a.b=c`: a small recipe of one value, laid over every variant or over one."""
+"""`--set a.b=c`: sets one value in every variant or in one."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from seqtool.recipe.nodes import Node, describe_node, relocate
 
 @dataclass(frozen=True)
 class Override:
-    """One flag: where it goes, what it sets, and the variant that it is for (empty for all)."""
+    """One flag: the path, the value, and the variant (empty for all variants)."""
 
     steps: tuple[str, ...]
     value: Node
@@ -18,10 +18,10 @@ class Override:
 
 
 def parse_override(flag: str) -> Override:
-    """`a.b=c`, split on the first `=`; the value is read as a recipe's would be, nothing being null.
+    """Parse `a.b=c`, split at the first `=`. The value is YAML; an empty value is null.
 
     Raises:
-        RecipeError: the flag says nothing that could be set.
+        RecipeError: the flag has another form, or sets something that cannot be set.
     """
     origin = Origin(f"--set {flag}")
     name, equals, text = flag.partition("=")
@@ -37,26 +37,26 @@ def parse_override(flag: str) -> Override:
         raise RecipeError(problems) from error
     value = Node(None, origin, origin) if node is None else relocate(node, origin)
     if steps[0] == "extends":
-        raise RecipeError([Problem("extends cannot be set, only written in the recipe", steps, origin)])
+        raise RecipeError([Problem("extends cannot be set by --set", steps, origin)])
     if steps[0] != "variants":
         return Override(steps, value)
     if len(steps) < 3:
-        message = "a variant cannot be set as a whole, only what is in it"
+        message = "a variant cannot be set as a whole, only its values"
         raise RecipeError([Problem(message, steps, origin, allowed="--set variants.NAME.model.decoder.cell=gru")])
     return Override(steps[2:], value, steps[1])
 
 
 def apply_override(root: Node, override: Override) -> Node:
-    """The recipe of one variant with the override over it.
+    """Set the value in the tree of a variant.
 
     Raises:
-        RecipeError: the path leads through something that holds nothing, or past the end of a list.
+        RecipeError: the path leads through a value that is not a mapping or list, or beyond the end of a list.
     """
     return merge(root, _overlay(root, override.steps, override, ()))
 
 
 def check_variants(overrides: list[Override], variants: list[str]) -> list[Problem]:
-    """The overrides of variants that do not exist."""
+    """The problems of overrides for variants that do not exist."""
     return [
         Problem(
             f"there is no variant {override.variant!r}",

@@ -1,4 +1,4 @@
-"""Recipes, loaded: every variant resolved and checked, every value with its origin."""
+"""Loads recipes: resolves and checks every variant."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seqtool.registry import Registry
 
 DEFAULT = "default"
-"""The name of the only variant of a recipe that names none."""
+"""The name of the variant of a recipe without `variants`."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Variant:
     """One of the experiments that a recipe compares.
 
     Attributes:
-        data: the whole recipe of this variant as plain data: defaults filled in, canonical names.
+        data: the resolved recipe of this variant as plain data, with defaults and canonical names.
         origins: where each value of `data` comes from, by its path.
-        registry: where its parts were found.
-        given: the same as `data` without the defaults: what its file says.
+        registry: the registry of its parts.
+        given: like `data`, but only the values that the recipe sets.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe that was read and found right.
+    """A checked recipe.
 
     Attributes:
-        text: the file as it is.
-        overrides: the `--set` flags that were laid over it.
-        variants: by name; one named "default" where the recipe has no `variants`.
+        text: the text of the file.
+        overrides: the `--set` flags.
+        variants: the variants by name; one named "default" if the recipe has no `variants`.
     """
 
     name: str
@@ -69,15 +69,15 @@ class Recipe:
 def load_recipe(
     path_or_name: str | FilePath, *, registry: "Registry | None" = None, overrides: Sequence[str] = ()
 ) -> Recipe:
-    """Read a recipe, lay its variants and `--set` flags over it, and check it against the parts it names.
+    """Read a recipe, apply `--set` flags, and check each variant against the parts that it names.
 
     Args:
         path_or_name: a file, or the name of a bundled recipe.
-        registry: the parts there are; None takes what is installed.
-        overrides: `a.b=c`, each over all variants, or over one: `variants.NAME.a.b=c`.
+        registry: the available parts; None means the installed plugins.
+        overrides: `a.b=c` for all variants, `variants.NAME.a.b=c` for one.
 
     Raises:
-        RecipeError: all that is wrong with it.
+        RecipeError: all problems of the recipe.
     """
     path = find_recipe(path_or_name)
     text = read_text(path)
@@ -86,14 +86,14 @@ def load_recipe(
     structure = _read(read_tree(path, text), flags, problems)
     registry = registry or _installed()
     variants = {}
-    told: dict[str, list[Problem]] = {}
+    problems_by_variant: dict[str, list[Problem]] = {}
     trees: dict[str, Node | None] = {**structure.variants} or {DEFAULT: None}
     for name, tree in trees.items():
         try:
             variants[name] = _resolve(name, structure.shared, tree, flags, registry)
         except RecipeError as error:
-            told[name] = error.problems
-    problems += _joined(told, len(trees))
+            problems_by_variant[name] = error.problems
+    problems += _merge_problems(problems_by_variant, len(trees))
     if problems:
         raise RecipeError(problems)
     document = next(iter(variants.values())).data
@@ -101,14 +101,14 @@ def load_recipe(
 
 
 def reference(kind: str | type, value: Any, registry: "Registry", origin: Origin | None = None) -> Reference:
-    """The part that a Python value describes as a recipe would; slots in it may hold callables that build parts.
+    """The part that a Python value describes as in a recipe. Its slots may contain callables that build parts.
 
     Args:
-        kind: a kind, the value then names one of its parts by `type`; or a class, the value is then its options.
-        origin: where the value came from, for what is said when it is wrong.
+        kind: a kind, if the value names a part by `type`; or a class, if the value is a mapping of its options.
+        origin: where the value comes from, for error messages.
 
     Raises:
-        RecipeError: all that is wrong with it.
+        RecipeError: all problems of the value.
     """
     origin = origin or Origin(f"make {kind if isinstance(kind, str) else kind.__name__}")
     filler = Filler(registry)
@@ -127,8 +127,8 @@ def _parse_overrides(overrides: Sequence[str], problems: list[Problem]) -> list[
 
 
 def _read(tree: Node, flags: list[Override], problems: list[Problem]) -> Structure:
-    """The first pass, over the recipe and the flags that touch what its variants share."""
-    tree = _apply(tree, [flag for flag in flags if not _of_variants(flag)], problems)
+    """The first pass: applies the flags that do not concern the sections of variants, and reads the structure."""
+    tree = _apply(tree, [flag for flag in flags if not _concerns_variants(flag)], problems)
     structure = read_structure(tree, problems)
     problems += check_variants(flags, list(structure.variants))
     return structure
@@ -143,29 +143,29 @@ def _apply(tree: Node, flags: list[Override], problems: list[Problem]) -> Node:
     return tree
 
 
-def _of_variants(flag: Override) -> bool:
+def _concerns_variants(flag: Override) -> bool:
     return bool(flag.variant) or flag.steps[0] in SECTIONS
 
 
 def _resolve(name: str, shared: Node, tree: Node | None, flags: list[Override], registry: "Registry") -> Variant:
-    """One variant: merged, with its flags over it, its references resolved, its slots filled."""
+    """Resolve one variant: merge it with the shared tree, apply its flags, interpolate, and fill its slots."""
     merged = merge(shared, tree) if tree else shared
-    ours = [flag for flag in flags if _of_variants(flag) and flag.variant in ("", name)]
+    own_flags = [flag for flag in flags if _concerns_variants(flag) and flag.variant in ("", name)]
     problems: list[Problem] = []
-    merged, wrong_references, unresolved = interpolate(_apply(merged, ours, problems))
-    problems += wrong_references
+    merged, interpolation_problems, unresolved = interpolate(_apply(merged, own_flags, problems))
+    problems += interpolation_problems
     filler = Filler(registry)
     try:
-        found = filler.fixed(Document, merged, ())
+        resolved = filler.fixed(Document, merged, ())
     except RecipeError as error:
         problems += [problem for problem in error.problems if problem.origin not in unresolved]
     if problems:
         raise RecipeError(problems)
-    document: Document = found()
+    document: Document = resolved()
     model: ModelOptions = document.model()
     return Variant(
         name,
-        dict(found.plain),
+        dict(resolved.plain),
         filler.origins,
         task=_filled(document.task),
         embedding=_filled(model.embedding),
@@ -179,15 +179,15 @@ def _resolve(name: str, shared: Node, tree: Node | None, flags: list[Override], 
 
 
 def _filled(slot: Any) -> Reference:
-    assert isinstance(slot, Reference), "the slots of a recipe are filled by references"
+    assert isinstance(slot, Reference), "slots of a recipe contain references"
     return slot
 
 
-def _joined(told: dict[str, list[Problem]], num_variants: int) -> list[Problem]:
-    """The problems of all variants, each once; one that not all variants have is told at the variant's own path."""
+def _merge_problems(problems_by_variant: dict[str, list[Problem]], num_variants: int) -> list[Problem]:
+    """The problems of all variants without duplicates. Problems of some variants only have the path of the first."""
     first: dict[tuple[Origin | None, str], tuple[str, Problem]] = {}
     count: dict[tuple[Origin | None, str], int] = {}
-    for name, problems in told.items():
+    for name, problems in problems_by_variant.items():
         for problem in problems:
             key = problem.origin, problem.message
             first.setdefault(key, (name, problem))

@@ -1,4 +1,4 @@
-"""Recipe files: found by path or bundled name, read, parsed, and laid over the one that they extend."""
+"""Finds recipe files by path or bundled name, reads them, and merges them with the recipes that they extend."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,9 @@ MAX_PARENTS = 20
 
 
 def bundled_recipes() -> dict[str, Path]:
-    """The recipes that came with seqtool, by name: `align_60_20`, and `library/cells` for those in folders.
+    """The bundled recipes by name: `align_60_20`, or `library/cells` for those in folders.
 
-    They stand in a wheel, or in the repository of an editable install.
+    They are in the installed package, or in the repository of an editable install.
     """
     package = Path(seqtool.__file__).parent
     folders = [package / "recipes"]
@@ -31,10 +31,10 @@ def bundled_recipes() -> dict[str, Path]:
 
 
 def find_recipe(path_or_name: str | Path) -> Path:
-    """The file of a recipe: a path, or else the name of a bundled recipe.
+    """The file of a recipe, given by its path or by the name of a bundled recipe.
 
     Raises:
-        RecipeError: there is neither.
+        RecipeError: there is no such file or bundled recipe.
     """
     path = Path(path_or_name)
     bundled = bundled_recipes()
@@ -51,7 +51,7 @@ def read_text(path: Path) -> str:
     """The text of a recipe file.
 
     Raises:
-        RecipeError: it is no file, cannot be read, is too large, or is not UTF-8.
+        RecipeError: the path is not a file, or the file cannot be read, is too large, or is not UTF-8.
     """
     try:
         if not path.is_file():
@@ -67,15 +67,15 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode("utf-8-sig", errors="replace")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = f"not UTF-8: the byte 0x{error.object[error.start]:02x} means nothing here"
+        message = f"not UTF-8: invalid byte 0x{error.object[error.start]:02x}"
         raise RecipeError([Problem(message, (), Origin(str(path), line, column))]) from error
 
 
 def read_tree(path: Path, text: str) -> Node:
-    """The tree of a recipe over those that it extends.
+    """The tree of a recipe, merged with the recipes that it extends.
 
     Raises:
-        RecipeError: one of the files cannot be read or holds no mapping, or they extend each other in a circle.
+        RecipeError: a file cannot be read or is not a mapping, or `extends` is circular.
     """
     tree = _parse(path, text)
     trees = [tree]
@@ -90,7 +90,7 @@ def read_tree(path: Path, text: str) -> Node:
             raise RecipeError([Problem(message, ("extends",), extends.origin, nearest=near)])
         if any(parent.samefile(file) for file in chain):
             names = " -> ".join(file.name for file in [*chain, parent])
-            raise RecipeError([Problem(f"goes round in a circle: {names}", ("extends",), extends.origin)])
+            raise RecipeError([Problem(f"circular: {names}", ("extends",), extends.origin)])
         if len(chain) > MAX_PARENTS:
             raise RecipeError([Problem(f"more than {MAX_PARENTS} parents", ("extends",), extends.origin)])
         tree = _parse(parent, _read_parent(parent, extends))

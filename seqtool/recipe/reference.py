@@ -1,4 +1,4 @@
-"""A slot that a recipe filled: a part's class with its options, waiting for its sizes."""
+"""The value of a slot in a recipe: the class of a part with its options, called with sizes to build the part."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ PYTHON = Origin("python")
 
 @dataclass(frozen=True)
 class Reference:
-    """A part by name, with checked options; calling it with sizes builds the part.
+    """A part with checked options. Calling it with sizes builds the part.
 
     Attributes:
-        kind: the kind of the slot; empty for a slot that takes one class and no `type`.
-        name: the canonical name, or that class's.
-        options: what the constructor gets; slots hold references, lists of references, or None.
-        plain: the same as a recipe would write it, defaults filled in.
-        path, origin: where the part stands in the recipe.
-        origins: where each option's value comes from.
-        source: the distribution and version that the part came from.
+        kind: the kind of the slot; empty for a slot with a fixed class.
+        name: the canonical name, or the name of the fixed class.
+        options: the keyword arguments of the constructor; the value of a slot is a reference, a list of them, or None.
+        plain: the options in recipe notation, with defaults.
+        path, origin: the path and the location of the part in the recipe.
+        origins: where the value of each option comes from.
+        source: the distribution and version of the part's plugin.
     """
 
     kind: str
@@ -38,8 +38,8 @@ class Reference:
         """Build the part.
 
         Raises:
-            RecipeError: the part refuses its options or sizes; placed at the option that it names.
-            SeqtoolError: its constructor failed for another reason.
+            RecipeError: the part refuses its options or sizes; located at the option at fault.
+            SeqtoolError: the constructor raised another exception.
         """
         try:
             return self.cls(*sizes, **self.options)
@@ -47,7 +47,7 @@ class Reference:
             raise RecipeError([self._problem(error)]) from error
         except SeqtoolError:
             raise
-        except Exception as error:  # whatever the code of a plugin does
+        except Exception as error:  # the plugin's code may raise anything
             raise SeqtoolError(f"{self.origin}: {self} failed to build: {type(error).__name__}: {error}") from error
 
     def __str__(self) -> str:

@@ -17,10 +17,10 @@ Scalar = str | int | float | bool | None
 
 
 def parse_scalar(text: str) -> Scalar:
-    """What an unquoted scalar means.
+    """The value of an unquoted scalar.
 
     Raises:
-        ValueError: a number that a recipe cannot hold, in words for the user.
+        ValueError: a number that is not allowed in a recipe, with a message for the user.
     """
     if NULL.match(text):
         return None
@@ -38,7 +38,7 @@ def _parse_int(text: str) -> int:
     digits = text if base == 10 else text[2:]
     number = int(digits, base) if len(digits) <= _MAX_DIGITS else MAX_INT + 1
     if abs(number) > MAX_INT:
-        raise ValueError(f"the whole number {shorten(text)} is out of range; quote it if it is a name")
+        raise ValueError(f"the integer {shorten(text)} is out of range; quote it if it is a name")
     return number
 
 
@@ -46,7 +46,7 @@ def _parse_float(text: str) -> float:
     special = text.lstrip("+-").lower() in (".inf", ".nan")
     number = math.inf if special else float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{shorten(text)} is not a finite number, and a recipe holds finite numbers only")
+        raise ValueError(f"{shorten(text)} is not a finite number")
     return number
 
 

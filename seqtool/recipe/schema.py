@@ -1,4 +1,4 @@
-"""A constructor read as a schema: which of its keyword-only parameters are options, and which are slots."""
+"""The schema of a part, read from its constructor: plain options and slots."""
 
 import functools
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from seqtool.registry.signature import read_constructor
 
 
 class _Missing:
-    """Stands for the default of an option that must be given."""
+    """The default of a required option."""
 
 
 MISSING = _Missing()
@@ -19,14 +19,14 @@ MISSING = _Missing()
 
 @dataclass(frozen=True)
 class Slot:
-    """An option that holds parts.
+    """An option whose values are parts.
 
     Attributes:
-        kind: the kind of its parts, which `type` chooses; empty where `cls` is itself the part.
-        cls: that class, None where `kind` is given.
-        many: whether it holds a list of parts, and which type the constructor wants for it.
-        nullable: whether it may be empty.
-        shape: for a list, its annotation with anything for parts, so that its length can be checked.
+        kind: the kind of its parts, which `type` selects; empty if the class is fixed.
+        cls: the fixed class; None if `kind` is given.
+        many: `list` or `tuple` if it takes several parts; None for one part.
+        nullable: whether it may be null.
+        shape: for several parts, the annotation with `Any` for the parts, to check the length.
     """
 
     kind: str = ""
@@ -47,13 +47,13 @@ class Option:
 
     @property
     def required(self) -> bool:
-        """Whether a recipe must give it."""
+        """Whether a recipe must set it."""
         return self.default is MISSING
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What a class takes from the recipe."""
+    """The options of a class by name."""
 
     options: dict[str, Option]
 
@@ -63,7 +63,7 @@ def schema_of(cls: type) -> Schema:
     """Read the constructor of `cls`.
 
     Raises:
-        PartError: it does not say what it takes, or says it in a way that no recipe can give.
+        PartError: the constructor cannot be read, or a recipe cannot express an option.
     """
     constructor = read_constructor(cls)
     options = {}
@@ -71,7 +71,7 @@ def schema_of(cls: type) -> Schema:
         default = MISSING if parameter.default is parameter.empty else parameter.default
         slot = _slot(parameter.name, parameter.annotation)
         if parameter.name == "type":
-            raise PartError("no option can be named `type`, which names the part itself")
+            raise PartError("an option cannot be named `type`, which selects the part in a recipe")
         if slot is not None and not (default is None or isinstance(default, Named | _Missing)):
             raise PartError(f"the default of its slot {parameter.name!r} must be None or named(...), not {default!r}")
         options[parameter.name] = Option(parameter.name, parameter.annotation, default, slot)
@@ -79,7 +79,7 @@ def schema_of(cls: type) -> Schema:
 
 
 def _slot(name: str, annotation: Any) -> Slot | None:
-    """The slot that an annotation makes of an option, None for a plain option."""
+    """The slot that an annotation describes, None for a plain option."""
     if not _mentions_factory(annotation):
         return None
     inner, notes = _unwrap(annotation)
@@ -101,7 +101,7 @@ def _slot(name: str, annotation: Any) -> Slot | None:
 
 
 def _held(name: str, inner: Any, notes: tuple[Any, ...]) -> tuple[str, type | None]:
-    """The kind, or else the class, of `Factory[X]`."""
+    """The kind or the fixed class of `Factory[X]`."""
     if get_origin(inner) is not Factory:
         raise _unreadable(name)
     (target,) = get_args(inner)
@@ -113,7 +113,7 @@ def _held(name: str, inner: Any, notes: tuple[Any, ...]) -> tuple[str, type | No
 
 
 def _unwrap(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """`Annotated[X, ...]` -> X and its notes."""
+    """`Annotated[X, ...]` -> X and its metadata."""
     if get_origin(annotation) is Annotated:
         inner, *notes = get_args(annotation)
         return inner, tuple(notes)
@@ -129,6 +129,6 @@ def _mentions_factory(annotation: Any) -> bool:
 
 def _unreadable(name: str) -> PartError:
     return PartError(
-        f"its slot {name!r} is annotated in a way that no recipe can fill",
+        f"the annotation of its slot {name!r} is not supported",
         allowed="Factory[X], Annotated[Factory[Any], SlotKind(kind)], lists of these, and | None",
     )

@@ -1,4 +1,4 @@
-"""The first pass: a recipe's own sections, seeds and variants, before any part is looked at."""
+"""The first pass over a recipe: sections, seeds and variants, before parts are resolved."""
 
 import re
 from dataclasses import dataclass, replace
@@ -17,17 +17,17 @@ _VARIANT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 @dataclass(frozen=True)
 class Structure:
-    """A recipe taken apart: what all variants share, and what each lays over it."""
+    """The shared sections of a recipe, and the sections of each variant, to be merged into them."""
 
     shared: Node
     variants: dict[str, Node]
 
 
 def read_structure(root: Node, problems: list[Problem]) -> Structure:
-    """Take a recipe apart; what is wrong is noted, and left out.
+    """Separate shared and variant sections. Problems are appended to `problems`, and invalid sections are omitted.
 
     Raises:
-        RecipeError: it is of another version, so nothing else can be said of it.
+        RecipeError: the recipe has another version, so nothing else can be checked.
     """
     entries = _known(root.entries or {}, TOP, "a recipe", (), problems)
     _check_version(entries.get("seqtool"))
@@ -35,7 +35,7 @@ def read_structure(root: Node, problems: list[Problem]) -> Structure:
     if name and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
         allowed = "letters, digits, '.', '_' and '-', not '.' or '-' first"
         problems.append(
-            Problem(f"{describe_node(name)} is no name for a recipe", ("name",), name.origin, allowed=allowed)
+            Problem(f"{describe_node(name)} is not a valid recipe name", ("name",), name.origin, allowed=allowed)
         )
     entries["seeds"] = _seeds(entries.get("seeds"), problems)
     variants = _variants(entries.pop("variants", None), problems)
@@ -51,7 +51,7 @@ def _check_version(node: Node | None) -> None:
 def _known(
     entries: dict[str, Node], names: tuple[str, ...], owner: str, path: tuple[str, ...], problems: list[Problem]
 ) -> dict[str, Node]:
-    """The entries with known names. One that is misspelt is refused, and read as what was probably meant."""
+    """The entries with known names. A misspelt name is a problem, and its entry is read under the nearest name."""
     known = {name: node for name, node in entries.items() if name in names}
     for name, node in entries.items():
         if name not in names:
@@ -64,14 +64,14 @@ def _known(
 
 
 def _seeds(node: Node | None, problems: list[Problem]) -> Node:
-    """The list of seeds, from a list or `{count: n}`; wrong items are left for the second pass."""
+    """The list of seeds, from a list or `{count: n}`. The items of a list are checked in the second pass."""
     if node is None or node.value is None:
         origin = Origin("default of a recipe")
         return _count(Node(None, origin, origin), 1)
     if node.entries is not None:
         count = node.entries.get("count")
         if count is None or len(node.entries) > 1:
-            _refuse_seeds(node, "expected a list of whole numbers, or {count: n}", problems)
+            _refuse_seeds(node, "expected a list of integers, or {count: n}", problems)
         elif not isinstance(count.value, int) or isinstance(count.value, bool) or not 1 <= count.value <= MAX_SEEDS:
             _refuse_seeds(count, f"expected int >= 1 and <= {MAX_SEEDS}, got {describe_node(count)}", problems)
         else:
@@ -82,7 +82,7 @@ def _seeds(node: Node | None, problems: list[Problem]) -> Node:
         first = {item.value: item for item in reversed(numbers)}
         twice = next((item for item in numbers if first[item.value] is not item), None)
         if twice is not None:
-            _refuse_seeds(twice, f"seed {twice.value} stands twice", problems)
+            _refuse_seeds(twice, f"duplicate seed {twice.value}", problems)
     return node
 
 
@@ -95,7 +95,7 @@ def _refuse_seeds(node: Node, message: str, problems: list[Problem]) -> None:
 
 
 def _variants(node: Node | None, problems: list[Problem]) -> dict[str, Node]:
-    """Each variant's own sections, in their order; `null` removes one that a parent has."""
+    """The sections of each variant, in order. A variant that is `null` is removed, for example one from a parent."""
     if node is None or node.value is None:
         return {}
     if node.entries is None:
@@ -108,7 +108,7 @@ def _variants(node: Node | None, problems: list[Problem]) -> dict[str, Node]:
         path = ("variants", name)
         if not _VARIANT.fullmatch(name):
             allowed = "letters, digits, '_' and '-', at most 100"
-            problems.append(Problem(f"{name!r} is no name for a variant", path, variant.key, allowed=allowed))
+            problems.append(Problem(f"{name!r} is not a valid variant name", path, variant.key, allowed=allowed))
         elif variant.entries is not None:
             sections = _known(variant.entries, SECTIONS, "a variant", path, problems)
             variants[name] = replace(variant, value=dict(sections))

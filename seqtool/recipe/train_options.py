@@ -1,4 +1,4 @@
-"""The `train` section of a recipe. Its constructor is its schema, like any part's."""
+"""The `train` section of a recipe. As for parts, the constructor is the schema."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ Engine = Literal["auto", "reference", "fused", "compiled", "graphed"]
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
-    """Stop when `monitor` has not improved by `min_delta` for `patience` validations in a row."""
+    """Stop when `monitor` has not improved by `min_delta` for `patience` consecutive validations."""
 
     patience: Size
     monitor: str = "valid_loss"
@@ -22,11 +22,11 @@ class EarlyStopping:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduledSampling:
-    """Feed the model its own symbols now and then (Bengio et al. 2015, arXiv 1506.03099).
+    """Scheduled sampling: some inputs of the decoder are its own predictions (Bengio et al. 2015, arXiv 1506.03099).
 
     Args:
-        schedule: the probability of teacher forcing by step, cut to 0 .. 1.
-        per: "token" draws for every symbol, "example" for a whole target.
+        schedule: the probability of teacher forcing by step, clipped to [0, 1].
+        per: "token" samples for every symbol independently, "example" once for a whole target.
     """
 
     schedule: Annotated[Factory[Any], SlotKind("schedule")]
@@ -39,27 +39,28 @@ class TrainOptions:
 
     Args:
         steps: optimizer steps.
-        batch_size: examples a step and a process; `devices: 2` sees twice as many.
+        batch_size: examples per step and process; with `devices: 2` a step has twice as many.
         optimizer: adam, adamw, sgd, ...
-        schedule: a factor on the learning rate by step; null keeps it.
-        loss: null takes the default for the task's targets. metrics: null takes all defaults whose requirements are
-            met, [] none.
-        scheduled_sampling: null feeds the gold symbols, always.
-        search: how validation decodes by itself.
+        schedule: a factor on the learning rate by step; null keeps the rate constant.
+        loss: null selects the default loss for the task's targets.
+        metrics: null selects all default metrics whose requirements are met; [] selects none.
+        scheduled_sampling: null always uses teacher forcing.
+        search: how validation decodes.
         clip_norm: the largest norm of all gradients together; null does not clip.
-        validate_every: steps between validations; the last step is always followed by one.
-        validation_batches, validation_batch_size: what a validation looks at; the same batches every time.
+        validate_every: steps between validations; validation also runs after the last step.
+        validation_batches, validation_batch_size: the number and the size of validation batches, which are the same
+            each time.
         early_stopping: null trains all steps.
-        monitor: the column of metrics.csv that decides which checkpoint is the best.
-        checkpoint_every: steps between checkpoints, beside those after each validation; null for none beside.
-        log_every: steps that one row of metrics.csv is the mean of.
-        accelerator, devices, num_nodes, strategy, precision: Lightning's, "auto" picks what is there.
-        engine: which implementation of each part runs: "reference", its own code; "fused", fused kernels, at least one;
-            "compiled", torch.compile; "graphed", fused kernels in steps that are replayed as CUDA graphs; "auto", the
-            fused kernels there are, replayed on a CUDA device.
+        monitor: the column of metrics.csv that determines the best checkpoint.
+        checkpoint_every: steps between checkpoints in addition to those at validations; null for no additional ones.
+        log_every: steps over which a row of metrics.csv is averaged.
+        accelerator, devices, num_nodes, strategy, precision: as in Lightning; "auto" uses what is available.
+        engine: the implementation of each part: "reference", its own code; "fused", fused kernels, at least one;
+            "compiled", torch.compile; "graphed", fused kernels in steps that are replayed as CUDA graphs; "auto", all
+            available fused kernels, replayed as CUDA graphs on a CUDA device.
         deterministic: refuse operations that are not reproducible on the device.
         tensorboard: also write TensorBoard files; needs the extra `tensorboard`.
-        gates: also write what the gates of each cell say on the validation sample (gates.npz).
+        gates: also write the gate values of each cell on the validation sample (gates.npz).
     """
 
     steps: Size

@@ -1,4 +1,4 @@
-"""The undocumented parts of PyYAML that recipes use, each with the reason; no other module names one.
+"""The undocumented parts of PyYAML that recipes use, each with the reason. No other module uses one.
 
 `tests/test_private_apis.py` fails when one of them changes.
 """
@@ -10,15 +10,15 @@ import yaml
 
 
 class Composer(yaml.BaseLoader):
-    """Composes one document into nodes with marks, and reports each node to `seen` before it is composed.
+    """Composes one document into nodes with marks, and calls `check` before each node.
 
-    `yaml.compose` takes no limits: nested too deeply, or with too many nodes, a document is refused while it is read.
+    `yaml.compose` has no limits. With `check`, a document with deep nesting or too many nodes is refused early.
     """
 
-    def __init__(self, text: str, seen: Callable[[Any, int, int], None]) -> None:
-        """`seen(event, depth, count)` may raise; `depth` counts nested collections, `count` nodes, both from 1."""
+    def __init__(self, text: str, check: Callable[[Any, int, int], None]) -> None:
+        """`check(event, depth, count)` may raise; `depth` counts nested collections, `count` nodes, both from 1."""
         super().__init__(text)
-        self.seen = seen
+        self.check = check
         self.depth = 0
         self.count = 0
         self.scalar: Any = None
@@ -30,7 +30,7 @@ class Composer(yaml.BaseLoader):
         nests = not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
         self.count += 1
         self.depth += nests
-        self.seen(event, self.depth, self.count)
+        self.check(event, self.depth, self.count)
         node = super().compose_node(parent, index)
         self.depth -= nests
         return node
@@ -41,7 +41,7 @@ class Composer(yaml.BaseLoader):
         return root
 
     def last_scalar(self) -> Any:
-        """What was read last if it is a scalar: a token, or an event if the parser took it already.
+        """The last token or event, if it is a scalar.
 
         PyYAML marks where it noticed an error; the cause is often the scalar before.
         """
@@ -49,14 +49,14 @@ class Composer(yaml.BaseLoader):
         return token if isinstance(token, yaml.ScalarToken | yaml.ScalarEvent) else None
 
     def position(self) -> tuple[int, int]:
-        """Line and column of the reader, from 0: where an error happened that has no mark."""
+        """Line and column of the reader, from 0, for errors without a mark."""
         return self.line, self.column
 
 
 class PlainDumper(yaml.SafeDumper):
-    """Writes no aliases, and without YAML 1.1's rules of what to quote (`on`, `1:30`, dates).
+    """Writes no aliases, and does not quote what is special in YAML 1.1 only (`on`, `1:30`, dates).
 
-    `Dumper.add_implicit_resolver` is documented, but adds to those rules; nothing documented removes them.
+    The documented `Dumper.add_implicit_resolver` adds rules; there is no documented way to remove them.
     """
 
     yaml_implicit_resolvers: Any = {}  # noqa: RUF012
@@ -66,5 +66,5 @@ class PlainDumper(yaml.SafeDumper):
 
 
 def text_before(mark: Any) -> str:
-    """The text of the mark's line that stands before the mark."""
+    """The text before a mark in its line."""
     return str(mark.buffer[mark.pointer - mark.column : mark.pointer])

@@ -1,4 +1,4 @@
-"""Which parts exist, and under which names. No torch until a part is loaded."""
+"""The registry of plugins and parts. torch is not imported until a part is loaded."""
 
 from seqtool.registry.records import Plugin, Registered
 from seqtool.registry.registry import Registry, UnknownPartError, default_registry, discover

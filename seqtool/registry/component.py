@@ -1,15 +1,15 @@
-"""What a plugin yields: one named part."""
+"""A component: one named part, as a plugin yields it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Component:
-    """One part that a plugin offers.
+    """A part of a plugin.
 
-    `kind` is one of `seqtool.registry.kinds.KINDS`; `target` is the class, or `"package.module:Class"`, imported when
-    first used, so that listing parts needs no torch. `summary` is one line for `seqtool list`; empty for a class
-    means the first line of its docstring.
+    `kind` is one of `seqtool.registry.kinds.KINDS`. `target` is the class, or `"package.module:Class"`, which is
+    imported when it is first used, so listing parts does not import torch. `summary` is one line for `seqtool list`;
+    if it is empty and `target` is a class, the first line of the docstring.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""What a part says about itself: the sections of its docstring beside the constructor that they are about."""
+"""Describes a part, from the sections of its docstring and its constructor."""
 
 import inspect
 import json
@@ -20,9 +20,9 @@ _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its dotted name, its type and default as a recipe writes them, and what it means.
+    """An option: its dotted name, its type and default in recipe notation, and its meaning.
 
-    `default` is None where the option must be given.
+    `default` is None if the option is required.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Description:
-    """A part, for people. `sizes` pairs each size's name with its meaning."""
+    """The description of a part. `sizes` pairs each size's name with its meaning."""
 
     summary: str
     text: str
@@ -48,7 +48,7 @@ def describe(part: type) -> Description:
     """Read a class's docstring and constructor.
 
     Raises:
-        PartError: its constructor does not say what it takes.
+        PartError: the constructor cannot be read.
     """
     sections = read_sections(inspect.cleandoc(part.__doc__ or ""))
     summary, _, text = sections[""].partition("\n")
@@ -60,10 +60,10 @@ def describe(part: type) -> Description:
 
 
 def read_sections(docstring: str) -> dict[str, str]:
-    """The text under each heading (`Equation:`, `Source:`, `Args:`, ...); what has none stands under "".
+    """The text of each section (`Equation:`, `Source:`, `Args:`, ...); text outside of sections has the key "".
 
-    A heading stands at the margin. Its text follows on the same line and goes on until an empty one,
-    or stands indented below.
+    A heading is not indented. Its text follows on the same line and continues until an empty line, or is indented
+    below.
     """
     found: dict[str, list[str]] = {"": []}
     current, inline = "", False
@@ -81,7 +81,7 @@ def read_sections(docstring: str) -> dict[str, str]:
 
 
 def read_entries(section: str) -> dict[str, str]:
-    """`name: meaning` entries, continued on deeper lines; `a, b: meaning` stands for both."""
+    """Parse `name: meaning` entries, which may continue on indented lines; `a, b: meaning` describes both names."""
     found: dict[str, str] = {}
     names: list[str] = []
     for line in section.splitlines():
@@ -104,7 +104,7 @@ def _meanings(part: type) -> dict[str, str]:
 
 
 def _options(part: type, prefix: str, above: tuple[type, ...]) -> Iterator[Option]:
-    """The options of a class; those of a slot that holds a fixed class (`attention.scorer`) below the slot."""
+    """The options of a class, including those of slots with a fixed class, such as `attention.scorer`."""
     meanings = _meanings(part)
     for option in read_constructor(part).options:
         default = None if option.default is option.empty else render_value(option.default)
@@ -116,7 +116,7 @@ def _options(part: type, prefix: str, above: tuple[type, ...]) -> Iterator[Optio
 
 
 def _fixed_class(annotation: Any) -> type | None:
-    """The class of a slot that has no `type` to choose: `Attention` of `Factory[Attention]`."""
+    """The class of a slot without a choice of `type`: `Attention` for `Factory[Attention]`."""
     if get_origin(annotation) is Factory:
         (target,) = get_args(annotation)
         return target if _is_fixed(target) else None
@@ -130,7 +130,7 @@ def _is_fixed(target: Any) -> bool:
 
 
 def render_type(annotation: Any) -> str:
-    """A type as a reader of recipes says it: "int >= 1", "copy | linear | zero", "scorer slot | null"."""
+    """A type in recipe notation: "int >= 1", "copy | linear | zero", "scorer slot | null"."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _render_annotated(arguments[0], arguments[1:])
@@ -178,7 +178,7 @@ def _render_slot(target: Any) -> str:
 
 
 def render_value(value: Any) -> str:
-    """A value as a recipe writes it."""
+    """A value in recipe notation."""
     if isinstance(value, Named):
         return value.name
     if isinstance(value, str) and re.fullmatch(r"(?!(?:true|false|null)$)[A-Za-z_][\w.-]*", value):

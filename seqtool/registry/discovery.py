@@ -1,4 +1,4 @@
-"""The one door: finds plugins, loads each, and makes a record of it whether it works or not."""
+"""Finds and loads plugins. Each plugin has a record, even if it is broken."""
 
 import importlib
 import os
@@ -25,14 +25,14 @@ GROUP = "seqtool.plugins"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plugin that was found, and how to import it."""
+    """A plugin that was found, and the function that imports it."""
 
     plugin: Plugin
     load: Callable[[], object]
 
 
 def find_plugins(modules: Sequence[str], plugins_dirs: Sequence[str | Path], disabled: Sequence[str]) -> list[Plugin]:
-    """One record a plugin, in the order of discovery; see `seqtool.registry.discover`."""
+    """The records of all plugins, in the order of discovery; see `seqtool.registry.discover`."""
     installed = list(_installed())
     named = list(_named(modules))
     _disable(installed, [*named, *(local := list(_local(plugins_dirs)))], disabled)
@@ -48,7 +48,7 @@ def find_plugins(modules: Sequence[str], plugins_dirs: Sequence[str | Path], dis
 
 
 def _named(modules: Sequence[str]) -> Iterator[Candidate]:
-    """`-p MODULE`."""
+    """The plugins given by `-p MODULE`."""
     for name in dict.fromkeys(modules):
         if name.endswith(".py") or "/" in name or os.sep in name:
             raise MisuseError(
@@ -59,9 +59,9 @@ def _named(modules: Sequence[str]) -> Iterator[Candidate]:
 
 
 def _installed() -> Iterator[Candidate]:
-    """Entry points, sorted by distribution and name; each once, however often the path holds its metadata.
+    """The entry points, sorted by distribution and name, without duplicates on `sys.path`.
 
-    Only distributions that mention the group are parsed, so that one with broken metadata harms nobody else.
+    Only distributions that mention the group are parsed, so broken metadata of other distributions does no harm.
     """
     found: dict[tuple[str, str, str], Candidate] = {}
     for first in metadata.distributions():
@@ -70,7 +70,7 @@ def _installed() -> Iterator[Candidate]:
         name, version, distribution = _authoritative(first)
         try:
             points = distribution.entry_points.select(group=GROUP)
-        except Exception as error:  # the file is another's, and may hold anything
+        except Exception as error:  # the file may contain anything
             plugin = Plugin(name, "", name, version, "entry point")
             plugin.error = f"has an entry_points.txt that cannot be read: {one_line(error)}"
             found[name, name, ""] = Candidate(plugin, object)
@@ -82,7 +82,7 @@ def _installed() -> Iterator[Candidate]:
 
 
 def _authoritative(found: metadata.Distribution) -> tuple[str, str, metadata.Distribution]:
-    """Name and version of the distribution that is first on the path under this one's name, and so imported."""
+    """Name, version and distribution of the first distribution of this name on `sys.path`, which is imported."""
     try:
         name = str(found.metadata["Name"])
         first = metadata.distribution(name)
@@ -92,7 +92,7 @@ def _authoritative(found: metadata.Distribution) -> tuple[str, str, metadata.Dis
 
 
 def _local(plugins_dirs: Sequence[str | Path]) -> Iterator[Candidate]:
-    """`--plugins-dir DIR`: each file `*.py` and each package folder, by name."""
+    """The plugins in the folders given by `--plugins-dir`: each file `*.py` and each package, sorted by name."""
     for folder in dict.fromkeys(Path(folder).resolve() for folder in plugins_dirs):
         if not folder.is_dir():
             raise MisuseError(f"--plugins-dir {folder}: no such folder")
@@ -105,9 +105,9 @@ def _local(plugins_dirs: Sequence[str | Path]) -> Iterator[Candidate]:
 
 
 def _import_file(name: str, source: Path) -> object:
-    """Import `source` under its own name, so that it can name its parts by string and import its siblings.
+    """Import `source` as the module `name`, so it can name its parts by string and import modules beside it.
 
-    Its folder goes last on the path, so a file there never hides a module of anyone else's.
+    Its folder is appended to `sys.path`, so its files cannot hide other modules.
     """
     folder = source.parent.parent if source.name == "__init__.py" else source.parent
     if str(folder) not in sys.path:
@@ -121,18 +121,18 @@ def _import_file(name: str, source: Path) -> object:
 
 
 def _disable(installed: list[Candidate], others: list[Candidate], names: Sequence[str]) -> None:
-    """Mark what is not to be loaded, before anything is."""
-    every = [candidate.plugin for candidate in [*installed, *others]]
-    known = {name for plugin in every for name in (plugin.name, plugin.distribution) if name}
+    """Mark disabled plugins, before any plugin is loaded."""
+    plugins = [candidate.plugin for candidate in [*installed, *others]]
+    known = {name for plugin in plugins for name in (plugin.name, plugin.distribution) if name}
     for name in names:
         if name not in known:
             nearest = nearest_name(name, known)
             hint = f"\n    did you mean {nearest!r}?" if nearest else ""
             raise MisuseError(
                 f"--no-plugin {name}: there is no such plugin{hint}\n"
-                f"    allowed: {', '.join(sorted(known)) or 'nothing, no plugin was found'}"
+                f"    allowed: {', '.join(sorted(known)) or 'none, no plugin was found'}"
             )
-    for plugin in every:
+    for plugin in plugins:
         plugin.disabled = plugin.name in names or plugin.distribution in names
     if os.environ.get("SEQTOOL_NO_PLUGINS", "") not in ("", "0"):
         for candidate in installed:
@@ -140,24 +140,24 @@ def _disable(installed: list[Candidate], others: list[Candidate], names: Sequenc
 
 
 def _refuse_equal_names(plugins: list[Plugin]) -> None:
-    """Plugin names are unique, and nobody has priority."""
+    """Mark plugins with equal names as broken; none of them has priority."""
     enabled = [plugin for plugin in plugins if not plugin.disabled]
     uses = Counter(plugin.name for plugin in enabled)
     for plugin in enabled:
         if uses[plugin.name] > 1:
             owners = [f"{other.module} ({other.source})" for other in enabled if other.name == plugin.name]
-            plugin.error = f"shares its name with another plugin: {' and '.join(owners)}"
+            plugin.error = f"has the same name as another plugin: {' and '.join(owners)}"
 
 
 def _load(manager: pluggy.PluginManager, candidate: Candidate) -> None:
-    """Import one plugin and take its parts in, or say in its record why not."""
+    """Import a plugin and register its parts, or record the error."""
     plugin = candidate.plugin
     started = time.perf_counter()
     try:
-        with redirect_stdout(sys.stderr):  # stdout belongs to --json
+        with redirect_stdout(sys.stderr):  # stdout is reserved for output such as --json
             register(manager, plugin, candidate.load())
     except InvalidPluginError as refusal:
         plugin.error = str(refusal)
-    except (Exception, SystemExit) as error:  # whatever the code of a plugin does at import
+    except (Exception, SystemExit) as error:  # the plugin's code may raise anything
         plugin.error = f"failed to import: {one_line(error)}"
     plugin.seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""The hooks that a plugin module may implement. This one screen is the whole door."""
+"""The hooks that a plugin module may implement."""
 
 from collections.abc import Iterable
 
@@ -15,8 +15,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def seqtool_components() -> Iterable[Component]:
-    """The parts that this plugin brings: `yield Component("scorer", "cosine", "my_package.cosine:CosineScorer")`.
+    """The parts of this plugin: `yield Component("scorer", "cosine", "my_package.cosine:CosineScorer")`.
 
-    Called once, at discovery. Name parts by string, so that `seqtool list` imports neither them nor torch.
+    Called once, at discovery. Name parts by string, so `seqtool list` imports neither them nor torch.
     """
     return ()

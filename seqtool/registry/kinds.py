@@ -1,14 +1,14 @@
-"""The kinds of parts, each with the contract that a part of it keeps."""
+"""The kinds of parts and their contracts."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind's name, the import path of its contract, the sizes its constructor takes, and one line of help.
+    """A kind: its name, the import path of its contract, the sizes that its constructor takes, and a summary.
 
-    Recipes construct the parts of a kind, which are subclasses of the contract; if not `constructed`, a part is an
-    instance of the contract, and no recipe names it.
+    The parts of a kind are subclasses of the contract, and recipes name them. If `constructed` is false, they are
+    instances of the contract, and recipes cannot name them.
     """
 
     name: str
@@ -36,12 +36,12 @@ KINDS: dict[str, Kind] = {
             "embedding",
             "seqtool.parts.embedding:Embedding",
             ("vocabulary",),
-            "symbols or numbers -> vectors",
+            "symbols or continuous values -> vectors",
         ),
         Kind("readout", "seqtool.parts.readout:Readout", ("feature_size", "output_size"), "features -> logits"),
         Kind("loss", "seqtool.parts.loss:Loss", (), "logits, weights, batch -> sum and count"),
-        Kind("search", "seqtool.parts.search:Search", (), "a decoder -> the sequences it writes"),
-        Kind("metric", "seqtool.parts.metric:Metric", (), "predictions, batch -> sums that add up"),
+        Kind("search", "seqtool.parts.search:Search", (), "a trained model -> generated sequences"),
+        Kind("metric", "seqtool.parts.metric:Metric", (), "predictions, batch -> sums over batches"),
         Kind("optimizer", "torch.optim:Optimizer", ("params",), "torch optimizers"),
         Kind("schedule", "seqtool.parts.schedule:Schedule", ("steps",), "a factor on the learning rate"),
         Kind("kernel", "seqtool.parts.kernel:Kernel", (), "a faster implementation of a part's method"),

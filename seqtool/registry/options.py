@@ -1,8 +1,7 @@
-"""What a part's constructor may say: the types of options, and slots that hold other parts.
+"""Annotations for the options of a part: types with bounds, and slots for other parts.
 
-A constructor is the schema of a part. Positional parameters are sizes that the builder wires;
-keyword-only parameters are options of the recipe. An option annotated `Factory[Scorer]` is a slot.
-No torch here: the recipe language reads this without it.
+The constructor is the schema of a part. Positional parameters are sizes that the builder passes; keyword-only
+parameters are options of the recipe. An option annotated `Factory[Scorer]` is a slot. No torch is imported here.
 """
 
 from dataclasses import dataclass
@@ -24,14 +23,14 @@ Probability = Annotated[float, Interval(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class Example:
-    """What the contract suite gives an option that it cannot guess: `Annotated[str, Example("[a-z]+")]`."""
+    """The value that the contract suite uses for an option without a default: `Annotated[str, Example("[a-z]+")]`."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class RelativeToRecipe:
-    """Marks a path that is relative to the recipe which holds it; from `--set` and Python, to the working directory."""
+    """Marks a path as relative to the recipe file; with `--set` and in Python, to the working directory."""
 
 
 DataPath = Annotated[str, MinLen(1), RelativeToRecipe()]
@@ -54,9 +53,9 @@ __all__ = [
 
 
 class Factory(Protocol[Part_co]):
-    """A slot filled: takes the sizes that its owner alone knows, and returns the part.
+    """The value of a slot: a callable that takes sizes from the part with the slot, and returns the inner part.
 
-    Any callable will do in Python, `lambda query, memory: Dot(query, memory)`; a recipe's `{type: dot}` becomes one.
+    In a recipe it is `{type: dot}`; in Python any callable, such as `lambda query, memory: Dot(query, memory)`.
     """
 
     def __call__(self, *sizes: Any) -> Part_co: ...
@@ -64,24 +63,24 @@ class Factory(Protocol[Part_co]):
 
 @dataclass(frozen=True)
 class SlotKind:
-    """Names the kind of a slot where its contract cannot be imported: `Annotated[Factory[Any], SlotKind("loss")]`."""
+    """The kind of a slot whose contract cannot be imported: `Annotated[Factory[Any], SlotKind("loss")]`."""
 
     kind: str
 
 
 @dataclass(frozen=True)
 class Named:
-    """The default of a slot, by the name that a recipe gives: `readout: Factory[Readout] = named("linear")`."""
+    """The default part of a slot, by name: `readout: Factory[Readout] = named("linear")`."""
 
     name: str
 
     def __call__(self, *sizes: Any) -> NoReturn:
         raise PartError(
-            f"the default part {self.name!r} is found by name: build the owner through seqtool.make(...) "
-            "or a recipe, or pass a factory"
+            f"the default part {self.name!r} is found by name: build the part with seqtool.make(...) "
+            "or a recipe, or pass a factory for its slot"
         )
 
 
 def named(name: str) -> Any:
-    """The default of a slot. Typed `Any`, so that it may stand for any kind of part."""
+    """The default part of a slot, by name. Typed `Any`, so it fits slots of all kinds."""
     return Named(name)

@@ -1,4 +1,4 @@
-"""The records of discovery: a plugin, working or not, and the parts that it brings."""
+"""The records of plugins and their parts."""
 
 import importlib
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from seqtool.registry.signature import read_constructor
 
 @dataclass(eq=False)
 class Plugin:
-    """One plugin that was found. A broken one is a record too; its parts are unusable.
+    """A plugin that was found. The parts of a broken plugin cannot be used.
 
     Attributes:
-        name: the entry point's name, the module's name for `-p`, the file's stem for `--plugins-dir`.
-        module: what was imported, or would have been.
-        distribution, version: what it was installed from; empty for `-p` and `--plugins-dir`.
+        name: the name of the entry point; of the module for `-p`; of the file without suffix for `--plugins-dir`.
+        module: the module to import.
+        distribution, version: the installed distribution; empty for `-p` and `--plugins-dir`.
         origin: "entry point", "-p" or "--plugins-dir DIR".
-        error: why it is broken, as the rest of a sentence ("failed to import: ..."); empty otherwise.
-        seconds: what importing it and asking for its parts cost.
+        error: why it is broken, as a predicate ("failed to import: ..."); empty if it works.
+        seconds: the time to import it and to list its parts.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Plugin:
 
     @property
     def source(self) -> str:
-        """Where it came from, for people: "seqtool-foo 0.3", or "-p"."""
+        """Where it comes from, in messages: "seqtool-foo 0.3", or "-p"."""
         return f"{self.distribution} {self.version}" if self.distribution else self.origin
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Plugin:
 
 @dataclass(frozen=True, eq=False)
 class Registered:
-    """A part under its names: short, `additive`, and canonical, `attention:additive`."""
+    """A part with its short name, `additive`, and its canonical name, `attention:additive`."""
 
     kind: str
     name: str
@@ -66,7 +66,7 @@ class Registered:
 
     @property
     def summary(self) -> str:
-        """One line: the component's own, or the first of its class's docstring."""
+        """One line: the summary of the component, or the first line of the docstring of the class."""
         target = self.component.target
         if self.component.summary or isinstance(target, str):
             return self.component.summary
@@ -74,7 +74,7 @@ class Registered:
 
     @property
     def target(self) -> str:
-        """Where its class lives: "package.module:Class"."""
+        """The import path of its class: "package.module:Class"."""
         target = self.component.target
         return target if isinstance(target, str) else f"{target.__module__}:{target.__qualname__}"
 
@@ -82,26 +82,26 @@ class Registered:
         return f"{self.kind} {self.canonical!r} ({self.plugin.source})"
 
     def load(self) -> Any:
-        """The part, imported now and checked against the contract of its kind: a class, or a verb's command.
+        """Import the part, a class or a verb's command, and check it against the contract of its kind.
 
         Raises:
-            PluginError: it cannot be imported, is no such part, does not say what its constructor takes, or requires
-                something unknown.
+            PluginError: it cannot be imported, does not implement the contract, its constructor cannot be read, or its
+                requirements are unknown.
         """
         part = self._import()
         kind = KINDS[self.kind]
         if kind.constructed:
             self._check_class(part)
         elif not isinstance(part, resolve(kind.contract)):
-            raise PluginError(f"{self}: {self.target} is no {kind.contract.replace(':', '.')}")
+            raise PluginError(f"{self}: {self.target} is not an instance of {kind.contract.replace(':', '.')}")
         return part
 
     def _check_class(self, part: object) -> None:
         if not isinstance(part, type):
-            raise PluginError(f"{self}: {self.target} is {type(part).__name__}, and a part is a class")
+            raise PluginError(f"{self}: {self.target} is {type(part).__name__}, and a part must be a class")
         kind = KINDS[self.kind]
         if not issubclass(part, resolve(kind.contract)):
-            raise PluginError(f"{self}: {self.target} is no {kind.contract.replace(':', '.')}")
+            raise PluginError(f"{self}: {self.target} is not a subclass of {kind.contract.replace(':', '.')}")
         try:
             constructor = read_constructor(part)
         except PartError as error:
@@ -110,7 +110,7 @@ class Registered:
             found = ", ".join(size.name for size in constructor.sizes)
             raise PluginError(
                 f"{self}: its constructor takes the sizes ({found}), "
-                f"and a {self.kind} is given ({', '.join(kind.sizes)})"
+                f"and a {self.kind} must take ({', '.join(kind.sizes)})"
             )
         if problem := requirement_problem(part):
             raise PluginError(f"{self}: {problem}")
@@ -120,16 +120,16 @@ class Registered:
             return self.component.target
         try:
             return resolve(self.component.target)
-        except (Exception, SystemExit) as error:  # whatever the code of a plugin does at import
+        except (Exception, SystemExit) as error:  # the plugin's code may raise anything
             raise PluginError(f"{self} failed to import: {one_line(error)}") from error
 
 
 def resolve(target: str) -> Any:
-    """`"package.module:Class"` -> what it names; the caller checks what that is."""
+    """Import `"package.module:Class"`. The caller checks the type of the result."""
     module, _, attribute = target.partition(":")
     return reduce(getattr, attribute.split("."), importlib.import_module(module))
 
 
 def one_line(error: BaseException) -> str:
-    """`ImportError: No module named 'x'`, whatever the number of lines that the message has."""
+    """The type and message of an error on one line: `ImportError: No module named 'x'`."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")

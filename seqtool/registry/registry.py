@@ -1,4 +1,4 @@
-"""Which parts there are, by which names, and whose they are."""
+"""The registry: finds parts by name, and names by part."""
 
 import functools
 import warnings
@@ -13,15 +13,15 @@ from seqtool.registry.kinds import KINDS
 from seqtool.registry.records import Plugin, Registered
 
 PLUGINS_DIR_ORIGIN = "--plugins-dir "
-"""The beginning of the origin of a plugin that was found in a folder."""
+"""The prefix of `Plugin.origin` of plugins that were found in a folder."""
 CORE = {"seqtool.nn.attention:Attention": "attention", "seqtool.nn.model:Seq2Seq": "model"}
-"""The names of what kernels may serve and no plugin brings."""
+"""The canonical names of core modules that kernels may compute."""
 
 _names_of_all_registries: dict[str, str] = {}
 
 
 class UnknownPartError(PluginError):
-    """A name that means no part, or more than one."""
+    """A name of no part, or of several."""
 
     exit_code = 2
 
@@ -36,7 +36,7 @@ class UnknownPartError(PluginError):
 
 
 class Registry:
-    """The plugins that were found, and the parts of those that work."""
+    """The plugins that were found, and the parts of the working ones."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self.plugins = list(plugins)
@@ -52,7 +52,7 @@ class Registry:
         _class_name.cache_clear()
 
     def parts(self, kind: str | None = None) -> list[Registered]:
-        """The parts that recipes can name, or all of one kind, sorted by kind and name.
+        """All parts that recipes can name, or all parts of one kind, sorted by kind and name.
 
         Raises:
             UnknownPartError: there is no such kind.
@@ -63,11 +63,11 @@ class Registry:
         return [part for part in self._parts if part.kind == kind]
 
     def label(self, part: Registered) -> str:
-        """The shortest name that means this part: its short one, or the canonical one where names clash."""
+        """The short name of a part; its canonical name if several parts of the kind have the short name."""
         return part.name if self._uses[part.kind, part.name] == 1 else part.canonical
 
     def name_of(self, part: object) -> str:
-        """What a recipe calls a part of this class; the class's name where nobody registered it."""
+        """The name of a part in recipes; the name of its class if it is not registered."""
         target = _target(type(part))
         found = next((one for one in self._parts if one.target == target), None)
         return self.label(found) if found else type(part).__name__
@@ -80,11 +80,11 @@ class Registry:
         return self._canonical_names.get(_target(type(part)), "")
 
     def find(self, kind: str, name: str) -> Registered:
-        """The part of that kind with that name, short or canonical.
+        """The part of a kind with a short or canonical name.
 
         Raises:
-            UnknownPartError: no part has the name, or several have.
-            PluginError: it belongs to a plugin that is broken or disabled.
+            UnknownPartError: no part has the name, or several parts have it.
+            PluginError: the part belongs to a plugin that is broken or disabled.
         """
         _check_kind(kind)
         if ":" in name:
@@ -95,7 +95,7 @@ class Registry:
         if not found:
             raise self._unknown(kind, name)
         raise UnknownPartError(
-            f"{kind} {name!r} could be any of {len(found)}: "
+            f"{kind} {name!r} is ambiguous: "
             + " and ".join(f"{part.canonical} ({part.plugin.source})" for part in found),
             allowed=", ".join(part.canonical for part in found),
         )
@@ -113,20 +113,20 @@ class Registry:
         return {name: list(dict.fromkeys(values)) for name, values in found.items()}
 
     def broken(self) -> list[Plugin]:
-        """The plugins that could not be used."""
+        """The broken plugins."""
         return [plugin for plugin in self.plugins if plugin.status == "broken"]
 
     def _check_plugin(self, kind: str, name: str) -> None:
-        """Refuse a canonical name whose plugin cannot serve it."""
-        wanted = name.partition(":")[0]
-        found = [plugin for plugin in self.plugins if plugin.name == wanted]
+        """Refuse a canonical name whose plugin is missing, broken or disabled."""
+        plugin_name = name.partition(":")[0]
+        found = [plugin for plugin in self.plugins if plugin.name == plugin_name]
         if not found:
             known = sorted({plugin.name for plugin in self.plugins})
             raise UnknownPartError(
-                f"{kind} {name!r} needs plugin {wanted}, which is not installed",
+                f"{kind} {name!r} needs plugin {plugin_name}, which is not installed",
                 allowed=", ".join(self.label(part) for part in self.parts(kind)),
                 nearest=nearest_name(name, (part.canonical for part in self.parts(kind)))
-                or nearest_name(wanted, known),
+                or nearest_name(plugin_name, known),
             )
         if all(plugin.status != "ok" for plugin in found):
             plugin = next((plugin for plugin in found if plugin.error), found[0])
@@ -138,7 +138,7 @@ class Registry:
         message = f"no {kind} is named {name!r}"
         others = sorted({part.kind for part in self.parts() if name in (part.name, part.canonical)})
         if others:
-            message += f" (there is such {_join(others)})"
+            message += f" (there is {_join(others)} of this name)"
         message += "".join(f"; not searched: plugin {plugin}, which {plugin.error}" for plugin in self.broken())
         disabled = [plugin.name for plugin in self.plugins if plugin.disabled]
         if disabled:
@@ -146,7 +146,7 @@ class Registry:
         labels = [self.label(part) for part in parts]
         return UnknownPartError(
             message,
-            allowed=", ".join(labels) or f"nothing: no working plugin brings a {kind}",
+            allowed=", ".join(labels) or f"none: no working plugin has a {kind}",
             nearest=nearest_name(name, [*labels, *(part.canonical for part in parts)]),
         )
 
@@ -160,12 +160,12 @@ def discover(
 ) -> Registry:
     """Find and load plugins: `modules` first, then entry points, then the files of `plugins_dirs`.
 
-    `disabled` names plugins, or whole distributions, that are not loaded. `SEQTOOL_NO_PLUGINS=1` in the
-    environment disables all that are installed; what is named by hand is still loaded.
+    `disabled` lists names of plugins or distributions that are not loaded. The environment variable
+    `SEQTOOL_NO_PLUGINS=1` disables all installed plugins, but not `modules` and `plugins_dirs`.
 
     Raises:
-        MisuseError: a folder that is none, a file given as a module, a disabled plugin that does not exist.
-        PluginError: with `strict`, some plugin is broken.
+        MisuseError: a folder does not exist, a module is a file name, or a disabled plugin does not exist.
+        PluginError: with `strict`, a plugin is broken.
     """
     registry = Registry(find_plugins(modules, plugins_dirs, disabled))
     broken = registry.broken()
@@ -194,13 +194,13 @@ def _target(cls: type) -> str:
 
 @functools.cache
 def installed_registry() -> Registry:
-    """What is installed, found once for this process, without its warnings."""
+    """The registry of installed plugins, built once per process. Warnings of plugins are not issued."""
     return discover()
 
 
 @functools.cache
 def default_registry() -> Registry:
-    """What is installed, found once for this process; warnings of plugins are issued at the first call."""
+    """The registry of installed plugins, built once per process. The first call issues the warnings of plugins."""
     registry = installed_registry()
     for plugin in registry.plugins:
         for warning in plugin.warnings:

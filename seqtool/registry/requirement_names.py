@@ -1,4 +1,4 @@
-"""What a part may require of its surroundings: the only names that `requires` may hold."""
+"""The requirements that a part may declare in `requires`."""
 
 from seqtool.errors import nearest_name
 
@@ -7,14 +7,14 @@ REQUIREMENTS: dict[str, str] = {
     "continuous": "vectors of numbers on its side of the task: `Continuous`",
     "weights": "attention weights: a decoder with attention",
     "alignment": "gold alignments: a task with `has_alignment`",
-    "copy_map": "a task that declares what each source symbol is copied as: `Task.copy_map`",
-    "complete_copy_map": "a `copy_map` that leads to every target symbol",
+    "copy_map": "a task that declares the target id of each source symbol: `Task.copy_map`",
+    "complete_copy_map": "a `copy_map` in which every target symbol occurs",
 }
-"""Each name, and what provides it. Where a part requires neither of "symbols" and "continuous", it takes both."""
+"""Each name, and what meets it. A part that requires neither "symbols" nor "continuous" accepts both."""
 
 
 def requirement_problem(part: object) -> str:
-    """What is wrong with the `requires` of a part or of its class; empty where nothing is."""
+    """What is wrong with `requires` of a part or of its class; empty if it is valid."""
     requires: object = getattr(part, "requires", frozenset())
     if not isinstance(requires, frozenset):
         return f"requires is {requires!r}, not a frozenset of names such as frozenset({{'weights'}})"
@@ -23,5 +23,5 @@ def requirement_problem(part: object) -> str:
         hint = f"did you mean {nearest!r}?" if nearest else f"the requirements are {', '.join(REQUIREMENTS)}"
         return f"requires the unknown {name!r} ({hint})"
     if {"symbols", "continuous"} <= requires and isinstance(part, type):
-        return "requires symbols and continuous values, and a side of a task has one of them; for both, require neither"
+        return "requires both symbols and continuous values; to accept both, require neither"
     return ""

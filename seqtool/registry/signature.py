@@ -8,13 +8,13 @@ from seqtool.errors import PartError
 
 @dataclass(frozen=True)
 class Constructor:
-    """What a part's constructor takes. Annotations are resolved, strings included."""
+    """The parameters of a part's constructor, with annotations resolved from strings."""
 
     sizes: tuple[inspect.Parameter, ...]
     options: tuple[inspect.Parameter, ...]
 
     def takes(self, count: int) -> bool:
-        """Whether it can be called with `count` sizes."""
+        """Whether the constructor can be called with `count` sizes."""
         required = sum(size.default is inspect.Parameter.empty for size in self.sizes)
         return required <= count <= len(self.sizes)
 
@@ -23,17 +23,16 @@ def read_constructor(part: type) -> Constructor:
     """The sizes and options of a class.
 
     Raises:
-        PartError: the constructor does not say what it takes: `*args`, `**kwargs`, an option without an
-            annotation, one that cannot be evaluated, or no constructor of its own (torch's takes anything).
+        PartError: the constructor has `*args` or `**kwargs` (as the inherited one of `nn.Module`), an option without an
+            annotation, or an annotation that cannot be evaluated.
     """
     try:
         parameters = tuple(inspect.signature(part, eval_str=True).parameters.values())
-    except Exception as error:  # annotations given as strings are code of the plugin
+    except Exception as error:  # evaluating a string annotation runs code of the plugin
         raise PartError(f"its constructor cannot be read: {type(error).__name__}: {error}") from error
     if any(parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters):
         raise PartError(
-            "its constructor takes *args or **kwargs, so nobody can see its options: "
-            "give the class an __init__ of its own that names them"
+            "its constructor takes *args or **kwargs, so its options are unknown: define an __init__ that names them"
         )
     options = tuple(parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
     bare = [option.name for option in options if option.annotation is inspect.Parameter.empty]

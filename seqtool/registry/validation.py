@@ -1,4 +1,4 @@
-"""What is asked of a plugin before its parts are taken in: its API, its hooks, and what it yields."""
+"""Validates a plugin before its parts are registered: API version, hooks and components."""
 
 import inspect
 import re
@@ -20,17 +20,17 @@ _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class InvalidPluginError(Exception):
-    """Why a plugin is not taken in, as the rest of a sentence that begins with its name."""
+    """Why a plugin is refused, as a predicate of which the plugin is the subject."""
 
 
 def register(manager: pluggy.PluginManager, plugin: Plugin, module: object) -> None:
-    """Check a plugin that has been imported, and read its parts.
+    """Check an imported plugin, and set its components.
 
     Raises:
-        InvalidPluginError: with everything that is wrong at once.
+        InvalidPluginError: all problems.
     """
     if not _PLUGIN_NAME.fullmatch(plugin.name):
-        raise InvalidPluginError(f"has a name that cannot stand before a colon: {plugin.name!r}")
+        raise InvalidPluginError(f"has an invalid name: {plugin.name!r}")
     newer = _check_api(plugin, module)
     problems = list(_wrong_hooks(manager, plugin, module))
     if newer:
@@ -42,14 +42,14 @@ def register(manager: pluggy.PluginManager, plugin: Plugin, module: object) -> N
     try:
         manager.register(module, plugin.name)
     except pluggy.PluginValidationError as error:
-        raise InvalidPluginError(f"has a hook that does not fit: {' '.join(str(error).split())}") from error
+        raise InvalidPluginError(f"has an invalid hook: {' '.join(str(error).split())}") from error
     if not manager.get_hookcallers(module):
-        plugin.warnings.append("implements no hook, so it brings no parts")
+        plugin.warnings.append("implements no hook, so it has no parts")
     plugin.components = _read_parts(manager, plugin, module)
 
 
 def _check_api(plugin: Plugin, module: object) -> bool:
-    """Whether the plugin was made for a newer minor version of the API than this one."""
+    """Whether the plugin was made for a newer minor version of the API."""
     declared = getattr(module, "SEQTOOL_API", API_VERSION)
     if not (isinstance(declared, tuple) and [type(number) for number in declared] == [int, int]):
         raise InvalidPluginError(f"declares SEQTOOL_API = {declared!r}, which is not two numbers such as {API_VERSION}")
@@ -63,7 +63,7 @@ def _check_api(plugin: Plugin, module: object) -> bool:
 
 
 def _wrong_hooks(manager: pluggy.PluginManager, plugin: Plugin, module: object) -> Iterator[str]:
-    """All that looks like a hook and is none; pluggy registers a misspelt one without a word."""
+    """Problems with hooks. pluggy does not report a misspelt hook."""
     hooks = [name for name in dir(hookspecs) if manager.parse_hookspec_opts(hookspecs, name) is not None]
     for name in dir(module):
         options = manager.parse_hookimpl_opts(module, name)
@@ -88,7 +88,7 @@ def _read_parts(manager: pluggy.PluginManager, plugin: Plugin, module: object) -
     caller = manager.subset_hook_caller("seqtool_components", others)
     try:
         yielded = [component for components in caller() for component in components]
-    except (Exception, SystemExit) as error:  # whatever the code of a plugin does
+    except (Exception, SystemExit) as error:  # the plugin's code may raise anything
         manager.unregister(module)
         raise InvalidPluginError(f"failed in seqtool_components: {one_line(error)}") from error
     problems = [problem for component in yielded for problem in _wrong_component(component)]
@@ -103,7 +103,7 @@ def _read_parts(manager: pluggy.PluginManager, plugin: Plugin, module: object) -
 
 def _wrong_component(component: object) -> Iterator[str]:
     if not isinstance(component, Component):
-        yield f"yields {component!r:.80}, which is no Component"
+        yield f"yields {component!r:.80}, which is not a Component"
         return
     label = f"{component.kind} {component.name!r}"
     if not isinstance(component.kind, str) or component.kind not in KINDS:
@@ -111,7 +111,7 @@ def _wrong_component(component: object) -> Iterator[str]:
         hint = f"did you mean {nearest!r}?" if nearest else f"the kinds are {', '.join(KINDS)}"
         yield f"yields {component.name!r} of the unknown kind {component.kind!r} ({hint})"
     if not (isinstance(component.name, str) and _PART_NAME.fullmatch(component.name)):
-        yield f"yields {label}, and a name is lower-case letters, digits and _, a letter first"
+        yield f"yields {label}, and a name must be lower-case letters, digits and _, starting with a letter"
     target = component.target
     if not isinstance(target, type | str) or (isinstance(target, str) and not _TARGET.fullmatch(target)):
         yield f"yields {label} with the target {target!r:.80}, not a class or 'package.module:Class'"

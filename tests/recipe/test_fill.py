@@ -117,11 +117,11 @@ def test_every_form_of_slot_is_filled(registry: Registry) -> None:
         ({"one": {"copy": 1}}, ("one",), "a task needs its `type`"),
         ({"one": {"typ": "plain"}}, ("one",), "needs its `type`, not 'typ'"),
         ({"one": {"type": 3}}, ("one",), "expected the name of a task, got 3"),
-        ({"one": "dot"}, ("one",), "there is such a scorer"),
+        ({"one": "dot"}, ("one",), "there is a scorer of this name"),
         (
             {"usual": {"kopie": 1}},
             ("usual",),
-            "without `type` this is the default task, plain, which has no option 'kopie'",
+            "without `type`, the task is plain by default, which has no option 'kopie'",
         ),
         ({"several": {"type": "picky"}}, ("several",), "expected list of parts, got the mapping"),
         ({"several": ["picky", "pickle"]}, ("several", 1), "no task is named 'pickle'"),
@@ -156,7 +156,7 @@ def test_slots_take_ready_made_callables(registry: Registry) -> None:
         ("nameless", "its slot 'scorer'"),
         ("mapped", "its slot 'scorers'"),
         ("unknown", "NoSuchType"),
-        ("russian", "without end"),
+        ("russian", "nested too deeply"),
     ],
 )
 def test_a_part_whose_constructor_no_recipe_could_serve_is_refused_by_name(

@@ -114,7 +114,7 @@ def test_the_first_of_two_equal_keys_is_named_when_the_second_is_refused() -> No
         ('a: "\\ud800"', (1, 4), "the character"),
         ('a: "\\UFFFFFFFF"', (1, 7), "escape"),
         ("a: *b", (1, 4), "anchor"),
-        ("a: &a [*a]", (1, 4), "holds the alias itself"),
+        ("a: &a [*a]", (1, 4), "an alias contains itself"),
         ("a: [1, 2\nb: 3\n", (1, 4), "this '[' is not closed"),
         ("b: 1\na: {c: 1\n", (2, 4), "this '{' is not closed"),
         ("a: 'x\nb: 1\n", (1, 4), "this quote is not closed"),

@@ -139,9 +139,9 @@ def test_a_reference_may_stand_for_a_whole_part(load: Load) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("${train.steps}", "circle"),
-        ("${train}", "circle"),
-        ("${train.log_every}", "circle"),
+        ("${train.steps}", "is circular"),
+        ("${train}", "is circular"),
+        ("${train.log_every}", "is circular"),
         ("${task.nothing}", "no 'nothing'"),
         ("${train.batch_size}", "no 'batch_size'"),
         ("x${task.length}", "whole value"),

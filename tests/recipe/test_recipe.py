@@ -111,7 +111,7 @@ def test_extends_goes_over_several_files_and_folders(write: Write, registry: Reg
 
 
 @pytest.mark.parametrize(
-    ("extends", "words"), [("recipe.yaml", "circle"), ("nowhere.yaml", "nowhere"), (".", "not a file"), ("3", "path")]
+    ("extends", "words"), [("recipe.yaml", "circular"), ("nowhere.yaml", "nowhere"), (".", "not a file"), ("3", "path")]
 )
 def test_a_parent_that_cannot_be_is_told_where_it_is_named(problems: Problems, extends: str, words: str) -> None:
     (problem,) = problems(WHOLE + f"extends: {extends}\n")
@@ -156,7 +156,7 @@ def test_names_that_no_folder_should_have(problems: Problems, name: str) -> None
 @pytest.mark.parametrize("name", ["a.b", "../x", "''", "a b", "-a"])
 def test_variants_need_names_that_a_flag_and_a_folder_can_have(problems: Problems, name: str) -> None:
     (problem,) = problems(WHOLE + f"variants: {{'{name.strip(chr(39))}': {{}}}}")
-    assert "no name for a variant" in problem.message
+    assert "not a valid variant name" in problem.message
 
 
 def test_a_variant_changes_only_what_differs(problems: Problems) -> None:

@@ -50,7 +50,7 @@ def test_validate_builds_the_models_so_that_sizes_must_fit(run: Run, write: Writ
     path = write(WHOLE.replace("hidden_size: 3", "hidden_size: 5").replace("additive", "additive, heads: 2"))
     code, out, err = run("validate", path)
     assert (code, out) == (2, "")
-    assert f"{path}:8:42: model.decoder.attention.heads: 2 heads cannot share" in err
+    assert f"{path}:8:42: model.decoder.attention.heads: 2 heads do not divide" in err
 
 
 def test_validate_for_machines(run: Run, write: Write) -> None:

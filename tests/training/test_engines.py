@@ -68,7 +68,7 @@ def test_mixed_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_
         small, out=tmp_path / "run", overrides=["train.precision=bf16-mixed", "train.steps=2", "train.clip_norm=null"]
     )
     reasons = environment(tmp_path / "run")["kernels"]["encoder.cells.0.unroll"]["reference"]
-    assert reasons == {"fused:lstm": "it does not work in mixed precision"}
+    assert reasons == {"fused:lstm": "it does not support mixed precision"}
 
 
 def test_fused_that_nothing_serves_is_refused_with_reasons(small: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_without_plugins_there_is_no_kernel() -> None:
     cell = seqtool.make("cell/lstm", 3, hidden_size=4)
     empty = discover(disabled=["fused", "triton"])
     assert install(cell, "auto", empty, torch.device("cpu"), torch.float32) == []
-    with pytest.raises(SeqtoolError, match="kernels there are: none"):
+    with pytest.raises(SeqtoolError, match="available kernels: none"):
         install(cell, "fused", empty, torch.device("cpu"), torch.float32)
 
 

@@ -195,7 +195,7 @@ def test_as_published_is_another_recipe(claim: Path, tmp_path: Path) -> None:
             "8:26: measures.0.result: a run of this recipe writes no 'train_los'",
         ),
         ("result: train_loss", "result: train_loss, variant: x", "measures.0.variant: the recipe has no variant 'x'"),
-        ("title: a", "title: a\ntitle: b", "3:1: key 'title' stands twice"),
+        ("title: a", "title: a\ntitle: b", "3:1: duplicate key 'title'"),
     ],
 )
 def test_what_is_wrong_with_a_claim_is_told_with_its_place(claim: Path, old: str, new: str, said: str) -> None:
