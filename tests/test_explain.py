@@ -141,7 +141,7 @@ def test_explain_says_where_there_is_no_example(capsys: pytest.CaptureFixture[st
 def test_explain_knows_what_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = called(capsys, "explain", "dot")
     assert (code, out) == (2, "")
-    assert "give KIND/NAME; did you mean scorer/dot" in err
+    assert "not of the form KIND/NAME; did you mean scorer/dot" in err
 
 
 def test_a_part_of_a_stranger_does_not_get_our_example(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,4 +153,4 @@ def test_a_part_of_a_stranger_does_not_get_our_example(tmp_path: Any, capsys: py
     (tmp_path / "mine.py").write_text(source)
     with pytest.raises(SystemExit):
         main(["explain", "scorer/mine:dot", "--plugins-dir", str(tmp_path)])
-    assert "none: nobody has written one for scorer/mine:dot" in capsys.readouterr().out
+    assert "none is written for scorer/mine:dot" in capsys.readouterr().out

@@ -192,7 +192,7 @@ def test_loss(name: str, options: dict[str, float]) -> None:
             )
         elif steps:
             for head in weights[row, :, :steps, :length].tolist():
-                gold = {"places": places[row, :steps].tolist()} if name == "supervised_attention" else options
+                gold = {"positions": places[row, :steps].tolist()} if name == "supervised_attention" else options
                 wanted += getattr(eq.loss, name)(head, **gold) / 2
     assert_close(total, wanted)
     assert int(count) == 6
