@@ -14,8 +14,8 @@ class SelectionNormalizer(Normalizer):
     """p_ij = sigma(e_ij + r + noise) is the probability that step i selects position j when it reaches j.
 
     In training the weights are expectations over all selections. With hard inference p is 1 where it exceeds 1/2 and 0
-    elsewhere, so the same recurrence gives one-hot weights. Noise is drawn from torch's default generator, which every
-    training step seeds.
+    elsewhere, so the same recurrence gives one-hot weights. PyTorch's default generator, which every training step
+    seeds, draws the noise.
     """
 
     parallel = False

@@ -20,7 +20,7 @@ class LSTM(Cell):
 
     Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); forget gate: Gers et al. 2000, ibid. 12(10).
 
-    When to use: the default, and the choice for long sequences: c need not be overwritten where a GRU's h must be.
+    When to use: the default, in particular for long sequences: c keeps information that a GRU must overwrite in h.
 
     The state is `LSTMState(h, c)`. Rows of the stacked weights are the gates i, f, g, o, as in PyTorch.
 

@@ -43,13 +43,13 @@ class Stack(Cell):
     def __init__(self, input_size: int, *, cell: Factory[Cell], layers: Depth = 2, residual: bool = False) -> None:
         super().__init__()
         self.cells = nn.ModuleList()
-        self.added: list[bool] = []
+        self.is_residual: list[bool] = []
         for _ in range(layers):
             layer = cell(input_size)
             self.cells.append(layer)
-            self.added.append(residual and layer.output_size == input_size)
+            self.is_residual.append(residual and layer.output_size == input_size)
             input_size = layer.output_size
-        if residual and not any(self.added):
+        if residual and not any(self.is_residual):
             message = "no layer's output has the size of its input, so nothing can be added"
             raise PartError(message, option="residual", allowed="false, two layers, or equal input and hidden sizes")
         self.output_size = input_size
@@ -109,8 +109,8 @@ class Stack(Cell):
     ) -> tuple[Tensor, StackState]:
         """`(output, state)` after `function(layer, x, fixed, state)` of each layer, whose x is the output below."""
         states = []
-        for layer, added, *given in zip(self.cells, self.added, fixed, state.layers, strict=True):
+        for layer, residual, *given in zip(self.cells, self.is_residual, fixed, state.layers, strict=True):
             output, layer_state = function(layer, x, *given)
-            x = output + x if added else output
+            x = output + x if residual else output
             states.append(layer_state)
         return x, StackState(tuple(states), x if self.residual else ())

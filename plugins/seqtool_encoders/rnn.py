@@ -45,16 +45,16 @@ class RNNEncoder(Encoder):
         super().__init__()
         self.num_directions = 2 if bidirectional else 1
         self.cells = nn.ModuleList()
-        self.added: list[bool] = []
+        self.is_residual: list[bool] = []
         final_sizes: list[int] = []
         for _ in range(layers):
             directions = [cell(input_size) for _ in range(self.num_directions)]
             self.cells.extend(directions)
             final_sizes += [size * self.num_directions for size in state_layout(directions[0]).sizes]
             output_size = directions[0].output_size * self.num_directions
-            self.added.append(residual and output_size == input_size)
+            self.is_residual.append(residual and output_size == input_size)
             input_size = output_size
-        if residual and not any(self.added):
+        if residual and not any(self.is_residual):
             message = "no layer's output has the size of its input, so nothing can be added"
             raise PartError(message, option="residual", allowed="false, two layers, or equal input and output sizes")
         self.memory_size = input_size
@@ -64,14 +64,14 @@ class RNNEncoder(Encoder):
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
         final: list[Tensor] = []
-        for added, layer in zip(self.added, range(0, len(self.cells), self.num_directions), strict=True):
+        for residual, layer in zip(self.is_residual, range(0, len(self.cells), self.num_directions), strict=True):
             outputs, features = self._unroll(self.cells[layer], x, mask)
             if self.num_directions == 2:
                 backward, backward_features = self._unroll(self.cells[layer + 1], reverse_real(x, mask), mask)
                 outputs = torch.cat([outputs, reverse_real(backward, mask)], 2)
                 features = [torch.cat(pair, 1) for pair in zip(features, backward_features, strict=True)]
             final += features
-            x = outputs + x.masked_fill(~mask[:, :, None], 0) if added else outputs
+            x = outputs + x.masked_fill(~mask[:, :, None], 0) if residual else outputs
         return Encoded(x, mask, tuple(final))
 
     @staticmethod

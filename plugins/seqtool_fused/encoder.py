@@ -43,7 +43,7 @@ class EncoderOperation(Operation):
         x = inputs[0].contiguous()
         saved: list[Tensor] = []
         final: list[Tensor] = []
-        for layer, added in enumerate(self.module.added):
+        for layer, added in enumerate(self.module.is_residual):
             outputs, state = x.new_empty(*self.mask.shape, len(self.directions) * self.size), self._first(x)
             ends: list[Tensors] = []
             activations: list[Tensor] = []
@@ -67,7 +67,7 @@ class EncoderOperation(Operation):
         states, each = self.steps.states, 2 + len(self.directions)
         grad_memory = torch.zeros_like(saved[1 - each]) if grad_outputs[0] is None else grad_outputs[0].contiguous()
         grad_cells: list[Tensor] = []
-        for layer in reversed(range(len(self.module.added))):
+        for layer in reversed(range(len(self.module.is_residual))):
             x, outputs, *activations = saved[layer * each :][:each]
             grad_final, lookup = grad_outputs[1 + layer * states :][:states], self._lookup(layer)
             grad_x = torch.empty_like(x) if (layer or needed[0]) and not lookup else None
@@ -87,7 +87,7 @@ class EncoderOperation(Operation):
                     grad_x = grad_table if grad_x is None else grad_x + grad_table
                 grad_layer += [grad_first, *grad_rest]
             grad_cells = grad_layer + grad_cells
-            if self.module.added[layer] and grad_x is not None:
+            if self.module.is_residual[layer] and grad_x is not None:
                 grad_x += self._real(grad_memory)
             if layer:
                 assert grad_x is not None

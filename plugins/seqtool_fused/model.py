@@ -90,7 +90,7 @@ class EncodeKernel(FusedKernel):
         encoder = own_modules(part)["encoder"]
         if part_name(encoder) != RNN:
             return f"its encoder is {type(encoder).__name__}; RNNEncoder is supported"
-        if encoder.added[0]:
+        if encoder.is_residual[0]:
             return "the first layer has a residual connection from the embedded source"
         return ENCODER.unsupported(encoder) or table_refusal(own_modules(part)["source_embedding"])
 

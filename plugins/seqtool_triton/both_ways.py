@@ -55,7 +55,7 @@ class BothWaysKernel(CudaKernel):
     def __call__(self, module: Any, x: Tensor, mask: Tensor) -> Encoded:
         """See `Encoder.forward`."""
         padding, final = ~mask.unsqueeze(2), []
-        for added, layer in zip(module.added, range(0, len(module.cells), 2), strict=True):
+        for added, layer in zip(module.is_residual, range(0, len(module.cells), 2), strict=True):
             real = x.masked_fill(padding, 0)
             outputs, states = _layer(module.cells[layer : layer + 2], torch.cat([real, padding.to(x.dtype)], 2), mask)
             final += states
