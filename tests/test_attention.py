@@ -43,12 +43,12 @@ def test_contract(scorer: Any, normalizer: Any, heads: int) -> None:
     check_attention(partial(Attention, scorer=scorer, normalizer=normalizer, heads=heads))
 
 
-def test_the_fakes_keep_their_own_contracts() -> None:
+def test_fakes_keep_their_contracts() -> None:
     check_scorer(LocationAware)
     check_normalizer(Gated)
 
 
-def test_context_by_loops() -> None:
+def test_context_equals_loops() -> None:
     attention, (query, memory, mask) = build(), given()
     context, weights, state = attention(query, *attention.start(memory, mask))
     assert state == AttentionState(((),), ())
@@ -62,7 +62,7 @@ def test_context_by_loops() -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-def test_heads_are_a_loop_over_heads(heads: int) -> None:
+def test_heads_equal_a_loop_over_heads(heads: int) -> None:
     attention = build(heads=heads)
     if heads == 1:
         assert not hasattr(attention, "query_map")
@@ -85,7 +85,7 @@ def test_heads_are_a_loop_over_heads(heads: int) -> None:
 
 
 @pytest.mark.parametrize("normalizer", [STAND_INS["normalizer"], Gated])
-def test_padding_may_hold_anything(normalizer: Any) -> None:
+def test_padding_values_have_no_effect(normalizer: Any) -> None:
     attention, (query, memory, mask) = build(normalizer=normalizer), given()
     before = attention(query, *attention.start(memory, mask))
     hostile = memory.masked_fill(~mask[:, :, None], 1e9)
@@ -97,7 +97,7 @@ def test_padding_may_hold_anything(normalizer: Any) -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-def test_location_aware_by_loops(heads: int) -> None:
+def test_location_aware_equals_loops(heads: int) -> None:
     attention, (query, memory, mask) = build(scorer=LocationAware, heads=heads), given()
     assert not attention.parallel
     fixed, state = attention.start(memory, mask)
@@ -120,7 +120,7 @@ def test_location_aware_by_loops(heads: int) -> None:
             assert_close(weights[row, 0, step, :length], seen)
 
 
-def test_two_energies_by_loops() -> None:
+def test_two_energies_equal_loops() -> None:
     attention, (query, memory, mask) = build(normalizer=Gated), given()
     assert len(attention.scorers) == 2
     assert not attention.parallel
@@ -138,7 +138,7 @@ def test_two_energies_by_loops() -> None:
         assert_close(last[row, :length], before)
 
 
-def test_two_energies_move_each_by_itself() -> None:
+def test_two_energies_have_independent_windows() -> None:
     check_scorer(Window)
     attention, (query, memory, mask) = build(scorer=Window, normalizer=Gated), given()
     _, weights, state = attention(query, *attention.start(memory, mask))
@@ -155,14 +155,14 @@ def test_two_energies_move_each_by_itself() -> None:
             assert_close(mean[row], wanted)
 
 
-def test_heads_of_a_scorer_that_ignores_the_memory_map_no_keys() -> None:
+def test_heads_of_a_scorer_without_memory_project_no_keys() -> None:
     attention, (query, memory, mask) = build(scorer=Window, heads=2), given()
     context, _, _ = attention(query, *attention.start(memory, mask))
     context.sum().backward()
     assert all(parameter.grad is not None for parameter in attention.parameters())
 
 
-def test_two_energies_of_a_scorer_with_state_have_a_state_each() -> None:
+def test_each_energy_of_a_stateful_scorer_has_its_own_state() -> None:
     attention, (query, memory, mask) = build(scorer=LocationAware, normalizer=Gated, heads=2), given()
     fixed, state = attention.start(memory, mask)
     assert (len(fixed.scorers), len(state.scorers)) == (2, 2)
@@ -179,7 +179,7 @@ def test_two_energies_of_a_scorer_with_state_have_a_state_each() -> None:
         (Bilinear, Gated, False),
     ],
 )
-def test_parallel_needs_both(scorer: Any, normalizer: Any, parallel: bool) -> None:
+def test_parallel_requires_parallel_scorer_and_normalizer(scorer: Any, normalizer: Any, parallel: bool) -> None:
     assert build(scorer=scorer, normalizer=normalizer).parallel is parallel
 
 
@@ -208,7 +208,7 @@ def test_heads_divide_both_sizes(heads: int, fits: bool) -> None:
     assert caught.value.option == "heads"
 
 
-def test_logarithmic_normalizer_warns_of_other_scorers() -> None:
+def test_normalizer_of_log_weights_warns_about_other_scorers() -> None:
     class Powers(STAND_INS["normalizer"]):  # type: ignore[misc]
         log_weights = True
 

@@ -44,14 +44,14 @@ NORMALIZERS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_no_part_is_left_out() -> None:
+def test_all_parts_are_covered() -> None:
     kinds = {kind: {part.name for part in default_registry().parts(kind)} for kind in ("scorer", "normalizer")}
     assert {name for name, *_ in SCORERS} == set(PLAIN) == kinds["scorer"]
     assert {name for name, _ in NORMALIZERS} == kinds["normalizer"]
 
 
 @pytest.mark.parametrize(("kind", "cases"), [("scorer", SCORERS), ("normalizer", NORMALIZERS)])
-def test_every_part_has_its_equation_here(kind: str, cases: list[tuple[Any, ...]]) -> None:
+def test_every_part_has_an_equation_test(kind: str, cases: list[tuple[Any, ...]]) -> None:
     assert {part.name for part in default_registry().parts(kind)} == {case[0] for case in cases}
 
 
@@ -147,7 +147,7 @@ def test_published_values_and_exact_zeros(name: str, published: list[float]) -> 
 
 @pytest.mark.parametrize("name", ["sparsemax", "entmax15"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_sparse_weights_bear_the_lowest_number_beside_a_huge_one(name: str, dtype: torch.dtype) -> None:
+def test_sparse_weights_are_finite_for_extreme_scores(name: str, dtype: torch.dtype) -> None:
     lowest = torch.finfo(dtype).min
     scores = torch.tensor([[[1e30, 1e30 - 1, lowest]], [[0.5, 0.0, lowest]]], dtype=dtype, requires_grad=True)
     weights, _ = build("normalizer", name, 3)(scores, scores[:, 0] > lowest, torch.zeros(2, 1, 3), ())

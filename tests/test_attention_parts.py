@@ -34,7 +34,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scorer", ["additive", "concat"])
-def test_a_long_comparison_needs_less_than_a_gigabyte(scorer: str) -> None:
+def test_long_additive_scores_need_less_than_a_gigabyte(scorer: str) -> None:
     """All of `[B, T, S, H]` would be 4 GiB, once."""
     done = subprocess.run([sys.executable, "-c", MEASURE, scorer], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -54,7 +54,7 @@ def compared(largest: int, monkeypatch: pytest.MonkeyPatch, features: bool) -> l
 
 @pytest.mark.parametrize("features", [False, True])
 @pytest.mark.parametrize("largest", [0, 24, 50, 72, 100])
-def test_scores_in_parts_are_the_plain_ones(largest: int, features: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunked_scores_equal_plain_scores(largest: int, features: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = compared(10**9, monkeypatch, features)
     for one, other in zip(compared(largest, monkeypatch, features), plain, strict=True):
         torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-12)
@@ -76,7 +76,7 @@ def kept(largest: int, monkeypatch: pytest.MonkeyPatch) -> int:
     return max(sizes)
 
 
-def test_nothing_of_all_pairs_is_kept_above_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_tensor_of_all_pairs_is_saved_above_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = 2 * 50 * 30 * 4
     assert kept(pairs, monkeypatch) == pairs
     assert kept(pairs - 1, monkeypatch) <= 2 * 50 * 30
@@ -103,7 +103,7 @@ def test_a_source_beyond_max_length_is_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_cosine_bears_vectors_of_zero(dtype: torch.dtype) -> None:
+def test_cosine_of_zero_vectors_is_finite(dtype: torch.dtype) -> None:
     scorer = build("scorer", "cosine", 3, 3).to(dtype)
     query = torch.tensor([[[0.0, 0.0, 0.0], [3.0, 0.0, 4.0]]], dtype=dtype, requires_grad=True)
     memory = torch.tensor([[[0.0, 0.0, 0.0], [6.0, 0.0, 8.0]]], dtype=dtype, requires_grad=True)
@@ -123,7 +123,7 @@ def test_cosine_bears_vectors_of_zero(dtype: torch.dtype) -> None:
         ("dynamic_convolution", [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
     ],
 )
-def test_what_a_scorer_has_seen_before_the_first_step(scorer: str, wanted: list[list[float]]) -> None:
+def test_initial_state_of_scorers_that_use_previous_weights(scorer: str, wanted: list[list[float]]) -> None:
     mask = torch.arange(3) < torch.tensor([[3], [1], [0]])
     _, state = build("scorer", scorer, 3, 4).start(torch.zeros(3, 3, 4, dtype=torch.float64), mask)
     torch.testing.assert_close(state, torch.tensor(wanted, dtype=torch.float64))
@@ -141,7 +141,7 @@ def test_what_a_scorer_has_seen_before_the_first_step(scorer: str, wanted: list[
         ("additive", "softmax", ["query", "key"]),
     ],
 )
-def test_heads_project_what_is_read(scorer: Any, normalizer: Any, mapped: list[str], heads: int) -> None:
+def test_heads_project_only_inputs_that_are_read(scorer: Any, normalizer: Any, mapped: list[str], heads: int) -> None:
     attention = seqtool.make("attention", 4, 6, scorer=scorer, normalizer=normalizer, heads=heads)
     names = {name.partition("_map.")[0] for name, _ in attention.named_parameters() if not name.startswith("scorers")}
     assert {"query", "key"} & names == (set(mapped) if heads > 1 else set())

@@ -64,7 +64,7 @@ NORMALIZERS: dict[str, tuple[str, Callable[..., Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", CONTRACT)
-def test_fault_is_caught_by_the_contract_and_named(fault: str) -> None:
+def test_contract_suite_names_the_fault(fault: str) -> None:
     kind, build, words = CONTRACT[fault]
     with pytest.raises(ContractViolation, match=words) as caught:
         check(kind, build)
@@ -79,7 +79,7 @@ def random(part: Any) -> Any:
 
 
 @pytest.mark.parametrize("fault", SCORERS)
-def test_fault_of_a_scorer_is_caught_by_its_equation(fault: str) -> None:
+def test_scorer_equation_catches_the_fault(fault: str) -> None:
     name, build, words = SCORERS[fault]
     torch.manual_seed(0)
     with pytest.raises(AssertionError, match=f"^scorer {name}: {words}"):
@@ -87,7 +87,7 @@ def test_fault_of_a_scorer_is_caught_by_its_equation(fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", NORMALIZERS)
-def test_fault_of_a_normalizer_is_caught_by_its_equation(fault: str) -> None:
+def test_normalizer_equation_catches_the_fault(fault: str) -> None:
     name, build, words = NORMALIZERS[fault]
     torch.manual_seed(0)
     with pytest.raises(AssertionError, match=f"^normalizer {name}: {words}"):
@@ -103,7 +103,7 @@ def error(part: Monotonic, source: int) -> float:
     return max(abs(a - b) for a, b in zip(found, eq.monotonic(p, before[0].tolist()), strict=True))
 
 
-def test_the_clamped_form_is_wrong_on_long_sources_alone() -> None:
+def test_clamped_form_is_wrong_only_for_long_sources() -> None:
     assert error(faults.ClampedProducts(QUERY), 4) < 1e-9
     assert error(faults.ClampedProducts(QUERY), 60) > 1e-3
     for source in (4, 60, 500):

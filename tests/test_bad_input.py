@@ -66,7 +66,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple
         ("model.decoder.cell={type: gru, hidden_size: 900000}", "model.decoder.attention.scorer", "equal sizes"),
     ],
 )
-def test_recipes_that_cannot_be(
+def test_impossible_recipes_are_refused(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, place: str, words: str
 ) -> None:
     code, told = refused(capsys, "run", recipe, "--set", change, "--out", tmp_path / "out")
@@ -86,7 +86,7 @@ def test_recipes_that_cannot_be(
         "model.decoder={type: plain, bridge: zero, repeat: true, cell: {type: gru, hidden_size: 9}}",
     ],
 )
-def test_recipes_that_can_be_are_not_refused(recipe: Path, change: str) -> None:
+def test_possible_recipes_are_accepted(recipe: Path, change: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["validate", str(recipe), "--set", change])
     assert not stopped.value.code
@@ -122,7 +122,7 @@ def test_devices(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_strategy_that_is_none(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_strategy(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, told = refused(capsys, "run", recipe, "--set", "train.strategy=dpp", "--dry-run")
     assert "did you mean 'ddp'" in told
 
@@ -143,7 +143,7 @@ def test_an_output_folder_below_a_file(recipe: Path, tmp_path: Path, capsys: pyt
     assert f"cannot write {recipe / 'out'}" in told
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_written_file(recipe: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_incomplete_file(recipe: Path, tmp_path: Path) -> None:
     """Files may not grow beyond 12 KiB: plan, metrics and a snapshot fit, checkpoints do not."""
     done = subprocess.run(
         [sys.executable, "-m", "seqtool", "run", recipe, "--out", tmp_path / "out", "--quiet"],
@@ -161,7 +161,9 @@ def test_a_full_disk_is_told_and_leaves_no_half_written_file(recipe: Path, tmp_p
     assert names == {*plan, "metrics.csv", "2.npz", "examples.jsonl"}
 
 
-def test_what_is_no_run_is_not_resumed(tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_that_are_not_runs_are_not_resumed(
+    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, told = refused(capsys, "run", "--resume", tmp_path)
     assert "is not a run" in told
     code, told = refused(capsys, "run")
@@ -175,7 +177,7 @@ def test_what_is_no_run_is_not_resumed(tmp_path: Path, recipe: Path, capsys: pyt
     assert "cannot read" in told
 
 
-def test_variants_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_variants(capsys: pytest.CaptureFixture[str]) -> None:
     code, told = refused(capsys, "run", "align_60_20", "--variant", "atentive", "--dry-run")
     assert code == 2
     assert "did you mean 'attentive'" in told
@@ -189,7 +191,7 @@ def test_variants_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None
         ["train.optimizer={type: adam, lr: 1e38}", "train.validate_every=1", "train.early_stopping={patience: 1}"],
     ],
 )
-def test_a_loss_that_is_not_finite_is_told(
+def test_a_non_finite_loss_is_reported(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: list[str]
 ) -> None:
     flags = [word for change in changes for word in ("--set", change)]
@@ -205,7 +207,7 @@ def test_clipping_a_fused_optimizer_under_mixed_precision(recipe: Path, capsys: 
     assert "optimizer.fused: false" in told
 
 
-def test_float64_is_refused_where_there_is_none() -> None:
+def test_float64_is_refused_on_devices_without_it() -> None:
     with pytest.raises(SeqtoolError, match="64-true needs float64, which MPS devices do not support"):
         refuse_float64(torch.device("mps"), "64-true")
     for device, precision in (("mps", "32-true"), ("cpu", "64-true"), ("cuda", "64-true")):

@@ -28,7 +28,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_a_race_times_every_contestant_once_a_round_and_divides_their_times_by_round(clock):
+def test_benchmark_measures_each_contestant_once_per_round_and_divides_per_round(clock):
     calls = []
 
     def prepare(name, seconds):
@@ -56,7 +56,7 @@ def test_a_short_step_is_repeated_until_it_can_be_timed(clock):
     assert clock[0] == pytest.approx(0.24)
 
 
-def test_who_cannot_run_is_told_and_the_race_goes_on():
+def test_failing_contestant_is_reported_and_others_are_measured():
     def absent():
         raise AbsentError("it is not installed")
 
@@ -65,21 +65,21 @@ def test_who_cannot_run_is_told_and_the_race_goes_on():
     assert "absent: it is not installed" in table(result)
 
 
-def test_a_missed_bound_says_so():
+def test_a_missed_bound_is_reported():
     result = Result("two", {"slow": [4.0], "fast": [1.0]}, bounds=[("slow", "fast", 1.0), ("fast", "slow", 4.0)])
     told = table(result)
     assert "slow at least 1.00 times as fast as fast: 0.25, MISSED" in told
     assert "fast at least 4.00 times as fast as slow: 4.00, holds" in told
 
 
-def test_a_slope_is_that_of_the_power():
+def test_slope_is_the_exponent():
     assert growth.slope([1, 2, 4, 8], [3 * n**1.5 for n in (1, 2, 4, 8)]) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
     ("number", "words"), [(7, "seven"), (20, "twenty"), (412, "four hundred twelve"), (99, "ninety nine")]
 )
-def test_numbers_are_spelled(number, words):
+def test_number_format(number, words):
     assert whole.spelled(number) == words
 
 
@@ -92,7 +92,7 @@ def test_every_work_runs_at_a_tiny_size(work):
         assert race.name in table(result)
 
 
-def test_the_plain_models_write_logits_for_every_target_step():
+def test_plain_models_output_logits_for_every_target_step():
     shape = Shape(hidden=16, source=8, target=2, batch=16)
     for family in plain.MODELS:
         model = plain.MODELS[family](shape.symbols, shape.hidden)
@@ -131,7 +131,7 @@ def test_correctness_on_a_device_writes_json(tmp_path, capsys):
     assert outcomes["peak memory of gmm"]["lines"] == ["only CUDA reports it"]
 
 
-def test_a_failing_item_is_counted_and_the_others_go_on():
+def test_a_failing_item_is_counted_and_others_run():
     def fails():
         raise ValueError("wrong\nsecond line")
 

@@ -8,7 +8,7 @@ import pytest
 from seqtool.api import cache_folder
 
 
-def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_names_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     monkeypatch.setenv("SEQTOOL_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"

@@ -27,7 +27,7 @@ def test_which_cells_have_gates() -> None:
 
 
 @pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "layer_norm_lstm"])
-def test_stepping_with_an_lstms_gates_is_its_step(name: str) -> None:
+def test_lstm_step_computed_from_its_gates(name: str) -> None:
     cell = build("cell", name, 3, hidden_size=5)
     x, state = randn(BATCH, 3), state_of(cell)
     h, c = state
@@ -44,7 +44,7 @@ def test_stepping_with_an_lstms_gates_is_its_step(name: str) -> None:
     assert_close(said["output"] * shown.tanh(), new_h.tolist())
 
 
-def test_stepping_with_a_grus_gates_is_its_step() -> None:
+def test_gru_step_computed_from_its_gates() -> None:
     cell = build("cell", "gru", 3, hidden_size=5)
     x, h = randn(BATCH, 3), state_of(cell)
     said = cell.gates(x, (), h)
@@ -54,7 +54,7 @@ def test_stepping_with_a_grus_gates_is_its_step() -> None:
     assert_close((1 - said["update"]) * new + said["update"] * h, cell.step(x, (), h)[0].tolist())
 
 
-def test_stepping_with_a_layer_norm_grus_gates_is_its_step() -> None:
+def test_layer_norm_gru_step_computed_from_its_gates() -> None:
     cell = build("cell", "layer_norm_gru", 3, hidden_size=5)
     x, h = randn(BATCH, 3), state_of(cell)
     said = cell.gates(x, (), h)
@@ -70,7 +70,7 @@ def test_stepping_with_a_layer_norm_grus_gates_is_its_step() -> None:
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_stepping_with_minimal_gates_is_the_step(name: str) -> None:
+def test_minimal_cell_step_computed_from_its_gates(name: str) -> None:
     cell = build("cell", name, 3, hidden_size=5)
     x, h = randn(BATCH, 3), state_of(cell)
     said = cell.gates(x, (), h)
@@ -79,7 +79,7 @@ def test_stepping_with_minimal_gates_is_the_step(name: str) -> None:
     assert_close((1 - share) * h + share * new, cell.step(x, (), h)[0].tolist())
 
 
-def test_stepping_with_a_phased_lstms_gates_is_its_step() -> None:
+def test_phased_lstm_step_computed_from_its_gates() -> None:
     cell = build("cell", "phased_lstm", 3, hidden_size=5, open_ratio=0.5)
     x, state = randn(BATCH, 3), state_of(cell)
     h, c, t = state

@@ -28,7 +28,7 @@ def dropped(name: str, **rates: float) -> Any:
     return build("cell", "variational_dropout", 3, cell=slot(name, hidden_size=5), **rates)
 
 
-def test_masks_are_drawn_once_with_the_rates_that_are_given() -> None:
+def test_masks_are_drawn_once_per_sequence_with_the_given_rates() -> None:
     cell = build("cell", "variational_dropout", 200, cell=slot("rnn", hidden_size=300), input=0.3, recurrent=0.6)
     (x_mask, h_mask, _), _ = cell.start(100, torch.zeros(1))
     for found, rate in ((x_mask, 0.3), (h_mask, 0.6)):
@@ -44,7 +44,7 @@ def test_masks_are_drawn_once_with_the_rates_that_are_given() -> None:
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @pytest.mark.parametrize("recurrent", [0.5, 0.0])
-def test_dropout_masks_what_the_weights_read_alone(name: str, recurrent: float) -> None:
+def test_dropout_masks_only_the_input_of_the_weights(name: str, recurrent: float) -> None:
     cell = dropped(name, input=0.5, recurrent=recurrent).train()
     x = randn(BATCH, SOURCE, 3)
     fixed, _ = cell.start(BATCH, x)
@@ -93,7 +93,7 @@ def masked_step(name: str, cell: Any) -> Any:
 
 @pytest.mark.parametrize("wrapper", ["variational_dropout", "zoneout"])
 @pytest.mark.parametrize("training", [True, False])
-def test_wrappers_that_do_nothing_are_the_cell(wrapper: str, training: bool) -> None:
+def test_wrappers_with_rate_zero_equal_the_cell(wrapper: str, training: bool) -> None:
     rates = {"output": 0.0, "state": 0.0} if wrapper == "zoneout" else {}
     cell = build("cell", wrapper, 3, cell=STAND_INS["cell"], **rates).train(training)
     x = randn(BATCH, SOURCE, 3)
@@ -117,7 +117,7 @@ def test_zoneout_of_one_freezes_all_but_the_counter(name: str, training: bool) -
         assert (after.t - start.t).tolist() == list(LENGTHS)
 
 
-def test_zoneout_keeps_units_by_chance_in_training_and_by_its_expectation_else() -> None:
+def test_zoneout_is_random_in_training_and_its_expectation_in_evaluation() -> None:
     cell = build("cell", "zoneout", 3, cell=slot("lstm", hidden_size=300), output=0.1, state=0.4)
     x, start = randn(100, 3), LSTMState(randn(100, 300), randn(100, 300) + 1)
     _, new = cell.cell.step(x, (), start)
@@ -147,7 +147,7 @@ def test_training_is_a_function_of_the_seed() -> None:
     assert not torch.equal(found[0], found[2])
 
 
-def test_a_stack_of_one_is_the_cell() -> None:
+def test_a_stack_of_one_layer_equals_the_cell() -> None:
     cell = build("cell", "stack", 3, cell=STAND_INS["cell"], layers=1)
     x = randn(BATCH, SOURCE, 3)
     fixed, state = cell.start(BATCH, x)
@@ -193,7 +193,7 @@ def test_a_stack_names_its_gates_by_layer_and_masks_every_layer() -> None:
     assert_close(output, (above + below).tolist())
 
 
-def test_residual_where_nothing_can_be_added_is_refused() -> None:
+def test_residual_with_different_sizes_is_refused() -> None:
     with pytest.raises(PartError, match="nothing can be added"):
         build("cell", "stack", 3, cell=slot("gru", hidden_size=5), layers=1, residual=True)
     with pytest.raises(PartError, match="nothing can be added"):
@@ -201,7 +201,7 @@ def test_residual_where_nothing_can_be_added_is_refused() -> None:
 
 
 @pytest.mark.parametrize("bridge", ["copy", "linear"])
-def test_a_bridge_leaves_a_count_of_steps_alone(bridge: str) -> None:
+def test_a_bridge_does_not_change_a_step_counter(bridge: str) -> None:
     cell = slot("phased_lstm", hidden_size=5)
     encoder = build("encoder", "rnn", 3, cell=cell)
     sizes = (3, 5, encoder.final_sizes, 7)
@@ -216,7 +216,7 @@ def test_a_bridge_leaves_a_count_of_steps_alone(bridge: str) -> None:
         assert torch.equal(h, encoded.final[0])
 
 
-def test_nothing_is_written_to_the_output_of_a_residual_stack_that_nobody_reads() -> None:
+def test_bridge_of_a_residual_stack_has_no_unused_parameters() -> None:
     cell = partial(slot("stack"), cell=slot("gru", hidden_size=5), residual=True)
     decoder = build("decoder", "plain", 3, 4, (6,), 7, cell=cell, bridge="linear", readout=STAND_INS["readout"])
     assert len(decoder.bridge.maps) == 2
@@ -226,7 +226,7 @@ def test_nothing_is_written_to_the_output_of_a_residual_stack_that_nobody_reads(
     assert all(parameter.grad is not None for parameter in decoder.bridge.parameters())
 
 
-def test_a_query_holds_what_an_lstm_holds_and_no_count() -> None:
+def test_query_of_the_state_contains_no_counter() -> None:
     cell = build("cell", "phased_lstm", 3, hidden_size=5)
     state = state_of(cell)
     h, c = cell.features(state)

@@ -16,7 +16,7 @@ from seqtool_cells.linear_scan import linear_scan
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 63, 64])
-def test_scan_is_its_recurrence(length: int) -> None:
+def test_scan_equals_its_recurrence(length: int) -> None:
     keep, add, h = randn(2, length, 3).sigmoid(), randn(2, length, 3), randn(2, 3)
     found = linear_scan(keep, add, h)
     for step in range(length):
@@ -28,7 +28,7 @@ def test_scan_is_its_recurrence(length: int) -> None:
 @pytest.mark.parametrize("length", [1, 2, 63])
 @pytest.mark.parametrize("size", [1.0, 1e4])
 @pytest.mark.parametrize("candidate", ["positive", "linear"])
-def test_scanned_is_stepped(name: str, length: int, size: float, candidate: str) -> None:
+def test_unroll_by_scan_equals_steps(name: str, length: int, size: float, candidate: str) -> None:
     """With padding, from any state, the negative included, gates shut or wide open: values and gradients."""
     cell = build("cell", name, 3, hidden_size=5, candidate=candidate)
     real = torch.arange(length) < torch.tensor([length, 0, 1, (length + 1) // 2])[:, None]
@@ -69,14 +69,14 @@ def test_time_gate_by_hand() -> None:
 
 
 @pytest.mark.parametrize("options", [{"min_period": 3.0, "max_period": 2.0}, {"open_ratio": 1.0}, {"open_ratio": 0.0}])
-def test_a_rhythm_that_cannot_be(options: dict[str, float]) -> None:
+def test_invalid_periods_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(PartError):
         build("cell", "phased_lstm", 3, hidden_size=5, **options)
 
 
 @pytest.mark.parametrize("part", default_registry().parts("cell"), ids=lambda part: part.name)
 @pytest.mark.parametrize("seed", range(3))
-def test_gradients_through_blanks_are_finite_from_the_start(part: Registered, seed: int) -> None:
+def test_initial_gradients_for_zero_vectors_are_finite(part: Registered, seed: int) -> None:
     """Zero vectors are what the alignment task is full of; a new cell, its biases as they start, must get past them."""
     torch.manual_seed(seed)
     cls = part.load()

@@ -126,7 +126,7 @@ def test_every_verb_has_a_worked_example_json_and_debug(cli: Cli, name: str) -> 
         assert flag in out
 
 
-def test_the_version_is_the_distributions(cli: Cli) -> None:
+def test_version_is_that_of_the_distribution(cli: Cli) -> None:
     import seqtool
 
     assert cli("--version") == (0, f"seqtool, version {seqtool.__version__}\n", "")
@@ -186,7 +186,7 @@ def test_misuse_exits_with_2_and_one_block_on_stderr(cli: Cli, arguments: tuple[
     "arguments",
     [("--debug", "describe", "scorer/xyzzy"), ("describe", "--debug", "scorer/xyzzy")],
 )
-def test_debug_adds_the_traceback_wherever_it_stands(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_debug_adds_the_traceback_at_any_position(cli: Cli, arguments: tuple[str, ...]) -> None:
     code, _, err = cli(*arguments)
     assert code == 2
     assert err.startswith("Traceback")
@@ -210,7 +210,7 @@ def test_debug_may_come_from_the_environment(cli: Cli, monkeypatch: pytest.Monke
         (KeyboardInterrupt(), 1, "stopped\n"),
     ],
 )
-def test_whatever_a_verb_raises_ends_as_one_line(
+def test_any_exception_of_a_verb_is_reported_in_one_line(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
 ) -> None:
     def fail(self: PluginFlags, **_: object) -> None:
@@ -221,7 +221,7 @@ def test_whatever_a_verb_raises_ends_as_one_line(
     assert (found, out, err.lstrip("\n")) == (code, "", message)
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     read, write = os.pipe()
     os.close(read)
     flags = [word for name in BUILT_IN for word in ("-p", name)]
@@ -236,7 +236,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_list_tells_name_summary_and_origin(cli: Cli, windowed: Fakes) -> None:
+def test_list_prints_name_summary_and_origin(cli: Cli, windowed: Fakes) -> None:
     code, out, _ = cli("list", "scorer")
     assert code == 0
     (line,) = [line for line in out.splitlines() if "windowed_x" in line]
@@ -281,7 +281,7 @@ def test_list_mentions_broken_plugins_on_stderr(cli: Cli, fakes: Fakes) -> None:
     assert cli("list")[2].endswith("broken, see `seqtool plugins`: bad (seqtool-bad 0.3)\n")
 
 
-def test_describe_tells_equation_options_and_source(cli: Cli, windowed: Fakes) -> None:
+def test_describe_prints_equation_options_and_source(cli: Cli, windowed: Fakes) -> None:
     code, out, err = cli("describe", "scorer/windowed_x")
     assert (code, err) == (0, "")
     assert out.splitlines()[:4] == [
@@ -411,7 +411,7 @@ def requires(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
     monkeypatch.setattr(metadata, "requires", lambda _: list(lines))
 
 
-def test_doctor_finds_this_installation_sound(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_accepts_this_installation(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     requires(monkeypatch, "torch>=2.6,<3", "PyYAML>=6", "click", 'tensorboard>=2; extra == "tensorboard"')
     code, checks = doctor(cli, *[word for name in BUILT_IN for word in ("-p", name)])
     assert {check["name"]: check["note"] for check in checks.values() if check["status"] == "error"} == {}
@@ -425,7 +425,9 @@ def test_doctor_finds_this_installation_sound(cli: Cli, monkeypatch: pytest.Monk
         assert (checks[f"tested on {kind}"]["found"], checks[f"tested on {kind}"]["note"]) == (tested.what, tested.how)
 
 
-def test_doctor_finds_what_is_missing_old_or_broken(cli: Cli, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_missing_old_and_broken_packages(
+    cli: Cli, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     requires(
         monkeypatch,
         "no-such-library-x>=1",
@@ -456,7 +458,7 @@ def test_doctor_finds_what_is_missing_old_or_broken(cli: Cli, fakes: Fakes, monk
     assert "ModuleNotFoundError" in checks["scorer/lazy:part_x"]["note"]
 
 
-def test_doctor_fails_where_there_is_no_part_at_all(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_fails_without_any_part(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     requires(monkeypatch)
     monkeypatch.setenv("SEQTOOL_NO_PLUGINS", "1")
     code, checks = doctor(cli)
@@ -464,7 +466,7 @@ def test_doctor_fails_where_there_is_no_part_at_all(cli: Cli, monkeypatch: pytes
     assert (checks["parts"]["status"], checks["parts"]["found"]) == ("error", "0 parts of 0 plugins")
 
 
-def test_doctor_warns_of_a_folder_that_cannot_be_written(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_warns_about_a_read_only_folder(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
 

@@ -86,7 +86,7 @@ def test_the_split_is_the_same_with_and_without_stress(
     assert {*trained} == {(word, re.sub("[0-2]", "", said)) for word, said in stressed["train"]}
 
 
-def test_first_pronunciations_alone() -> None:
+def test_option_for_first_pronunciations_only() -> None:
     one, every = made(pronunciations="first"), made()
     words = [word for word, _ in pairs(one, one.examples["train"])]
     assert len(words) == len({*words})
@@ -94,7 +94,7 @@ def test_first_pronunciations_alone() -> None:
     assert len(one.examples["train"]) < len(every.examples["train"])
 
 
-def test_every_other_pronunciation_is_right_too(lines: list[tuple[str, str]]) -> None:
+def test_every_other_pronunciation_is_correct_too(lines: list[tuple[str, str]]) -> None:
     plain, stressed = made(), made(stress=True)
     either = plain.encode_source("Either")
     assert [plain.decode_target(said) for said in plain.alternative_targets(either)] == ["AY DH ER"]
@@ -113,7 +113,7 @@ def test_every_other_pronunciation_is_right_too(lines: list[tuple[str, str]]) ->
         assert {rows[word], *others} == said[word]
 
 
-def test_long_words_are_left_out_of_training_and_counted() -> None:
+def test_long_words_are_omitted_from_training_and_counted() -> None:
     every = made(stress=True)
     kept = [
         (word, said)
@@ -127,7 +127,7 @@ def test_long_words_are_left_out_of_training_and_counted() -> None:
     assert len(short.examples["test"]) == 12_000
 
 
-def test_no_word_is_that_short(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_length_limit_below_all_words_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     words = [(f"aa{i}".translate(str.maketrans("0123456789", "abcdefghij")), (("AA1",),)) for i in range(15_000)]
     monkeypatch.setattr("seqtool_tasks.cmudict.dictionary", lambda seed: words)
     with pytest.raises(PartError, match="no word to train on has at most 1 letters") as caught:
@@ -135,7 +135,7 @@ def test_no_word_is_that_short(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.option == "longest_source"
 
 
-def test_another_seed_is_another_split() -> None:
+def test_split_depends_on_the_seed() -> None:
     first, second = made(), made(split_seed=1)
     tests = [{word for word, _ in pairs(one, one.examples["test"])} for one in (first, second)]
     assert len(tests[0] & tests[1]) == pytest.approx(12_000 * 12_000 / 125_000, rel=0.15)
@@ -172,7 +172,7 @@ def test_recipe_in_miniature(tmp_path: Path) -> None:
     assert found.overall.examples == 16
 
 
-def test_batches_pass_over_no_example() -> None:
+def test_batches_contain_every_example() -> None:
     task_ = made(bucket=3)
     cpu = torch.device("cpu")
     size, count = 4096, len(task_.examples["train"])

@@ -42,12 +42,12 @@ def test_paired_differences_by_hand(tmp_path: Path) -> None:
     assert exact["low"] == pytest.approx(-5 / EXAMPLES, abs=1 / EXAMPLES)
 
 
-def test_pairing_makes_an_interval_narrower_than_that_of_strangers(tmp_path: Path) -> None:
+def test_paired_intervals_are_narrower_than_unpaired_ones(tmp_path: Path) -> None:
     both = compare([write_run(tmp_path / "a", wrong=[1, 2, 3]), write_run(tmp_path / "b", wrong=[1, 2, 3])])
     assert both["pairs"][0]["differences"]["exact_match"] == {"value": 0, "low": 0, "high": 0}
 
 
-def test_intervals_over_seeds_are_those_of_all_resamples() -> None:
+def test_intervals_over_seeds_equal_those_of_all_resamples() -> None:
     assert over_seeds([1.0, 2.0, 4.0]) == (1.0, 4.0)  # the same seed three times: one draw in 27
     values = [1.0, 2.0, 4.0, 4.5, 7.0]
     means = [sum(drawn) / 5 for drawn in itertools.product(values, repeat=5)]
@@ -55,7 +55,7 @@ def test_intervals_over_seeds_are_those_of_all_resamples() -> None:
     assert over_seeds([1.0]) == (None, None)
 
 
-def test_runs_that_cannot_be_paired_say_why(tmp_path: Path) -> None:
+def test_runs_that_cannot_be_paired_give_the_reason(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / "abc"), write_run(tmp_path / "xyz", symbols="xyz")]
     (pair,) = compare(runs)["pairs"]
     assert pair["unpaired"] == "their validation examples differ: example 0 is not the same"
@@ -89,7 +89,7 @@ def test_the_page_and_the_figures(tmp_path: Path, call: Call) -> None:
     assert [variant["label"] for variant in json.loads(out)["variants"]] == ["a&b: two", "c: default"]
 
 
-def test_damaged_runs_give_what_can_be_read(tmp_path: Path, call: Call) -> None:
+def test_readable_files_of_damaged_runs_are_compared(tmp_path: Path, call: Call) -> None:
     good, bad = write_run(tmp_path / "good"), write_run(tmp_path / "bad", seeds=(0, 1))
     (bad / "run.json").write_text("{")
     (bad / "default/resolved.yaml").write_text("a: [")
@@ -108,7 +108,7 @@ def test_damaged_runs_give_what_can_be_read(tmp_path: Path, call: Call) -> None:
     assert "train_loss" in out
 
 
-def test_a_run_still_training_takes_part(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_compared(tmp_path: Path) -> None:
     found = compare([write_run(tmp_path / "a"), write_run(tmp_path / "b", finished=False)], out=tmp_path / "out")
     assert found["variants"][1]["seeds"] == {"0": "not finished"}
     assert found["metrics"]["token_accuracy"]["b"]["mean"] == 1.0
@@ -126,7 +126,7 @@ def test_a_run_still_training_takes_part(tmp_path: Path) -> None:
         (["a", "b"], {"variants": ["defualt"]}, MisuseError, "did you mean 'default'"),
     ],
 )
-def test_what_cannot_be_compared(
+def test_invalid_arguments_of_compare(
     tmp_path: Path, names: list[str], options: dict[str, Any], error: type[SeqtoolError], words: str
 ) -> None:
     for name in ("a", "b"):
@@ -136,7 +136,7 @@ def test_what_cannot_be_compared(
         compare([tmp_path / name for name in names], **options)
 
 
-def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+def test_runs_with_the_same_name_are_labelled_by_folder(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / "x/run"), write_run(tmp_path / "y/run")]
     assert [variant["label"] for variant in compare(runs)["variants"]] == ["x/run", "y/run"]
     shutil.rmtree(tmp_path / "y")

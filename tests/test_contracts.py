@@ -41,7 +41,7 @@ def test_every_kind_has_parts_and_a_contract() -> None:
     assert set(CONTRACTS) == {*constructed, "attention"}
 
 
-def test_every_rule_says_what_it_asks() -> None:
+def test_every_rule_has_a_description() -> None:
     for contract in CONTRACTS.values():
         for name, summary in contract.rules().items():
             assert summary.endswith((".", ":")), f"{contract.__name__}.{name}"

@@ -39,7 +39,7 @@ def load(folder: Path, *overrides: str) -> Recipe:
     return seqtool.load_recipe(path, overrides=list(overrides))
 
 
-def test_what_a_symbol_is_copied_as() -> None:
+def test_copied_as_maps_equal_symbols() -> None:
     source = Vocabulary(("_", "a", "c", "<s>", "b"), blank=0)
     target = Vocabulary(("a", "b", "_", "</s>", "<s>"), start=4, end=3)
     assert source.copied_as(target) == (-1, 0, -1, -1, 1)
@@ -64,7 +64,7 @@ def test_copy_maps_of_the_tasks(task: dict[str, object], wanted: tuple[int, ...]
     assert torch.equal(copied[aligned], batch.target[aligned])
 
 
-def test_a_pointer_writes_the_symbol_that_it_looks_at(tmp_path: Path) -> None:
+def test_pointer_predicts_the_symbol_it_attends_to(tmp_path: Path) -> None:
     variant = load(tmp_path, POINTER).variants["default"]
     assembly = assemble(variant, seed=0)
     batch = assembly.task.batch("train", 0, seed=0, rank=0, batch_size=5, device=torch.device("cpu"))
@@ -126,12 +126,14 @@ def test_decoders_that_copy_start_with_the_probability_of_the_gold_symbol(tmp_pa
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*takes scores as logarithms")
-def test_what_cannot_be_copied_or_weighed_is_refused(tmp_path: Path, overrides: tuple[str, ...], words: str) -> None:
+def test_unmet_requirements_of_copying_and_weights_are_refused(
+    tmp_path: Path, overrides: tuple[str, ...], words: str
+) -> None:
     with pytest.raises(RecipeError, match=words):
         check(load(tmp_path, *overrides))
 
 
-def test_a_task_that_does_not_say_what_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_without_copy_map_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied_as = Vocabulary.copied_as
     monkeypatch.setattr(Vocabulary, "copied_as", lambda self, target: None)
     with pytest.raises(RecipeError, match="copies source symbols, and the task does not declare what they"):
@@ -169,12 +171,12 @@ class Demanding(GuidedAttention):
     requires = frozenset()
 
 
-def test_a_loss_that_hides_its_need_is_named() -> None:
+def test_a_loss_with_an_undeclared_requirement_is_named() -> None:
     with pytest.raises(ContractViolation, match='does not require "weights"'):
         check_loss(Demanding)
 
 
-def test_a_source_that_was_shortened_cannot_be_copied() -> None:
+def test_a_shortened_source_cannot_be_copied() -> None:
     decoder = Pointer(3, 4, (), 5, cell=STAND_INS["cell"], attention=example_options(Pointer)["attention"])
     weights, source = torch.full((2, 1, 3, 2), 0.5), torch.zeros(2, 4, dtype=torch.int64)
     with pytest.raises(PartError, match="as long as the source: 2 weights for 4 positions"):

@@ -66,7 +66,7 @@ def test_each_text_is_one_date() -> None:
     assert len(meant) > 29 * len(dates)
 
 
-def test_names_of_days_are_right() -> None:
+def test_names_of_days_are_correct() -> None:
     made = task("dates", languages=("en",), min_year=1000, max_year=9999)
     (form,) = (i for i, (_, form) in enumerate(made.forms) if form == "{weekday}, {d} {month} {yyyy}")
     days = [datetime.date.fromordinal(n) for n in range(datetime.date(1000, 1, 1).toordinal(), 3_652_060, 9_973)]
@@ -96,7 +96,7 @@ def test_a_batch_has_dates_and_the_same_in_iso(ending: str) -> None:
     assert {iso[8:] for iso in isos} == {f"{day:02}" for day in range(1, 32)}
 
 
-def test_leap_days_come_up_in_leap_years_alone() -> None:
+def test_leap_days_occur_only_in_leap_years() -> None:
     for year, leaps in ((1900, False), (2000, True), (2023, False), (2024, True)):
         made = task("dates", min_year=year, max_year=year)
         isos = {made.decode_target(row) for k in range(100) for row in batch_of(made, k).target.tolist()}
@@ -104,7 +104,7 @@ def test_leap_days_come_up_in_leap_years_alone() -> None:
         assert len(isos) == 365 + leaps
 
 
-def test_a_device_pads_to_the_longest_date_that_there_can_be() -> None:
+def test_batches_on_a_device_are_padded_to_the_longest_possible_date() -> None:
     made = task("dates")
     days = [datetime.date(2096, 1, 1) + datetime.timedelta(day) for day in range(366)]
     dates = [(day.year, day.month, day.day, form) for day in days for form in range(len(made.forms))]
@@ -123,13 +123,13 @@ def test_a_device_pads_to_the_longest_date_that_there_can_be() -> None:
     assert not there_mask.inner[:, longest:].any()
 
 
-def test_names_have_their_number() -> None:
+def test_calendars_have_all_names() -> None:
     for calendar in CALENDARS.values():
         assert (len(calendar.months.split()), len(calendar.mons.split())) == (12, 12)
         assert (len(calendar.weekdays.split()), len(calendar.nths)) == (7, 31)
 
 
-def test_texts_are_taken_and_given_as_they_are() -> None:
+def test_texts_are_encoded_and_decoded_unchanged() -> None:
     made = task("dates", ending="eos")
     ids = made.encode_source("le 1er août 1999")
     assert [made.source_vocabulary.symbols[i] for i in ids] == list("le 1er août 1999")
@@ -149,7 +149,7 @@ def test_texts_are_taken_and_given_as_they_are() -> None:
         ({"min_year": 2001, "max_year": 2000}, "min_year"),
     ],
 )
-def test_years_that_cannot_be(options: dict[str, int], fault: str) -> None:
+def test_invalid_years_are_refused(options: dict[str, int], fault: str) -> None:
     with pytest.raises(PartError) as caught:
         task("dates", **options)
     assert caught.value.option == fault

@@ -31,7 +31,7 @@ def test_sections_are_found_inline_or_below_and_the_rest_is_text() -> None:
     assert read_sections("") == {"": ""}
 
 
-def test_entries_go_on_and_are_shared() -> None:
+def test_docstring_entries_span_lines_and_name_several_arguments() -> None:
     entries = read_entries("a: one\n    two: three\nb, c: four\nd: ")
     assert entries == {"a": "one two: three", "b": "four", "c": "four", "d": ""}
     assert read_entries("no entry at all") == {}
@@ -60,7 +60,7 @@ def test_entries_go_on_and_are_shared() -> None:
         (Callable[[int], int], "collections.abc.Callable[[int], int]"),
     ],
 )
-def test_types_read_as_recipes_say_them(annotation: Any, expected: str) -> None:
+def test_types_are_described_in_recipe_terms(annotation: Any, expected: str) -> None:
     assert render_type(annotation) == expected
 
 
@@ -78,7 +78,7 @@ def test_types_read_as_recipes_say_them(annotation: Any, expected: str) -> None:
         ({1, 2}, "{1, 2}"),
     ],
 )
-def test_values_read_as_recipes_write_them(value: Any, expected: str) -> None:
+def test_values_are_formatted_as_in_recipes(value: Any, expected: str) -> None:
     assert render_value(value) == expected
 
 
@@ -92,7 +92,7 @@ class Inner:
     def __init__(self, *, depth: int = 1, again: "Factory[Inner] | None" = None) -> None: ...
 
 
-def test_a_class_that_holds_itself_is_told_once() -> None:
+def test_a_recursive_class_is_described_once() -> None:
     description = describe(Inner)
     rows = [(option.name, option.type, option.default, option.meaning) for option in description.options]
     assert rows == [("depth", "int", "1", "how deep."), ("again", "{depth, again} | null", "null", "")]
@@ -109,7 +109,7 @@ class Own(Inner):
     def __init__(self, *, depth: int = 1) -> None: ...
 
 
-def test_meanings_come_with_an_inherited_constructor() -> None:
+def test_argument_descriptions_are_inherited_with_the_constructor() -> None:
     assert describe(Deeper).options[0].meaning == "how deep."
     assert describe(Own).options[0].meaning == "", "a constructor of its own is described anew"
 
@@ -118,12 +118,12 @@ class Undocumented:
     def __init__(self, size: int) -> None: ...
 
 
-def test_a_class_without_a_word_is_described_by_its_constructor() -> None:
+def test_a_class_without_docstring_is_described_by_its_constructor() -> None:
     description = describe(Undocumented)
     assert (description.summary, description.sizes, description.options) == ("", (("size", ""),), ())
 
 
-def test_constructors_say_how_many_sizes_they_take() -> None:
+def test_number_of_sizes_is_read_from_the_constructor() -> None:
     class Part:
         def __init__(self, a: int, b: int = 2, *, option: int = 3) -> None: ...
 
@@ -141,7 +141,7 @@ def test_a_constructor_that_hides_its_options_is_refused() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.kind}/{part.name}")
-def test_every_part_that_ships_loads_and_explains_itself(part: Registered) -> None:
+def test_every_built_in_part_loads_and_has_a_description(part: Registered) -> None:
     description = describe(part.load())
     assert part.summary, "`seqtool list` shows it"
     assert description.summary.endswith(".")

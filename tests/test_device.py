@@ -56,7 +56,7 @@ class Coarse(Readout):
         ("raises", "on cpu in float32 raised RuntimeError: no such kernel"),
     ],
 )
-def test_what_is_wrong_is_named(wrong: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_errors_are_named(wrong: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # the device is the CPU here, so what the CPU computes in float32 excuses nothing
     monkeypatch.setattr("seqtool.testing.device._attempt", lambda compute, dtype: {})
     check_on_device("readout", Coarse, "cpu")
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named(wrong: str, words: str, monkeypatch: pytest.Monk
         check_on_device("readout", partial(Coarse, wrong=wrong), "cpu")
 
 
-def test_what_the_cpu_rounds_as_coarsely_is_accepted_unless_it_is_no_number() -> None:
+def test_errors_no_larger_than_the_cpus_are_accepted_unless_not_finite() -> None:
     check_on_device("readout", partial(Coarse, wrong="rounded"), "cpu")
     with pytest.raises(ContractViolation, match="inf"):
         check_on_device("readout", partial(Coarse, wrong="nan"), "cpu")

@@ -37,7 +37,7 @@ def used(part: Any, x: Tensor, mask: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 @pytest.mark.parametrize("part", PARTS)
-def test_a_device_gets_what_the_cpu_gets(part: Registered, lengths: list[int]) -> None:
+def test_results_on_a_device_equal_those_on_the_cpu(part: Registered, lengths: list[int]) -> None:
     cls = part.load()
     contract = CONTRACTS[part.kind](partial(cls, **example_options(cls)))
     here: nn.Module = contract.part()

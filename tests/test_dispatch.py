@@ -78,7 +78,7 @@ def saliency(model: Seq2Seq, batch: Any) -> Tensor:
     return found.grad
 
 
-def test_saliency_of_the_source_is_the_references(made: Assembly) -> None:
+def test_saliency_equals_that_of_the_reference(made: Assembly) -> None:
     batch = batch_of(made)
     wanted = saliency(copy.deepcopy(made.model).double(), batch)
     found = saliency(with_kernels(made.model), batch)
@@ -88,7 +88,7 @@ def test_saliency_of_the_source_is_the_references(made: Assembly) -> None:
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # of modules that are given ids
 @pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward"])
-def test_hooks_on_any_module_run_as_often_as_under_the_reference(made: Assembly, kind: str) -> None:
+def test_hooks_on_any_module_run_as_often_as_with_the_reference(made: Assembly, kind: str) -> None:
     batch = batch_of(made)
     for path, _ in made.model.named_modules():
         counts = []
@@ -100,7 +100,7 @@ def test_hooks_on_any_module_run_as_often_as_under_the_reference(made: Assembly,
         assert counts[0] == counts[1], f"{kind} hook on {path or 'the model'}"
 
 
-def test_hooks_on_all_modules_run_as_often(made: Assembly) -> None:
+def test_global_hooks_run_as_often_as_with_the_reference(made: Assembly) -> None:
     counts = []
     for model in (copy.deepcopy(made.model), with_kernels(made.model)):
         calls: list[None] = []
@@ -111,7 +111,7 @@ def test_hooks_on_all_modules_run_as_often(made: Assembly) -> None:
     assert counts[0] == counts[1] > 1
 
 
-def test_a_replaced_cell_is_seen(made: Assembly) -> None:
+def test_a_replaced_cell_is_used(made: Assembly) -> None:
     batch, model = batch_of(made), with_kernels(made.model)
     before = model(batch)[0]
     size = model.decoder.cell.weight_ih.shape[1]
@@ -140,14 +140,14 @@ class Doubled(Cell):
 
 
 @pytest.mark.parametrize("made", ["before", "fed"], indirect=True)  # torch.lstm reads beyond its weights instead
-def test_a_cell_that_does_not_fit_is_an_error_of_the_reference(made: Assembly) -> None:
+def test_a_cell_of_wrong_size_raises_the_references_error(made: Assembly) -> None:
     model = with_kernels(made.model)
     model.decoder.cell = seqtool.make("cell/lstm", 3, hidden_size=21)
     with pytest.raises(RuntimeError, match="size"):
         model(batch_of(made))
 
 
-def test_kernels_are_data_that_travel_with_the_part(made: Assembly) -> None:
+def test_kernels_are_copied_and_pickled_with_the_part(made: Assembly) -> None:
     model, batch = with_kernels(made.model), batch_of(made)
     assert list(model.state_dict()) == list(made.model.state_dict())
     assert set(model.kernels) == {"encode", "decode"}
@@ -206,7 +206,7 @@ def unrolled(cell: Cell) -> float:
     return float(cell.unroll(x, torch.ones(1, 1, dtype=torch.bool), *cell.start(1, x))[0])
 
 
-def test_kernels_are_asked_in_order_and_the_method_is_the_last_resort() -> None:
+def test_kernels_are_asked_in_order_before_the_method_runs() -> None:
     cell, refusing, willing = Plus(), Hundred("no"), Hundred()
     assert cell.kernels is NO_KERNELS
     assert unrolled(cell) == 1
@@ -221,7 +221,7 @@ def test_kernels_are_asked_in_order_and_the_method_is_the_last_resort() -> None:
     assert unrolled(cell) == 100
 
 
-def test_an_override_is_another_method() -> None:
+def test_an_override_uses_kernels_only_if_marked() -> None:
     class Unmarked(Plus):
         def unroll(self, *arguments: Any) -> Any:
             return super().unroll(*arguments)
@@ -251,7 +251,7 @@ def test_names_of_parts() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
-def test_what_the_base_class_of_kernels_verifies() -> None:
+def test_default_verify_of_kernels() -> None:
     kernel, cell = Kernel(), seqtool.make("cell/lstm", 3, hidden_size=2)
     x, mask = torch.randn(1, 2, 3), torch.ones(1, 2, dtype=torch.bool)
     fixed, state = cell.start(1, x)
@@ -314,7 +314,7 @@ def test_the_environment_disables_kernels(made: Assembly, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("value", "kept"), [(None, False), ("0", False), ("1", True)])
-def test_the_allocator_is_left_alone_unless_asked(
+def test_the_allocator_is_changed_only_on_request(
     monkeypatch: pytest.MonkeyPatch, value: str | None, kept: bool
 ) -> None:
     from seqtool_fused import library
@@ -334,7 +334,7 @@ def test_the_allocator_is_left_alone_unless_asked(
 @pytest.mark.parametrize(
     ("strategy", "ours"), [(SingleDeviceStrategy, True), (DDPStrategy, True), (FSDPStrategy, False)]
 )
-def test_who_clips_gradients(made: Assembly, strategy: Any, ours: bool, monkeypatch: Any) -> None:
+def test_which_implementation_clips_gradients(made: Assembly, strategy: Any, ours: bool, monkeypatch: Any) -> None:
     module = SequenceModule(made)
     used = made.optimizer
     clipped: list[str] = []

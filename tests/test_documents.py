@@ -25,7 +25,7 @@ def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.DOTALL | re.MULTILINE)
 
 
-def test_the_readmes_recipe_is_the_one_that_it_names(tmp_path: Path) -> None:
+def test_recipe_in_readme_equals_the_bundled_one(tmp_path: Path) -> None:
     (tmp_path / "readme.yaml").write_text(blocks("README.md", "yaml")[0])
     shown, bundled = (
         seqtool.load_recipe(tmp_path / "readme.yaml"),
@@ -34,7 +34,7 @@ def test_the_readmes_recipe_is_the_one_that_it_names(tmp_path: Path) -> None:
     assert {name: v.data for name, v in shown.variants.items()} == {n: v.data for n, v in bundled.variants.items()}
 
 
-def test_the_readmes_scorer_works_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scorer_in_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = blocks("README.md", "python")[0]
     assert scorer.startswith("# my_scorer.py")
     assert len(scorer.splitlines()) <= 32
@@ -47,7 +47,7 @@ def test_the_readmes_scorer_works_as_shown(tmp_path: Path, monkeypatch: pytest.M
     assert "temperature: 0.5" in (tmp_path / "out/default/resolved.yaml").read_text()
 
 
-def test_the_readmes_python_works_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_in_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code = blocks("README.md", "python")[1].replace("train.steps=200", "train.steps=2")
     names: dict[str, object] = {}
@@ -56,7 +56,7 @@ def test_the_readmes_python_works_as_shown(tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "runs/align_60_20").is_dir()
 
 
-def test_the_readmes_mistake_is_told_as_shown(
+def test_error_message_in_readme_is_exact(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (shown,) = (block for block in blocks("README.md", "text") if block.startswith("error: my.yaml"))
@@ -74,14 +74,14 @@ def test_the_readmes_mistake_is_told_as_shown(
     assert capsys.readouterr().err == shown
 
 
-def test_the_docs_recipe_is_right(tmp_path: Path) -> None:
+def test_recipe_in_docs_is_valid(tmp_path: Path) -> None:
     (tmp_path / "doc.yaml").write_text(blocks("docs/recipes.md", "yaml")[0])
     recipe = seqtool.load_recipe(tmp_path / "doc.yaml")
     check(recipe)
     assert set(recipe.variants) == {"additive", "dot"}
 
 
-def test_the_docs_claim_is_right(tmp_path: Path) -> None:
+def test_claim_in_docs_is_valid(tmp_path: Path) -> None:
     (claim,) = blocks("docs/verify.md", "yaml")
     (tmp_path / "claim.yaml").write_text(claim)
     found = load_claim(tmp_path / "claim.yaml", default_registry())
@@ -89,7 +89,7 @@ def test_the_docs_claim_is_right(tmp_path: Path) -> None:
     assert [measure.band for measure in found.measures] == ["mean 0.05 to 0.3", ">= 0.95", "reported"]
 
 
-def test_the_docs_scorer_passes_the_suite_as_shown(tmp_path: Path) -> None:
+def test_scorer_in_docs_passes_the_contract_suite(tmp_path: Path) -> None:
     shown = blocks("docs/plugins.md", "python")
     for block in shown:
         if named := re.match(r'"""(my_scorers/\w+\.py)"""', block):
@@ -119,13 +119,13 @@ def test_every_kind_is_documented() -> None:
     assert set(KINDS) <= set(rows)
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_have_targets() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"
 
 
-def test_the_devices_that_the_documentation_calls_tested_are_those() -> None:
+def test_tested_devices_in_docs_are_complete() -> None:
     text = (ROOT / "docs/devices.md").read_text()
     assert re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE) == [
         (kind, tested.what, tested.how) for kind, tested in TESTED.items()

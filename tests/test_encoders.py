@@ -154,7 +154,7 @@ def test_transformer(heads: int, norm_first: bool, grad: bool) -> None:
         assert_close(encoded.memory[row, :length], h)
 
 
-def test_layers_of_a_transformer_start_apart() -> None:
+def test_layers_of_a_transformer_are_initialized_differently() -> None:
     encoder = partial(build, "encoder", "transformer", 3, hidden_size=6)()
     first, second = (layer.linear1.weight for layer in encoder.layers.layers)
     assert not torch.equal(first, second)
@@ -166,7 +166,7 @@ def test_heads_that_do_not_divide_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["conv", "transformer"])
-def test_dropout_is_for_training_alone(name: str) -> None:
+def test_dropout_is_only_used_in_training(name: str) -> None:
     encoder = build("encoder", name, 3, hidden_size=6, dropout=0.5)
     x = source()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():

@@ -33,7 +33,7 @@ def test_cell(name: str) -> None:
     assert_close(tree.leaves(after)[-1][3], last[-1])
 
 
-def test_every_cell_has_its_equation_here() -> None:
+def test_every_cell_has_an_equation_test() -> None:
     """Those that wrap others are held to theirs in test_cell_wrappers.py."""
     wrappers = {"stack", "variational_dropout", "zoneout"}
     assert {part.name for part in default_registry().parts("cell")} == set(ALL_CELLS) | wrappers
@@ -94,7 +94,7 @@ def test_equations_by_hand() -> None:
     assert (sigmoid(-1000.0), sigmoid(0.0), sigmoid(1000.0)) == (0.0, 0.5, 1.0)
 
 
-def test_guided_attention_of_a_published_example() -> None:
+def test_guided_attention_equals_a_published_example() -> None:
     """The mean over all cells that the documentation of SpeechBrain 1.0 prints for these alignments: 0.1142."""
     first = [[0.8, 0.2], [0.4, 0.6], [0.2, 0.8]]
     second = [[0.6, 0.2, 0.2], [0.1, 0.7, 0.2], [0.3, 0.4, 0.3], [0.2, 0.3, 0.5]]
@@ -102,7 +102,7 @@ def test_guided_attention_of_a_published_example() -> None:
     assert total / 24 == pytest.approx(0.1142, abs=5e-5)
 
 
-def test_equations_need_nothing_but_python() -> None:
+def test_equations_import_only_the_standard_library() -> None:
     folder = Path(seqtool.equations.__file__).parent
     imported = {
         line.split()[1].partition(".")[0]

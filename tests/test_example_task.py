@@ -60,11 +60,11 @@ def numbers(batch: Batch) -> list[int]:
 
 
 @pytest.mark.parametrize("options", [{}, {"bucket": 3}, {"unknown": True}, {"aligned": False}])
-def test_it_keeps_the_contract(options: dict[str, Any]) -> None:
+def test_task_keeps_the_contract(options: dict[str, Any]) -> None:
     check_task(lambda: Numbered(**options))
 
 
-def test_each_epoch_is_all_examples_in_another_order() -> None:
+def test_each_epoch_contains_all_examples_in_a_new_order() -> None:
     task = made()
     walk = [number for k in range(25) for number in numbers(draw(task, k))]
     epochs = [walk[50 * e : 50 * (e + 1)] for e in range(4)]
@@ -75,13 +75,13 @@ def test_each_epoch_is_all_examples_in_another_order() -> None:
         assert [number for k in range(6) for number in numbers(draw(task, k, **other))] != walk[:48]
 
 
-def test_fewer_examples_than_a_batch_has() -> None:
+def test_fewer_examples_than_a_batch() -> None:
     task = made(size=3)
     walk = [number for k in range(3) for number in numbers(draw(task, k))]
     assert all(sorted(walk[i : i + 3]) == [0, 1, 2] for i in range(0, 24, 3))
 
 
-def test_buckets_have_the_same_examples_and_less_padding() -> None:
+def test_buckets_contain_the_same_examples_with_less_padding() -> None:
     plain, bucketed = made(size=400), made(size=400, bucket=10)
     batches = {task: [draw(task, k) for k in range(100)] for task in (plain, bucketed)}
     for window in range(10):
@@ -97,7 +97,7 @@ def test_buckets_have_the_same_examples_and_less_padding() -> None:
     )
 
 
-def test_validation_goes_through_its_split_once_in_order() -> None:
+def test_validation_reads_its_split_once_in_order() -> None:
     task = made()
     for split, first in (("valid", 1000), ("test", 2000)):
         assert task.num_batches(split, 8) == 7
@@ -144,7 +144,7 @@ def test_an_unknown_symbol_is_never_copied() -> None:
     assert source.copied_as(target) == (1, -1)
 
 
-def test_a_state_tells_examples_from_others_and_is_kept_without_them() -> None:
+def test_digest_in_the_state_identifies_the_examples() -> None:
     state = made().state()
     assert made().state() == state
     assert set(state["examples"]) == {"train", "valid", "test"}
@@ -160,7 +160,7 @@ def test_a_state_tells_examples_from_others_and_is_kept_without_them() -> None:
     assert changed_entries(restored.state(), made(size=49).state()) == []
 
 
-def test_a_digest_is_of_the_rows_wherever_they_stand() -> None:
+def test_digest_depends_only_on_selected_rows() -> None:
     rows = Ragged.of([(9,), (1, 2), (3,)])
     part = Ragged(rows.values, rows.starts[1:])
     whole = Ragged.of([(1, 2), (3,)])

@@ -90,7 +90,7 @@ def test_lines_by_hand(kind: str, name: str, line: str, wanted: Any) -> None:
     assert dict(find_example(kind, name)().lines)[line] == pytest.approx(wanted)
 
 
-def test_what_is_no_example_is_not_found() -> None:
+def test_modules_without_an_example_are_not_found() -> None:
     for kind, name in (("scorer", "S"), ("scorer", "inner"), ("cell", "Gate"), ("task", "copy"), ("scorer", "xyzzy")):
         assert find_example(kind, name) is None
     assert find_formulation("scorer", "inner") is None
@@ -123,7 +123,7 @@ def test_explain_shows_equation_code_and_numbers(capsys: pytest.CaptureFixture[s
         assert words in out
 
 
-def test_explain_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = called(capsys, "explain", "scorer/dot", "--json")
     told = json.loads(out)
     assert code == 0
@@ -131,20 +131,22 @@ def test_explain_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["code"].startswith("def dot(")
 
 
-def test_explain_says_where_there_is_no_example(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_reports_a_missing_example(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = called(capsys, "explain", "task/copy")
     assert code == 0
     assert "none is written for task/copy" in out
     assert json.loads(called(capsys, "explain", "task/copy", "--json")[1])["example"] is None
 
 
-def test_explain_knows_what_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_of_an_unknown_part_fails(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = called(capsys, "explain", "dot")
     assert (code, out) == (2, "")
     assert "not of the form KIND/NAME; did you mean scorer/dot" in err
 
 
-def test_a_part_of_a_stranger_does_not_get_our_example(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_third_party_part_of_the_same_name_has_no_built_in_example(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = (
         "from seqtool.api import Component, Scorer, hookimpl\n"
         "class Dot(Scorer):\n    '''Mine.'''\n    def __init__(self, query_size, memory_size): ...\n"

@@ -48,7 +48,7 @@ def drawn(tmp_path: Any, name: str = "attentive") -> tuple[Assembly, Batch]:
     return assembly, batch
 
 
-def test_gold_inputs_open_with_the_start_symbol() -> None:
+def test_gold_inputs_begin_with_the_start_symbol() -> None:
     assert gold_inputs(torch.tensor([[1, 2, 3], [4, 0, 0]]), 9).tolist() == [[9, 1, 2], [9, 4, 0]]
     assert gold_inputs(torch.tensor([[1]]), 9).tolist() == [[9]]
 
@@ -66,7 +66,7 @@ def test_probability_one_is_teacher_forcing_bit_for_bit(tmp_path: Any, name: str
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_loop_fed_gold_alone_equals_teacher_forcing(tmp_path: Any, name: str) -> None:
+def test_the_loop_with_gold_inputs_equals_teacher_forcing(tmp_path: Any, name: str) -> None:
     assembly, batch = drawn(tmp_path, name)
     model = assembly.model.double()
     gold = gold_inputs(batch.target, model.target_vocabulary.start)
@@ -93,14 +93,14 @@ def test_probability_zero_is_free_running(tmp_path: Any, name: str, per: Any) ->
     assert not torch.allclose(logits[:, 1:], taught[:, 1:]), "or this test cannot fail"
 
 
-def test_what_is_written_passes_no_gradient_and_the_rest_does(tmp_path: Any) -> None:
+def test_sampled_symbols_pass_no_gradient_and_other_inputs_do(tmp_path: Any) -> None:
     assembly, batch = drawn(tmp_path)
     logits, _ = assembly.model(batch, Feeding(0.5))
     logits.sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in assembly.model.parameters())
 
 
-def test_draws_are_per_token_or_per_example_and_as_frequent_as_asked() -> None:
+def test_draws_are_per_token_or_example_with_the_given_probability() -> None:
     gold = torch.zeros(4000, 7, dtype=torch.int64)
     torch.manual_seed(0)
     token, example = draw_teacher_forced(Feeding(0.3), gold), draw_teacher_forced(Feeding(0.3, "example"), gold)
@@ -131,7 +131,7 @@ def test_schedules(tmp_path: Any, schedule: str, steps: tuple[int, ...], wanted:
     assert found(0).per == "example"
 
 
-def test_half_the_inverse_sigmoid_is_at_k_log_k(tmp_path: Any) -> None:
+def test_inverse_sigmoid_is_one_half_at_k_log_k(tmp_path: Any) -> None:
     found = feeding(
         variant(tmp_path, "attentive", "train.scheduled_sampling={schedule: {type: inverse_sigmoid, k: 1000}}")
     )

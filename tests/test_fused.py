@@ -63,7 +63,7 @@ def expect_close(found: list[Tensor], wanted: list[Tensor], tolerance: float = 1
     [(1, 1, 1, 1), (5, 3, 1, 7), (25, 4, 16, 16), (49, 6, 17, 31), (7, 2, 64, 33), (3, 5, 65, 64), (64, 9, 6, 129)],
 )
 @pytest.mark.parametrize("ragged", [False, True])
-def test_cells_of_all_sizes(name: str, batch: int, steps: int, inputs: int, size: int, ragged: bool) -> None:
+def test_cells_of_many_sizes(name: str, batch: int, steps: int, inputs: int, size: int, ragged: bool) -> None:
     torch.manual_seed(batch)
     cell = CELLS[name](inputs, hidden_size=size)
     x, state = torch.randn(batch, steps, inputs), random_state(cell, batch)
@@ -85,7 +85,7 @@ def scored(scorer: Additive, query: Tensor, memory: Tensor) -> list[Tensor]:
     [(1, 1, 1, 1), (3, 2, 63, 7), (2, 5, 64, 16), (5, 1, 65, 33), (2, 3, 200, 2)],
 )
 @pytest.mark.parametrize("scale", [1, 30], ids=["small", "saturated"])
-def test_additive_scores_of_all_sizes(batch: int, targets: int, sources: int, size: int, scale: float) -> None:
+def test_additive_scores_of_many_sizes(batch: int, targets: int, sources: int, size: int, scale: float) -> None:
     """At 30 times the size one or the other leaves what e^2q e^2k can hold, and tanh itself is taken."""
     torch.manual_seed(size)
     scorer = Additive(4, 6, hidden_size=size)
@@ -107,7 +107,7 @@ def test_opposite_queries_and_keys_do_not_overflow() -> None:
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("name", CELLS)
-def test_two_threads_give_the_same_numbers_again_and_again(name: str) -> None:
+def test_two_threads_are_deterministic(name: str) -> None:
     torch.manual_seed(0)
     cell = with_kernels(CELLS[name](5, hidden_size=9))
     x, mask = torch.randn(31, 7, 5), torch.arange(7) < torch.randint(0, 8, (31, 1))
@@ -123,7 +123,7 @@ def test_two_threads_give_the_same_numbers_again_and_again(name: str) -> None:
 @pytest.mark.parametrize(
     ("rows", "inputs", "outputs"), [(1, 1, 1), (95, 3, 17), (96, 16, 32), (97, 33, 5), (400, 65, 130)]
 )
-def test_keys_of_all_sizes(two_threads: None, rows: int, inputs: int, outputs: int, threads: int) -> None:
+def test_keys_of_many_sizes(two_threads: None, rows: int, inputs: int, outputs: int, threads: int) -> None:
     torch.set_num_threads(threads)
     scorer = Additive(3, inputs, hidden_size=outputs)
     memory, mask = torch.randn(1, rows, inputs), torch.ones(1, rows, dtype=torch.bool)
@@ -168,14 +168,14 @@ ASK = "from seqtool_fused.library import library, unavailable_reason; print(unav
         ("cc 'x", "CC cannot be read"),
     ],
 )
-def test_without_a_working_compiler_it_says_so(compiler: str, said: str, tmp_path: Path) -> None:
+def test_a_missing_compiler_is_reported(compiler: str, said: str, tmp_path: Path) -> None:
     done = ask(CC=compiler, XDG_CACHE_HOME=str(tmp_path))
     assert said in done.stdout
     assert said in done.stderr
     assert not list(tmp_path.rglob("*.so"))
 
 
-def test_what_is_compiled_is_kept(tmp_path: Path) -> None:
+def test_compiled_library_is_cached(tmp_path: Path) -> None:
     for _ in range(2):
         done = ask(XDG_CACHE_HOME=str(tmp_path))
         assert (done.returncode, done.stdout.strip()) == (0, "None"), done.stderr

@@ -100,7 +100,7 @@ def test_windows(variant: str, normalizer: str, hidden: int | None) -> None:
     ],
 )
 @pytest.mark.parametrize("scorer", ["additive", "general", {"type": "additive", "hidden_size": 5}])
-def test_what_is_joined(options: Options, scorer: Any) -> None:
+def test_concatenated_inputs_and_features(options: Options, scorer: Any) -> None:
     expect_same(decoder("attend_before", "lstm", 23, scorer, **options), prefixes())
 
 
@@ -142,7 +142,7 @@ def test_refusals(attention: Options | None, options: Options, reason: str) -> N
     assert reason in (AttendBeforeKernel().unsupported(part) or "")
 
 
-def test_a_cell_it_does_not_know() -> None:
+def test_an_unsupported_cell_is_refused() -> None:
     for cell, attention in itertools.product(("rnn", "min_gru"), ({"scorer": "general"},)):
         sized = {"type": cell, "hidden_size": 13}
         part = make("decoder/attend_before", INPUT, MEMORY, (), 7, cell=sized, attention=attention)

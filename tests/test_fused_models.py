@@ -97,7 +97,7 @@ def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_models_that_map_each_symbol_once(
+def test_models_whose_kernels_project_each_symbol_once(
     tmp_path: Path, lookups: list[str], embedding: str, decoder: str, cell: str
 ) -> None:
     made = assembled(tmp_path, embedding=EMBEDDINGS[embedding], decoder=DECODERS[decoder], cell=cell)
@@ -119,7 +119,7 @@ def test_encoders_of_layers(tmp_path: Path, lookups: list[str], layers: str, cel
     assert lookups == (["decode"] if layers == "residual" else ["encode", "decode"])
 
 
-def test_few_positions_are_mapped_one_by_one(tmp_path: Path, lookups: list[str]) -> None:
+def test_few_positions_are_projected_individually(tmp_path: Path, lookups: list[str]) -> None:
     made = assembled(tmp_path, decoder=DECODERS["before"])
     batch = batch_of(made, 1)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
@@ -128,7 +128,7 @@ def test_few_positions_are_mapped_one_by_one(tmp_path: Path, lookups: list[str])
     assert not lookups
 
 
-def test_narrow_vectors_are_mapped_one_by_one(tmp_path: Path, lookups: list[str]) -> None:
+def test_narrow_vectors_are_projected_individually(tmp_path: Path, lookups: list[str]) -> None:
     made = assembled(tmp_path, embedding="{type: learned, embedding_size: 15}")
     batch = batch_of(made)
     wanted = gradients(copy.deepcopy(made.model).double(), batch)
@@ -137,9 +137,7 @@ def test_narrow_vectors_are_mapped_one_by_one(tmp_path: Path, lookups: list[str]
     assert not lookups
 
 
-def test_gates_are_those_of_the_cells_and_the_kernels_compute_again_afterwards(
-    tmp_path: Path, lookups: list[str]
-) -> None:
+def test_gates_can_be_recorded_and_kernels_are_used_again_afterwards(tmp_path: Path, lookups: list[str]) -> None:
     made = assembled(tmp_path)
     batch = batch_of(made)
     model: Any = with_kernels(made.model)

@@ -29,7 +29,7 @@ def made(size: int = 50, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("loaded", OTHERS, ids=str)
-def test_options_that_a_loaded_state_brings_are_left_to_the_reference(loaded: dict[str, Any]) -> None:
+def test_options_of_a_loaded_state_use_the_reference(loaded: dict[str, Any]) -> None:
     source = torch.optim.Adam([nn.Parameter(torch.ones(50))], lr=0.01, **loaded)
     stepped(source)
     ours, theirs = made(), made()
@@ -38,7 +38,7 @@ def test_options_that_a_loaded_state_brings_are_left_to_the_reference(loaded: di
     assert torch.equal(stepped(bound(AdamKernel(), ours)), stepped(theirs))
 
 
-def test_a_state_of_another_size_goes_to_the_reference_which_refuses_it() -> None:
+def test_a_state_of_another_size_raises_the_references_error() -> None:
     source, ours = made(4, fused=False), made(1000, fused=False)
     stepped(source)
     ours.load_state_dict(copy.deepcopy(source.state_dict()))
@@ -46,7 +46,7 @@ def test_a_state_of_another_size_goes_to_the_reference_which_refuses_it() -> Non
         stepped(bound(AdamKernel(), ours))
 
 
-def test_a_mean_that_keeps_nothing_is_the_gradient() -> None:
+def test_mean_with_beta_zero_is_the_gradient() -> None:
     ours = bound(AdamKernel(), made(betas=(0.0, 0.999)))
     (parameter,) = ours.param_groups[0]["params"]
     for size in (1.0, 1e4, 1e-4):
@@ -55,7 +55,7 @@ def test_a_mean_that_keeps_nothing_is_the_gradient() -> None:
     torch.testing.assert_close(ours.state[parameter]["exp_avg"], torch.full((50,), 1e-4))
 
 
-def test_nothing_to_clip_and_nothing_finite() -> None:
+def test_clipping_without_gradients_and_with_non_finite_ones() -> None:
     left: list[Any] = []
     ours = bound(watched(ClipKernel(), left), made())
     ours.clip(1.0)

@@ -97,7 +97,7 @@ def plainly(name: str, own: list[list[float]], row: int, step: int, length: int)
 @pytest.mark.parametrize("normalizer", [STAND_INS["normalizer"], Exp])
 @pytest.mark.parametrize("name", [name for name in ALL if name != "shuffled"])
 @pytest.mark.filterwarnings("ignore:.*huge")
-def test_each_by_a_plain_loop(name: str, normalizer: Any) -> None:
+def test_each_intervention_equals_a_plain_loop(name: str, normalizer: Any) -> None:
     attention = build(normalizer=normalizer)
     _, own = looked(attention, None)
     context, weights = looked(attention, ALL[name]())
@@ -112,7 +112,7 @@ def test_each_by_a_plain_loop(name: str, normalizer: Any) -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-def test_shuffled_puts_the_own_weights_on_other_places_the_same_at_every_step(heads: int) -> None:
+def test_shuffled_uses_one_permutation_at_every_step(heads: int) -> None:
     attention = build(heads=heads)
     _, own = looked(attention, None)
     _, weights = looked(attention, Shuffled(5))
@@ -127,14 +127,14 @@ def test_shuffled_puts_the_own_weights_on_other_places_the_same_at_every_step(he
             assert sorted(before) == sorted(after), "whole columns have moved"
 
 
-def test_delayed_by_nothing_is_the_models_own() -> None:
+def test_delayed_by_zero_keeps_the_models_own_weights() -> None:
     for heads in (1, 2):
         for found, wanted in zip(looked(build(heads=heads), Delayed(0)), looked(build(heads=heads), None), strict=True):
             torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.parametrize("head", [0, 1])
-def test_a_head_that_is_off_has_no_slice_of_the_context(head: int) -> None:
+def test_head_off_sets_its_context_to_zero(head: int) -> None:
     attention = build(heads=2)
     found, weights = looked(attention, HeadOff(head))
     _, own = looked(attention, None)
@@ -155,7 +155,7 @@ def test_a_head_that_is_off_has_no_slice_of_the_context(head: int) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("heads", [1, 2])
-def test_padding_never_gets_weight_and_a_row_without_a_place_gets_none(name: str, heads: int) -> None:
+def test_padding_and_rows_without_real_positions_get_no_weight(name: str, heads: int) -> None:
     for intervention in (ALL[name](), Everywhere()):
         context, weights = looked(build(heads=heads), intervention)
         assert not weights.masked_select(~given()[2][:, None, None]).any()
@@ -163,7 +163,7 @@ def test_padding_never_gets_weight_and_a_row_without_a_place_gets_none(name: str
         assert not weights[2].any()
 
 
-def test_scorers_that_look_back_see_the_forced_weights() -> None:
+def test_scorers_observe_the_replaced_weights() -> None:
     attention, recorder = build(scorer=LocationAware), Recorder()
     looked(attention, recorder)
     query, memory, _ = given()
@@ -176,14 +176,14 @@ def test_scorers_that_look_back_see_the_forced_weights() -> None:
             assert recorder.own[step][row, :length].tolist() == pytest.approx(wanted)
 
 
-def test_a_window_that_moves_by_itself_goes_on() -> None:
+def test_a_moving_window_is_not_changed() -> None:
     attention, recorder = build(scorer=partial(GMM, components=2)), Recorder()
     looked(attention, recorder)
     _, own = looked(attention, None)
     torch.testing.assert_close(torch.stack(recorder.own, 1), own[:, 0])
 
 
-def test_nothing_stays_behind() -> None:
+def test_intervention_is_removed_afterwards() -> None:
     attention = build(heads=2)
     before = looked(attention, None)
     with intervened(attention, Uniform()):
@@ -197,12 +197,12 @@ def test_nothing_stays_behind() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, looked(attention, None), strict=True))
 
 
-def test_what_has_no_attention_is_refused() -> None:
+def test_a_model_without_attention_is_refused() -> None:
     with pytest.raises(PartError, match="Linear has no attention"), intervened(torch.nn.Linear(2, 2), Uniform()):
         pass
 
 
-def test_gold_needs_a_place_for_each_source_symbol() -> None:
+def test_gold_requires_one_position_per_source_symbol() -> None:
     with pytest.raises(PartError, match="returns 7 memory positions for 14 source symbols"):
         looked(build(), Gold(ALIGNMENT, 14))
 
@@ -253,7 +253,7 @@ def of_batch(name: str, batch: Batch) -> Intervention:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-def test_in_every_decoder(tmp_path: Path, variant: str, heads: int) -> None:
+def test_interventions_in_every_decoder(tmp_path: Path, variant: str, heads: int) -> None:
     model, batch = made(tmp_path, variant, heads)
     with torch.no_grad():
         own, own_weights = model(batch)
@@ -280,7 +280,7 @@ def test_in_every_decoder(tmp_path: Path, variant: str, heads: int) -> None:
 
 
 @pytest.mark.parametrize("decoder", ["attend_before", "attend_after", "fed"])
-def test_a_kernel_of_the_decoder_leaves_forced_weights_to_the_reference(tmp_path: Path, decoder: str) -> None:
+def test_kernels_refuse_calls_with_an_intervention(tmp_path: Path, decoder: str) -> None:
     model, batch = made(tmp_path, decoder, 1)
     model.float()
     taken = copy.deepcopy(model)
@@ -298,7 +298,9 @@ def test_a_kernel_of_the_decoder_leaves_forced_weights_to_the_reference(tmp_path
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(("search", "options"), [("greedy", {}), ("beam", {"size": 3, "best": 3})])
-def test_searches_carry_it_along(tmp_path: Path, variant: str, name: str, search: str, options: dict[str, Any]) -> None:
+def test_searches_select_the_state_of_the_intervention(
+    tmp_path: Path, variant: str, name: str, search: str, options: dict[str, Any]
+) -> None:
     """Each hypothesis has the score and the weights of feeding its symbols to the model alone."""
     model, batch = made(tmp_path, variant, 2)
     with torch.no_grad(), intervened(model.decoder, of_batch(name, batch)):
@@ -318,7 +320,7 @@ def test_searches_carry_it_along(tmp_path: Path, variant: str, name: str, search
             torch.testing.assert_close(score, found.scores[:, k].double(), rtol=1e-5, atol=1e-5)
 
 
-def test_uniform_is_a_model_whose_scorer_is_constant(tmp_path: Path) -> None:
+def test_uniform_equals_a_model_with_constant_scores(tmp_path: Path) -> None:
     for variant in VARIANTS:
         model, batch = made(tmp_path, variant, 2)
         with torch.no_grad():
@@ -331,7 +333,7 @@ def test_uniform_is_a_model_whose_scorer_is_constant(tmp_path: Path) -> None:
         torch.testing.assert_close(found, wanted)
 
 
-def test_gold_is_feeding_the_memory_at_the_gold_place(tmp_path: Path) -> None:
+def test_gold_context_is_the_memory_at_the_gold_position(tmp_path: Path) -> None:
     model, batch = made(tmp_path, "attend_before", 1)
     decoder: Any = model.decoder
     with torch.no_grad():

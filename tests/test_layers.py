@@ -97,7 +97,7 @@ def area(name: str) -> str:
     return name.split(".")[1] if "." in name else ""
 
 
-def test_the_reader_of_imports_sees_them_all() -> None:
+def test_all_forms_of_imports_are_read() -> None:
     source = (
         "import a.b as c\nfrom d import e, f\nfrom . import g\nfrom ..h import i\n"
         "def x():\n    import j\nif TYPE_CHECKING:\n    import hidden\nelse:\n    import k\n"
@@ -108,7 +108,7 @@ def test_the_reader_of_imports_sees_them_all() -> None:
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_core_never_imports_a_plugin_and_its_imports_run_one_way(path: Path) -> None:
+def test_the_core_imports_no_plugin_and_only_lower_layers(path: Path) -> None:
     names = imported(path, ROOT)
     assert not [name for name in names if top(name).startswith("seqtool_")]
     here = path.relative_to(ROOT / "seqtool").with_suffix("").parts[0]
@@ -123,7 +123,7 @@ def test_the_core_never_imports_a_plugin_and_its_imports_run_one_way(path: Path)
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_needs_no_torch_imports_none(path: Path) -> None:
+def test_modules_without_torch_do_not_import_it(path: Path) -> None:
     here = path.relative_to(ROOT / "seqtool").with_suffix("").parts[0]
     if here in TORCH_FREE and str(path.relative_to(ROOT)) not in NEEDS_TORCH:
         assert not {name for name in imported(path, ROOT) if top(name) == "torch"}
@@ -136,7 +136,7 @@ def test_a_built_in_plugin_imports_the_api_torch_and_itself(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", THIRD_PARTY, ids=lambda path: path.name)
-def test_the_example_of_a_third_party_keeps_the_same_rule(path: Path) -> None:
+def test_the_third_party_example_imports_only_the_api(path: Path) -> None:
     folder = path.parent.name
     check_plugin(imported(path, path.parent.parent), folder)
 
@@ -147,7 +147,7 @@ def check_plugin(names: set[str], folder: str) -> None:
         assert allowed or top(name) in sys.stdlib_module_names, name
 
 
-def test_a_new_file_of_the_core_has_its_place_among_the_layers() -> None:
+def test_every_core_module_belongs_to_a_layer() -> None:
     above = {"__init__", "__main__", "cli", "testing", "verification"}
     known = set(MAY_IMPORT) | above
     found = {path.relative_to(ROOT / "seqtool").with_suffix("").parts[0] for path in CORE}
@@ -181,7 +181,7 @@ def test_two_modules_share_a_name_only_if_they_do_the_same_job_in_parallel_folde
     assert not same
 
 
-def test_the_top_of_the_core_holds_few_modules() -> None:
+def test_the_top_level_of_the_core_has_few_modules() -> None:
     top_level = {path.stem for path in (ROOT / "seqtool").glob("*.py")}
     assert top_level == {"__init__", "__main__", "api", "cache", "errors", "experiment", "explain", "randomness"}
 
@@ -190,7 +190,7 @@ def test_the_top_of_the_core_holds_few_modules() -> None:
     "module",
     ["seqtool", "seqtool.registry", "seqtool.recipe", "seqtool.runs", "seqtool.analysis", "seqtool.analysis.report"],
 )
-def test_neither_torch_nor_pydantic_comes_along_when_imported(module: str) -> None:
+def test_importing_light_modules_imports_neither_torch_nor_pydantic(module: str) -> None:
     code = f"import sys, {module}; print([n for n in ('torch', 'pydantic', 'matplotlib') if n in sys.modules])"
     if module == "seqtool.analysis":
         code = code.replace(", 'matplotlib'", "")

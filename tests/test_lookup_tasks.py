@@ -23,7 +23,7 @@ def pointed_at(source: list[str], gold: list[int]) -> list[str]:
 
 
 @ENDINGS
-def test_repeat_copy_says_it_as_often_as_told(ending: str) -> None:
+def test_repeat_copy_repeats_the_given_number_of_times(ending: str) -> None:
     made = task("repeat_copy", length=5, repeats=4, symbols=30, min_length=2, min_repeats=2, ending=ending)
     seen = set()
     for k in range(3):
@@ -41,7 +41,7 @@ def test_repeat_copy_says_it_as_often_as_told(ending: str) -> None:
 
 
 @ENDINGS
-def test_sort_puts_symbols_in_order_and_keeps_equal_ones_in_theirs(ending: str) -> None:
+def test_sort_is_stable(ending: str) -> None:
     made = task("sort", length=9, min_length=1, symbols=4, ending=ending)
     lengths = set()
     for source, target, gold in examples(made, batch_of(made)):
@@ -52,7 +52,7 @@ def test_sort_puts_symbols_in_order_and_keeps_equal_ones_in_theirs(ending: str) 
     assert lengths == set(range(1, 10))
 
 
-def test_sort_goes_by_the_vocabulary() -> None:
+def test_sort_uses_the_order_of_the_vocabulary() -> None:
     made = task("sort", length=40, symbols=30)
     order = list(made.target_vocabulary.symbols)
     for _, target, _ in examples(made, batch_of(made)):
@@ -94,14 +94,14 @@ def test_addition_adds(ending: str, reverse: bool, least: int, most: int) -> Non
     assert min(counts.values()) > 512 / (most - least + 1) / 2
 
 
-def test_every_small_sum_comes_up() -> None:
+def test_every_small_sum_occurs() -> None:
     made = task("addition", digits=1)
     sums = {"".join(source) for k in range(20) for source, _, _ in examples(made, batch_of(made, k))}
     assert sums == {f"{a}+{b}" for a in range(10) for b in range(10)}
 
 
 @ENDINGS
-def test_associative_recall_says_the_item_after_the_one_asked_for(ending: str) -> None:
+def test_associative_recall_returns_the_item_after_the_query(ending: str) -> None:
     made = task("associative_recall", items=5, item_length=2, symbols=3, ending=ending)
     counts, places = set(), set()
     for source, target, gold in examples(made, batch_of(made)):
@@ -119,7 +119,7 @@ def test_associative_recall_says_the_item_after_the_one_asked_for(ending: str) -
     assert places == {0, 1, 2, 3}
 
 
-def test_items_may_be_all_that_there_are() -> None:
+def test_items_may_use_the_whole_vocabulary() -> None:
     made = task("associative_recall", items=8, min_items=8, item_length=3, symbols=2)
     first: Counter[str] = Counter()
     for k in range(8):
@@ -133,7 +133,7 @@ def test_items_may_be_all_that_there_are() -> None:
 
 @ENDINGS
 @pytest.mark.parametrize("noise", [False, True])
-def test_mqar_gives_the_value_of_each_key_in_the_order_asked(ending: str, noise: bool) -> None:
+def test_mqar_returns_values_in_the_order_of_queries(ending: str, noise: bool) -> None:
     made = task("mqar", length=26, pairs=5, symbols=40, noise=noise, ending=ending)
     gaps: Counter[int] = Counter()
     for source, target, gold in examples(made, batch_of(made)):
@@ -156,7 +156,7 @@ def test_mqar_gives_the_value_of_each_key_in_the_order_asked(ending: str, noise:
     assert set(gaps) == set(range(8))
 
 
-def test_mqars_queries_come_soon_or_at_any_time() -> None:
+def test_distances_of_mqar_queries() -> None:
     shares = {}
     for power in (0.01, 1.0):
         made = task("mqar", length=42, pairs=1, symbols=10, power=power)
@@ -202,7 +202,7 @@ def test_mqar_as_published() -> None:
         ("mqar", {"symbols": 9}, "symbols"),
     ],
 )
-def test_what_cannot_be(name: str, options: dict[str, Any], fault: str) -> None:
+def test_invalid_options_are_refused(name: str, options: dict[str, Any], fault: str) -> None:
     with pytest.raises(PartError) as caught:
         task(name, **options)
     assert caught.value.option == fault
@@ -218,7 +218,7 @@ def test_what_cannot_be(name: str, options: dict[str, Any], fault: str) -> None:
         ("mqar", {"symbols": 64}),
     ],
 )
-def test_what_is_copied_is_what_the_alignment_points_to(name: str, options: dict[str, Any]) -> None:
+def test_copied_symbols_are_those_of_the_alignment(name: str, options: dict[str, Any]) -> None:
     made = task(name, ending="eos", **options)
     batch = batch_of(made)
     copied = torch.tensor(made.copy_map)[batch.source]
@@ -227,7 +227,7 @@ def test_what_is_copied_is_what_the_alignment_points_to(name: str, options: dict
 
 
 @pytest.mark.parametrize("name", ["copy", "reverse", "bigram_flip", "sort"])
-def test_the_test_may_have_other_lengths(name: str) -> None:
+def test_test_split_with_other_lengths(name: str) -> None:
     plain = task(name, length=8, min_length=4, ending="eos")
     made = task(name, length=8, min_length=4, test_length=20, test_min_length=11, ending="eos")
     assert (plain.max_target_length, made.max_target_length) == (9, 21)

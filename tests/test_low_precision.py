@@ -20,7 +20,7 @@ def memory(size: int = 8) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("stride", [1, STEPS])
-def test_local_m_reaches_its_position(stride: int) -> None:
+def test_local_m_is_centred_on_its_position(stride: int) -> None:
     part = seqtool.make("normalizer/local_m", 8, half_width=2).to(HALF)
     state, found = part.start(*memory()), []
     for start in range(0, STEPS, stride):
@@ -35,7 +35,7 @@ def test_local_m_reaches_its_position(stride: int) -> None:
 
 
 @pytest.mark.parametrize("position", [100, 301, 599])
-def test_local_p_is_centred_where_it_predicts(position: int) -> None:
+def test_local_p_is_centred_on_its_prediction(position: int) -> None:
     part = seqtool.make("normalizer/local_p", 8, half_width=4).to(HALF)
     with torch.no_grad():
         part.map.weight.fill_(1.0)
@@ -58,7 +58,7 @@ def window(dtype: torch.dtype) -> Any:
 
 
 @pytest.mark.parametrize("stride", [1, STEPS])
-def test_gmm_moves_one_position_a_step(stride: int) -> None:
+def test_gmm_moves_one_position_per_step(stride: int) -> None:
     part = window(HALF)
     fixed, state = part.start(*memory())
     assert fixed.scorers[0].tolist() == [list(range(1, SOURCE + 1))]
@@ -71,7 +71,7 @@ def test_gmm_moves_one_position_a_step(stride: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, HALF])
-def test_gmm_moves_one_position_a_step_under_autocast(dtype: torch.dtype) -> None:
+def test_gmm_moves_one_position_per_step_under_autocast(dtype: torch.dtype) -> None:
     part = window(torch.float32)
     with torch.autocast("cpu", dtype=HALF):
         fixed, state = part.start(memory()[0].to(dtype), memory()[1])

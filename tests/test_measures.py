@@ -32,7 +32,7 @@ def distances(pairs: list[tuple[list[int], list[int]]]) -> list[int]:
     return edit_distances(*sides).tolist()
 
 
-def test_edit_distances_of_a_batch_are_those_of_each_pair() -> None:
+def test_edit_distances_of_a_batch_equal_those_of_each_pair() -> None:
     draw = random.Random(0)
     sizes = [(draw.randrange(9), draw.randrange(7)) for _ in range(300)]
     pairs = [([draw.randrange(3) for _ in range(a)], [draw.randrange(3) for _ in range(b)]) for a, b in sizes]
@@ -44,7 +44,7 @@ def test_edit_distances_known_by_hand() -> None:
     assert distances([([*map(ord, a)], [*map(ord, b)]) for a, b in words]) == [3, 3, 3, 0, 2]
 
 
-def test_a_long_move_costs_what_it_moves_and_no_more() -> None:
+def test_moving_a_block_costs_its_insertion_and_deletion() -> None:
     begin, rest = list(range(40)), list(range(100, 200))
     assert distances([(begin + rest, rest + begin)]) == [80]
 
@@ -78,7 +78,7 @@ def test_intervals_are_those_of_the_binomial_distribution() -> None:
         assert end == pytest.approx(next(k for k in range(n + 1) if quantiles[k] >= share) / n, abs=0.011)
 
 
-def test_intervals_depend_on_their_seed_alone() -> None:
+def test_intervals_depend_only_on_their_seed() -> None:
     some = scores([1, 0] * 30)
     assert estimates(some, 5) == estimates(some, 5)
     assert estimates(some, 5) != estimates(some, 6)

@@ -93,7 +93,7 @@ def chances(part: Any, row: Tensor) -> Matrix:
 @pytest.mark.parametrize(
     ("name", "enumerate_paths"), [("monotonic", monotonic_paths), ("stepwise_monotonic", stepwise_paths)]
 )
-def test_soft_weights_are_the_marginals_of_all_hard_paths(
+def test_soft_weights_equal_marginals_of_all_hard_paths(
     name: str, enumerate_paths: Callable[[Matrix], dict[Path, float]]
 ) -> None:
     part, (scores, query) = build("normalizer", name, 3).eval(), given()
@@ -106,7 +106,7 @@ def test_soft_weights_are_the_marginals_of_all_hard_paths(
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, SOURCE + 2])
-def test_mocha_is_the_mean_of_the_chunks_of_all_hard_paths(width: int) -> None:
+def test_mocha_equals_the_mean_over_chunks_of_all_hard_paths(width: int) -> None:
     part, (scores, query) = build("normalizer", "mocha", 3, width=width).eval(), given(energies=2)
     weights = run(part, scores, query)
     for row in range(len(scores)):
@@ -122,7 +122,7 @@ def test_mocha_is_the_mean_of_the_chunks_of_all_hard_paths(width: int) -> None:
 
 
 @pytest.mark.parametrize("agent", [False, True])
-def test_forward_weights_are_shares_of_all_paths_so_far(agent: bool) -> None:
+def test_forward_weights_are_proportions_of_all_paths(agent: bool) -> None:
     part, (scores, query) = build("normalizer", "forward", 3, agent=agent), given()
     weights = run(part, scores, query)
     said = torch.sigmoid(part.agent(query)).squeeze(2).tolist() if agent else [[0.5] * STEPS] * len(scores)
@@ -136,7 +136,7 @@ def test_forward_weights_are_shares_of_all_paths_so_far(agent: bool) -> None:
 
 @pytest.mark.parametrize("source", [1, 2, 60, 63, 500])
 @pytest.mark.parametrize("scale", [0.1, 3.0, 100.0])
-def test_monotonic_is_its_loop_on_long_sources(source: int, scale: float) -> None:
+def test_monotonic_equals_a_loop_for_long_sources(source: int, scale: float) -> None:
     part, (scores, query) = build("normalizer", "monotonic", 3, bias=-3.0).eval(), given(source=source)
     scores = (scale * scores).requires_grad_()
     weights = run(part, scores, query)
@@ -149,7 +149,7 @@ def test_monotonic_is_its_loop_on_long_sources(source: int, scale: float) -> Non
     assert torch.isfinite(scores.grad).all()
 
 
-def test_single_precision_keeps_its_digits_on_long_sources() -> None:
+def test_float32_is_accurate_for_long_sources() -> None:
     generator = torch.Generator().manual_seed(1)
     energies = 8 * torch.randn(4, 1, 20, 500, generator=generator, dtype=torch.float64)
     query = torch.zeros(4, 20, 3)
@@ -160,7 +160,7 @@ def test_single_precision_keeps_its_digits_on_long_sources() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 64])
-def test_recurrence_and_its_gradients_are_those_of_a_loop(length: int) -> None:
+def test_recurrence_and_gradients_equal_those_of_a_loop(length: int) -> None:
     generator = torch.Generator().manual_seed(0)
     decay, value = (torch.rand(2, 3, length, generator=generator, dtype=torch.float64) for _ in range(2))
     decay[0, 0] = 0
@@ -184,7 +184,7 @@ def test_recurrence_and_its_gradients_are_those_of_a_loop(length: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["monotonic", "mocha", "stepwise_monotonic"])
-def test_noise_is_for_training_alone_and_of_torchs_own_generator(name: str) -> None:
+def test_noise_is_drawn_only_in_training_from_torchs_generator(name: str) -> None:
     part = build("normalizer", name, 3, noise=2.0)
     scores, query = given(part.num_energies)
 
@@ -203,7 +203,7 @@ def test_noise_is_for_training_alone_and_of_torchs_own_generator(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["monotonic", "mocha", "stepwise_monotonic"])
-def test_hard_choices_are_soft_weights_of_sure_energies(name: str) -> None:
+def test_hard_choices_equal_soft_weights_of_extreme_energies(name: str) -> None:
     """Where every p is 0 or 1 the two are the same; a trained model's choices are near it."""
     soft, hard = (build("normalizer", name, 3, inference=how).eval() for how in ("soft", "hard"))
     scores, query = given(soft.num_energies)
@@ -220,7 +220,7 @@ def test_hard_choices_are_soft_weights_of_sure_energies(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["monotonic", "mocha", "stepwise_monotonic"])
-def test_training_is_soft_whatever_inference_is(name: str) -> None:
+def test_training_is_always_soft(name: str) -> None:
     soft, hard = (build("normalizer", name, 3, inference=how, noise=0.0).train() for how in ("soft", "hard"))
     scores, query = given(soft.num_energies)
     assert torch.equal(run(hard, scores, query), run(soft, scores, query))
@@ -234,7 +234,7 @@ def test_hard_monotonic_choices_by_hand() -> None:
     assert weights[0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
-def test_a_monotonic_start_reaches_far_only_with_a_low_bias() -> None:
+def test_initial_monotonic_attention_reaches_far_only_with_a_low_bias() -> None:
     def reached(bias: float) -> float:
         weights = run(Monotonic(3, bias=bias).eval(), torch.zeros(1, 1, 1, 60), torch.zeros(1, 1, 3))
         return float(weights[0, 0, 30:].detach().sum())

@@ -29,7 +29,7 @@ def searched(part: Registered, vocabulary: Any) -> tuple[Search, Seq2Seq, Sides]
 
 @pytest.mark.parametrize("part", SEARCHES)
 @pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
-def test_a_step_waits_for_nothing_but_every_eighth(part: Registered, vocabulary: Any) -> None:
+def test_searches_wait_only_every_eighth_step(part: Registered, vocabulary: Any) -> None:
     search, model, sides = searched(part, vocabulary)
     here = search.search(model, *sides, STEPS)
     with PretendDevice() as device:
@@ -44,7 +44,7 @@ def test_a_step_waits_for_nothing_but_every_eighth(part: Registered, vocabulary:
 
 
 @pytest.mark.parametrize("part", SEARCHES)
-def test_a_prediction_is_fetched_once_and_needs_no_float64(part: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prediction_is_copied_once_and_needs_no_float64(part: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # tensors like ours cannot be made in the former
     search, model, sides = searched(part, OPEN)
     here = decode_batch(model, search, *sides, STEPS)

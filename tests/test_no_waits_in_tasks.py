@@ -13,7 +13,7 @@ TASKS = [pytest.param(part, id=part.name) for part in default_registry().parts("
 
 @pytest.mark.parametrize("part", TASKS)
 @pytest.mark.filterwarnings("ignore:.* skipped:UserWarning")
-def test_a_training_batch_waits_for_nothing(part: Registered) -> None:
+def test_a_training_batch_never_waits(part: Registered) -> None:
     cls = part.load()
     task = cls(**example_options(cls))
     task.prepare()

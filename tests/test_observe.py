@@ -122,7 +122,7 @@ def written(found: Hypotheses, row: int, beam: int) -> list[int]:
     return found.ids[row, beam][found.mask[row, beam]].tolist()
 
 
-def test_greedy_search_reports_the_best_symbol() -> None:
+def test_greedy_search_reports_the_most_probable_symbol() -> None:
     model = made()
     found = seqtool.make("search/greedy").search(model, *source(), LENGTH)
     ends = set()
@@ -148,7 +148,7 @@ def test_other_searches_report_the_symbols_of_each_hypothesis(search: str, optio
             assert found.scores[row, beam].item() == pytest.approx(wanted, abs=1e-6)
 
 
-def test_continuous_targets_are_reported_as_values() -> None:
+def test_continuous_predictions_are_reported() -> None:
     model = made(Continuous(size=2))
     found = seqtool.make("search/greedy").search(model, *source(), LENGTH)
     for row, number in enumerate(rows_of(model)):

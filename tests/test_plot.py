@@ -47,7 +47,7 @@ def test_loss_curves_are_means_over_seeds_and_steps(tmp_path: Path) -> None:
     assert band[:, 1].max() == pytest.approx(2 - 15 / 40 + 0.2)
 
 
-def test_rows_are_averaged_from_the_first_step_of_a_group_to_its_last() -> None:
+def test_rows_are_averaged_within_groups_of_steps() -> None:
     curve = {7: 1.0, 14: 2.0, 21: 3.0, 28: 5.0, 30: 7.0}
     assert averaged(curve, 14) == {14: 1.5, 28: 4.0, 30: 7.0}
     assert averaged(curve, 1) == curve
@@ -64,7 +64,7 @@ def test_a_grid_has_a_heatmap_for_each_example_and_head(tmp_path: Path) -> None:
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "c", "a"]
 
 
-def test_entropy_and_accuracy_by_length_are_those_of_the_files(tmp_path: Path) -> None:
+def test_entropy_and_accuracy_by_length_equal_those_of_the_files(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", wrong=[0, 3, 6])  # those of 2 symbols
     figure = drawn(run, "entropy")["entropy"]
     assert isinstance(figure, Figure)
@@ -85,7 +85,7 @@ def test_width_is_in_inches(tmp_path: Path) -> None:
             assert figure.get_size_inches()[0] == pytest.approx(3.3)
 
 
-def test_what_a_run_lacks_is_told_and_the_rest_drawn(tmp_path: Path, call: Call) -> None:
+def test_missing_files_are_reported_and_other_figures_drawn(tmp_path: Path, call: Call) -> None:
     run = write_run(tmp_path / "run", attention=False)
     (run / "default/seed0/metrics.csv").write_text("step,train_loss\n10,1.0\n20,x\n30,")
     (run / "default/seed0/environment.json").write_bytes(b"\0")
@@ -99,13 +99,13 @@ def test_what_a_run_lacks_is_told_and_the_rest_drawn(tmp_path: Path, call: Call)
     assert "Traceback" not in err
 
 
-def test_odd_symbols_are_drawn(tmp_path: Path) -> None:
+def test_unusual_symbols_are_drawn(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", ("$x_$",), symbols="\n$́🙂שa")
     found = plot(run, formats=["png", "svg"])
     assert len(found.paths) == 8
 
 
-def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
+def test_equal_figures_give_equal_files(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     for form in ("svg", "pdf", "png"):
         one, two = (drawn(run, "losses")["losses"] for _ in range(2))
@@ -114,7 +114,7 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
         assert render_figure(one, form) == render_figure(two, form)
 
 
-def test_what_cannot_be_drawn(tmp_path: Path) -> None:
+def test_invalid_arguments_of_plot(tmp_path: Path) -> None:
     with pytest.raises(SeqtoolError, match="gone is not a run"):
         plot(tmp_path / "gone")
     run = write_run(tmp_path / "run", ("attentive",))

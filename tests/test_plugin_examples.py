@@ -41,7 +41,7 @@ def test_example_is_short_and_declares_nothing_of_its_state(name: str) -> None:
     assert not [word for word in DECLARATIONS if word in EXAMPLES[name]]
 
 
-def test_there_is_an_example_of_a_scorer_a_cell_a_decoder_and_a_metric() -> None:
+def test_documents_have_an_example_of_a_scorer_a_cell_a_decoder_and_a_metric() -> None:
     assert {Path(name).stem for name in EXAMPLES} == {
         "my_scorer",
         "bilinear",

@@ -80,7 +80,7 @@ def uses(tree: ast.AST) -> Iterator[str]:
         "from torch._dynamo import f", "import torch._inductor", "from torch.nn import _reduction", "optimizer._hooks",
     ],
 )  # fmt: skip
-def test_the_reader_sees_private_names_of_others(source: str) -> None:
+def test_private_names_of_libraries_are_found(source: str) -> None:
     assert list(uses(ast.parse(source)))
 
 
@@ -88,12 +88,12 @@ def test_the_reader_sees_private_names_of_others(source: str) -> None:
     "source",
     ["self._mine", "x._replace(a=1)", "class A:\n def _f(self): ...\nA()._f()", "from seqtool._x import y", "'_size'"],
 )
-def test_the_reader_passes_our_own(source: str) -> None:
+def test_private_names_of_seqtool_are_ignored(source: str) -> None:
     assert not list(uses(ast.parse(source)))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_private_attributes_of_libraries_occur_in_one_module_for_each(path: Path) -> None:
+def test_private_attributes_occur_in_one_module_per_library(path: Path) -> None:
     found = sorted(set(uses(ast.parse(path.read_text()))))
     if str(path.relative_to(ROOT)) not in INTERNALS:
         assert not found, f"{path.name} names {found}: move it to one of {sorted(INTERNALS)}, with its reason"
@@ -111,7 +111,7 @@ def private_overrides(module: ModuleType) -> Iterator[str]:
                 yield f"{cls.__name__}.{name}"
 
 
-def test_private_methods_of_libraries_are_replaced_there_alone() -> None:
+def test_private_methods_are_overridden_only_there() -> None:
     found = {}
     for path in FILES:
         base = ROOT / "plugins" if "plugins" in path.relative_to(ROOT).parts else ROOT
@@ -156,7 +156,7 @@ class Counted(LowOverheadModule):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_lightning_asks_the_module_and_counts_from_the_completed_steps() -> None:
+def test_lightning_calls_the_module_and_counts_completed_steps() -> None:
     module = Counted()
     trainer = pl.Trainer(
         max_steps=5, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
@@ -194,7 +194,7 @@ def test_yaml_reports_nodes_before_they_are_composed() -> None:
     assert all(node.tag != "tag:yaml.org,2002:int" for node in root.value[0][1].value), "scalars are not resolved"
 
 
-def test_yaml_tells_what_it_read_last() -> None:
+def test_yaml_reports_the_last_event() -> None:
     composer = Composer("long\n  lines: 2\n", lambda *_: None)
     with pytest.raises(yaml.MarkedYAMLError, match="mapping values"):
         composer.document()
@@ -204,7 +204,7 @@ def test_yaml_tells_what_it_read_last() -> None:
     assert composer.position() == (1, 7)
 
 
-def test_yaml_quotes_by_our_rules_alone() -> None:
+def test_yaml_quotes_by_our_rules_only() -> None:
     class Bare(PlainDumper):
         yaml_implicit_resolvers = {}  # noqa: RUF012
 

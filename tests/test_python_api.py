@@ -18,7 +18,7 @@ def test_make_builds_a_checked_part() -> None:
     assert scores.shape == (2, 3, 11)
 
 
-def test_attention_in_a_loop_of_ones_own() -> None:
+def test_attention_in_a_custom_loop() -> None:
     torch.manual_seed(0)
     attention = seqtool.make("attention", 6, 6, scorer={"type": "general"}, normalizer="softmax", heads=2)
     assert isinstance(attention, seqtool.Attention)
@@ -47,7 +47,7 @@ def test_attention_takes_factories_too() -> None:
     torch.testing.assert_close(context[0], expected)
 
 
-def test_what_make_refuses() -> None:
+def test_invalid_arguments_of_make() -> None:
     with pytest.raises(MisuseError, match="kind/name"):
         seqtool.make("additive", 3, 4)
     with pytest.raises((PluginError, RecipeError), match="additive"):
@@ -60,7 +60,7 @@ def test_what_make_refuses() -> None:
         seqtool.make("attention", 3, 4, scorer="additive", heads=2)
 
 
-def test_unnormalised_weights_of_unbounded_scores_are_warned_of() -> None:
+def test_unnormalized_weights_of_unbounded_scores_give_a_warning() -> None:
     with pytest.warns(UserWarning, match="weights may become huge"):
         seqtool.make("attention", 4, 4, scorer="dot", normalizer="exp")
     seqtool.make("attention", 4, 4, scorer="gmm", normalizer="exp")
@@ -71,7 +71,7 @@ def test_importing_seqtool_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_building_leaves_the_global_generator_alone() -> None:
+def test_building_does_not_change_the_global_generator() -> None:
     variant = seqtool.load_recipe("align_60_20").variants["attentive"]
     torch.manual_seed(3)
     before = torch.get_rng_state()
@@ -95,7 +95,7 @@ def test_building_leaves_the_global_generator_alone() -> None:
         ("task/copy", (3,), "takes 0 sizes, none; got 1"),
     ],
 )
-def test_sizes_that_are_none_are_told(spec: str, sizes: tuple[object, ...], words: str) -> None:
+def test_invalid_sizes_are_reported(spec: str, sizes: tuple[object, ...], words: str) -> None:
     options = {"cell/gru": {"hidden_size": 3}, "attention": {"scorer": "dot"}, "task/copy": {"length": 3}}
     with pytest.raises(MisuseError, match=words):
         seqtool.make(spec, *sizes, **options.get(spec, {}))
@@ -122,6 +122,6 @@ def test_attention_refuses_tensors_of_other_shapes(memory: tuple[int, ...], mask
 
 
 @pytest.mark.parametrize("misuse", [{"seeds": [-1]}, {"overrides": "train.steps=2"}, {"variants": "attentive"}])
-def test_arguments_of_run_that_are_none(misuse: dict[str, object]) -> None:
+def test_invalid_arguments_of_run(misuse: dict[str, object]) -> None:
     with pytest.raises(MisuseError):
         seqtool.run("align_60_20", **misuse)

@@ -104,7 +104,7 @@ def test_the_same_short_name_in_two_kinds_is_no_clash(fakes: Fakes) -> None:
     assert registry.label(registry.find("encoder", "same_x")) == "same_x"
 
 
-def test_an_unknown_name_tells_the_nearest_and_all_that_are_allowed(fakes: Fakes) -> None:
+def test_an_unknown_name_is_reported_with_the_nearest_and_allowed_names(fakes: Fakes) -> None:
     fakes.installed("win", WINDOWED)
     registry = discover()
     with pytest.raises(UnknownPartError, match="no scorer is named 'windowd_x'") as caught:
@@ -122,7 +122,7 @@ def test_an_unknown_name_tells_the_nearest_and_all_that_are_allowed(fakes: Fakes
         registry.find("scorer", "win:other")
 
 
-def test_an_unknown_kind_tells_the_nearest() -> None:
+def test_an_unknown_kind_is_reported_with_the_nearest_name() -> None:
     registry = discover()
     for ask in (lambda: registry.find("scorers", "dot"), lambda: registry.parts("scorers")):
         with pytest.raises(UnknownPartError, match="did you mean 'scorer'"):
@@ -167,7 +167,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_plugin_is_a_record_that_says_why_and_harms_no_other(fakes: Fakes, fault: str) -> None:
+def test_a_broken_plugin_is_a_record_with_the_reason_and_others_load(fakes: Fakes, fault: str) -> None:
     source, expected = BROKEN[fault]
     fakes.installed("bad", source)
     fakes.installed("good", WINDOWED)
@@ -178,7 +178,7 @@ def test_a_broken_plugin_is_a_record_that_says_why_and_harms_no_other(fakes: Fak
     assert (good.status, good.error, len(good.components)) == ("ok", "", 1)
 
 
-def test_all_that_is_wrong_with_a_plugin_is_told_at_once(fakes: Fakes) -> None:
+def test_all_errors_of_a_plugin_are_reported_together(fakes: Fakes) -> None:
     fakes.module("fake_bad", parts('"scorer", "A", "m:A"', '"sorcer", "b", "m:A"', '"cell", "c", 4'))
     error = found(modules=["fake_bad"]).error
     assert "scorer 'A'" in error
@@ -186,7 +186,7 @@ def test_all_that_is_wrong_with_a_plugin_is_told_at_once(fakes: Fakes) -> None:
     assert "cell 'c'" in error
 
 
-def test_every_misspelt_hook_is_told_with_the_nearest_real_one(fakes: Fakes) -> None:
+def test_every_misspelt_hook_is_reported_with_the_nearest_name(fakes: Fakes) -> None:
     fakes.module(
         "fake_bad",
         HEADER + "@hookimpl\ndef seqtool_component(): ...\n"
@@ -211,14 +211,14 @@ def test_an_optional_hook_may_be_unknown_and_a_specname_may_be_known(fakes: Fake
     assert (plugin.status, plugin.warnings, len(plugin.components)) == ("ok", [], 1)
 
 
-def test_an_unmarked_function_that_looks_like_a_hook_is_warned_about(fakes: Fakes) -> None:
+def test_an_unmarked_function_named_like_a_hook_gives_a_warning(fakes: Fakes) -> None:
     fakes.module("fake_near", parts('"cell", "x", "m:A"') + "def seqtool_componets(): ...\ndef seqtool_y(): ...\n")
     plugin = found(modules=["fake_near"])
     assert plugin.status == "ok"
     assert plugin.warnings == ["defines 'seqtool_componets', which is no hook (did you mean 'seqtool_components'?)"]
 
 
-def test_a_newer_minor_api_is_warned_about_and_so_are_the_hooks_that_came_with_it(fakes: Fakes) -> None:
+def test_a_newer_minor_api_and_its_hooks_give_warnings(fakes: Fakes) -> None:
     source = parts('"cell", "x", "m:A"') + "SEQTOOL_API = (1, 7)\n@hookimpl\ndef seqtool_brand_new(): ...\n"
     fakes.module("fake_newer", source)
     plugin = found(modules=["fake_newer"])
@@ -227,7 +227,7 @@ def test_a_newer_minor_api_is_warned_about_and_so_are_the_hooks_that_came_with_i
     assert any("unknown hook 'seqtool_brand_new'" in text for text in plugin.warnings)
 
 
-def test_the_default_registry_is_found_once_and_passes_warnings_on(fakes: Fakes) -> None:
+def test_the_default_registry_is_cached_and_repeats_warnings(fakes: Fakes) -> None:
     fakes.installed("newer", parts() + "SEQTOOL_API = (1, 7)\n")
     for found_once in (installed_registry, default_registry):
         found_once.cache_clear()
@@ -249,14 +249,14 @@ def test_part_name_finds_plugins_that_are_not_installed(fakes: Fakes) -> None:
     assert part_name(type("Subclass", (type(part),), {})()) == ""
 
 
-def test_a_module_without_hooks_works_and_says_that_it_brings_nothing(fakes: Fakes) -> None:
+def test_a_module_without_hooks_loads_with_a_warning(fakes: Fakes) -> None:
     fakes.module("fake_empty", "x = 1")
     plugin = found(modules=["fake_empty"])
     assert (plugin.status, plugin.components) == ("ok", ())
     assert plugin.warnings == ["implements no hook, so it has no parts"]
 
 
-def test_a_recipe_that_needs_a_broken_plugin_is_told_what_broke_it(fakes: Fakes) -> None:
+def test_a_recipe_that_needs_a_broken_plugin_gets_its_error(fakes: Fakes) -> None:
     fakes.installed("foo", "import no_such_module_x")
     registry = discover()
     with pytest.raises(PluginError) as caught:
@@ -291,13 +291,13 @@ def test_a_disabled_plugin_is_not_imported(fakes: Fakes, name: str) -> None:
         registry.find("scorer", "bar")
 
 
-def test_disabling_what_does_not_exist_is_misuse(fakes: Fakes) -> None:
+def test_disabling_an_unknown_plugin_is_a_usage_error(fakes: Fakes) -> None:
     fakes.installed("windowed", WINDOWED)
     with pytest.raises(MisuseError, match="did you mean 'windowed'"):
         discover(disabled=["windowd"])
 
 
-def test_no_plugins_at_all_leaves_only_what_is_named_by_hand(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_entry_points_only_named_modules_are_loaded(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
     fakes.installed("foo", "raise AssertionError('imported')")
     fakes.module("fake_hand", WINDOWED)
     monkeypatch.setenv("SEQTOOL_NO_PLUGINS", "1")
@@ -307,7 +307,7 @@ def test_no_plugins_at_all_leaves_only_what_is_named_by_hand(fakes: Fakes, monke
     assert only(discover()).status == "broken"
 
 
-def test_two_plugins_of_one_name_are_both_refused_until_one_is_disabled(fakes: Fakes) -> None:
+def test_two_plugins_with_the_same_name_are_refused_until_one_is_disabled(fakes: Fakes) -> None:
     fakes.module("fake_a", WINDOWED)
     fakes.module("fake_b", WINDOWED)
     fakes.distribution("seqtool-a", "1.0", {"win": "fake_a"})
@@ -340,13 +340,13 @@ def test_one_module_under_two_entry_points_is_taken_once(fakes: Fakes) -> None:
     assert two.error == "is the same module as plugin one"
 
 
-def test_a_module_named_by_hand_that_is_installed_too_keeps_its_installed_name(fakes: Fakes) -> None:
+def test_a_named_module_that_is_also_installed_keeps_its_installed_name(fakes: Fakes) -> None:
     fakes.installed("win", WINDOWED)
     plugin = found(modules=["fake_win", "fake_win"])
     assert (plugin.name, plugin.origin, plugin.status) == ("win", "entry point", "ok")
 
 
-def test_broken_metadata_is_a_record_and_harms_no_other(fakes: Fakes) -> None:
+def test_broken_metadata_is_a_record_and_other_plugins_load(fakes: Fakes) -> None:
     fakes.installed("win", WINDOWED)
     torn = fakes.distribution("seqtool-torn", "1", {})
     torn.joinpath("entry_points.txt").write_text("[seqtool.plugins]\nno equals sign\n")
@@ -375,7 +375,7 @@ def test_an_entry_point_may_name_an_object(fakes: Fakes) -> None:
     assert (plugin.status, [part.canonical for part in plugin.components]) == ("ok", ["object:x"])
 
 
-def test_a_folder_of_plugins_holds_files_and_packages_that_import_their_own(fakes: Fakes, tmp_path: Path) -> None:
+def test_a_folder_of_plugins_may_contain_files_and_packages(fakes: Fakes, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     (folder / "fake_package").mkdir(parents=True)
     (folder / "fake_file.py").write_text(parts('"cell", "x", "fake_file:A"'))
@@ -396,7 +396,7 @@ def test_a_folder_of_plugins_holds_files_and_packages_that_import_their_own(fake
     assert sys.path[-1] == str(folder)
 
 
-def test_a_file_never_hides_a_module_of_anyone_else(fakes: Fakes, tmp_path: Path) -> None:
+def test_a_plugin_file_never_shadows_another_module(fakes: Fakes, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     folder.joinpath("json.py").write_text(parts())
@@ -405,7 +405,7 @@ def test_a_file_never_hides_a_module_of_anyone_else(fakes: Fakes, tmp_path: Path
         assert f"there is another module named {plugin.name!r}" in plugin.error
 
 
-def test_misuse_of_the_flags_is_told(fakes: Fakes, tmp_path: Path) -> None:
+def test_wrong_use_of_plugin_options_is_reported(fakes: Fakes, tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="no such folder"):
         discover(plugins_dirs=[tmp_path / "nowhere"])
     with pytest.raises(MisuseError, match="--plugins-dir DIR"):

@@ -168,7 +168,7 @@ def test_a_default_that_cannot_be_loaded_warns(load: Loader, registry: Registry)
         assert "first" in load.assembly(registry=registry).metrics
 
 
-def test_no_metrics_are_none(load: Loader, tmp_path: Path) -> None:
+def test_an_empty_list_of_metrics_disables_them(load: Loader, tmp_path: Path) -> None:
     assert load.assembly(COPY, ATTENTIVE, ", metrics: []").metrics == {}
     options = ", metrics: [], validation_batches: 1, accelerator: cpu"
     seqtool.run(load(COPY, ATTENTIVE, options), out=tmp_path / "run")
@@ -212,7 +212,7 @@ def test_a_part_within_the_model_may_require_something(load: Loader, registry: R
     assert "guided" not in problem.allowed
 
 
-def test_all_that_is_unmet_is_reported_at_once(load: Loader) -> None:
+def test_all_unmet_requirements_are_reported_together(load: Loader) -> None:
     with pytest.raises(RecipeError) as caught:
         check(load(ADDING, PLAIN, ", loss: cross_entropy, metrics: [token_accuracy], search: beam"))
     assert [problem.path for problem in caught.value.problems] == [

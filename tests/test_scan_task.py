@@ -101,7 +101,7 @@ def test_there_are_20910_commands(everything: dict[str, str]) -> None:
     }
 
 
-def test_every_command_means_what_a_second_reading_says(everything: dict[str, str]) -> None:
+def test_every_command_equals_a_second_implementation(everything: dict[str, str]) -> None:
     for command, meaning in everything.items():
         assert meaning == " ".join(actions(command)), command
 
@@ -139,7 +139,7 @@ def test_published_sizes(options: dict[str, Any], train: int, test: int, everyth
     assert len(splits["test"]) == len(kinds["test"])
 
 
-def test_length_trains_on_short_ones_alone() -> None:
+def test_length_split_trains_only_on_short_sequences() -> None:
     splits = parted(split="length")
     assert {len(meaning.split()) <= 22 for _, meaning in splits["train"]} == {True}
     assert {24 <= len(meaning.split()) <= 48 for _, meaning in splits["test"]} == {True}
@@ -147,7 +147,7 @@ def test_length_trains_on_short_ones_alone() -> None:
 
 @pytest.mark.parametrize(("split", "primitive"), [("add_jump", "jump"), ("add_turn_left", "turn left")])
 @pytest.mark.parametrize("valid", ["trained", "held_out"])
-def test_the_added_primitive_is_a_tenth_of_training_and_alone(split: str, primitive: str, valid: str) -> None:
+def test_the_added_primitive_is_a_tenth_of_training_as_a_single_command(split: str, primitive: str, valid: str) -> None:
     splits = parted(split=split, valid=valid)
     counts = Counter(command for command, _ in splits["train"])
     size = 14_670 if split == "add_jump" else 21_890
@@ -159,7 +159,7 @@ def test_the_added_primitive_is_a_tenth_of_training_and_alone(split: str, primit
 
 
 @pytest.mark.parametrize("split", ["simple", "length", "add_jump"])
-def test_validation_is_trained_on_or_held_out(split: str) -> None:
+def test_validation_commands_are_from_training_or_held_out(split: str) -> None:
     trained, held_out = parted(split=split), parted(split=split, valid="held_out")
     assert trained["valid"] == held_out["valid"]
     assert trained["test"] == held_out["test"]
@@ -177,7 +177,7 @@ def test_another_seed_draws_other_commands() -> None:
     assert set(first["valid"]) != set(second["valid"])
 
 
-def test_each_action_comes_from_the_word_that_names_it() -> None:
+def test_each_action_is_aligned_with_its_word() -> None:
     drawn = made()
     for k in range(10):
         batch = drawn.batch("train", k, seed=0, rank=0, batch_size=64, device=torch.device("cpu"))
@@ -205,7 +205,7 @@ def test_buckets_have_less_padding() -> None:
     assert shares[1] < 0.5 < 0.9 < shares[20]
 
 
-def test_texts_go_in_and_out() -> None:
+def test_texts_are_encoded_and_decoded() -> None:
     drawn = made()
     ids = drawn.encode_source("jump around left")
     assert [drawn.source_vocabulary.symbols[i] for i in ids] == ["jump", "around", "left"]
@@ -218,7 +218,7 @@ def test_texts_go_in_and_out() -> None:
     "options",
     [{"split": "simple_p"}, {"split": "simple_p", "percent": 100}, {"percent": 8}, {"split": "length", "percent": 100}],
 )
-def test_percents_that_cannot_be(options: dict[str, Any]) -> None:
+def test_invalid_percentages_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(PartError) as caught:
         task("scan", **options)
     assert caught.value.option == "percent"

@@ -50,7 +50,7 @@ def written(found: Hypotheses, row: int) -> list[list[int]]:
 
 @pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
-def test_a_beam_that_is_wide_enough_finds_the_best_of_all(vocabulary: Vocabulary, penalty: float) -> None:
+def test_a_sufficiently_wide_beam_finds_the_best_hypotheses(vocabulary: Vocabulary, penalty: float) -> None:
     model, source, mask = model_of(vocabulary)
     beam = seqtool.make("search/beam", size=3**LENGTH, length_penalty=penalty, best=5)
     found = beam.search(model, source, mask, LENGTH)
@@ -90,7 +90,9 @@ def narrow_beam(
 @pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
 @pytest.mark.parametrize(("size", "best"), [(2, 1), (2, 2), (3, 1), (5, 3)])
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_stopping_early_changes_nothing(vocabulary: Vocabulary, size: int, best: int, penalty: float) -> None:
+def test_early_stopping_does_not_change_the_result(
+    vocabulary: Vocabulary, size: int, best: int, penalty: float
+) -> None:
     model, source, mask = model_of(vocabulary)
     beam = seqtool.make("search/beam", size=size, best=best, length_penalty=penalty)
     found = beam.search(model, source, mask, LENGTH)
@@ -101,7 +103,7 @@ def test_stopping_early_changes_nothing(vocabulary: Vocabulary, size: int, best:
 
 @pytest.mark.parametrize("vocabulary", [OPEN, CLOSED], ids=["open", "closed"])
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_a_beam_of_one_is_greedy(vocabulary: Vocabulary, penalty: float) -> None:
+def test_a_beam_of_one_equals_greedy_search(vocabulary: Vocabulary, penalty: float) -> None:
     model, source, mask = model_of(vocabulary)
     greedy = seqtool.make("search/greedy").search(model, source, mask, 9)
     beam = seqtool.make("search/beam", size=1, length_penalty=penalty).search(model, source, mask, 9)
@@ -135,7 +137,9 @@ def test_rows_that_have_ended_leave_the_batch(best: int, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
-def test_asking_seldom_who_has_ended_changes_nothing(search: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checking_rarely_for_ended_hypotheses_does_not_change_the_result(
+    search: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, source, mask = model_of(CLOSED)
     model.decoder.readout_layer.map.bias.data[CLOSED.end] += 1.0  # so that all end soon
     always = seqtool.make(f"search/{search}").search(model, source, mask, 20)
@@ -149,14 +153,14 @@ def test_asking_seldom_who_has_ended_changes_nothing(search: str, monkeypatch: p
         torch.testing.assert_close(one, other)
 
 
-def test_more_hypotheses_than_there_are() -> None:
+def test_a_beam_larger_than_the_number_of_hypotheses() -> None:
     model, source, mask = model_of(CLOSED)
     found = seqtool.make("search/beam", size=6, best=5).search(model, source, mask, 1)
     assert found.scores.isfinite().sum(1).tolist() == [3] * len(source)
     assert not found.mask[:, 3:].any()
 
 
-def test_a_beam_cannot_give_more_than_it_holds() -> None:
+def test_more_hypotheses_than_the_beam_size_are_refused() -> None:
     with pytest.raises(RecipeError, match="a beam of 2 holds no 3 hypotheses"):
         seqtool.make("search/beam", size=2, best=3)
 
@@ -178,14 +182,14 @@ def first_symbol(temperature: float = 1.0) -> list[float]:
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_symbols_are_drawn_as_often_as_they_are_probable(temperature: float) -> None:
+def test_samples_have_the_models_probabilities(temperature: float) -> None:
     wanted = first_symbol(temperature)
     for symbol, count in drawn(temperature=temperature).items():
         spread = math.sqrt(4000 * wanted[symbol] * (1 - wanted[symbol]))
         assert abs(count - 4000 * wanted[symbol]) < 4 * spread + 1
 
 
-def test_only_what_is_kept_is_drawn() -> None:
+def test_top_k_and_top_p_exclude_other_symbols() -> None:
     p = first_symbol()
     order = sorted(range(3), key=lambda symbol: -p[symbol])
     counts = drawn(top_k=2)
@@ -197,7 +201,7 @@ def test_only_what_is_kept_is_drawn() -> None:
     assert drawn(top_p=p[order[0]] + 0.5 * p[order[1]])[order[2]] == 0
 
 
-def test_a_seed_is_a_sample() -> None:
+def test_sample_depends_only_on_the_seed() -> None:
     model, source, mask = model_of(CLOSED)
     first, again, other = (
         seqtool.make("search/sample", seed=seed).search(model, source, mask, 9).ids for seed in (1, 1, 2)

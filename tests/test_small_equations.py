@@ -22,7 +22,7 @@ def build(kind: str, name: str, *sizes: Any, **options: Any) -> Any:
     return default_registry().find(kind, name).load()(*sizes, **options)
 
 
-def test_values_are_their_own_vectors() -> None:
+def test_continuous_embedding_is_the_identity() -> None:
     embedding = build("embedding", "continuous", Continuous(size=2))
     values = torch.tensor([[[0.5, -1.0], [0.0, 3.0]]])
     assert embedding.output_size == 2
@@ -32,7 +32,7 @@ def test_values_are_their_own_vectors() -> None:
         build("embedding", "continuous", VOCABULARY)
 
 
-def test_one_hot_has_no_column_for_what_carries_no_content() -> None:
+def test_one_hot_has_no_column_for_symbols_without_content() -> None:
     embedding = build("embedding", "one_hot", VOCABULARY)
     wanted = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     assert embedding.output_size == 3

@@ -19,14 +19,14 @@ def test_resamples_are_draws_with_replacement() -> None:
     assert set(drawn) == set(chance)
 
 
-def test_an_interval_leaves_a_fortieth_at_each_end() -> None:
+def test_an_interval_excludes_a_fortieth_at_each_end() -> None:
     values = np.arange(41.0)
     assert interval(values) == pytest.approx((1, 39))
     low, high = interval(np.stack([values, -values], 1))
     assert [*low, *high] == pytest.approx([1, -39, 39, -1])
 
 
-def test_up_to_ten_lengths_are_a_group_each() -> None:
+def test_up_to_ten_lengths_have_one_group_each() -> None:
     groups = LengthGroups.of([7, 3, 12, 3])
     assert [groups.number(length) for length in (3, 7, 12)] == [0, 4, 9]
     assert [groups.middle(groups.number(length)) for length in (3, 7, 12)] == [3, 7, 12]

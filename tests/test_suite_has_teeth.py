@@ -229,14 +229,14 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault_is_caught_and_named(fault: str) -> None:
+def test_contract_suite_catches_and_names_the_fault(fault: str) -> None:
     kind, build, words = FAULTS[fault]
     with pytest.raises(ContractViolation, match=words) as caught:
         check(kind, build)
     assert str(caught.value).startswith(f"{kind} ")
 
 
-def test_faults_of_every_kind() -> None:
+def test_every_kind_has_a_seeded_fault() -> None:
     assert {kind for kind, _, _ in FAULTS.values()} == {*KINDS, "attention"} - {"readout", "verb"}
 
 

@@ -95,7 +95,7 @@ def test_a_batch_is_indexed_by_rows() -> None:
     assert len(batch[62:100]) == 2
 
 
-def test_symbols_are_about_uniform() -> None:
+def test_symbols_are_approximately_uniform() -> None:
     made = task("alignment", source_length=20, target_length=20, symbols=4)
     counts = torch.bincount(batch_of(made).target.flatten(), minlength=4) / (64 * 20)
     assert counts.tolist() == pytest.approx([0.25] * 4, abs=0.05)
@@ -118,7 +118,7 @@ def test_the_blank_is_the_zero_vector() -> None:
         ({"source_length": 5, "target_length": 4, "min_source_length": 3, "min_target_length": 4}, "min_target_length"),
     ],
 )
-def test_lengths_that_cannot_be(options: dict[str, int], fault: str) -> None:
+def test_invalid_lengths_are_refused(options: dict[str, int], fault: str) -> None:
     with pytest.raises(PartError) as caught:
         task("alignment", **options)
     assert caught.value.option == fault

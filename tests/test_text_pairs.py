@@ -185,7 +185,7 @@ def test_ascii_needs_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         whole(written(tmp_path / "b.parquet", "PAR1"))
 
 
-def test_features_stand_before_the_source(tmp_path: Path) -> None:
+def test_features_precede_the_source(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tsv", "walk\twalked\tV;PST\ten\nV\tVs\tN;PL\ten\n")
     task = whole(path, feature_columns=(3, 4))
     ids = task.encode_source("walk\tV;PST\ten")
@@ -195,7 +195,7 @@ def test_features_stand_before_the_source(tmp_path: Path) -> None:
         task.encode_source("walk")
 
 
-def test_a_source_that_cannot_be() -> None:
+def test_an_invalid_source_is_refused() -> None:
     task = made(EXAMPLE, unknown="fail")
     assert task.encode_source("two") == tuple(task.source_vocabulary.symbols.index(letter) for letter in "two")
     with pytest.raises(SeqtoolError, match=r"the source vocabulary has no 'z'"):
@@ -288,7 +288,7 @@ def test_bad_rows_of_other_formats(name: str, row: str, fault: str, tmp_path: Pa
         ("a.tsv", "ab\tb\n", {"source_unit": "regex", "source_pattern": "a"}, "train", "the pattern does not match"),
     ],
 )
-def test_what_cannot_be(
+def test_invalid_options_are_refused(
     name: str, content: str | bytes, options: dict[str, Any], option: str, words: str, tmp_path: Path
 ) -> None:
     if name.endswith("parquet"):
@@ -300,7 +300,7 @@ def test_what_cannot_be(
 
 
 @pytest.mark.parametrize("name", ["none.tsv", "", "a\0b.tsv"])
-def test_files_that_are_not_there(name: str, tmp_path: Path) -> None:
+def test_missing_files(name: str, tmp_path: Path) -> None:
     paths: dict[str, dict[str, Any]] = {option: {"train": EXAMPLE} for option in ("train", "valid", "test")}
     for option, options in paths.items():
         with pytest.raises(PartError, match="cannot read") as caught:
@@ -308,7 +308,7 @@ def test_files_that_are_not_there(name: str, tmp_path: Path) -> None:
         assert caught.value.option == option
 
 
-def test_the_split_goes_by_source_and_seed(tmp_path: Path) -> None:
+def test_the_split_depends_on_source_and_seed(tmp_path: Path) -> None:
     pairs = [(f"w{i % 400}", f"p{i}") for i in range(1000)]
     path = written(tmp_path / "a.tsv", "".join(f"{a}\t{b}\n" for a, b in pairs))
     splits: list[Split] = ["train", "valid", "test"]
@@ -343,7 +343,7 @@ def read(task: TextPairs, split: Split) -> list[tuple[str, str]]:
     ]
 
 
-def test_files_of_their_own(tmp_path: Path) -> None:
+def test_separate_files_for_splits(tmp_path: Path) -> None:
     paths = [written(tmp_path / f"{name}.tsv", f"{name}\t{name}{name}\n") for name in ("ab", "a", "b")]
     task = made(paths[0], valid=str(paths[1]), test=str(paths[2]))
     assert [read(task, split) for split in ("train", "valid", "test")] == [
@@ -372,7 +372,7 @@ def test_unknown_symbols(tmp_path: Path) -> None:
     assert read(rare, "train")[2] == ("ab", "<unk>")
 
 
-def test_long_pairs_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_long_pairs_are_omitted_and_counted(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tsv", "ab\tx\nabc\tx\nab\txyz\na\txy\n")
     told = "a.tsv has 2 pairs of 4 with more than 2 source or 2 target tokens: lines 2, 3; they are skipped"
     with pytest.warns(UserWarning, match="a.tsv has 2 pairs") as caught:
@@ -383,7 +383,7 @@ def test_long_pairs_are_left_out_and_counted(tmp_path: Path) -> None:
     assert task.max_target_length == 3
 
 
-def test_what_a_run_kept_is_not_whole() -> None:
+def test_incomplete_task_state_is_refused() -> None:
     task = TextPairs(train=EXAMPLE)
     for broken in ({}, {"source": 1}, {**made(EXAMPLE).state(), "longest_target": "x"}):
         with pytest.raises(SeqtoolError, match="is damaged"):
@@ -413,7 +413,7 @@ def recipe(tmp_path: Path) -> Path:
     return written(tmp_path / "pairs.yaml", RECIPE)
 
 
-def test_a_run_predicts_where_its_data_are_gone(recipe: Path, tmp_path: Path) -> None:
+def test_a_run_predicts_without_its_data(recipe: Path, tmp_path: Path) -> None:
     done = call("run", recipe, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     before = made(EXAMPLE)
@@ -432,7 +432,7 @@ def test_a_run_predicts_where_its_data_are_gone(recipe: Path, tmp_path: Path) ->
     assert assembly.task.decode_target(found.ids[0, 0][found.mask[0, 0]].tolist()).isdigit()
 
 
-def test_a_resume_in_the_middle_of_an_epoch(recipe: Path, tmp_path: Path) -> None:
+def test_resuming_in_the_middle_of_an_epoch(recipe: Path, tmp_path: Path) -> None:
     def figures(folder: Path) -> list[dict[str, str]]:
         with open(folder / "default/seed0/metrics.csv", newline="") as file:
             return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
@@ -457,7 +457,7 @@ def test_a_resume_in_the_middle_of_an_epoch(recipe: Path, tmp_path: Path) -> Non
     assert figures(tmp_path / "broken") == figures(tmp_path / "straight")
 
 
-def test_data_that_changed_are_refused_at_a_resume(recipe: Path, tmp_path: Path) -> None:
+def test_changed_data_are_refused_when_resuming(recipe: Path, tmp_path: Path) -> None:
     assert call("run", recipe, "--out", tmp_path / "out").returncode == 0
     (tmp_path / "out/default/seed0/result.json").unlink()
     (tmp_path / "numbers.tsv").write_text((tmp_path / "numbers.tsv").read_text() + "zero\t0\n" * 50)
@@ -467,7 +467,7 @@ def test_data_that_changed_are_refused_at_a_resume(recipe: Path, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_the_splits_have_digests_of_their_own_and_those_of_their_rows() -> None:
+def test_each_split_has_a_digest_of_its_rows() -> None:
     task, read = made(EXAMPLE), made(EXAMPLE)
     digests = task.state()["examples"]
     assert len(set(digests.values())) == 3
@@ -478,9 +478,7 @@ def test_the_splits_have_digests_of_their_own_and_those_of_their_rows() -> None:
         assert Examples(*map(Ragged.of, rows)).digest() == digests[split]
 
 
-def test_the_same_pairs_in_another_order_are_refused_where_they_would_be_split_otherwise(
-    recipe: Path, tmp_path: Path
-) -> None:
+def test_reordered_pairs_are_refused(recipe: Path, tmp_path: Path) -> None:
     assert call("run", recipe, "--out", tmp_path / "out").returncode == 0
     before = call("evaluate", tmp_path / "out", "--split", "test")
     assert before.returncode == 0, before.stderr
@@ -507,7 +505,7 @@ def test_paths_are_relative_to_the_recipe(recipe: Path, tmp_path: Path, monkeypa
     assert path("task.train=/some.tsv") == "/some.tsv"
 
 
-def test_bad_data_are_told_at_their_place_in_the_recipe(recipe: Path, tmp_path: Path) -> None:
+def test_bad_data_are_reported_at_their_position_in_the_recipe(recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "numbers.tsv").write_text("a\tb\nc\n")
     done = call("run", recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
@@ -554,7 +552,7 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "b.csv", "a.jsonl", "b.jsonl", "a.parquet"])
 @pytest.mark.filterwarnings("ignore:.* skipped:UserWarning")
-def test_mutated_files_give_a_clear_error_or_counted_skips(name: str, tmp_path: Path) -> None:
+def test_mutated_files_give_an_error_or_counted_omissions(name: str, tmp_path: Path) -> None:
     write, options = FORMATS[name]
     path = tmp_path / name
     write(path)

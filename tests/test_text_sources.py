@@ -49,7 +49,7 @@ def subwords(model: Any, size: int = 120, **options: Any) -> Subwords:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_subwords_give_their_texts_back(model: str) -> None:
+def test_subwords_restore_their_texts(model: str) -> None:
     pytest.importorskip("tokenizers")
     learnt = subwords(model)
     learnt.learn(TEXTS)
@@ -68,7 +68,7 @@ def test_subwords_give_their_texts_back(model: str) -> None:
     assert sum(len(learnt.split(text)) for text in TEXTS) < 0.8 * characters
 
 
-def test_the_first_pair_that_bpe_joins_is_the_most_frequent() -> None:
+def test_the_first_merge_of_bpe_is_the_most_frequent_pair() -> None:
     pytest.importorskip("tokenizers")
     learnt = subwords("bpe", 5)  # <unk>, a, b, c and one more
     learnt.learn(["abc"] * 3 + ["ab"] * 2 + ["bc"] * 3)
@@ -112,7 +112,7 @@ def test_subwords_of_a_task(tmp_path: Path) -> None:
             loaded.prepare(saved | {"subwords": broken})
 
 
-def test_subwords_are_learnt_from_what_is_trained_on_alone(tmp_path: Path) -> None:
+def test_subwords_are_learnt_only_from_training_pairs(tmp_path: Path) -> None:
     pytest.importorskip("tokenizers")
     path = table(tmp_path / "a.tsv", [(f"{word} xyz", "a") for word in WORDS])
     kept = made(path, valid_share=0.4, test_share=0.3)
@@ -126,7 +126,7 @@ def test_subwords_are_learnt_from_what_is_trained_on_alone(tmp_path: Path) -> No
     assert valid.state()["subwords"] == alone.state()["subwords"]
 
 
-def test_what_training_has_not_is_unknown(tmp_path: Path) -> None:
+def test_characters_not_in_training_are_unknown(tmp_path: Path) -> None:
     pytest.importorskip("tokenizers")
     task = made(
         table(tmp_path / "a.tsv", [("ab ab", "x")] * 3),
@@ -161,7 +161,7 @@ def test_too_few_subwords(model: str, tmp_path: Path) -> None:
         ({"target_unit": "subwords", "target_subwords": 100, "target_pattern": "a"}, "target_pattern"),
     ],
 )
-def test_options_that_do_not_go_together(options: dict[str, Any], option: str) -> None:
+def test_incompatible_options_are_refused(options: dict[str, Any], option: str) -> None:
     with pytest.raises(PartError) as caught:
         TextPairs(train="a.tsv", **options)
     assert caught.value.option == option
@@ -211,7 +211,7 @@ def test_a_data_set_by_name(hub: Path) -> None:
     assert len(part.examples["valid"]) == 7
 
 
-def test_a_data_set_that_was_saved_to_disk(tmp_path: Path) -> None:
+def test_a_data_set_from_save_to_disk(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     whole = datasets.Dataset.from_dict({"a": WORDS, "b": [word[::-1] for word in WORDS], "n": list(range(len(WORDS)))})
     whole.save_to_disk(str(tmp_path / "one"))
@@ -242,13 +242,13 @@ def test_a_data_set_that_was_saved_to_disk(tmp_path: Path) -> None:
         ("hub://a/b", {"format": "csv"}, "format", "format does not apply"),
     ],
 )
-def test_addresses_that_are_none(address: str, options: dict[str, Any], option: str, words: str) -> None:
+def test_invalid_addresses_are_refused(address: str, options: dict[str, Any], option: str, words: str) -> None:
     with pytest.raises(PartError, match=words) as caught:
         made(address, **options)
     assert caught.value.option == option
 
 
-def test_a_hub_that_cannot_be_reached(tmp_path: Path) -> None:
+def test_an_unreachable_hub(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     code = (
         "from seqtool_text.text_pairs import TextPairs\nfrom seqtool.api import PartError\n"
@@ -259,7 +259,7 @@ def test_a_hub_that_cannot_be_reached(tmp_path: Path) -> None:
     assert "cannot read the data set 'nobody/nothing' of the hub: " in done.stdout
 
 
-def test_an_address_in_a_recipe_is_no_path(tmp_path: Path) -> None:
+def test_an_address_in_a_recipe_is_not_a_path(tmp_path: Path) -> None:
     recipe = tmp_path / "a.yaml"
     recipe.write_text(
         "seqtool: 1\nname: a\ntask: {type: text_pairs, train: 'hub://some/name?split=train'}\n"
@@ -284,7 +284,7 @@ def kept(path: Path) -> list[Path]:
     return sorted((path.parent / "cache/pairs").iterdir())
 
 
-def test_an_arrow_file_changes_nothing(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arrow_file_gives_the_same_pairs(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     extra = table(large.parent / "b.tsv", [("한 new z", "b"), ("a", "c")])
     options = {"valid": str(extra), "min_count": 3, "test": str(large)}
     through = [made(large, **options) for _ in range(2)]
@@ -334,7 +334,9 @@ def test_an_arrow_file_is_plain_arrow(large: Path) -> None:
         {"target_unit": "regex", "target_pattern": r"[^\s]|\s"},
     ],
 )
-def test_other_options_are_another_file(large: Path, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_options_give_another_arrow_file(
+    large: Path, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made(large)
     other = made(large, **change)
     assert len(kept(large)) == 2
@@ -342,21 +344,21 @@ def test_other_options_are_another_file(large: Path, change: dict[str, Any], mon
     assert texts(made(large, **change)) == texts(other)
 
 
-def test_another_content_is_another_file(large: Path) -> None:
+def test_other_content_gives_another_arrow_file(large: Path) -> None:
     made(large)
     large.write_text(large.read_text().replace("a", "q"))
     assert not any("a" in source for source, _ in texts(made(large)))
     assert len(kept(large)) == 2
 
 
-def test_long_patterns_are_told_apart(large: Path) -> None:
+def test_long_patterns_are_distinguished(large: Path) -> None:
     for end in "ab":
         made(large, source_unit="regex", source_pattern=f"{'x{9}|' * 60}[^{end}]|{end}{end}?")
     assert len(kept(large)) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"ARROW1", None])
-def test_a_damaged_arrow_file_is_written_anew(large: Path, damage: bytes | None) -> None:
+def test_a_damaged_arrow_file_is_replaced(large: Path, damage: bytes | None) -> None:
     first = made(large)
     expected = texts(first)
     (path,) = kept(large)
@@ -369,7 +371,7 @@ def test_a_damaged_arrow_file_is_written_anew(large: Path, damage: bytes | None)
     assert path.read_bytes() == whole
 
 
-def test_nothing_is_left_of_a_reading_that_fails(large: Path) -> None:
+def test_a_failed_conversion_leaves_no_file(large: Path) -> None:
     large.write_text(large.read_text() + "x\n")
     with pytest.raises(PartError, match="1 bad row of 401: line 401"):
         made(large)
@@ -380,7 +382,7 @@ def test_nothing_is_left_of_a_reading_that_fails(large: Path) -> None:
         made(large, bad_rows="skip")
 
 
-def test_warnings_come_from_the_arrow_file_too(large: Path) -> None:
+def test_warnings_are_repeated_from_the_arrow_file(large: Path) -> None:
     found = []
     for _ in range(2):
         with warnings.catch_warnings(record=True) as caught:
@@ -393,7 +395,7 @@ def test_warnings_come_from_the_arrow_file_too(large: Path) -> None:
     assert found[0]["train"] == {"rows": 400, "bad": 0, "too_long": long}
 
 
-def test_a_cache_that_cannot_be_written(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQTOOL_CACHE", str(large))
     with pytest.raises(SeqtoolError, match=r"cannot cache the pairs of .*set SEQTOOL_CACHE to another folder"):
         made(large)

@@ -49,7 +49,7 @@ def answer(site: Path, cwd: Path, *arguments: str) -> dict[str, object]:
     return found
 
 
-def test_it_is_found_listed_and_explained_with_its_origin(site: Path, tmp_path: Path) -> None:
+def test_plugin_is_found_listed_and_explained_with_its_origin(site: Path, tmp_path: Path) -> None:
     plugins = answer(site, tmp_path, "plugins")["plugins"]
     assert isinstance(plugins, list)
     (plugin,) = [plugin for plugin in plugins if plugin["name"] == "windowed"]
@@ -68,7 +68,7 @@ def test_it_is_found_listed_and_explained_with_its_origin(site: Path, tmp_path: 
     ]
 
 
-def test_its_verb_is_listed_described_and_run(site: Path, tmp_path: Path) -> None:
+def test_verb_of_the_plugin_is_listed_described_and_run(site: Path, tmp_path: Path) -> None:
     shown = call("seqtool", "--help", cwd=tmp_path, path=site).stdout
     own, others = shown.split("Verbs of other plugins:\n")
     assert "  predict " in own
@@ -82,7 +82,7 @@ def test_its_verb_is_listed_described_and_run(site: Path, tmp_path: Path) -> Non
     assert "--step" in str(described["options"])
 
 
-def test_it_trains_from_a_recipe(site: Path, tmp_path: Path) -> None:
+def test_plugin_trains_from_a_recipe(site: Path, tmp_path: Path) -> None:
     shutil.copy(RECIPE, tmp_path)
     result = answer(site, tmp_path, "run", RECIPE.name, "--set", "train.steps=3", "--device", "cpu")
     variants = result["variants"]
@@ -95,7 +95,7 @@ def test_it_trains_from_a_recipe(site: Path, tmp_path: Path) -> None:
     assert "windowed:windowed" in "".join(path.read_text() for path in run.rglob("*.yaml"))
 
 
-def test_without_it_the_recipe_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_without_the_plugin_the_error_names_what_is_missing(tmp_path: Path) -> None:
     shutil.copy(RECIPE, tmp_path)
     done = call("seqtool", "validate", RECIPE.name, cwd=tmp_path)
     assert done.returncode == 2
@@ -104,7 +104,7 @@ def test_without_it_the_recipe_is_told_what_is_missing(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_its_scores_are_its_equation_one_step_at_a_time_or_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_equal_the_equation_step_by_step_and_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROJECT)
     from seqtool_windowed.scorer import Windowed
 

@@ -9,7 +9,7 @@ from seqtool.nn import torch_lstm as module
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("lacking", [True, False])
-def test_it_trains_under_autocast(dtype: torch.dtype, lacking: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lstm_trains_under_autocast(dtype: torch.dtype, lacking: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if lacking:
         monkeypatch.setattr(module, "lstm_needs_float32", lambda dtype: True)
     generator = torch.Generator().manual_seed(0)
@@ -27,7 +27,7 @@ def test_it_trains_under_autocast(dtype: torch.dtype, lacking: bool, monkeypatch
         assert found[0].dtype == torch.float32
 
 
-def test_a_gradient_may_be_taken_in_evaluation() -> None:
+def test_gradients_in_evaluation_mode() -> None:
     x = torch.ones(1, 2, 1, requires_grad=True)
     weights = [torch.ones(4, 1), torch.ones(4, 1), torch.zeros(4), torch.zeros(4)]
     outputs, h, c = torch_lstm(x, (torch.zeros(1, 1), torch.zeros(1, 1)), weights)

@@ -67,7 +67,7 @@ def test_where_real_picks_rows() -> None:
         assert torch.equal(found, torch.stack([leaf[0] + 100, leaf[1], leaf[2] + 100]))
 
 
-def test_where_real_of_a_leaf_that_grew() -> None:
+def test_where_real_of_a_growing_leaf() -> None:
     real, old, new = torch.tensor([[True], [False]]), torch.ones(2, 1, 2), torch.full((2, 3, 2), 5.0)
     found = tree.where_real(real, new, old)
     assert found[0].tolist() == [[5, 5]] * 3
@@ -98,7 +98,7 @@ def test_another_structure_is_refused(other: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [[torch.ones(1)], {"h": torch.ones(1)}, 3])
-def test_what_is_no_tree_is_refused(wrong: Any) -> None:
+def test_other_objects_than_trees_are_refused(wrong: Any) -> None:
     with pytest.raises(PartError, match=f"a tuple or NamedTuple of trees; got {type(wrong).__name__}"):
         tree.map(torch.neg, (wrong,))
     with pytest.raises(PartError, match=type(wrong).__name__):
@@ -181,7 +181,7 @@ def test_decoders_and_bridges_take_cells_of_any_state(name: str, bridge: str) ->
     check("decoder", lambda *given: part(*given).float(), sizes=(11, 13, sizes, 17), rules=DECODER_RULES)
 
 
-def test_a_copied_matrix_is_the_first_memory() -> None:
+def test_bridge_copies_a_matrix_state() -> None:
     decoder = build(
         "decoder", "plain", 3, 4, (5, 25), 7, cell=LinearAttention, bridge="copy", readout=STAND_INS["readout"]
     )
@@ -212,7 +212,7 @@ class CachedSearch(SearchContract):
 
 
 @pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
-def test_searches_carry_a_cache_along(search: str) -> None:
+def test_searches_select_rows_of_a_cache(search: str) -> None:
     """Scores and weights of every hypothesis are those of feeding it to the model alone."""
     rules = ("lengths", "ends", "scores_are_log_probabilities", "weights_belong", "rows")
     options = {"beam": {"size": 3, "best": 3}, "sample": {"samples": 3}}.get(search, {})

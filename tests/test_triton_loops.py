@@ -100,11 +100,11 @@ def test_windows(kind: str, cell: str, variant: str, normalizer: str) -> None:
         ("general", {"feed": ("context",)}),
     ],
 )
-def test_what_is_joined(scorer: Any, options: Options) -> None:
+def test_concatenated_inputs_and_features(scorer: Any, options: Options) -> None:
     expect_same(decoder("attend_before", "gru", 7, scorer, "exp" if scorer == "gmm" else "softmax", **options))
 
 
-def test_masks_with_holes_and_one_step() -> None:
+def test_masks_with_holes_and_a_single_step() -> None:
     mask = torch.tensor([[False, True, False, True, True, False], [True] * 6])
     expect_same(decoder("attend_before", "lstm", 7, "additive"), mask, steps=1)
 
@@ -128,7 +128,7 @@ def test_contract(kernel: Any, rule: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("kernel", [AttendBeforeKernel, AttendAfterKernel])
-def test_serves_and_refuses_in_words(kernel: Any) -> None:
+def test_refusals_have_a_reason(kernel: Any) -> None:
     check("kernel", kernel, rules=["available", "knows_its_parts", "refuses_in_words"])
 
 
@@ -165,7 +165,7 @@ def test_refusals(kind: str, size: int, attention: Options | None, options: Opti
     assert reason in (kernel.unsupported(part) or "")
 
 
-def test_auto_takes_them_on_cuda_alone() -> None:
+def test_auto_uses_triton_only_on_cuda() -> None:
     part = torch.nn.ModuleDict({"decoder": decoder("attend_before", "lstm", 7, "additive")})
     for device, ours in (("cuda", True), ("cpu", False)):
         choices = install(copy.deepcopy(part), "auto", default_registry(), torch.device(device), torch.float32)
@@ -173,7 +173,7 @@ def test_auto_takes_them_on_cuda_alone() -> None:
         assert (chosen == "triton:attend_before_cuda") == ours
 
 
-def test_a_large_memory_is_left_to_the_reference() -> None:
+def test_a_large_memory_uses_the_reference() -> None:
     part, left = decoder("attend_before", "lstm", 7, "additive").to(DEVICE), list[Any]()
     numbers(part, torch.ones(1, 2049, dtype=torch.bool), watched(AttendBeforeKernel(), left))
     assert left == ["its memory of 2049 positions is too large"]

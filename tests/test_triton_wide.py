@@ -142,20 +142,20 @@ def expect_same(part: nn.Module, given: dict[str, Tensor], *used: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_loop_has_the_numbers_and_gradients_of_its_part(case: str) -> None:
+def test_loop_equals_its_part(case: str) -> None:
     part = decoder(*CASES[case])
     expect_same(part, drawn(part))
 
 
 @pytest.mark.parametrize("scorer", [ADDITIVE, "dot", "scaled_dot", "general"], ids=str)
-def test_an_attention_has_the_numbers_and_gradients_of_its_part(scorer: Any) -> None:
+def test_attention_equals_its_part(scorer: Any) -> None:
     part = attention(scorer)
     expect_same(part, drawn(part))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("lengths", [LENGTHS, (3,)], ids=str)
-def test_an_encoder_both_ways_has_the_numbers_and_gradients_of_its_part(cell: str, lengths: tuple[int, ...]) -> None:
+def test_bidirectional_encoder_equals_its_part(cell: str, lengths: tuple[int, ...]) -> None:
     part = encoder(cell, layers=2, residual=True)
     with torch.backends.cudnn.flags(allow_tf32=False):
         expect_same(part, drawn(part, lengths))
@@ -167,7 +167,7 @@ def test_more_features_than_a_tile_and_more_positions() -> None:
 
 
 @pytest.mark.parametrize("used", ["features", "weights", "state 0"])
-def test_outputs_that_are_not_used_have_no_gradient(used: str) -> None:
+def test_unused_outputs_have_no_gradient(used: str) -> None:
     part = decoder(*CASES["after, lstm, additive"])
     expect_same(part, drawn(part, lengths=(2,), steps=2), used)
 
@@ -215,7 +215,7 @@ class Idle:
 
 
 @pytest.mark.parametrize("case", ["after, lstm, additive", "before, gru, additive, query of the input"])
-def test_a_step_launches_four_kernels_each_way_and_nothing_waits_for_the_device(
+def test_a_step_launches_four_kernels_forward_and_backward_without_waiting(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part, launches = with_kernel(decoder(*CASES[case])), Launches()
@@ -237,7 +237,7 @@ def test_a_step_launches_four_kernels_each_way_and_nothing_waits_for_the_device(
     assert [more - fewer for fewer, more in zip(*counts, strict=True)] == [4, 4]
 
 
-def test_what_a_call_alone_knows_is_left_to_the_reference() -> None:
+def test_calls_that_use_the_reference() -> None:
     part = decoder(*CASES["after, lstm, additive"])
     given = drawn(part)
     double = bound(kernel_of(part), copy.deepcopy(part).double())
@@ -249,7 +249,7 @@ def test_what_a_call_alone_knows_is_left_to_the_reference() -> None:
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
-def test_parts_that_the_kernels_do_not_know_are_refused_in_words() -> None:
+def test_unsupported_parts_are_refused_with_a_reason() -> None:
     after = {"cell": {"type": "lstm", "hidden_size": HIDDEN}, "attention": {"scorer": ADDITIVE}, **AFTER}
 
     def why(kind: str, **options: Any) -> str | None:
@@ -269,7 +269,7 @@ def test_parts_that_the_kernels_do_not_know_are_refused_in_words() -> None:
     assert "twice" in str(why("attend_before", **before, features=("output", "output")))
 
 
-def test_an_engine_chooses_them_for_cuda() -> None:
+def test_engine_selects_triton_kernels_on_cuda() -> None:
     made = assemble(variant("input_feeding", Shape(hidden=HIDDEN, source=3, target=2, batch=2)), seed=0)
     choices = install(made.model, "auto", default_registry(), torch.device("cuda"), torch.float32)
     chosen = {f"{choice.part}.{choice.method}": choice.kernel for choice in choices}

@@ -116,7 +116,7 @@ def test_a_clash_of_names_is_an_error_that_names_both(cli: Cli, fakes: Fakes, cl
     assert f"  rude:{clash} " in help_text
 
 
-def test_verbs_of_a_module_named_by_hand(cli: Cli, fakes: Fakes, tmp_path: Path) -> None:
+def test_verbs_of_a_named_module(cli: Cli, fakes: Fakes, tmp_path: Path) -> None:
     fakes.module("fake_hand", greeting())
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "fake_file.py").write_text(greeting("wave_x"))
@@ -128,7 +128,7 @@ def test_verbs_of_a_module_named_by_hand(cli: Cli, fakes: Fakes, tmp_path: Path)
     assert (code, "No such verb: 'greet_x'" in err) == (2, True)
 
 
-def test_flags_before_a_verb_hold_for_it(cli: Cli, fakes: Fakes) -> None:
+def test_options_before_a_verb_apply_to_it(cli: Cli, fakes: Fakes) -> None:
     fakes.module("fake_hand", greeting())
     fakes.module("fake_other", greeting("wave_x"))
     code, out, _ = cli("-p", "fake_hand", "--no-plugin", "cells", "list", "verb", "-p", "fake_other")
@@ -138,7 +138,7 @@ def test_flags_before_a_verb_hold_for_it(cli: Cli, fakes: Fakes) -> None:
     assert cli("--no-plugin", "cells", "describe", "cell/lstm")[0] == 2
 
 
-def test_a_broken_plugin_is_reported_and_breaks_no_other(cli: Cli, fakes: Fakes) -> None:
+def test_a_broken_plugin_is_reported_and_other_verbs_run(cli: Cli, fakes: Fakes) -> None:
     fakes.installed("polite", greeting())
     fakes.installed("bad", "raise ImportError('no such thing')\n")
     code, out, err = cli("--help")

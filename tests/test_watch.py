@@ -51,7 +51,7 @@ def test_states(tmp_path: Path, silent: float, held: bool | None, state: str) ->
     assert found.ended == (state == "stopped" and silent > 60)
 
 
-def test_a_run_of_another_machine_that_writes_seldom_is_not_given_up(tmp_path: Path) -> None:
+def test_a_slow_run_of_another_machine_is_not_reported_as_stopped(tmp_path: Path) -> None:
     run = training(tmp_path / "run")
     rows = "".join(f"{step},1,0.5,0.1,,,,{second}\n" for step, second in ((10, 1), (20, 101), (30, 201)))
     (run / "two/seed0/metrics.csv").write_text(f"{COLUMNS}\n{rows}")
@@ -61,7 +61,7 @@ def test_a_run_of_another_machine_that_writes_seldom_is_not_given_up(tmp_path: P
     assert [found.ended for found in progress] == [False, True]
 
 
-def test_a_long_validation_is_not_a_stall(tmp_path: Path) -> None:
+def test_a_long_validation_is_not_reported_as_stalled(tmp_path: Path) -> None:
     run = training(tmp_path / "run")
     rows = "".join(f"{step},1,0.5,0.1,,,,{second}\n" for step, second in ((10, 1), (20, 101), (30, 102)))
     (run / "two/seed0/metrics.csv").write_text(f"{COLUMNS}\n{rows}")
@@ -72,7 +72,7 @@ def test_a_long_validation_is_not_a_stall(tmp_path: Path) -> None:
     ]
 
 
-def test_values_are_those_of_the_last_rows(tmp_path: Path) -> None:
+def test_figures_are_those_of_the_last_rows(tmp_path: Path) -> None:
     now = read_progress(training(tmp_path / "run"), WRITTEN + 5, lambda path: True).seeds[1]
     assert (now.variant, now.seed, now.step, now.steps, now.seconds_since_write) == ("two", 0, 30, 40, 5)
     assert now.losses == pytest.approx([2.75, 2.5, 2.25])
@@ -114,12 +114,12 @@ def test_once_prints_once(tmp_path: Path, call: Call) -> None:
     assert [seed["state"] for seed in json.loads(out)["seeds"]] == ["finished", "stopped", "waiting"]
 
 
-def test_it_ends_with_the_run(tmp_path: Path, call: Call) -> None:
+def test_watch_ends_when_the_run_is_finished(tmp_path: Path, call: Call) -> None:
     code, out, _ = call("watch", write_run(tmp_path / "run"))
     assert (code, out.count("variant")) == (0, 1)
 
 
-def test_it_ends_with_a_run_that_was_stopped(tmp_path: Path, call: Call) -> None:
+def test_watch_ends_after_the_run_was_stopped(tmp_path: Path, call: Call) -> None:
     run = training(tmp_path / "run")
     if is_held(run / ".lock") is None:
         pytest.skip("this system does not report which process holds a file")
@@ -142,7 +142,7 @@ def test_a_pipe_without_block_characters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 60, 150, 200])
-def test_a_half_written_table_is_no_traceback(tmp_path: Path, call: Call, kept: int) -> None:
+def test_a_partial_metrics_file_is_handled(tmp_path: Path, call: Call, kept: int) -> None:
     run = training(tmp_path / "run")
     place = run / "two/seed0/metrics.csv"
     place.write_bytes(place.read_bytes()[:kept])

@@ -129,14 +129,14 @@ def metric(name: str, **options: Any) -> Any:
     return default_registry().find("metric", name).load()(**options)
 
 
-def test_every_metric_on_weights_is_here() -> None:
+def test_every_metric_on_weights_is_covered() -> None:
     there = [part.name for part in default_registry().parts("metric") if "weights" in part.load().requires]
     assert sorted(there) == sorted(WANTED)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", WANTED)
-def test_metric_by_loops(name: str, seed: int) -> None:
+def test_metric_equals_loops(name: str, seed: int) -> None:
     batch, weights = example(seed)
     built = metric(name)
     rows = built.weight_sums(weights, batch.source_mask, batch)
@@ -178,7 +178,7 @@ def test_metric_by_hand(name: str, places: tuple[int, ...], value: float) -> Non
     assert built.compute(built.weight_sums(weights, batch.source_mask, batch).sum(0)) == pytest.approx(value)
 
 
-def test_even_weights_have_the_largest_entropy() -> None:
+def test_uniform_weights_have_the_largest_entropy() -> None:
     weights, batch = path(0, 1, 2)
     for name, wanted in (("attention_entropy", math.log(6)), ("attention_normalized_entropy", 1.0)):
         built = metric(name)
@@ -186,14 +186,14 @@ def test_even_weights_have_the_largest_entropy() -> None:
         assert built.compute(sums.sum(0)) == pytest.approx(wanted)
 
 
-def test_near_takes_its_distance_from_the_recipe() -> None:
+def test_distance_of_near_is_an_option() -> None:
     weights, batch = path(0, 0, 1, 2)
     sums = metric("alignment_near", distance=0).weight_sums(weights, batch.source_mask, batch)
     assert sums.tolist() == [[1.0, 4.0]]
 
 
 @pytest.mark.parametrize("name", [name for name in WANTED if name.startswith("alignment")])
-def test_a_memory_of_another_length_has_no_gold_places(name: str) -> None:
+def test_a_memory_of_another_length_has_no_gold_positions(name: str) -> None:
     weights, batch = path(0, 1, 2)
     built = metric(name)
     sums = built.weight_sums(weights[..., :3], batch.source_mask[:, :3], batch)

@@ -49,7 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_the_wheel_has_the_parts_of_the_checkout(site: Path, tmp_path: Path) -> None:
+def test_wheel_contains_the_parts_of_the_checkout(site: Path, tmp_path: Path) -> None:
     flags = [word for module in POINTS.values() for word in ("-p", module)]
     checkout = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
     here = call("-m", "seqtool", "list", "--json", *flags, cwd=tmp_path, path=checkout)
@@ -62,7 +62,7 @@ def test_the_wheel_has_the_parts_of_the_checkout(site: Path, tmp_path: Path) -> 
     assert where.stdout.count(str(site)) == 2
 
 
-def test_each_plugin_folder_comes_by_the_door_of_a_third_party(site: Path, tmp_path: Path) -> None:
+def test_each_plugin_folder_is_found_through_its_entry_point(site: Path, tmp_path: Path) -> None:
     done = call("-m", "seqtool", "plugins", "--json", cwd=tmp_path, path=str(site))
     plugins = [plugin for plugin in json.loads(done.stdout)["plugins"] if plugin["distribution"] == "seqtool"]
     assert {plugin["name"]: plugin["module"] for plugin in plugins} == POINTS
@@ -70,7 +70,7 @@ def test_each_plugin_folder_comes_by_the_door_of_a_third_party(site: Path, tmp_p
     assert all(plugin["parts"] for plugin in plugins)
 
 
-def test_without_entry_points_there_is_no_part_at_all(site: Path, tmp_path: Path) -> None:
+def test_without_entry_points_there_is_no_part(site: Path, tmp_path: Path) -> None:
     words = ("-m", "seqtool", "-p", "seqtool_verbs", "list", "--json")
     assert listed(call(*words, cwd=tmp_path, path=str(site), no_plugins=True)) == set()
     shut = tmp_path / "shut"
@@ -80,7 +80,7 @@ def test_without_entry_points_there_is_no_part_at_all(site: Path, tmp_path: Path
     assert listed(call(*words, cwd=tmp_path, path=str(shut))) == set()
 
 
-def test_the_wheel_has_the_recipes(site: Path, tmp_path: Path) -> None:
+def test_wheel_contains_the_recipes(site: Path, tmp_path: Path) -> None:
     ours = recipes(ROOT / "recipes")
     assert recipes(site / "seqtool" / "recipes") == ours
     assert {"align_60_20", "library/cells"} <= set(ours)
@@ -90,7 +90,7 @@ def test_the_wheel_has_the_recipes(site: Path, tmp_path: Path) -> None:
         assert "attention:gmm" in shown.stdout or "attention:additive" in shown.stdout
 
 
-def test_the_wheel_has_the_claims_and_finds_their_recipes(site: Path, tmp_path: Path) -> None:
+def test_wheel_contains_the_claims_and_their_recipes(site: Path, tmp_path: Path) -> None:
     done = call("-m", "seqtool", "verify", "--list", "--json", cwd=tmp_path, path=str(site))
     assert done.returncode == 0, done.stderr
     found = {claim["name"] for claim in json.loads(done.stdout)["claims"]}
@@ -98,7 +98,7 @@ def test_the_wheel_has_the_claims_and_finds_their_recipes(site: Path, tmp_path: 
     assert "align_60_20" in found
 
 
-def test_the_wheel_has_what_pages_are_made_of(site: Path, tmp_path: Path) -> None:
+def test_wheel_contains_report_assets(site: Path, tmp_path: Path) -> None:
     there, here = (
         {path.relative_to(root): path.read_bytes() for path in (root / "seqtool/analysis").rglob("*") if path.is_file()}
         for root in (site, ROOT)

@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_mutants_of_shipped_recipes_are_told_at_their_line(folder: Path, registry: Registry) -> None:
+def test_faults_in_mutated_recipes_are_reported_at_their_line(folder: Path, registry: Registry) -> None:
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
     misses = []
@@ -70,7 +70,7 @@ def test_mutants_of_shipped_recipes_are_told_at_their_line(folder: Path, registr
     assert share >= 0.98, "\n".join(misses)
 
 
-def test_what_is_broken_was_whole_before(folder: Path, tmp_path: Path, registry: Registry) -> None:
+def test_unmutated_recipes_are_valid(folder: Path, tmp_path: Path, registry: Registry) -> None:
     for name in SHIPPED:
         assert load_recipe(folder / name, registry=registry).variants
     path = tmp_path / "good.yaml"
@@ -78,7 +78,7 @@ def test_what_is_broken_was_whole_before(folder: Path, tmp_path: Path, registry:
     assert load_recipe(path, registry=registry).variants
 
 
-def test_hostile_files_are_refused_with_a_place(tmp_path: Path, registry: Registry) -> None:
+def test_hostile_files_are_refused_with_a_position(tmp_path: Path, registry: Registry) -> None:
     count = 0
     for label, path in hostile(tmp_path, NUM_HOSTILE):
         error = refusal(path, registry, label)

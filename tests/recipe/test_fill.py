@@ -25,14 +25,14 @@ def problem_of(value: Any, registry: Registry) -> Problem:
     return problem
 
 
-def test_values_arrive_as_the_constructor_annotates_them(registry: Registry) -> None:
+def test_values_are_converted_to_the_constructors_annotations(registry: Registry) -> None:
     part = task({"type": "plain", "copy": 2, "betas": [0, 1], "sizes": [3, 4], "table": {"a": 1}}, registry)()
     assert part.options == (2, "x", False, (0.0, 1.0), [3, 4], {"a": 1.0}, None)
     assert type(part.options[3]) is tuple
     assert type(part.options[3][0]) is float
 
 
-def test_plain_data_holds_defaults_and_canonical_names(registry: Registry) -> None:
+def test_plain_data_contains_defaults_and_canonical_names(registry: Registry) -> None:
     found = task({"type": "plain", "copy": 2}, registry)
     assert found.plain == {
         "type": "odd_parts:plain",
@@ -71,7 +71,7 @@ def test_plain_data_holds_defaults_and_canonical_names(registry: Registry) -> No
         ({"ratio": float("inf")}, ("ratio",), "got inf"),
     ],
 )
-def test_a_wrong_value_is_told_in_plain_words_at_the_innermost_place(
+def test_a_wrong_value_is_reported_at_the_innermost_position(
     registry: Registry, options: dict[str, Any], path: tuple[str | int, ...], words: str
 ) -> None:
     problem = problem_of({"type": "plain", "copy": 1, **options}, registry)
@@ -131,7 +131,7 @@ def test_every_form_of_slot_is_filled(registry: Registry) -> None:
         ({"attention": {"scorer": "dot", "type": "x"}}, ("attention", "type"), "attention has no option 'type'"),
     ],
 )
-def test_a_wrong_slot_is_told(registry: Registry, slots: dict[str, Any], path: tuple[Any, ...], words: str) -> None:
+def test_a_wrong_slot_is_reported(registry: Registry, slots: dict[str, Any], path: tuple[Any, ...], words: str) -> None:
     good = {"type": "slots", "one": "picky", "usual": {"copy": 1}}
     problem = problem_of({**good, **slots}, registry)
     assert words in problem.message
@@ -175,7 +175,7 @@ def test_options_are_the_keyword_only_parameters() -> None:
     assert [option.required for option in schema.options.values()] == [True, False, False]
 
 
-def test_what_a_constructor_refuses_is_told_at_the_option(load: Callable[..., Recipe]) -> None:
+def test_errors_of_a_constructor_are_reported_at_the_option(load: Callable[..., Recipe]) -> None:
     recipe = load(WHOLE.replace("{type: copy, length: 3}", "{type: picky, low: 3}"))
     with pytest.raises(RecipeError) as caught:
         recipe.variants["default"].task()
@@ -185,21 +185,21 @@ def test_what_a_constructor_refuses_is_told_at_the_option(load: Callable[..., Re
     assert (problem.origin.line, problem.origin.column) == (3, 26)
 
 
-def test_what_a_constructor_refuses_without_an_option_is_told_at_the_part(load: Callable[..., Recipe]) -> None:
+def test_errors_of_a_constructor_without_option_are_reported_at_the_part(load: Callable[..., Recipe]) -> None:
     recipe = load(WHOLE.replace("{type: copy, length: 3}", "picky"), "task.low=1")
     with pytest.raises(RecipeError, match="nothing lies between") as caught:
         recipe.variants["default"].task()
     assert caught.value.problems[0].path == ("task",)
 
 
-def test_any_other_failure_of_a_constructor_names_the_part_and_keeps_the_cause(registry: Registry) -> None:
+def test_other_exceptions_of_a_constructor_name_the_part_and_keep_the_cause(registry: Registry) -> None:
     with pytest.raises(SeqtoolError, match=r"task odd_parts:picky \(-p\) failed to build: ValueError: boom") as caught:
         task({"type": "picky", "wreck": True}, registry)()
     assert isinstance(caught.value.__cause__, ValueError)
     assert not isinstance(caught.value, PartError)
 
 
-def test_all_problems_are_told_at_once_each_at_its_place(problems: Problems) -> None:
+def test_all_problems_are_reported_together_with_their_positions(problems: Problems) -> None:
     text = """\
         seqtool: 1
         name: broken
@@ -224,7 +224,7 @@ def test_all_problems_are_told_at_once_each_at_its_place(problems: Problems) -> 
     ]
 
 
-def test_a_problem_shows_its_line_with_a_caret_below_the_place(problems: Problems) -> None:
+def test_a_problem_shows_its_line_with_a_caret_below_the_position(problems: Problems) -> None:
     (problem,) = problems(WHOLE.replace("hidden_size: 3", "hidden_size: abc"))
     lines = str(problem).split("\n")
     assert lines[0].endswith(

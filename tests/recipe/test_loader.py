@@ -64,13 +64,13 @@ def test_scalars_are_those_of_the_yaml_1_2_core_schema(text: str, value: object)
 
 
 @pytest.mark.parametrize("text", [".inf", "-.INF", ".nan", "1e999", "9223372036854775808", "9" * 5000, "0x" + "f" * 99])
-def test_numbers_that_json_or_64_bits_cannot_hold_are_refused(text: str) -> None:
+def test_numbers_beyond_json_or_64_bits_are_refused(text: str) -> None:
     (problem,) = refused(f"a: 1\nb: {text}\n")
     assert place(problem) == (2, 4)
     assert text[:20] in problem.message
 
 
-def test_every_key_and_value_has_its_place_and_source_line() -> None:
+def test_every_key_and_value_has_its_position_and_source_line() -> None:
     root = parse_text("a: 1\nb:\n  - x\n  - {c: 2}\n", "r.yaml")
     assert root is not None
 
@@ -85,7 +85,7 @@ def test_every_key_and_value_has_its_place_and_source_line() -> None:
     assert str(at(root, "b", 0).key) == str(at(root, "b", 0).origin) == "r.yaml:3:5"
 
 
-def test_places_are_the_same_with_windows_line_ends() -> None:
+def test_positions_are_the_same_with_windows_line_ends() -> None:
     unix, windows = (parse_text(text, "r.yaml") for text in ("a: 1\nb: 2\n", "a: 1\r\nb: 2\r\n"))
     assert unix == windows
 
@@ -126,36 +126,36 @@ def test_the_first_of_two_equal_keys_is_named_when_the_second_is_refused() -> No
         ("x" * 300 + ": 1", (1, 1), "200 characters"),
     ],
 )
-def test_what_a_recipe_may_not_hold_is_refused_at_its_place(text: str, where: tuple[int, int], words: str) -> None:
+def test_unsupported_yaml_is_refused_at_its_position(text: str, where: tuple[int, int], words: str) -> None:
     problem = refused(text)[0]
     assert words in problem.message
     assert place(problem) == where
 
 
-def test_all_that_can_be_seen_at_once_is_told_at_once() -> None:
+def test_independent_problems_are_reported_together() -> None:
     found = refused("a: !t 1\nb: .nan\nb: 2\n3: x\n")
     assert [place(problem)[0] for problem in found] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 50_000])
-def test_nesting_ends_with_a_message_and_not_with_the_stack(opening: str, depth: int) -> None:
+def test_deep_nesting_is_refused_without_a_stack_overflow(opening: str, depth: int) -> None:
     (problem,) = refused(opening * depth)
     assert "deeper" in problem.message
     assert place(problem) == (1, len(opening) * MAX_DEPTH + 1)
 
 
-def test_an_alias_stands_for_what_was_anchored() -> None:
+def test_an_alias_is_replaced_by_its_anchor() -> None:
     assert plain("a: &x {b: 1}\nc: *x\n") == {"a": {"b": 1}, "c": {"b": 1}}
 
 
-def test_aliases_of_aliases_cannot_fill_the_memory() -> None:
+def test_exponential_aliases_are_refused() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 20)]
     (problem,) = refused("\n".join(lines))
     assert "aliases expanded" in problem.message
 
 
-def test_a_long_line_is_shown_in_part() -> None:
+def test_a_long_line_is_shortened() -> None:
     near, far = refused(f"{{a: !t 1, b: {'x' * 5000}, c: !t 2}}")
     assert near.origin is not None
     assert len(near.origin.text) < 200

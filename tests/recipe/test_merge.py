@@ -46,14 +46,14 @@ def test_mappings_merge_lists_replace_and_a_changed_type_replaces_all(base: str,
     assert merge(node(base), node(over)).plain() == merged
 
 
-def test_each_value_keeps_the_place_it_came_from() -> None:
+def test_each_value_keeps_its_position() -> None:
     merged = merge(node("a: {b: 1, c: 2}", "base"), node("a: {c: 3}", "over"))
     inner = dict(dict(merged.children())["a"].children())
     assert str(inner["b"].origin) == "base:1:8"
     assert str(inner["c"].origin) == "over:1:8"
 
 
-def test_neither_side_is_changed() -> None:
+def test_merging_does_not_change_its_inputs() -> None:
     base, over = node("{a: {b: 1}}"), node("{a: {c: 2}}")
     merge(base, over)
     assert (base.plain(), over.plain()) == ({"a": {"b": 1}}, {"a": {"c": 2}})

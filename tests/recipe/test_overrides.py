@@ -18,7 +18,7 @@ def hidden(recipe: Recipe, variant: str = "default") -> object:
     return recipe.variants[variant].data["model"]["decoder"]["cell"]["hidden_size"]
 
 
-def test_a_flag_goes_over_every_variant_after_its_own_changes(load: Load) -> None:
+def test_an_override_applies_to_every_variant_after_its_own_changes(load: Load) -> None:
     recipe = load(TWO, "model.decoder.cell.hidden_size=8")
     assert (hidden(recipe, "a"), hidden(recipe, "b")) == (8, 8)
     assert recipe.overrides == ("model.decoder.cell.hidden_size=8",)
@@ -26,17 +26,17 @@ def test_a_flag_goes_over_every_variant_after_its_own_changes(load: Load) -> Non
     assert str(origin) == "--set model.decoder.cell.hidden_size=8"
 
 
-def test_a_flag_may_be_for_one_variant(load: Load) -> None:
+def test_an_override_may_apply_to_one_variant(load: Load) -> None:
     recipe = load(TWO, "variants.b.model.decoder.cell.hidden_size=9", "variants.b.train.steps=1")
     assert (hidden(recipe, "a"), hidden(recipe, "b")) == (3, 9)
     assert [variant.train.steps for variant in recipe.variants.values()] == [5, 1]
 
 
-def test_the_last_flag_wins(load: Load) -> None:
+def test_the_last_override_wins(load: Load) -> None:
     assert load(WHOLE, "train.steps=6", "train.steps=7").variants["default"].train.steps == 7
 
 
-def test_flags_split_on_the_first_equals_sign_and_read_values_as_recipes_do(load: Load) -> None:
+def test_overrides_split_on_the_first_equals_sign_and_parse_values_as_yaml(load: Load) -> None:
     task = WHOLE.replace("{type: copy, length: 3}", "{type: plain, copy: 1}")
     data = (
         load(task, "task.json=a=b", "task.betas=[0.5, 1e-1]", "task.sizes=auto", "name=60_20").variants["default"].data
@@ -44,7 +44,7 @@ def test_flags_split_on_the_first_equals_sign_and_read_values_as_recipes_do(load
     assert (data["task"]["json"], data["task"]["betas"], data["name"]) == ("a=b", [0.5, 0.1], "60_20")
 
 
-def test_a_flag_merges_as_a_variant_would(load: Load) -> None:
+def test_an_override_merges_like_a_variant(load: Load) -> None:
     lstm = load(WHOLE, "model.decoder.cell=lstm")
     assert hidden(lstm) == 3
     gru = load(WHOLE, "model.decoder.cell={type: gru, hidden_size: 6}").variants["default"].data
@@ -60,7 +60,7 @@ def test_options_of_a_part_that_is_a_bare_name_or_a_default_can_be_set(load: Loa
     assert (data["train"]["optimizer"]["type"], data["train"]["optimizer"]["lr"]) == ("training:adam", 0.5)
 
 
-def test_steps_into_lists_are_numbers(load: Load, problems: Problems) -> None:
+def test_list_items_are_addressed_by_number(load: Load, problems: Problems) -> None:
     text = WHOLE.replace("train: {", "train: {metrics: [token_accuracy, sequence_accuracy], ")
     data = load(text, "train.metrics.1=token_accuracy", "seeds=[3, 4]", "seeds.0=7").variants["default"].data
     assert [metric["type"] for metric in data["train"]["metrics"]] == ["training:token_accuracy"] * 2
@@ -104,17 +104,17 @@ train.steps=!!int 3"""
 
 
 @pytest.mark.parametrize("flag", ["", *NOTHING_TO_SET.split("\n"), "train.steps=1\n---\n2", "a" + ".a" * 5000 + "=1"])
-def test_flags_that_say_nothing_that_can_be_set(problems: Problems, flag: str) -> None:
+def test_invalid_overrides_are_refused(problems: Problems, flag: str) -> None:
     (problem, *_) = problems(TWO, flag)
     assert str(problem.origin) == f"--set {flag}"
 
 
-def test_problems_of_flags_and_of_the_file_are_told_together(problems: Problems) -> None:
+def test_problems_of_overrides_and_of_the_file_are_reported_together(problems: Problems) -> None:
     found = problems(TWO.replace("steps: 5", "steps: x"), "a", "variants.c.train.steps=1", "task.length=x")
     assert len(found) == 4
 
 
-def test_a_problem_of_one_variant_is_told_under_its_name(problems: Problems) -> None:
+def test_a_problem_of_one_variant_is_reported_under_its_name(problems: Problems) -> None:
     (problem,) = problems(TWO, "variants.b.train.steps=0")
     assert problem.path == ("variants", "b", "train", "steps")
     (problem,) = problems(TWO, "train.steps=0")
@@ -130,7 +130,7 @@ def test_a_reference_is_another_value_of_the_same_variant(load: Load) -> None:
     assert load(TWO, "train.steps=${task.length}").variants["a"].data["train"]["steps"] == 3
 
 
-def test_a_reference_may_stand_for_a_whole_part(load: Load) -> None:
+def test_a_reference_may_replace_a_whole_part(load: Load) -> None:
     text = WHOLE.replace("model:\n", "model:\n  encoder: {type: rnn, cell: '${model.decoder.cell}'}\n")
     model = load(text).variants["default"].data["model"]
     assert model["encoder"]["cell"] == model["decoder"]["cell"]
@@ -150,7 +150,7 @@ def test_a_reference_may_stand_for_a_whole_part(load: Load) -> None:
         ("${task.length", "whole value"),
     ],
 )
-def test_references_that_lead_nowhere(problems: Problems, value: str, words: str) -> None:
+def test_unknown_references_are_refused(problems: Problems, value: str, words: str) -> None:
     text = WHOLE.replace("{steps: 5}", f"{{log_every: '${{train.steps}}', steps: '{value}'}}")
     found = problems(text)
     assert all(problem.origin is not None and problem.origin.line == 9 for problem in found)

@@ -44,7 +44,7 @@ def test_a_recipe_without_variants_has_one(load: Load) -> None:
     assert (variant.train.steps, variant.train.batch_size, variant.train.schedule) == (5, 64, None)
 
 
-def test_options_of_a_decoder_hold_references_that_build(load: Load) -> None:
+def test_references_in_options_of_a_decoder(load: Load) -> None:
     options = load(WHOLE).variants["default"].decoder.options
     attention = options["attention"]
     assert isinstance(attention, Reference)
@@ -74,7 +74,7 @@ def test_null_empties_a_slot_that_may_be_empty_and_is_the_default_of_one_that_ma
     assert load(text, "train.clip_norm=null", "train.schedule=null").variants["v"].train.clip_norm is None
 
 
-def test_null_is_no_value_for_what_must_be_given(problems: Problems) -> None:
+def test_null_is_refused_for_required_values(problems: Problems) -> None:
     assert [p.path for p in problems(WHOLE, "train.steps=null", "model.decoder=null", "task=null")] == [
         ("task",),
         ("model", "decoder"),
@@ -100,7 +100,7 @@ def test_a_recipe_extends_another_beside_it(write: Write, registry: Registry) ->
     assert str(wide.origins["train", "batch_size"]) == "default of train"
 
 
-def test_extends_goes_over_several_files_and_folders(write: Write, registry: Registry, tmp_path: Path) -> None:
+def test_extends_across_several_files_and_folders(write: Write, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     write(WHOLE, "base/a.yaml")
     write("extends: a.yaml\ntrain: {steps: 6, log_every: 2}\n", "base/b.yaml")
@@ -113,14 +113,14 @@ def test_extends_goes_over_several_files_and_folders(write: Write, registry: Reg
 @pytest.mark.parametrize(
     ("extends", "words"), [("recipe.yaml", "circular"), ("nowhere.yaml", "nowhere"), (".", "not a file"), ("3", "path")]
 )
-def test_a_parent_that_cannot_be_is_told_where_it_is_named(problems: Problems, extends: str, words: str) -> None:
+def test_an_invalid_parent_is_reported_where_it_is_named(problems: Problems, extends: str, words: str) -> None:
     (problem,) = problems(WHOLE + f"extends: {extends}\n")
     assert words in problem.message
     assert problem.origin is not None
     assert (problem.origin.line, problem.origin.column) == (10, 10)
 
 
-def test_a_fault_of_a_parent_is_told_in_the_parent(write: Write, registry: Registry) -> None:
+def test_a_fault_of_a_parent_is_reported_in_the_parent(write: Write, registry: Registry) -> None:
     parent = write(WHOLE.replace("hidden_size: 3", "hidden_size: many"), "parent.yaml")
     with pytest.raises(RecipeError) as caught:
         load_recipe(write("name: child\nextends: parent.yaml\n"), registry=registry)
@@ -140,7 +140,7 @@ def test_seeds(load: Load, seeds: str, expected: tuple[int, ...]) -> None:
     "seeds",
     ["[]", "[1, 2, 1]", "[-1]", "[true]", "3", "x", "{count: 0}", "{count: 1, a: 2}", "{}", "{count: 99999999}"],
 )
-def test_seeds_that_cannot_be(problems: Problems, seeds: str) -> None:
+def test_invalid_seeds_are_refused(problems: Problems, seeds: str) -> None:
     (problem,) = problems(WHOLE + f"seeds: {seeds}")
     assert problem.path[0] == "seeds"
     assert problem.origin is not None
@@ -148,13 +148,13 @@ def test_seeds_that_cannot_be(problems: Problems, seeds: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a b", "''", "-x", "'a\n'", "x" * 101, "60"])
-def test_names_that_no_folder_should_have(problems: Problems, name: str) -> None:
+def test_invalid_folder_names_are_refused(problems: Problems, name: str) -> None:
     (problem, *_) = problems(WHOLE.replace("small", name))
     assert problem.path == ("name",)
 
 
 @pytest.mark.parametrize("name", ["a.b", "../x", "''", "a b", "-a"])
-def test_variants_need_names_that_a_flag_and_a_folder_can_have(problems: Problems, name: str) -> None:
+def test_names_of_variants_must_be_valid_in_overrides_and_folders(problems: Problems, name: str) -> None:
     (problem,) = problems(WHOLE + f"variants: {{'{name.strip(chr(39))}': {{}}}}")
     assert "not a valid variant name" in problem.message
 
@@ -165,7 +165,7 @@ def test_a_variant_changes_only_what_differs(problems: Problems) -> None:
     assert problem.allowed == "task, model, train"
 
 
-def test_a_recipe_of_another_version_is_told_as_such_and_nothing_else(problems: Problems) -> None:
+def test_only_the_version_is_reported_for_a_recipe_of_another_version(problems: Problems) -> None:
     (problem,) = problems(WHOLE.replace("seqtool: 1", "seqtool: 2").replace("train", "trane"))
     assert "version 1, not 2" in problem.message
 
@@ -183,14 +183,14 @@ def test_every_bundled_recipe_can_be_built(name: str) -> None:
     check(load_recipe(name))
 
 
-def test_what_is_no_recipe_file(tmp_path: Path, registry: Registry) -> None:
+def test_files_that_are_not_recipes_are_refused(tmp_path: Path, registry: Registry) -> None:
     for path in (tmp_path, tmp_path / "none.yaml", "a\0b", "x" * 5000, "/dev/zero"):
         with pytest.raises(RecipeError) as caught:
             load_recipe(path, registry=registry)
         assert str(path)[:20] in str(caught.value)
 
 
-def test_bytes_that_are_no_text_are_told_with_their_place(tmp_path: Path, registry: Registry) -> None:
+def test_invalid_utf8_is_reported_with_its_position(tmp_path: Path, registry: Registry) -> None:
     path = tmp_path / "r.yaml"
     path.write_bytes(b"\xef\xbb\xbfseqtool: 1\nname: h\xf6\n")
     with pytest.raises(RecipeError) as caught:
@@ -206,7 +206,7 @@ def test_resolved_data_is_a_recipe_of_the_same_data(load: Load, registry: Regist
         assert dump(again.variants["default"].data) == dump(variant.data)
 
 
-def test_what_looks_like_another_type_is_written_in_quotes(load: Load) -> None:
+def test_strings_that_look_like_other_types_are_quoted(load: Load) -> None:
     strings = [
         "1e-3",
         "on",

@@ -30,12 +30,12 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def test_validate_says_ok_of_each(run: Run, write: Write) -> None:
+def test_validate_prints_ok_for_each_recipe(run: Run, write: Write) -> None:
     path = write(WHOLE)
     assert run("validate", path, "align_60_20") == (0, f"{path}: ok\nalign_60_20: ok\n", "")
 
 
-def test_validate_tells_all_problems_of_all_recipes_and_goes_on(run: Run, write: Write) -> None:
+def test_validate_reports_all_problems_of_all_recipes(run: Run, write: Write) -> None:
     bad = write(WHOLE.replace("steps: 5", "steps: x"), "bad.yaml")
     worse = write(WHOLE.replace("length: 3", "length: x, y: 1"), "worse.yaml")
     code, out, err = run("validate", bad, "align_30_10", worse)
@@ -53,7 +53,7 @@ def test_validate_builds_the_models_so_that_sizes_must_fit(run: Run, write: Writ
     assert f"{path}:8:42: model.decoder.attention.heads: 2 heads do not divide" in err
 
 
-def test_validate_for_machines(run: Run, write: Write) -> None:
+def test_validate_as_json(run: Run, write: Write) -> None:
     good, bad = write(WHOLE), write(WHOLE.replace("steps: 5", "steps: x"), "bad.yaml")
     code, out, _ = run("validate", good, bad, "--json")
     content = json.loads(out)
@@ -64,7 +64,7 @@ def test_validate_for_machines(run: Run, write: Write) -> None:
     assert (problem["source"], problem["line"], problem["column"]) == (str(bad), 9, 16)
 
 
-def test_show_writes_a_variant_as_a_recipe_of_its_own(run: Run, write: Write, registry: Registry) -> None:
+def test_show_prints_a_variant_as_a_complete_recipe(run: Run, write: Write, registry: Registry) -> None:
     code, out, err = run("show", "align_60_20", "--variant", "attentive", "--set", "train.steps=7")
     assert (code, err) == (0, "")
     shown = load_recipe(write(out), registry=registry).variants["default"]
@@ -72,7 +72,7 @@ def test_show_writes_a_variant_as_a_recipe_of_its_own(run: Run, write: Write, re
     assert shown.data == expected.data
 
 
-def test_show_tells_where_each_value_came_from(run: Run, write: Write) -> None:
+def test_show_prints_the_origin_of_each_value(run: Run, write: Write) -> None:
     path = write(WHOLE)
     code, out, _ = run("show", path, "--origin", "--set", "train.log_every=2")
     lines = {line.split()[0]: line.split(maxsplit=2)[1:] for line in out.splitlines()[2:]}
@@ -84,7 +84,7 @@ def test_show_tells_where_each_value_came_from(run: Run, write: Write) -> None:
     assert lines["model.decoder.attention.heads"] == ["1", "default of attention"]
 
 
-def test_show_for_machines(run: Run, write: Write) -> None:
+def test_show_as_json(run: Run, write: Write) -> None:
     path = write(WHOLE + "variants: {a: {}, b: {}}")
     content = json.loads(run("show", path, "--variant", "b", "--json", "--origin")[1])
     assert list(content["variants"]) == list(content["origins"]) == ["b"]
@@ -92,7 +92,7 @@ def test_show_for_machines(run: Run, write: Write) -> None:
     assert content["origins"]["b"]["train.steps"] == f"{path}:9:16"
 
 
-def test_show_knows_the_variants_there_are(run: Run) -> None:
+def test_show_reports_unknown_variants(run: Run) -> None:
     code, _, err = run("show", "align_60_20", "--variant", "atentive")
     assert code == 2
     assert "did you mean 'attentive'?" in err

@@ -129,9 +129,7 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize(("damage", "told"), DAMAGE, ids=[f"{i}: {told}" for i, (_, told) in enumerate(DAMAGE)])
-def test_what_cannot_be_read_is_told_and_the_rest_is_shown(
-    run: Path, damage: Callable[[Path], object], told: str
-) -> None:
+def test_unreadable_files_are_listed_and_others_shown(run: Path, damage: Callable[[Path], object], told: str) -> None:
     damage(run)
     found = write_report(run)
     said = listed(found)
@@ -142,11 +140,11 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_shown(
     assert all(seed.rows["train_loss"] and seed.examples and seed.result for seed in others if seed.seed < 2)
 
 
-def test_a_whole_run_has_nothing_to_tell(run: Path) -> None:
+def test_a_complete_run_has_no_problems(run: Path) -> None:
     assert listed(write_report(run)) == ""
 
 
-def test_a_run_that_trains_shows_how_far_it_is(run: Path) -> None:
+def test_an_unfinished_run_shows_its_progress(run: Path) -> None:
     place = run / SEED
     for name in ("result.json", "predictions.jsonl", "alignments.npz"):
         (place / name).unlink()
@@ -159,7 +157,7 @@ def test_a_run_that_trains_shows_how_far_it_is(run: Path) -> None:
     assert max(seed.rows["train_loss"]) == 100
 
 
-def test_a_seed_folder_alone_is_no_run_but_a_folder_of_them_is(run: Path, tmp_path: Path) -> None:
+def test_a_folder_of_seeds_is_a_run_and_a_single_seed_is_not(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / SEED, tmp_path / "foreign/mine/seed7")
     found = write_report(tmp_path / "foreign")
     assert found.problems == ["run.json is missing", "recipe.yaml is missing", "mine/resolved.yaml is missing"]

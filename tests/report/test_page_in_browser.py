@@ -104,7 +104,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(run.path).path
 
 
-def test_it_loads_without_complaint_or_request(page: Page, report: Path) -> None:
+def test_page_loads_without_errors_or_requests(page: Page, report: Path) -> None:
     page.open(report)
     assert page.driver.get_log("browser") == []
     assert page.requests() == [report.as_uri()]
@@ -112,7 +112,7 @@ def test_it_loads_without_complaint_or_request(page: Page, report: Path) -> None
     assert page.text("h1") == "made"
 
 
-def test_pointing_at_a_target_symbol_lights_the_source_up(page: Page, report: Path) -> None:
+def test_pointing_at_a_target_symbol_highlights_the_source(page: Page, report: Path) -> None:
     page.open(report)
     first = page.text("#status")
     target = page.driver.find_elements("css selector", "#target .unit")[2]
@@ -128,7 +128,7 @@ def test_pointing_at_a_target_symbol_lights_the_source_up(page: Page, report: Pa
     assert colours.count(colours[gold]) == 1
 
 
-def test_the_keyboard_alone_is_enough(page: Page, report: Path) -> None:
+def test_page_works_with_the_keyboard_only(page: Page, report: Path) -> None:
     page.open(report)
     keys = webdriver.Keys
     page.press("#target", keys.ARROW_RIGHT, keys.ARROW_RIGHT)
@@ -150,7 +150,7 @@ def test_the_keyboard_alone_is_enough(page: Page, report: Path) -> None:
     assert "step 100" in page.text("#step-label")
 
 
-def test_the_slider_goes_through_training(page: Page, report: Path) -> None:
+def test_slider_shows_snapshots_of_training(page: Page, report: Path) -> None:
     page.open(report)
     seen = []
     for i in range(4):
@@ -172,7 +172,7 @@ def test_the_slider_goes_through_training(page: Page, report: Path) -> None:
     page.until("document.getElementById('step').value === '3' && document.getElementById('play').textContent === '▶'")
 
 
-def test_the_heads_examples_and_models_can_be_switched(page: Page, report: Path) -> None:
+def test_heads_examples_and_models_can_be_selected(page: Page, report: Path) -> None:
     page.open(report)
     gold = page.run("report.explorer.shown().view.gold[0]")
     weights = []
@@ -195,7 +195,7 @@ def test_the_heads_examples_and_models_can_be_switched(page: Page, report: Path)
     assert all(marks)
 
 
-def test_a_mistake_opens_its_weights(page: Page, report: Path) -> None:
+def test_an_error_opens_its_weights(page: Page, report: Path) -> None:
     page.open(report)
     button = page.driver.find_element("css selector", ".show-weights")
     number = int(button.get_attribute("data-number") or "-1")
@@ -232,7 +232,7 @@ def test_light_and_dark_follow_the_system_and_the_button(page: Page, report: Pat
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])
-def test_no_width_has_the_page_itself_scroll_sideways(page: Page, report: Path, width: int) -> None:
+def test_page_does_not_scroll_sideways_at_any_width(page: Page, report: Path, width: int) -> None:
     page.open(report, width)
     page.driver.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
@@ -280,7 +280,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_hostile_text_is_text(page: Page, hostile: Path, width: int) -> None:
+def test_hostile_text_is_escaped(page: Page, hostile: Path, width: int) -> None:
     page.open(hostile, width)
     page.driver.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
     for unit in page.driver.find_elements("css selector", "#target .unit"):
@@ -302,7 +302,7 @@ def test_hostile_text_is_text(page: Page, hostile: Path, width: int) -> None:
     assert HOSTILE[0] in page.text("pre")
 
 
-def test_the_policy_admits_the_pages_own_scripts_alone(page: Page, report: Path, tmp_path: Path) -> None:
+def test_content_security_policy_allows_only_the_pages_scripts(page: Page, report: Path, tmp_path: Path) -> None:
     added = "<script>window.hacked = 5</script><img src='https://example.invalid/a.png'></body>"
     (tmp_path / "added.html").write_text(report.read_text().replace("</body>", added))
     page.open(tmp_path / "added.html")
@@ -311,7 +311,7 @@ def test_the_policy_admits_the_pages_own_scripts_alone(page: Page, report: Path,
     assert said.count("Content Security Policy") == 2
 
 
-def test_without_scripts_the_tables_are_there(page: Page, report: Path) -> None:
+def test_tables_are_shown_without_scripts(page: Page, report: Path) -> None:
     page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         page.driver.get(report.as_uri())
@@ -321,7 +321,7 @@ def test_without_scripts_the_tables_are_there(page: Page, report: Path) -> None:
         page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_it_opens_in_less_than_two_seconds(page: Page, tmp_path: Path) -> None:
+def test_page_opens_in_less_than_two_seconds(page: Page, tmp_path: Path) -> None:
     """With 3 variants, 5 seeds, 200 examples: processor time until the first alignment is drawn, and another one is."""
     run = made_run(
         tmp_path / "run", variants=["a", "b", "c"], seeds=range(5), examples=200, source=60, target=20, dense=True,

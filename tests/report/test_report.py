@@ -36,7 +36,7 @@ def example(target: str, predicted: str, source: str = "abcd") -> Example:
     return Example(list(source), list(target), list(predicted), None, target == predicted)
 
 
-def test_a_curve_is_the_mean_of_its_seeds_and_the_band_their_reach() -> None:
+def test_a_curve_is_the_mean_of_seeds_and_the_band_their_range() -> None:
     seeds = [Seed("v", k, rows={"train_loss": {10: 1.0 + k, 20: 4.0 * k}}) for k in (0, 1, 2)]
     seeds[2].rows["train_loss"].pop(20)
     (curve,) = curves({"v": seeds, "none": []})
@@ -45,7 +45,7 @@ def test_a_curve_is_the_mean_of_its_seeds_and_the_band_their_reach() -> None:
     assert (line["mean"], line["low"], line["high"]) == ([2.0, 2.0], [1.0, 0.0], [3.0, 4.0])
 
 
-def test_every_column_is_a_curve_but_the_clock() -> None:
+def test_every_column_except_seconds_is_a_curve() -> None:
     rows = {name: {1: 0.5} for name in ("seconds", "valid_entropy", "train_loss", "learning_rate", "valid_aer")}
     found = [curve["name"] for curve in curves({"v": [Seed("v", 0, rows=rows)]})]
     assert found == ["train_loss", "valid_entropy", "learning_rate", "valid_aer"]
@@ -58,7 +58,7 @@ def test_a_long_curve_is_averaged_over_neighbours() -> None:
     assert (curve["steps"][:2], curve["lines"][0]["mean"][:2]) == ([3, 6], [2.0, 5.0])
 
 
-def test_accuracy_by_length_tells_exact_and_right_symbols_apart() -> None:
+def test_accuracy_by_length_counts_exact_sequences_and_correct_symbols() -> None:
     one = Seed("v", 0, examples=[example("ab", "ab"), example("cd", "cx"), example("abcd", "abcd")])
     two = Seed("v", 1, examples=[example("ab", "ab"), example("cd", "cd"), example("abcd", "a")])
     short, long = by_length({"v": [one, two]})["v"]
@@ -66,7 +66,7 @@ def test_accuracy_by_length_tells_exact_and_right_symbols_apart() -> None:
     assert (long.label, long.examples, long.exact, long.symbols) == ("4", 1, [1.0, 0.0], [1.0, 0.25])
 
 
-def test_many_lengths_are_told_apart_in_ranges() -> None:
+def test_many_lengths_are_grouped_into_ranges() -> None:
     seed = Seed("v", 0, examples=[example("a" * length, "a" * length) for length in range(3, 28)])
     groups = by_length({"v": [seed]})["v"]
     assert [group.label for group in groups][:2] == ["3 to 5", "6 to 8"]
@@ -74,7 +74,7 @@ def test_many_lengths_are_told_apart_in_ranges() -> None:
     assert len(groups) <= 10
 
 
-def test_mistakes_are_the_wrong_ones_of_all_seeds_in_turn() -> None:
+def test_errors_are_collected_from_all_seeds_in_turn() -> None:
     seeds = [Seed("v", k, examples=[example("ab", "ab"), example("ab", "ba"), example("ab", "b")]) for k in (4, 7)]
     shown, wrong, known = mistakes(seeds)
     assert (wrong, known) == (4, 6)
@@ -83,7 +83,7 @@ def test_mistakes_are_the_wrong_ones_of_all_seeds_in_turn() -> None:
     assert shown[2].predicted == [("b", True)]
 
 
-def test_right_symbols_of_another_length_are_those_that_match() -> None:
+def test_correct_symbols_of_predictions_with_another_length() -> None:
     assert right_symbols("abcd", "abxd") == [True, True, False, True]
     assert right_symbols("abcd", "bcd") == [True, True, True]
     assert right_symbols("abcd", "axbcd") == [True, False, True, True, True]
@@ -92,7 +92,7 @@ def test_right_symbols_of_another_length_are_those_that_match() -> None:
     assert right_symbols("xyzapbqcrd", "a1b2c3d4xyz") == [True, False] * 4 + [False] * 3
 
 
-def test_packed_weights_are_those_of_the_run(tmp_path: Path) -> None:
+def test_packed_weights_equal_those_of_the_run(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", seeds=[0])
     (seed, _) = Reader(run.path).read().seeds
     header, content = unpacked(pack_seed(seed, 10**6))
@@ -110,7 +110,7 @@ def test_packed_weights_are_those_of_the_run(tmp_path: Path) -> None:
             assert look["gold"] == wanted.gold[row].tolist()
 
 
-def test_where_weights_take_too_much_room_later_examples_go_without(tmp_path: Path) -> None:
+def test_weights_of_later_examples_are_omitted_if_too_large(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=30, dense=True)
     (seed,) = Reader(run.path).read().seeds
     header, content = unpacked(pack_seed(seed, 6000))
@@ -122,13 +122,13 @@ def test_where_weights_take_too_much_room_later_examples_go_without(tmp_path: Pa
     assert len(zlib.compress(content)) < 6000
 
 
-def test_where_symbols_take_too_much_room_later_examples_are_left_out() -> None:
+def test_later_examples_are_omitted_if_symbols_are_too_large() -> None:
     seed = Seed("v", 0, examples=[example([f"{i}" * 100], [f"{i}" * 100]) for i in range(10)])
     header, _ = unpacked(pack_seed(seed, 3 * 450))
     assert (len(header["examples"]), header["total"]) == (4, 10)
 
 
-def test_differences_are_the_values_that_are_not_the_same() -> None:
+def test_differences_are_the_values_that_differ() -> None:
     texts = {
         "a": "model: {cell: {size: 1e-3, on: true}, list: [1, 2]}\nname: x\n",
         "b": "model: {cell: {size: 0.001}, list: [1, 3]}\nname: x\n",
@@ -161,11 +161,11 @@ def test_differences_are_the_values_that_are_not_the_same() -> None:
         ("\x1b[1m", "⟨U+001B⟩[1m"),
     ],
 )
-def test_what_cannot_be_seen_is_named(symbol: str, shown: str) -> None:
+def test_invisible_symbols_are_named(symbol: str, shown: str) -> None:
     assert visible(symbol) == shown
 
 
-def test_values_are_shown_and_not_judged(tmp_path: Path) -> None:
+def test_continuous_predictions_are_shown_without_errors(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=2)
     line = {"source": [[0.25, 1.0], [0.5, 0.0]], "target": [[0.123456]], "predicted": [[0.12]], "score": None}
     write_lines(run.seed("v", 0).predictions, [{**line, "exact": None}] * 2)
@@ -179,7 +179,7 @@ def test_values_are_shown_and_not_judged(tmp_path: Path) -> None:
     assert all("right" not in look for looks in header["views"] for look in looks)
 
 
-def test_what_interventions_measured_is_shown_over_seeds(tmp_path: Path) -> None:
+def test_results_of_interventions_are_shown_over_seeds(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", variants=["v", "w"], seeds=[0, 1], examples=2)
     for seed in (0, 1):
         effect = {"token_accuracy": {"value": {"value": 0.25 + 0.5 * seed, "low": 0, "high": 1}, "change": {}}}
@@ -201,7 +201,7 @@ def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
 
 
-def test_the_page_says_what_the_run_is(tmp_path: Path) -> None:
+def test_page_describes_the_run(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", heads={"attentive": 2, "other": 0})
     found = write_report(run.path)
     assert (found.path, found.problems, found.notes) == (run.path / "report.html", [], [])
@@ -214,7 +214,7 @@ def test_the_page_says_what_the_run_is(tmp_path: Path) -> None:
     assert "seqtool run made.yaml" in said
 
 
-def test_neither_torch_nor_a_model_comes_along(tmp_path: Path) -> None:
+def test_report_imports_neither_torch_nor_a_model(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run")
     code = (
         "import sys\nfrom pathlib import Path\nfrom seqtool.cli import main\n"
@@ -225,7 +225,7 @@ def test_neither_torch_nor_a_model_comes_along(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
 
 
-def test_the_page_is_made_again_alike(tmp_path: Path) -> None:
+def test_report_is_reproducible(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run")
     first = write_report(run.path).path.read_bytes()
     assert write_report(run.path, tmp_path / "other.html").path.read_bytes() == first
@@ -241,7 +241,7 @@ def test_three_variants_of_five_seeds_and_200_examples_fit(tmp_path: Path) -> No
     assert found.problems == []
 
 
-def test_the_verb_tells_where_the_page_is_and_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verb_prints_the_path_and_the_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = made_run(tmp_path / "run", variants=["v"], seeds=[0])
     with pytest.raises(SystemExit) as ended:
         main(["report", str(run.path), "--out", str(tmp_path / "page.html")])
@@ -261,7 +261,7 @@ def test_the_verb_tells_where_the_page_is_and_what_it_lacks(tmp_path: Path, caps
 
 
 @pytest.mark.parametrize("make", ["nothing", "empty", "file", "other"])
-def test_what_is_no_run_at_all_is_refused(tmp_path: Path, make: str) -> None:
+def test_other_folders_than_runs_are_refused(tmp_path: Path, make: str) -> None:
     place = tmp_path / "place"
     if make == "file":
         place.write_text("x")
@@ -274,13 +274,13 @@ def test_what_is_no_run_at_all_is_refused(tmp_path: Path, make: str) -> None:
     assert not (place / "report.html").exists()
 
 
-def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_page_is_reported(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run")
     with pytest.raises(SeqtoolError, match="cannot write"):
         write_report(run.path, tmp_path / "no/such/folder.html")
 
 
-def test_symbols_of_scripts_stay_symbols(tmp_path: Path) -> None:
+def test_symbols_that_contain_script_tags_are_escaped(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=1)
     hostile = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "'\"", "x" * 10_000]
     line = {"source": hostile, "target": hostile[:2], "predicted": hostile[1:3], "exact": False}

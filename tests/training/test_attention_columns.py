@@ -25,7 +25,7 @@ def read(run: Path) -> tuple[list[dict[str, str]], dict[str, float]]:
     return rows, json.loads((run / "default/seed0/result.json").read_text())
 
 
-def test_columns_say_where_the_model_looks(small: Path, tmp_path: Path) -> None:
+def test_columns_contain_measures_of_attention_weights(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=SHORT)
     rows, result = read(tmp_path / "run")
     assert [row["step"] for row in rows] == ["10", "20"]
@@ -56,7 +56,7 @@ def test_columns_say_where_the_model_looks(small: Path, tmp_path: Path) -> None:
     )
 
 
-def test_without_attention_or_gold_there_are_no_such_columns(small: Path, tmp_path: Path) -> None:
+def test_columns_are_absent_without_attention_or_gold_alignment(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "plain", overrides=[*SHORT, PLAIN])
     rows, result = read(tmp_path / "plain")
     assert not [name for name in (*rows[0], *result) if "attention" in name or "alignment" in name]
@@ -68,7 +68,7 @@ def test_without_attention_or_gold_there_are_no_such_columns(small: Path, tmp_pa
     assert not [name for name in (*rows[0], *result) if "alignment" in name]
 
 
-def test_what_cannot_be_measured_has_an_empty_cell_and_no_key(small: Path, tmp_path: Path) -> None:
+def test_unmeasurable_metrics_have_an_empty_cell_and_no_key(small: Path, tmp_path: Path) -> None:
     shorter = "model.encoder={type: pyramid, halvings: 1, cell: {type: gru, hidden_size: 8}}"
     seqtool.run(small, out=tmp_path / "run", overrides=[*SHORT, shorter])
     rows, result = read(tmp_path / "run")
@@ -93,7 +93,7 @@ def test_a_recipe_may_name_its_metrics(small: Path, tmp_path: Path) -> None:
         seqtool.run(small, out=tmp_path / "none", overrides=[PLAIN, named])
 
 
-def test_evaluate_prints_where_it_looks(
+def test_evaluate_prints_measures_of_attention_weights(
     small: Path, tmp_path: Path, command: Callable[..., CompletedProcess[str]]
 ) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=SHORT)
@@ -109,7 +109,7 @@ def test_evaluate_prints_where_it_looks(
     assert set(content["by_length"][0]["attention"]["attention_entropy"]) == {"value", "low", "high"}
 
 
-def test_rows_from_before_there_were_such_columns_keep_their_places(tmp_path: Path) -> None:
+def test_rows_of_older_runs_keep_their_columns(tmp_path: Path) -> None:
     place = SeedDirectory(tmp_path)
     place.prepare(["step", "valid_loss", "seconds"], 0)
     place.append_metrics([{"step": 5, "valid_loss": 0.5, "seconds": 1.0}, {"step": 9, "seconds": 2.0}])

@@ -20,7 +20,7 @@ def environment(run: Path) -> dict[str, object]:
     return json.loads((run / "default/seed0/environment.json").read_text())
 
 
-def test_auto_takes_the_kernels_that_serve_and_says_so(small: Path, tmp_path: Path) -> None:
+def test_auto_uses_available_kernels_and_records_them(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run")
     found = environment(tmp_path / "run")
     assert found["engine"] == "auto"
@@ -32,7 +32,7 @@ def test_auto_takes_the_kernels_that_serve_and_says_so(small: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("optimizer", ["{type: adam, lr: 3e-3}", "{type: adamw, lr: 3e-3, weight_decay: 0.1}"])
-def test_auto_and_reference_learn_the_same(small: Path, tmp_path: Path, optimizer: str) -> None:
+def test_auto_and_reference_give_similar_results(small: Path, tmp_path: Path, optimizer: str) -> None:
     for engine in ("auto", "reference"):
         changes = [f"train.engine={engine}", f"train.optimizer={optimizer}", "train.clip_norm=0.5"]
         seqtool.run(small, out=tmp_path / engine, overrides=changes)
@@ -51,19 +51,19 @@ def test_auto_and_reference_learn_the_same(small: Path, tmp_path: Path, optimize
 
 
 @pytest.mark.parametrize("engine", ["auto", "reference"])
-def test_a_loaded_run_predicts_by_the_engine_it_was_trained_by(small: Path, tmp_path: Path, engine: str) -> None:
+def test_a_loaded_run_uses_the_engine_of_its_training(small: Path, tmp_path: Path, engine: str) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=["train.steps=2", f"train.engine={engine}"])
     predictor = seqtool.load(tmp_path / "run")
     assert ("unroll" in predictor.model.encoder.cells[0].kernels) == (engine == "auto")
 
 
-def test_double_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_path: Path) -> None:
+def test_float64_uses_the_reference_and_records_the_reason(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=["train.precision=64-true", "train.steps=2"])
     reasons = environment(tmp_path / "run")["kernels"]["encoder.cells.0.unroll"]["reference"]
     assert reasons == {"fused:lstm": "it supports float32, and this is float64"}
 
 
-def test_mixed_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_path: Path) -> None:
+def test_mixed_precision_uses_the_reference_and_records_the_reason(small: Path, tmp_path: Path) -> None:
     seqtool.run(
         small, out=tmp_path / "run", overrides=["train.precision=bf16-mixed", "train.steps=2", "train.clip_norm=null"]
     )
@@ -71,12 +71,12 @@ def test_mixed_precision_is_left_to_the_reference_and_says_why(small: Path, tmp_
     assert reasons == {"fused:lstm": "it does not support mixed precision"}
 
 
-def test_fused_that_nothing_serves_is_refused_with_reasons(small: Path, tmp_path: Path) -> None:
+def test_fused_without_any_kernel_is_refused_with_reasons(small: Path, tmp_path: Path) -> None:
     with pytest.raises(SeqtoolError, match=r"(?s)no part .* serves.*encoder.cells.0: fused:lstm: .*float64.*allowed"):
         seqtool.run(small, out=tmp_path / "run", overrides=["train.engine=fused", "train.precision=64-true"])
 
 
-def test_without_a_compiler_the_reference_trains(
+def test_without_a_compiler_the_reference_is_used(
     small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     bare = {"CC": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path)}
@@ -89,7 +89,7 @@ def test_without_a_compiler_the_reference_trains(
     assert "no C compiler was found (no-such-compiler)" in told.stdout
 
 
-def test_a_kernel_elsewhere_is_refused_by_its_device() -> None:
+def test_a_kernel_for_another_device_is_refused() -> None:
     cell = seqtool.make("cell/lstm", 3, hidden_size=4)
     (choice,) = install(cell, "auto", default_registry(), torch.device("cuda"), torch.float32)
     assert choice.reasons == {"fused:lstm": "it supports cpu, and this is cuda"}
@@ -104,7 +104,7 @@ def test_without_plugins_there_is_no_kernel() -> None:
         install(cell, "fused", empty, torch.device("cpu"), torch.float32)
 
 
-def test_compiled_says_when_torch_cannot(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_reports_errors_of_torch(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> object:
         raise RuntimeError("no compiler\nmore")
 
@@ -114,7 +114,7 @@ def test_compiled_says_when_torch_cannot(small: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_compiled_learns_the_same(
+def test_compiled_gives_similar_results(
     small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     flags = ["--set", "train.steps=6", "--set", "train.validate_every=6", "--set", "task.min_target_length=4"]
@@ -132,9 +132,7 @@ def test_compiled_learns_the_same(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_a_training_leaves_torchs_flags_as_they_were(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_restores_torchs_flags(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     seqtool.run(small, out=tmp_path / "run", overrides=["train.deterministic=true", "train.steps=2"])
     assert not torch.are_deterministic_algorithms_enabled()

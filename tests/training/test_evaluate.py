@@ -27,7 +27,7 @@ def batches(run: Path, split: str, count: int, size: int) -> list[Batch]:
     return [task.batch(split, k, seed=0, rank=0, batch_size=size, device=cpu) for k in range(count)]
 
 
-def test_exact_match_is_the_sequence_accuracy_that_training_measured(moved: Path) -> None:
+def test_exact_match_equals_sequence_accuracy_of_the_training(moved: Path) -> None:
     result = json.loads((moved / "default/seed3/result.json").read_text())
     found = seqtool.load(moved, checkpoint="last").evaluate()
     assert found.overall.examples == 60
@@ -46,7 +46,7 @@ def levenshtein(one: list[str], other: list[str]) -> int:
 
 
 @pytest.mark.parametrize("search", [None, {"type": "beam", "size": 3}])
-def test_measures_are_those_of_the_predictions_one_by_one(moved: Path, search: dict[str, object] | None) -> None:
+def test_measures_equal_those_of_individual_predictions(moved: Path, search: dict[str, object] | None) -> None:
     loaded = seqtool.load(moved, checkpoint="best")
     names = loaded.task.target_vocabulary.symbols
     sources, golds = [], []
@@ -76,13 +76,13 @@ def test_measures_are_those_of_the_predictions_one_by_one(moved: Path, search: d
     assert sum(group.examples for group in found.by_length) == found.overall.examples == 30
 
 
-def test_splits_differ_and_repeat(moved: Path) -> None:
+def test_splits_differ_and_are_reproducible(moved: Path) -> None:
     loaded = seqtool.load(moved)
     assert loaded.evaluate("valid", batches=1) == loaded.evaluate("valid", batches=1)
     assert loaded.evaluate("valid", batches=1) != loaded.evaluate("test", batches=1)
 
 
-def test_an_untrained_model_that_never_ends_and_targets_without_end(small: Path, tmp_path: Path) -> None:
+def test_evaluating_untrained_models_with_fixed_and_variable_lengths(small: Path, tmp_path: Path) -> None:
     overrides = ["train.steps=1", "train.validation_batches=1"]
     seqtool.run(small, out=tmp_path / "fixed", overrides=overrides)
     loaded = seqtool.load(tmp_path / "fixed")
@@ -99,7 +99,7 @@ def test_an_untrained_model_that_never_ends_and_targets_without_end(small: Path,
     assert sum(group.examples for group in many.by_length) == many.overall.examples
 
 
-def test_what_evaluate_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_arguments_of_evaluate(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     with pytest.raises(MisuseError, match="did you mean 'valid'"):
         loaded.evaluate("vaild")
@@ -112,7 +112,7 @@ def test_what_evaluate_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) -> 
         loaded.evaluate("test")
 
 
-def test_a_symbol_that_the_vocabulary_lacks_is_never_right(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_target_symbol_is_never_correct(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     vocabulary = loaded.task.target_vocabulary
     before = loaded.evaluate(batches=1).overall.measures["token_error_rate"].value
@@ -124,7 +124,7 @@ def test_a_symbol_that_the_vocabulary_lacks_is_never_right(moved: Path, monkeypa
     assert after >= max(before, share * 0.99)
 
 
-def test_the_nearest_of_several_right_targets_counts(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nearest_of_several_correct_targets_counts(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     plain = loaded.evaluate(batches=2).overall.measures
     monkeypatch.setattr(type(loaded.task), "alternative_targets", lambda self, source: [[], list(source), [0] * 9])
@@ -144,7 +144,7 @@ def test_the_nearest_of_several_right_targets_counts(moved: Path, monkeypatch: p
     }  # fmt: skip
 
 
-def test_training_counts_the_nearest_of_several_right_targets_too(
+def test_training_also_counts_the_nearest_of_several_correct_targets(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small.write_text(REVERSES.replace("steps: 120", "steps: 30"))
@@ -178,7 +178,7 @@ def test_training_counts_the_nearest_of_several_right_targets_too(
     assert (right / tokens, tokens) == (pytest.approx(found["token_accuracy"].value), evaluated.tokens)
 
 
-def test_training_batches_are_those_of_the_run(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluating_training_batches_uses_those_of_the_run(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, seeds = seqtool.load(moved), []
     batch = type(loaded.task).batch
 
@@ -204,7 +204,7 @@ def texts_of(run: Path, split: str, count: int, size: int) -> list[tuple[str, st
     ]
 
 
-def test_pairs_of_a_split_measure_what_the_split_does(moved: Path) -> None:
+def test_pairs_of_a_split_give_the_measures_of_the_split(moved: Path) -> None:
     loaded = seqtool.load(moved)
     pairs = texts_of(moved, "test", 1, 15)
     assert len(dict(pairs)) == 15
@@ -265,7 +265,7 @@ def test_a_file_from_the_command_line(moved: Path, command: Command, tmp_path: P
 
 
 @pytest.mark.parametrize("tokenize", ["tokens", "13a", "char"])
-def test_bleu_is_sacrebleus_of_the_whole_corpus(moved: Path, tokenize: str) -> None:
+def test_bleu_equals_sacrebleus_corpus_bleu(moved: Path, tokenize: str) -> None:
     from sacrebleu.metrics.bleu import BLEU
 
     loaded = seqtool.load(moved)
@@ -293,7 +293,7 @@ def test_bleu_is_sacrebleus_of_the_whole_corpus(moved: Path, tokenize: str) -> N
     assert group.measures["bleu"].value == pytest.approx(alone.score)
 
 
-def test_bleu_without_sacrebleu_and_by_a_name_that_it_has_not(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bleu_without_sacrebleu_and_with_an_unknown_tokenizer(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     with pytest.raises(MisuseError, match="did you mean 'tokens'"):
         loaded.evaluate(bleu="token")
@@ -312,7 +312,7 @@ def test_a_reference_with_an_unknown_symbol_is_never_matched(moved: Path) -> Non
     assert bleu.statistics([1, 2], [[0], [1, 2]])[:4] == [2, 2, 2, 1]
 
 
-def test_error_rates_are_called_by_what_targets_are_made_of(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_rates_are_named_after_target_units(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     before = loaded.evaluate(batches=1).overall.measures
     monkeypatch.setattr(type(loaded.task), "token_name", "phoneme")

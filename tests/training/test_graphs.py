@@ -65,7 +65,7 @@ def step_of(run: Path) -> dict[str, str]:
     return json.loads((run / "default/seed0/environment.json").read_text())["step"]
 
 
-def test_buckets_hold_their_lengths_and_are_few() -> None:
+def test_buckets_cover_all_lengths_and_are_few() -> None:
     for length in range(1, 600):
         assert bucket_length(bucket_length(length)) == bucket_length(length) >= length
         assert bucket_length(length) < 1.25 * length or length <= 32
@@ -98,7 +98,7 @@ def test_whether_lengths_vary_is_found_from_the_first_batches(small: Path) -> No
 
 @pytest.mark.usefixtures("replayed")
 @pytest.mark.parametrize("optimizer", ["adam", "{type: sgd, momentum: 0.9}", "{type: adam, fused: false}"])
-def test_replayed_steps_train_as_others_do(
+def test_replayed_steps_equal_eager_steps(
     small: Path, tmp_path: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped = "{type: variational_dropout, cell: {type: lstm, hidden_size: 8}, input: 0.3}"
@@ -127,7 +127,7 @@ def test_varying_lengths_are_captured_in_few_shapes(
 
 @pytest.mark.usefixtures("replayed")
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_cuda)])
-def test_a_resumed_run_with_replayed_steps_ends_as_the_uninterrupted_one(
+def test_a_resumed_run_with_replayed_steps_equals_an_uninterrupted_one(
     small: Path, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if device == "cuda":
@@ -150,7 +150,7 @@ def test_a_resumed_run_with_replayed_steps_ends_as_the_uninterrupted_one(
     same_run(tmp_path / "whole/default/seed0", tmp_path / "parts/default/seed0")
 
 
-def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_why(
+def test_a_step_that_cannot_be_captured_runs_eagerly_with_a_reason(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fit, "cannot_capture", lambda *_: None)
@@ -214,7 +214,7 @@ def counted(capture: Capture, *, replacing: bool = False) -> tuple[Counting, Gra
     return part, GraphedStep(part, part, optimizer, lambda: None, capture=capture)
 
 
-def test_warming_up_leaves_no_trace_in_buffers() -> None:
+def test_warm_up_does_not_change_buffers() -> None:
     part, step = counted(Rerun())
     step(a_batch())
     assert part.calls == 1
@@ -264,7 +264,7 @@ def test_only_optimizers_whose_step_is_known_are_captured() -> None:
 
 
 @pytest.mark.usefixtures("replayed")
-def test_captured_steps_end_with_their_training(small: Path, tmp_path: Path) -> None:
+def test_captured_steps_are_released_after_the_training(small: Path, tmp_path: Path) -> None:
     alive: list[weakref.ref[GraphedStep]] = []
     made = GraphedStep.__init__
 
@@ -314,7 +314,7 @@ def test_the_engine_graphed_is_refused_without_cuda(small: Path, tmp_path: Path)
 
 @on_cuda
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
-def test_on_cuda_replayed_steps_train_as_others_do(small: Path, tmp_path: Path, precision: str) -> None:
+def test_on_cuda_replayed_steps_equal_eager_steps(small: Path, tmp_path: Path, precision: str) -> None:
     registry = discover(disabled=("triton",))
     wrapped = "{type: variational_dropout, cell: {type: lstm, hidden_size: 8}, input: 0.3}"
     changes = [*FIXED, f"train.precision={precision}", f"model.encoder.cell={wrapped}", "train.accelerator=cuda"]

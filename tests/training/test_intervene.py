@@ -27,7 +27,7 @@ def value(found: InterventionEffects, name: str, mode: str, measure: str = "toke
     return found.measured[name][mode][measure].value.value
 
 
-def test_the_model_left_alone_is_what_evaluate_measures(moved: Path) -> None:
+def test_the_unchanged_model_equals_evaluate(moved: Path) -> None:
     loaded = seqtool.load(moved)
     for search in (None, {"type": "beam", "size": 2}):
         found = loaded.intervene(search=search, examples=20)
@@ -40,7 +40,7 @@ def test_the_model_left_alone_is_what_evaluate_measures(moved: Path) -> None:
             assert (own.change.value, own.change.low, own.change.high) == (0, 0, 0)
 
 
-def test_it_reads_where_it_looks_and_the_table_says_so(moved: Path) -> None:
+def test_a_reversing_model_depends_on_its_attention(moved: Path) -> None:
     """A model that reverses words: gold serves it, anything else hurts."""
     found = seqtool.load(moved).intervene()
     for mode in ("teacher_forced", "free_running"):
@@ -52,7 +52,7 @@ def test_it_reads_where_it_looks_and_the_table_says_so(moved: Path) -> None:
             assert effect.change.low <= effect.change.value <= effect.change.high < -0.1
 
 
-def test_teacher_forced_is_counted_by_a_plain_loop(moved: Path) -> None:
+def test_teacher_forced_measures_equal_a_plain_loop(moved: Path) -> None:
     loaded = seqtool.load(moved)
     task = loaded.task_with_data()
     found = loaded.intervene(examples=20)
@@ -69,7 +69,7 @@ def test_teacher_forced_is_counted_by_a_plain_loop(moved: Path) -> None:
     assert value(found, "own", "teacher_forced", "exact_match") == pytest.approx(exact / 20)
 
 
-def test_what_is_asked_for_and_repeats(moved: Path) -> None:
+def test_options_select_interventions_and_results_are_reproducible(moved: Path) -> None:
     loaded = seqtool.load(moved)
     found = loaded.intervene(only=["delayed", "shuffled"], delay=0, examples=33)
     assert list(found.measured) == ["own", "shuffled", "delayed_0"]
@@ -108,7 +108,7 @@ def test_a_change_is_resampled_in_pairs() -> None:
     assert differences(scores, scores, 4)["exact_match"].high == 0
 
 
-def test_what_intervene_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_arguments_of_intervene(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = seqtool.load(moved)
     with pytest.raises(MisuseError, match=r"no such intervention: 'unifrom'\n.*did you mean 'uniform'"):
         loaded.intervene(only=["unifrom"])
@@ -136,7 +136,7 @@ def test_what_intervene_refuses(moved: Path, monkeypatch: pytest.MonkeyPatch) ->
         loaded.intervene("test")
 
 
-def test_models_without_attention_and_a_memory_that_is_shorter(small: Path, tmp_path: Path) -> None:
+def test_models_without_attention_and_with_a_shortened_memory(small: Path, tmp_path: Path) -> None:
     quick = ["train.steps=1", "train.validation_batches=1"]
     plain = "model.decoder={type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}"
     seqtool.run(small, out=tmp_path / "plain", overrides=[*quick, plain])
@@ -162,7 +162,7 @@ train: {steps: 60, batch_size: 32, optimizer: {type: adam, lr: 1e-2}, validation
 """
 
 
-def test_values_are_measured_by_their_errors(tmp_path: Path, command: Command) -> None:
+def test_continuous_targets_are_measured_by_their_errors(tmp_path: Path, command: Command) -> None:
     recipe = tmp_path / "adds.yaml"
     recipe.write_text(ADDS)
     seqtool.run(recipe, out=tmp_path / "run", device="cpu")
@@ -214,7 +214,7 @@ def test_intervene_from_the_command_line(moved: Path, tmp_path: Path, command: C
     assert all(name in done.stderr for name in INTERVENTIONS)
 
 
-def test_the_python_of_the_docs_does_as_it_says(moved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_in_docs_works(moved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (Path(__file__).parent.parent.parent / "docs/interventions.md").read_text()
     code = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)).replace('"my_run"', repr(str(moved)))
     names: dict[str, Any] = {}

@@ -33,7 +33,7 @@ def test_recorded_gates_are_those_of_each_step() -> None:
         assert len(gates[f"{name}/input"]) == 4
 
 
-def test_the_cells_are_put_back_after_recording() -> None:
+def test_recording_restores_the_cells() -> None:
     built = encoder("gru")
     before = list(built.named_modules())
     with pytest.raises(KeyError), record_gates(built):
@@ -50,7 +50,7 @@ def test_a_shared_cell_is_recorded_under_its_first_path() -> None:
     assert built.get_submodule("cells.0") is built.get_submodule("cells.1")
 
 
-def test_gates_of_a_cell_within_a_cell_are_those_of_the_outer_one() -> None:
+def test_gates_of_a_wrapped_cell_are_those_of_the_wrapper() -> None:
     built = seqtool.make("encoder/rnn", 3, cell={"type": "zoneout", "cell": {"type": "lstm", "hidden_size": 5}})
     with record_gates(built) as gates:
         built(torch.randn(2, 4, 3), torch.ones(2, 4, dtype=torch.bool))
@@ -69,7 +69,7 @@ def test_gates_of_a_stack_with_dropout_are_recorded(inner: str) -> None:
     assert all(len(steps) == 4 for steps in gates.values())
 
 
-def test_a_run_keeps_gates_only_when_asked(small: Path, tmp_path: Path) -> None:
+def test_a_run_stores_gates_only_on_request(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "plain", overrides=SHORT)
     assert not (tmp_path / "plain/default/seed0/gates.npz").exists()
     seqtool.run(small, out=tmp_path / "asked", overrides=[*SHORT, "train.gates=true"])
@@ -90,7 +90,7 @@ def first_look(run: Path) -> Alignment:
     return alignment_with_gate("default", seed, 0)
 
 
-def test_what_is_drawn_is_the_first_example(small: Path, tmp_path: Path) -> None:
+def test_the_first_example_is_drawn(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=[*SHORT, "train.gates=true"])
     place = RunDirectory.open(tmp_path / "run").seed("default", 0)
     look, example = first_look(tmp_path / "run"), place.read_predictions()[0]
@@ -100,7 +100,7 @@ def test_what_is_drawn_is_the_first_example(small: Path, tmp_path: Path) -> None
     assert [look.source[place] for place in look.gold if place >= 0] == example["target"]
 
 
-def test_a_memory_shorter_than_the_source_has_no_symbols_beside_it(small: Path, tmp_path: Path) -> None:
+def test_a_shortened_memory_is_drawn_without_source_symbols(small: Path, tmp_path: Path) -> None:
     pyramid = "model.encoder={type: pyramid, halvings: 1, cell: {type: gru, hidden_size: 8}}"
     seqtool.run(small, out=tmp_path / "run", overrides=[*SHORT, pyramid])
     look = first_look(tmp_path / "run")
@@ -114,7 +114,7 @@ def test_without_attention_there_is_no_figure(small: Path, tmp_path: Path) -> No
     assert not (tmp_path / "run/weights.png").exists()
 
 
-def test_a_quiet_run_says_nothing_but_its_table(small: Path, tmp_path: Path, command: Callable[..., object]) -> None:
+def test_a_quiet_run_prints_only_its_table(small: Path, tmp_path: Path, command: Callable[..., object]) -> None:
     flags = [word for setting in SHORT for word in ("--set", setting)]
     done = command("run", small, "--quiet", "--out", tmp_path / "run", *flags)
     assert (done.returncode, done.stderr) == (0, "")

@@ -174,7 +174,7 @@ def train(device: PretendDevice, variant: Variant) -> list[list[str]]:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.filterwarnings("ignore:.*takes scores as logarithms", "ignore:these parameters have no gradient")
-def test_a_step_of_any_part_waits_for_nothing(part: Registered, tmp_path: Path, device: PretendDevice) -> None:
+def test_a_training_step_of_any_part_never_waits(part: Registered, tmp_path: Path, device: PretendDevice) -> None:
     changes: dict[str, Any] = {PLACES[part.kind]: options(part), "train.metrics": ["token_accuracy"]}
     if part.kind == "cell":
         changes["model.encoder.cell"] = options(part)
@@ -194,20 +194,20 @@ def test_no_float64_is_on_the_device(tmp_path: Path, device: PretendDevice, chan
     assert device.wide == []
 
 
-def test_scheduled_sampling_waits_for_nothing(tmp_path: Path, device: PretendDevice) -> None:
+def test_scheduled_sampling_never_waits(tmp_path: Path, device: PretendDevice) -> None:
     sampled = {"schedule": {"type": "linear", "end": 0.2}}
     first, *_ = train(device, variant_of(tmp_path, {"train.scheduled_sampling": sampled}))
     assert first == []
 
 
-def test_steps_are_fetched_together_once_a_row(tmp_path: Path, device: PretendDevice) -> None:
+def test_metrics_of_steps_are_copied_once_per_row(tmp_path: Path, device: PretendDevice) -> None:
     changes = {"train.steps": 7, "train.log_every": 3, "train.validate_every": 7}
     waits = train(device, variant_of(tmp_path, changes))
     assert [len(one) for one in waits[:6]] == [0, 0, 1, 0, 0, 1]
     assert "recorder.py" in waits[2][0]
 
 
-def test_validation_fetches_losses_once_and_batches_never(tmp_path: Path, device: PretendDevice) -> None:
+def test_validation_copies_losses_once_and_batches_never(tmp_path: Path, device: PretendDevice) -> None:
     changes = {"train.validation_batches": 3, "train.metrics": ["token_accuracy"], "model.decoder": PLAIN}
     *_, last = train(device, variant_of(tmp_path, changes))
     ours = [wait for wait in last if f"{Path(seqtool.__file__).parent}/" in wait]  # and not the trainer's tidying up
@@ -235,7 +235,7 @@ def test_validation_fetches_losses_once_and_batches_never(tmp_path: Path, device
         (lambda x: torch.multinomial(x, 1), "multinomial reads"),
     ],
 )
-def test_what_waits_is_noted(waiting: Callable[[Tensor], Any], reason: str) -> None:
+def test_waits_are_recorded(waiting: Callable[[Tensor], Any], reason: str) -> None:
     with PretendDevice() as device:
         x = torch.ones(3, device=DEVICE)
         assert device.waits == []
@@ -245,7 +245,7 @@ def test_what_waits_is_noted(waiting: Callable[[Tensor], Any], reason: str) -> N
     assert __file__ in device.waits[0]
 
 
-def test_tensors_of_two_devices_do_not_mix_and_float64_is_noted() -> None:
+def test_mixing_devices_raises_and_float64_is_recorded() -> None:
     with PretendDevice() as device:
         x = torch.ones(3, device=DEVICE)
         with pytest.raises(RuntimeError, match="two devices"):

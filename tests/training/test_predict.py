@@ -27,7 +27,7 @@ def predictor(moved: Path) -> Predictor:
     return seqtool.load(moved)
 
 
-def test_a_run_that_was_moved_predicts(predictor: Predictor) -> None:
+def test_a_moved_run_predicts(predictor: Predictor) -> None:
     found = predictor.predict(["a b c", "c a d"])
     assert [one.source for one in found] == ["a b c", "c a d"]
     assert [one.text for one in found] == ["c b a", "d a c"]
@@ -35,14 +35,14 @@ def test_a_run_that_was_moved_predicts(predictor: Predictor) -> None:
     assert found[0].source_symbols == ("a", "b", "c")
 
 
-def test_weights_are_those_of_real_places_alone(predictor: Predictor) -> None:
+def test_weights_contain_only_real_positions(predictor: Predictor) -> None:
     for one in predictor.predict(WORDS, search=BEAM):
         for hypothesis in one.hypotheses:
             assert hypothesis.weights.shape == (2, len(hypothesis.symbols), len(one.source_symbols))
             assert np.allclose(hypothesis.weights.sum(2), 1, atol=1e-5)
 
 
-def test_a_prediction_does_not_depend_on_its_neighbours(predictor: Predictor) -> None:
+def test_a_prediction_does_not_depend_on_its_batch(predictor: Predictor) -> None:
     together = predictor.predict(WORDS, search=BEAM)
     for size in (1, 2):
         for one, other in zip(together, predictor.predict(WORDS, search=BEAM, batch_size=size), strict=True):
@@ -51,7 +51,7 @@ def test_a_prediction_does_not_depend_on_its_neighbours(predictor: Predictor) ->
             assert np.allclose(one.weights, other.weights, atol=1e-4)
 
 
-def test_scores_and_symbols_are_those_of_feeding_the_model(predictor: Predictor) -> None:
+def test_scores_equal_those_of_feeding_the_symbols_to_the_model(predictor: Predictor) -> None:
     (found,) = predictor.predict(["c a d b"])
     source = torch.tensor([["abcd".index(symbol) for symbol in "cadb"]])
     model, vocabulary = predictor.model, predictor.task.target_vocabulary
@@ -68,7 +68,7 @@ def test_scores_and_symbols_are_those_of_feeding_the_model(predictor: Predictor)
     assert found.score == pytest.approx(score, abs=1e-4)
 
 
-def test_hypotheses_come_best_first(predictor: Predictor) -> None:
+def test_hypotheses_are_sorted_by_score(predictor: Predictor) -> None:
     for one in predictor.predict(WORDS, search=BEAM):
         scores = [hypothesis.score for hypothesis in one.hypotheses]
         assert len({hypothesis.symbols for hypothesis in one.hypotheses}) == 3
@@ -78,7 +78,7 @@ def test_hypotheses_come_best_first(predictor: Predictor) -> None:
     assert [len(one.hypotheses) for one in drawn] == [4, 4]
 
 
-def test_how_many_hypotheses_may_be_said_of_any_search(predictor: Predictor) -> None:
+def test_number_of_hypotheses_of_any_search(predictor: Predictor) -> None:
     assert len(predictor.predict(["a b"], search=predictor.build_search("beam", 4))[0].hypotheses) == 4
     assert len(predictor.predict(["a b"], search=predictor.build_search("sample", 2))[0].hypotheses) == 2
     assert len(predictor.predict(["a b"], search=predictor.build_search(None, 1))[0].hypotheses) == 1
@@ -93,7 +93,7 @@ def test_max_length_cuts(predictor: Predictor) -> None:
     assert len(found.symbols) == 2
 
 
-def test_nothing_in_nothing_out(predictor: Predictor) -> None:
+def test_no_sources_give_no_predictions(predictor: Predictor) -> None:
     assert predictor.predict([]) == []
 
 
@@ -101,12 +101,12 @@ def test_nothing_in_nothing_out(predictor: Predictor) -> None:
     ("source", "words"),
     [("a x", "no 'x'"), ("", "no symbol"), (" \t ", "no symbol"), ("abc", "no 'abc'")],
 )
-def test_sources_that_cannot_be_read(predictor: Predictor, source: str, words: str) -> None:
+def test_unreadable_sources_are_refused(predictor: Predictor, source: str, words: str) -> None:
     with pytest.raises(SeqtoolError, match=words):
         predictor.predict(["a b", source])
 
 
-def test_what_predict_refuses(predictor: Predictor) -> None:
+def test_invalid_arguments_of_predict(predictor: Predictor) -> None:
     with pytest.raises(MisuseError, match="a list of sources"):
         predictor.predict("a b c")
     with pytest.raises(MisuseError, match="source 2 is None, not a string"):
@@ -119,7 +119,7 @@ def test_what_predict_refuses(predictor: Predictor) -> None:
         predictor.predict(["a"], search={"type": "beam", "size": 0})
 
 
-def test_a_task_that_reads_no_text_says_so(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_without_text_input_is_reported(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     def mute(self: Task, text: str) -> tuple[int, ...]:
         raise NotImplementedError
 
@@ -128,7 +128,7 @@ def test_a_task_that_reads_no_text_says_so(predictor: Predictor, monkeypatch: py
         predictor.predict(["a b"])
 
 
-def test_both_checkpoints_are_there(moved: Path) -> None:
+def test_both_checkpoints_can_be_loaded(moved: Path) -> None:
     assert seqtool.load(moved, "default", 3, "last", "cpu").step == 120
     best = seqtool.load(moved, checkpoint="best")
     assert best.step in (60, 120)
@@ -146,19 +146,21 @@ def test_both_checkpoints_are_there(moved: Path) -> None:
         ({"device": "cuda:99"}, SeqtoolError, "CUDA device 99 was asked for"),
     ],
 )
-def test_what_load_refuses(moved: Path, arguments: dict[str, object], error: type[Exception], words: str) -> None:
+def test_invalid_arguments_of_load(
+    moved: Path, arguments: dict[str, object], error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         seqtool.load(moved, **arguments)
 
 
-def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(SeqtoolError, match=r"is not a run: it has no run\.json"):
         seqtool.load(tmp_path)
     with pytest.raises(SeqtoolError, match="is not a run: there is no such folder"):
         seqtool.load(tmp_path / "nowhere")
 
 
-def test_a_run_without_a_checkpoint_yet(moved: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint(moved: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(moved, tmp_path / "run"))
     (run / "default/seed3/best.ckpt").unlink()
     with pytest.raises(SeqtoolError, match=r"no best checkpoint yet: best\.ckpt\n    allowed: the checkpoint 'last'"):
@@ -176,7 +178,7 @@ class Evil:
         return (exec, ("raise SystemExit('the checkpoint ran code')",))
 
 
-def test_a_checkpoint_holds_data_and_runs_nothing(moved: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_cannot_run_code(moved: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(moved, tmp_path / "run"))
     place = run / "default/seed3/best.ckpt"
     for content in (pickle.dumps(Evil(), protocol=2), b"nothing of the kind", place.read_bytes()[:1000]):
@@ -227,7 +229,7 @@ def test_predicting_imports_no_lightning(moved: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
-def test_the_python_in_the_document_does_what_it_says(
+def test_python_in_docs_works(
     moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "my_run").symlink_to(moved)

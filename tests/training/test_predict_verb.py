@@ -72,7 +72,7 @@ def test_standard_input_to_a_table_in_order(run: Run, moved: Path) -> None:
     assert [float(row[2]) for row in table(out)] == pytest.approx([one.score for one in found], abs=1e-4)
 
 
-def test_files_are_numbered_on_and_lines_end_as_they_like(run: Run, moved: Path, tmp_path: Path) -> None:
+def test_line_numbers_continue_over_files_with_any_line_ends(run: Run, moved: Path, tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"\xef\xbb\xbfa b c\r\nc a d\r\n")
     (tmp_path / "two").write_bytes(b"d d a b")
     code, out, err = run("predict", moved, tmp_path / "one", "-", tmp_path / "two", typed=b"b c d\n")
@@ -104,7 +104,7 @@ def test_several_hypotheses_as_objects_in_a_file_with_their_weights(run: Run, mo
                 assert np.allclose(arrays[f"{line['line']}/{rank}"], hypothesis.weights, atol=1e-5)
 
 
-def test_a_bad_line_ends_it_with_its_number_after_what_stands_before(run: Run, moved: Path, tmp_path: Path) -> None:
+def test_a_bad_line_stops_with_its_number_after_earlier_predictions(run: Run, moved: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "words", tmp_path / "out.tsv"
     source.write_text("a b\nc d a\nb x a\nd d\n")
     code, written, err = run("predict", moved, source)
@@ -114,7 +114,7 @@ def test_a_bad_line_ends_it_with_its_number_after_what_stands_before(run: Run, m
     assert [path.name for path in tmp_path.iterdir()] == ["words"]
 
 
-def test_bad_lines_are_told_and_left_out_when_asked(run: Run, moved: Path) -> None:
+def test_bad_lines_are_reported_and_skipped_on_request(run: Run, moved: Path) -> None:
     typed = b"a b\n\nb x a\n\xff\xfe a\nd d\n"
     code, out, err = run("predict", moved, "--bad-lines", "skip", typed=typed)
     assert code == 0
@@ -139,17 +139,17 @@ def test_objects_on_standard_output(run: Run, moved: Path, flags: tuple[str, ...
     assert [json.loads(line)["source"] for line in out.splitlines()] == ["a b", "d a"]
 
 
-def test_nothing_typed_is_a_heading_alone(run: Run, moved: Path) -> None:
+def test_empty_input_prints_only_the_heading(run: Run, moved: Path) -> None:
     assert run("predict", moved) == (0, HEADING, "")
 
 
-def test_where_nothing_can_be_predicted_nothing_is_written(run: Run, moved: Path) -> None:
+def test_without_any_prediction_nothing_is_printed(run: Run, moved: Path) -> None:
     code, out, err = run("predict", moved, typed=b"x\n")
     assert (code, out) == (1, "")
     assert "has no 'x'" in err
 
 
-def test_a_line_that_the_model_refuses_is_found_in_its_batch(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_the_model_refuses_is_identified_in_its_batch(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     predict_batch = Predictor.predict_batch
 
     def strict(self: Predictor, texts: list[str], ids: list[tuple[int, ...]], *rest: object) -> object:
@@ -181,7 +181,7 @@ def test_one_batch_is_read_at_a_time(moved: Path) -> None:
         assert len(read) == count
 
 
-def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
+def test_interactive_mode_draws_attention_weights(run: Run, moved: Path) -> None:
     code, out, err = run("predict", moved, "--interactive", typed=b"a b c\na x\nd c b\n")
     assert (code, err) == (0, "error: the source vocabulary has no 'x'\n")
     first, _, columns, *rows = out.splitlines()[:7]
@@ -207,7 +207,7 @@ def test_asking_draws_where_it_looked(run: Run, moved: Path) -> None:
         (("--weights", "no/such/folder/out.npz"), 1, "cannot write no/such/folder/out.npz"),
     ],
 )
-def test_what_predict_refuses(run: Run, moved: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_invalid_arguments_of_predict(run: Run, moved: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
     found, out, err = run("predict", moved, *arguments, typed=b"a b\n")
     assert (found, out) == (code, "")
     assert words in err
@@ -223,7 +223,7 @@ def test_a_pipe_is_not_replaced_by_a_file(run: Run, moved: Path, tmp_path: Path)
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_a_reader_that_goes_away_is_no_error_of_a_file(moved: Path, tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_a_file_error(moved: Path, tmp_path: Path) -> None:
     words, kept = tmp_path / "words", tmp_path / "weights.npz"
     words.write_text("a b c d a b\n" * 3000)
     line = f"{sys.executable} -m seqtool predict {moved} {words} --weights {kept} | head -n 1"
@@ -232,12 +232,12 @@ def test_a_reader_that_goes_away_is_no_error_of_a_file(moved: Path, tmp_path: Pa
     assert not kept.exists()
 
 
-def test_what_is_no_run(run: Run, tmp_path: Path) -> None:
+def test_folders_that_are_not_runs(run: Run, tmp_path: Path) -> None:
     code, _, err = run("predict", tmp_path)
     assert (code, err) == (1, f"error: {tmp_path} is not a run: it has no run.json\n")
 
 
-def test_a_run_without_its_resolved_recipe_says_so(run: Run, moved: Path, tmp_path: Path) -> None:
+def test_a_missing_resolved_recipe_is_reported(run: Run, moved: Path, tmp_path: Path) -> None:
     shutil.copytree(moved, tmp_path / "run")
     resolved = tmp_path / "run/default/resolved.yaml"
     resolved.unlink()

@@ -71,7 +71,7 @@ def registry(tmp_path: Path) -> Registry:
     return discover(plugins_dirs=[str(folder)])
 
 
-def test_a_run_predicts_when_its_data_are_gone(tmp_path: Path, registry: Registry) -> None:
+def test_a_run_predicts_without_its_data(tmp_path: Path, registry: Registry) -> None:
     data, recipe = tmp_path / "pairs.txt", tmp_path / "pairs.yaml"
     data.write_text("".join(f"{word} {word[::-1]}\n" for word in ("ab", "abc", "cab", "bca", "éa")))
     task = "task: {type: reverse, length: 6, min_length: 3, symbols: 4, ending: eos}"
@@ -98,7 +98,7 @@ def test_a_run_predicts_when_its_data_are_gone(tmp_path: Path, registry: Registr
         loaded.evaluate("test")
 
 
-def test_text_pairs_with_tags_predict_when_their_file_is_gone(tmp_path: Path) -> None:
+def test_text_pairs_with_features_predict_without_their_file(tmp_path: Path) -> None:
     registry = discover(modules=["seqtool_text"])
     data, recipe = tmp_path / "verbs.tsv", tmp_path / "verbs.yaml"
     verbs = [stem + end for stem in ("walk", "talk", "jump", "look") for end in ("", "y", "en", "le", "er")]
@@ -124,7 +124,7 @@ def test_text_pairs_with_tags_predict_when_their_file_is_gone(tmp_path: Path) ->
         loaded.predict(["walk"])
 
 
-def test_a_run_of_before_an_option_was_thought_of_is_loaded_and_gone_on_with(tmp_path: Path) -> None:
+def test_a_run_older_than_an_option_is_loaded_and_resumed(tmp_path: Path) -> None:
     (tmp_path / "reverses.yaml").write_text(REVERSES.replace("steps: 120", "steps: 5"))
     run = tmp_path / "run"
     seqtool.run(tmp_path / "reverses.yaml", out=run)

@@ -71,13 +71,13 @@ def finish(process: "subprocess.Popen[str]") -> str:
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_two_processes_equal_one_on_the_joined_batches(small: Path, tmp_path: Path, launcher: str) -> None:
+def test_two_processes_equal_one_on_joined_batches(small: Path, tmp_path: Path, launcher: str) -> None:
     changes = CHANGES if launcher == "ddp" else CHANGES[:2]  # torchrun says how many there are
     flags = [word for change in changes for word in ("--set", change)]
     check_two_ranks(small, tmp_path, finish(launch(launcher, small, "--out", tmp_path / "run", *flags)))
 
 
-def test_processes_that_slurm_starts(small: Path, tmp_path: Path) -> None:
+def test_processes_started_by_slurm(small: Path, tmp_path: Path) -> None:
     """srun starts each process with these variables; there is no SLURM here, so the test sets them."""
     flags = [word for change in CHANGES[:2] for word in ("--set", change)]
     with socket.socket() as free:

@@ -53,7 +53,7 @@ def test_interrupted_after_any_step_and_resumed(
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
-def test_a_resume_keeps_every_bit_in_every_precision(
+def test_resuming_is_exact_in_every_precision(
     small: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change = [f"train.precision={precision}", "train.optimizer.fused=false"]
@@ -80,7 +80,7 @@ def test_early_stopping_and_its_patience_survive_a_resume(
     same_run(tmp_path / "whole/default/seed0", tmp_path / "parts/default/seed0")
 
 
-def test_what_is_finished_is_not_run_again(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_seeds_are_not_trained_again(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "run"
     seqtool.run(small, out=out, overrides=["seeds=[0, 1]"])
     (out / "default/seed1/result.json").unlink()
@@ -118,9 +118,7 @@ def test_one_process_at_a_time(
     assert command("run", "--resume", tmp_path / "run", "--quiet").returncode == 0
 
 
-def test_an_empty_folder_is_filled_where_it_stands(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_folder_is_used_for_the_run(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     seqtool.run(small, out=".")
@@ -145,7 +143,7 @@ def test_a_resume_with_another_recipe_is_refused(small: Path, tmp_path: Path) ->
         seqtool.run(small, resume=tmp_path / "run")
 
 
-def test_a_damaged_checkpoint_is_told(small: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run")
     folder = tmp_path / "run/default/seed0"
     (folder / "result.json").unlink()

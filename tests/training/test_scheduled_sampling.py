@@ -11,7 +11,9 @@ from seqtool.errors import SeqtoolError
 
 
 @pytest.mark.parametrize("per", ["token", "example"])
-def test_survives_a_resume_bit_for_bit(small: Path, tmp_path: Path, per: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheduled_sampling_resumes_bit_for_bit(
+    small: Path, tmp_path: Path, per: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change = [f"train.scheduled_sampling={{schedule: {{type: linear, end: 0.2}}, per: {per}}}"]
     seqtool.run(small, out=tmp_path / "whole", overrides=change)
     monkeypatch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 20)
@@ -24,7 +26,7 @@ def test_survives_a_resume_bit_for_bit(small: Path, tmp_path: Path, per: str, mo
     assert rows(tmp_path / "taught/default/seed0") != rows(tmp_path / "whole/default/seed0")
 
 
-def test_probability_one_is_the_run_without_it_bit_for_bit(small: Path, tmp_path: Path) -> None:
+def test_probability_one_equals_teacher_forcing_bit_for_bit(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "taught")
     change = ["train.scheduled_sampling={schedule: {type: constant, value: 1}}"]
     seqtool.run(small, out=tmp_path / "sampled", overrides=change)

@@ -41,7 +41,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: found[name] for name in found.files}
 
 
-def test_snapshots_are_the_weights_of_the_model_at_that_step(small: Path, tmp_path: Path) -> None:
+def test_snapshots_contain_the_weights_at_their_step(small: Path, tmp_path: Path) -> None:
     """The last one against the last checkpoint, computed again."""
     seqtool.run(small, out=tmp_path / "run")
     place = place_of(tmp_path / "run")
@@ -67,7 +67,7 @@ def test_snapshots_are_the_weights_of_the_model_at_that_step(small: Path, tmp_pa
     assert not np.array_equal(early["weights"], found["weights"])
 
 
-def test_their_examples_are_the_first_of_the_predictions(small: Path, tmp_path: Path) -> None:
+def test_examples_of_snapshots_are_the_first_predictions(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=["train.steps=2"])
     place = place_of(tmp_path / "run")
     watched = [json.loads(line) for line in place.snapshot_examples.read_text().splitlines()]
@@ -75,7 +75,7 @@ def test_their_examples_are_the_first_of_the_predictions(small: Path, tmp_path: 
     assert watched == [{key: line[key] for key in ("source", "target")} for line in predicted[:8]]
 
 
-def test_without_attention_there_are_none(small: Path, tmp_path: Path) -> None:
+def test_without_attention_there_are_no_snapshots(small: Path, tmp_path: Path) -> None:
     plain = "model.decoder={type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}"
     seqtool.run(small, out=tmp_path / "run", overrides=["train.steps=2", plain])
     assert not place_of(tmp_path / "run").snapshots.exists()
@@ -87,7 +87,7 @@ def test_early_stopping_leaves_a_snapshot_of_its_last_step(small: Path, tmp_path
     assert place_of(tmp_path / "run").snapshot_steps() == [5, 10]
 
 
-def test_a_new_beginning_drops_what_an_older_one_kept(tmp_path: Path) -> None:
+def test_restarting_a_seed_removes_older_snapshots(tmp_path: Path) -> None:
     place = SeedDirectory(tmp_path / "seed0")
     place.snapshots.mkdir(parents=True)
     place.metrics.write_text("step,seconds\n10,1\n20,2\n")
@@ -100,7 +100,7 @@ def test_a_new_beginning_drops_what_an_older_one_kept(tmp_path: Path) -> None:
     assert not list(place.snapshots.iterdir())
 
 
-def test_the_sample_at_the_end_has_up_to_200_examples(small: Path, tmp_path: Path) -> None:
+def test_the_final_sample_has_up_to_200_examples(small: Path, tmp_path: Path) -> None:
     change = ["train.steps=2", "train.validation_batches=9", "train.validation_batch_size=30"]
     seqtool.run(small, out=tmp_path / "run", overrides=change)
     place = place_of(tmp_path / "run")

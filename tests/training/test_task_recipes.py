@@ -22,7 +22,7 @@ BOUNDS = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_it_learns(tmp_path: Path, recipe: Path) -> None:
+def test_recipe_learns(tmp_path: Path, recipe: Path) -> None:
     result = seqtool.run(recipe, out=tmp_path / "run", seeds=[0], device="cpu")
     (variant,) = result["variants"].values()
     (seed,) = variant["seeds"].values()
@@ -30,10 +30,10 @@ def test_it_learns(tmp_path: Path, recipe: Path) -> None:
     assert reached >= BOUNDS.get(recipe.stem, 0.98)
 
 
-def test_every_bound_is_of_a_recipe() -> None:
+def test_every_bound_belongs_to_a_recipe() -> None:
     assert set(BOUNDS) <= {recipe.stem for recipe in RECIPES}
 
 
 @pytest.mark.parametrize("recipe", sorted(FOLDER.rglob("*.yaml")), ids=lambda path: path.relative_to(FOLDER).as_posix())
-def test_it_can_be_trained(recipe: Path) -> None:
+def test_recipe_can_be_trained(recipe: Path) -> None:
     check(seqtool.load_recipe(recipe))

@@ -13,7 +13,7 @@ from seqtool.training.alignment_images import alignment_image
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
-def test_the_files_hold_the_rows(small: Path, tmp_path: Path) -> None:
+def test_tensorboard_files_contain_the_rows(small: Path, tmp_path: Path) -> None:
     seqtool.run(small, out=tmp_path / "run", overrides=["train.tensorboard=true"])
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -77,11 +77,11 @@ def run(halves: Path, registry: Registry, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("task", [Halves, Signs])
-def test_a_task_of_values_keeps_the_contract(task: type) -> None:
+def test_continuous_tasks_keep_the_contract(task: type) -> None:
     check_task(task)
 
 
-def test_what_a_run_leaves(run: Path) -> None:
+def test_files_of_a_run(run: Path) -> None:
     seed = run / "default/seed5"
     with open(seed / "metrics.csv", newline="") as file:
         assert csv.DictReader(file).fieldnames == [
@@ -104,7 +104,7 @@ def test_what_a_run_leaves(run: Path) -> None:
     assert (run / "losses.png").exists()
 
 
-def test_stopped_and_resumed_it_ends_the_same(
+def test_a_resumed_run_equals_an_uninterrupted_one(
     run: Path, halves: Path, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -118,7 +118,7 @@ def test_stopped_and_resumed_it_ends_the_same(
     assert (one / "predictions.jsonl").read_bytes() == (other / "predictions.jsonl").read_bytes()
 
 
-def test_it_predicts_what_it_is_measured_by(run: Path, registry: Registry) -> None:
+def test_measures_are_those_of_the_predictions(run: Path, registry: Registry) -> None:
     loaded = seqtool.load(run, checkpoint="last", registry=registry)
     squares, absolutes, near, count = 0.0, 0.0, [], 0
     for k in range(2):
@@ -150,7 +150,7 @@ def test_it_predicts_what_it_is_measured_by(run: Path, registry: Registry) -> No
     assert measured["within"] == pytest.approx(result["within"])
 
 
-def test_it_writes_each_value_after_its_own(run: Path, registry: Registry) -> None:
+def test_each_prediction_is_the_next_input(run: Path, registry: Registry) -> None:
     loaded = seqtool.load(run, registry=registry)
     source = torch.tensor([[[0.1, 0.9], [0.4, 0.2], [0.8, 0.3]]])
     vector, written = torch.zeros(1, 2), []
@@ -201,7 +201,7 @@ def test_on_the_command_line(run: Path, command: Command, tmp_path: Path, monkey
         ("", "the source has no symbols"),
     ],
 )
-def test_a_source_that_is_no_values(run: Path, registry: Registry, text: str, words: str) -> None:
+def test_an_invalid_continuous_source_is_refused(run: Path, registry: Registry, text: str, words: str) -> None:
     with pytest.raises(SeqtoolError, match=re.escape(words)):
         seqtool.load(run, registry=registry).predict([text])
 
@@ -233,7 +233,7 @@ def test_other_precisions(halves: Path, registry: Registry, tmp_path: Path, prec
 
 
 @pytest.mark.parametrize("per", ["token", "example"])
-def test_scheduled_sampling_feeds_values(run: Path, registry: Registry, per: str) -> None:
+def test_scheduled_sampling_feeds_continuous_predictions(run: Path, registry: Registry, per: str) -> None:
     """Where nothing is taught, teacher forcing writes what free running does; where all is, what it did without."""
     loaded = seqtool.load(run, registry=registry)
     batch = loaded.task.batch("valid", 0, seed=0, rank=0, batch_size=4, device=torch.device("cpu"))
@@ -290,7 +290,7 @@ def refused(halves: Path, registry: Registry, *overrides: str) -> str:
         ),
     ],
 )
-def test_what_is_for_symbols_is_refused_by_name(
+def test_parts_for_symbols_are_refused_by_name(
     halves: Path, registry: Registry, change: str, words: str, allowed: str
 ) -> None:
     said = refused(halves, registry, change)
@@ -298,7 +298,7 @@ def test_what_is_for_symbols_is_refused_by_name(
     assert f"allowed: {allowed}" in said
 
 
-def test_what_is_for_values_is_refused_where_there_are_symbols(halves: Path, registry: Registry) -> None:
+def test_parts_for_continuous_targets_are_refused_for_symbols(halves: Path, registry: Registry) -> None:
     said = refused(halves, registry, "task={type: copy, length: 4}", "train.loss=mse", "train.monitor=valid_loss")
     for words in (
         "embedding embeddings:continuous requires continuous values, and the sources of this task are symbols",
@@ -309,11 +309,11 @@ def test_what_is_for_values_is_refused_where_there_are_symbols(halves: Path, reg
         assert words in said, "all at once"
 
 
-def test_losses_on_weights_go_with_values(halves: Path, registry: Registry) -> None:
+def test_losses_on_weights_work_with_continuous_targets(halves: Path, registry: Registry) -> None:
     check(seqtool.load_recipe(halves, registry=registry, overrides=["train.loss={type: sum, losses: [mse, coverage]}"]))
 
 
-def test_a_built_search_is_held_to_it_too(run: Path, registry: Registry) -> None:
+def test_requirements_of_a_built_search_are_checked(run: Path, registry: Registry) -> None:
     loaded = seqtool.load(run, registry=registry)
     with pytest.raises(MisuseError, match="requires symbols, and the targets of this task are continuous"):
         loaded.predict(["0,1"], search={"type": "sample"})

@@ -91,7 +91,7 @@ def test_a_claim_that_holds(claim: Path, tmp_path: Path, trained: list[dict[str,
         ("least: 0.1, most: 0.3", [True, True]),
     ],
 )
-def test_bands_are_asked_of_each_seed_or_of_their_mean(claim: Path, band: str, holds: list[bool]) -> None:
+def test_bands_apply_to_each_seed_or_to_the_mean(claim: Path, band: str, holds: list[bool]) -> None:
     from seqtool.verification.verdict import Finding
 
     text = "".join(f"  - {{name: n, result: r, over: {over}, {band}}}\n" for over in ("each", "mean"))
@@ -101,7 +101,7 @@ def test_bands_are_asked_of_each_seed_or_of_their_mean(claim: Path, band: str, h
     assert [Finding(measure, "default", values).holds for measure in measures] == holds
 
 
-def test_a_claim_that_asks_nothing_is_not_said_to_hold(claim: Path) -> None:
+def test_a_claim_without_bands_is_not_reported_to_hold(claim: Path) -> None:
     from seqtool.verification.verdict import Finding, Verdict
 
     read = load_claim(claim, default_registry())
@@ -110,7 +110,7 @@ def test_a_claim_that_asks_nothing_is_not_said_to_hold(claim: Path) -> None:
     assert words == ["REPORTED: no measure has a band", "HOLDS"]
 
 
-def test_a_number_that_is_none_lies_in_no_band(claim: Path) -> None:
+def test_a_non_finite_number_is_within_no_band(claim: Path) -> None:
     from seqtool.verification.verdict import Finding
 
     loss, *_ = load_claim(claim, default_registry()).measures
@@ -119,7 +119,7 @@ def test_a_number_that_is_none_lies_in_no_band(claim: Path) -> None:
     assert found.plain()["mean"] is None
 
 
-def test_a_claim_that_does_not_hold_and_a_part_of_one(claim: Path, tmp_path: Path, command: Command) -> None:
+def test_a_claim_that_does_not_hold_and_a_partial_one(claim: Path, tmp_path: Path, command: Command) -> None:
     claim.write_text(CLAIM.replace("least: 0,", "least: 0.999,"))
     done = command("verify", claim, "--out", tmp_path / "out", "--seeds", "1", "--quiet")
     assert (done.returncode, done.stderr) == (1, "")
@@ -139,7 +139,7 @@ def test_a_claim_that_does_not_hold_and_a_part_of_one(claim: Path, tmp_path: Pat
     assert command("verify").returncode == 2
 
 
-def test_earlier_runs_are_taken_up(claim: Path, tmp_path: Path, trained: list[dict[str, Any]]) -> None:
+def test_earlier_runs_are_resumed(claim: Path, tmp_path: Path, trained: list[dict[str, Any]]) -> None:
     folder, recipe = tmp_path / "out", tmp_path / "reverses.yaml"
     seqtool.run(recipe, out=folder / "a", seeds=[4, 7])
     seqtool.run(recipe, out=folder / "b", overrides=["train.steps=5"], seeds=[3])
@@ -165,7 +165,7 @@ def test_the_folder_may_be_the_run(claim: Path, tmp_path: Path, trained: list[di
         seqtool.verify(claim, out=folder, seeds=[3])
 
 
-def test_as_published_is_another_recipe(claim: Path, tmp_path: Path) -> None:
+def test_as_published_uses_another_recipe(claim: Path, tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="few has no schedule as published: its recipe is our own"):
         seqtool.verify(claim, out=tmp_path / "out", as_published=True)
     letter = (tmp_path / "reverses.yaml").read_text().replace("steps: 20", "steps: 3")
@@ -198,7 +198,7 @@ def test_as_published_is_another_recipe(claim: Path, tmp_path: Path) -> None:
         ("title: a", "title: a\ntitle: b", "3:1: duplicate key 'title'"),
     ],
 )
-def test_what_is_wrong_with_a_claim_is_told_with_its_place(claim: Path, old: str, new: str, said: str) -> None:
+def test_errors_in_a_claim_are_reported_with_their_position(claim: Path, old: str, new: str, said: str) -> None:
     assert old in CLAIM
     claim.write_text(CLAIM.replace(old, new, 1))
     with pytest.raises(RecipeError) as told:
@@ -212,13 +212,13 @@ def test_seeds_are_a_list(claim: Path) -> None:
         seqtool.verify(claim, seeds=3)  # type: ignore[arg-type]
 
 
-def test_a_name_that_no_claim_has(command: Command) -> None:
+def test_an_unknown_claim(command: Command) -> None:
     done = command("verify", "algn_30_10")
     assert (done.returncode, done.stdout) == (2, "")
     assert "did you mean 'align_30_10'?" in done.stderr
 
 
-def test_the_list_has_all_of_them(command: Command) -> None:
+def test_list_contains_all_claims(command: Command) -> None:
     rows = command("verify", "--list").stdout.splitlines()
     assert [row.split()[0] for row in rows] == ["CLAIM", *bundled_claims()]
     found = json.loads(command("verify", "--list", "--json").stdout)["claims"]
@@ -226,7 +226,7 @@ def test_the_list_has_all_of_them(command: Command) -> None:
 
 
 @pytest.mark.parametrize("name", bundled_claims())
-def test_the_claims_that_ship_fit_their_recipes(name: str) -> None:
+def test_bundled_claims_match_their_recipes(name: str) -> None:
     from seqtool.verification.verify import checked
 
     claim = load_claim(name, default_registry())

@@ -102,7 +102,7 @@ def others_of(session: int) -> dict[int, int]:
     return found
 
 
-def test_two_workers_leave_what_one_process_leaves(small: Path, tmp_path: Path) -> None:
+def test_two_workers_write_the_same_files_as_one_process(small: Path, tmp_path: Path) -> None:
     changes = ["seeds=[0, 1, 2]"]
     one = seqtool.run(small, out=tmp_path / "one", overrides=changes)
     two = seqtool.run(small, out=tmp_path / "two", overrides=changes, workers=2)
@@ -136,7 +136,7 @@ def test_a_replacement_that_cannot_start_leaves_the_other_worker_alone(faulty: P
     assert "1 of 3 jobs failed" in done.stderr
 
 
-def test_a_killed_worker_fails_its_job_alone_and_a_resume_makes_up_for_it(faulty: Path, command: Command) -> None:
+def test_a_killed_worker_fails_only_its_job_and_a_resume_completes_it(faulty: Path, command: Command) -> None:
     flags = ("-p", "faulty", "--quiet")
     done = command("run", faulty, "--out", "run", *flags, "--workers", "2", FAULT="kill")
     assert done.returncode == 1
@@ -245,13 +245,13 @@ def test_an_error_of_many_jobs_stays_short(tmp_path: Path) -> None:
     assert text.count("log: ") == 10
 
 
-def test_what_runs_the_jobs_of_a_run() -> None:
+def test_which_launcher_runs_the_jobs() -> None:
     assert isinstance(launcher(1), LocalLauncher)
     assert isinstance(launcher(2), ProcessLauncher)
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "2"])
-def test_a_number_of_workers_that_is_none(small: Path, workers: object) -> None:
+def test_an_invalid_number_of_workers(small: Path, workers: object) -> None:
     with pytest.raises(MisuseError, match="workers is a whole number from 1 on"):
         seqtool.run(small, workers=workers)  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ STACKED = f"{{type: stack, layers: 2, residual: true, cell: {DROPPED}}}"
 CELLS = [f"model.encoder.cell={LAYER}", f"model.decoder.cell={STACKED}", "train.steps=60"]
 
 
-def test_stacks_of_wrapped_cells_train_and_go_on(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stacks_of_wrapped_cells_train_and_resume(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seqtool.run(small, out=tmp_path / "whole", overrides=CELLS)
     losses = [float(row["train_loss"]) for row in rows(tmp_path / "whole/default/seed0") if row["train_loss"]]
     assert losses[-1] < losses[0] - 0.05
