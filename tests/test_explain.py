@@ -134,7 +134,7 @@ def test_explain_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_explain_reports_a_missing_example(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = called(capsys, "explain", "task/copy")
     assert code == 0
-    assert "none is written for task/copy" in out
+    assert "no example for task/copy" in out
     assert json.loads(called(capsys, "explain", "task/copy", "--json")[1])["example"] is None
 
 
@@ -155,4 +155,4 @@ def test_a_third_party_part_of_the_same_name_has_no_built_in_example(
     (tmp_path / "mine.py").write_text(source)
     with pytest.raises(SystemExit):
         main(["explain", "scorer/mine:dot", "--plugins-dir", str(tmp_path)])
-    assert "none is written for scorer/mine:dot" in capsys.readouterr().out
+    assert "no example for scorer/mine:dot" in capsys.readouterr().out

@@ -61,7 +61,7 @@ def _registry(ctx: click.Context) -> Registry:
 
 
 def _verbs(registry: Registry) -> dict[str, Registered]:
-    """The verbs by what they are called, in the order of their plugins; those for diagnosis are always there."""
+    """Label -> verb, in the order of their plugins; the verbs of `DIAGNOSIS` are always included."""
     working = (plugin for plugin in registry.plugins if plugin.status == "ok")
     found = [part for plugin in working for part in plugin.components if part.kind == "verb"]
     names = {part.name for part in found}

@@ -50,13 +50,13 @@ def command(
     bootstrap_seed: int,
     as_json: bool,
 ) -> None:
-    """Measure the free-running predictions of a model of RUN: exact match, token accuracy, edit distance, BLEU.
+    """Measure the predictions of a model of RUN: exact match, token accuracy, edit distance, error rates, BLEU.
 
-    The examples are those of a split, or the pairs of FILE. Each line of FILE has a source as for `predict`, a tab, and
-    a target; lines with the same source are one example with several correct targets. Predictions of continuous targets
-    are measured by mean squared error, mean absolute error and the metrics of the recipe. On a split, attention is
-    measured too, under teacher forcing. All measures are reported overall and by target length, with 95 % bootstrap
-    intervals over examples.
+    Predictions are free-running. The examples are those of a split, or the pairs of FILE. Each line of FILE has a
+    source as for `predict`, a tab, and a target; lines with the same source are one example with several correct
+    targets. Predictions of continuous targets are measured by mean squared error, mean absolute error and the metrics
+    of the recipe. On a split, attention is measured too, under teacher forcing. All measures are reported overall and
+    by target length, with 95 % bootstrap intervals over examples.
     """
     split_given = context.get_parameter_source("split") is click.core.ParameterSource.COMMANDLINE
     if file is not None and (split_given or batches):

@@ -46,7 +46,7 @@ def _show(registry: Registry, part: Registered, explanation: Explanation) -> Non
     description, example = explanation.description, explanation.example
     label = f"{part.kind}/{registry.label(part)}"
     click.echo(f"{label}: {description.summary or part.summary}")
-    worked = "\n".join(example_lines(example)) if example else f"none is written for {label}"
+    worked = "\n".join(example_lines(example)) if example else f"no example for {label}"
     for heading, text in (
         ("Equation", description.equation or "none"),
         ("Source", description.source or "none"),

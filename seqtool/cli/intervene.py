@@ -51,11 +51,11 @@ def command(
     save: bool,
     as_json: bool,
 ) -> None:
-    """Measure a model of RUN with replaced attention weights, and the change from its own weights.
+    """Measure a model of RUN with replaced attention weights, and the change from the model's own weights.
 
-    Interventions: gold, all weight on the gold position; uniform, equal weights; shuffled, its own weights in another
-    order; previous and delayed, its own weights of earlier steps; top_1, all weight on its largest weight; head_off,
-    zero weights in one head, for each head.
+    Interventions: gold, all weight on the gold position; uniform, equal weights; shuffled, the model's weights in
+    another order; previous and delayed, the model's weights of earlier steps; top_1, all weight on the position of the
+    largest weight; head_off, zero weights in one head, for each head.
     """
     predictor, search = model.load()
     found = predictor.intervene(

@@ -271,7 +271,7 @@ def test_ranks_of_torchrun_take_no_workers(small: Path, tmp_path: Path, monkeypa
 
 
 def test_the_command_line_names_the_workers(small: Path, call: Callable[..., tuple[int, str, str]]) -> None:
-    assert "2 seeds at a time, each in its own process" in call("run", small, "--workers", "2", "--dry-run")[1]
+    assert "2 seeds in parallel, each in its own process" in call("run", small, "--workers", "2", "--dry-run")[1]
     assert json.loads(call("run", small, "--workers", "2", "--dry-run", "--json")[1])["workers"] == 2
     code, _, told = call("run", small, "--workers", "0")
     assert code == 2

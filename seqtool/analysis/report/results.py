@@ -75,7 +75,7 @@ def format_time(value: Any) -> str:
 
 
 def format_number(value: Any) -> str:
-    """A number with four significant digits or decimals; other values as JSON."""
+    """Format a number with up to four decimals; strings are kept, other values become JSON."""
     if is_number(value):
         if isinstance(value, int):
             return f"{value:,}"
