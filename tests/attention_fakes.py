@@ -1,4 +1,4 @@
-"""Scorers and normalizers that use what few parts do: the weights of the step before, two energies, a state."""
+"""Scorers and normalizers for tests, with previous weights, two energies, or a state."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from seqtool.parts.tree import Tree
 
 
 class LocationAware(Scorer):
-    """e_ij = s_i . W h_j + g a_{i-1,j}: looks at the previous weights, which start uniform over real positions."""
+    """e_ij = s_i . W h_j + g a_{i-1,j}: uses the previous weights, initially uniform over real positions."""
 
     parallel = False
 
@@ -57,7 +57,7 @@ class Window(Scorer):
 
 
 class Gated(Normalizer):
-    """Two energies: softmax of the first, gated by the second, plus half of the last step's weights."""
+    """Two energies: softmax of the first, gated by the second, plus half of the previous step's weights."""
 
     parallel = False
     normalized = False

@@ -1,4 +1,4 @@
-"""Scorers and normalizers with one seeded fault each. Some break a contract, the others only an equation."""
+"""Scorers and normalizers with one seeded fault each. Some violate a contract, the others only an equation."""
 
 import entmax
 import torch
@@ -26,7 +26,7 @@ from seqtool_attention.recurrence import linear_recurrence
 from seqtool_attention.stepwise_monotonic import StepwiseMonotonic
 from seqtool_attention.window import positions, windowed_softmax
 
-# against the contract
+# violations of the contract
 
 
 class CosineOfNothing(Cosine):
@@ -40,7 +40,7 @@ class AnyOption(FeedForward):
 
 
 class QuotientOfProducts(Monotonic):
-    """The closed form with a product in the denominator: exact on short sources."""
+    """The closed form with a product in the denominator, which is exact only for short sources."""
 
     def monotonic_weights(self, energies: Tensor, before: Tensor) -> Tensor:
         chance, other = self.selection_probabilities(energies + self.bias)
@@ -113,7 +113,7 @@ class TwoEnergiesAsOne(MoChA):
     num_energies = 1
 
 
-# against an equation alone
+# violations of an equation only
 
 
 class WindowTooNarrow(LocalM):
@@ -145,7 +145,7 @@ class InclusiveProduct(Monotonic):
 
 
 class ClampedProducts(Monotonic):
-    """The form of the textbooks: a_i = p cumprod(1 - p) cumsum(a_{i-1} / clamp(cumprod(1 - p)))."""
+    """The form in textbooks: a_i = p cumprod(1 - p) cumsum(a_{i-1} / clamp(cumprod(1 - p)))."""
 
     def monotonic_weights(self, energies: Tensor, before: Tensor) -> Tensor:
         chance, other = self.selection_probabilities(energies + self.bias)

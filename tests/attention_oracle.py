@@ -1,4 +1,4 @@
-"""Scorers and normalizers as plain Python, with the parameters of a part; and the comparison, in words."""
+"""Scorers and normalizers in plain Python, with the parameters of a part, and comparisons with parts."""
 
 import math
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Moving:
 
 
 class LocationAware:
-    """Sees the last weights, at first uniform."""
+    """Uses the previous weights, initially uniform."""
 
     def __init__(self, part: Any) -> None:
         self.given = numbers(
@@ -69,7 +69,7 @@ class LocationAware:
 
 
 class Coverage:
-    """Sees the sum of all earlier weights."""
+    """Uses the sum of all earlier weights."""
 
     def __init__(self, part: Any) -> None:
         self.given = numbers(
@@ -89,7 +89,7 @@ class Coverage:
 
 
 class DynamicConvolution:
-    """Sees the last weights, at first one-hot."""
+    """Uses the previous weights, initially one-hot."""
 
     def __init__(self, part: Any) -> None:
         first, _, second = part.dynamic_filters
@@ -202,7 +202,7 @@ def randn(*shape: int) -> Tensor:
 
 
 def expect(found: Tensor, wanted: Vector, what: str) -> None:
-    """Fail in words where a vector is not what the equation says."""
+    """Raise an error that describes how a vector differs from the equation."""
     expected = torch.tensor(wanted, dtype=torch.float64)
     wrong = (~torch.isclose(found.detach(), expected, rtol=TOLERANCE, atol=TOLERANCE)).nonzero()
     if len(wrong):
@@ -211,7 +211,7 @@ def expect(found: Tensor, wanted: Vector, what: str) -> None:
 
 
 def check_scorer_equation(name: str, scorer: Any, memory_size: int) -> None:
-    """Hold a scorer to its equation, row by row, step by step; weights are the softmax."""
+    """Compare a scorer with its equation, row by row and step by step; weights are the softmax of scores."""
     query, memory = randn(len(LENGTHS), STEPS, QUERY), randn(len(LENGTHS), SOURCE, memory_size)
     fixed, state = scorer.start(memory, mask())
     plain = [PLAIN[name](scorer) for _ in LENGTHS]
@@ -237,7 +237,7 @@ def check_scorer_equation(name: str, scorer: Any, memory_size: int) -> None:
 
 
 def check_normalizer_equation(name: str, normalizer: Any) -> None:
-    """Hold a normalizer to its equation, row by row, step by step."""
+    """Compare a normalizer with its equation, row by row and step by step."""
     scores, query = 3 * randn(len(LENGTHS), 2, STEPS, SOURCE), randn(len(LENGTHS), STEPS, QUERY)
     scores[3, 0, -1, 0] = 100.0
     scores = scores[:, : normalizer.num_energies]

@@ -1,4 +1,4 @@
-"""The equations of more cells as plain Python functions, with the parameters of a cell."""
+"""The equations of further cells as plain Python functions, with the parameters of a cell."""
 
 from collections.abc import Callable
 from functools import partial
@@ -57,7 +57,7 @@ def layer_norm_gru_step(cell: Any) -> Step:
 
 
 def affines(cell: Any) -> list[eq.Affine]:
-    """The rows of a cell whose gates see the input alone, gate by gate."""
+    """The parameters of each gate of a cell whose gates depend only on the input."""
     size = cell.output_size
     rows = zip(cell.weight_ih.split(size), cell.bias_ih.split(size), strict=True)
     return [eq.Affine(w.tolist(), b.tolist()) for w, b in rows]
@@ -123,7 +123,7 @@ def loop(cell: Cell, x: Tensor, real: Tensor, fixed: Tree, state: Tree) -> tuple
 
 
 def state_of(cell: Cell) -> Tree:
-    """A state of random numbers, in which a counter stands at 2."""
+    """A random state, with counters set to 2."""
     _, state = cell.start(BATCH, torch.zeros(1, dtype=torch.float64))
 
     def drawn(leaf: Tensor) -> Tensor:
@@ -133,5 +133,5 @@ def state_of(cell: Cell) -> Tree:
 
 
 def rows(state: Tree, row: int) -> State:
-    """The numbers of one row of a state, leaf by leaf: what plain steps take."""
+    """The numbers of one row of a state for each leaf, as plain steps take them."""
     return tuple(leaf[row].tolist() for leaf in tree.leaves(state))

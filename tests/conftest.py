@@ -1,4 +1,4 @@
-"""One torch thread a worker: several on few cores only get in each other's way, and results would depend on it."""
+"""One torch thread per worker, since results depend on the number of threads."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Run directories as `seqtool run` leaves them, written by hand: nothing is trained, and every figure is known."""
+"""Run directories written by hand, as `seqtool run` writes them, with known figures and without training."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -29,8 +29,8 @@ def write_run(
     """A run that copies: example e has 2 + e % 3 symbols.
 
     Args:
-        wrong: the examples whose last symbol comes out wrong, with every variant and seed.
-        symbols: what the source is written in.
+        wrong: the examples whose last predicted symbol is wrong, for every variant and seed.
+        symbols: the symbols of the sources.
     """
     path.mkdir(parents=True)
     plan = {"format": 1, "recipe": path.name, "variants": [*variants], "seeds": [*seeds], "device": None}

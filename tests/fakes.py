@@ -1,4 +1,4 @@
-"""Plugins made up for a test: modules, and distributions with entry points, in a temporary folder."""
+"""Plugins for tests: modules, and distributions with entry points, in a temporary folder."""
 
 import importlib
 import sys
@@ -24,7 +24,7 @@ def parts(*components: str) -> str:
 
 
 class Fakes:
-    """A folder on `sys.path` that is taken off again; `close` forgets its modules, all named `fake_*`."""
+    """A folder on `sys.path`; `close` removes it and its modules, all named `fake_*`."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ class Fakes:
         importlib.invalidate_caches()
 
     def close(self) -> None:
-        """Forget what was imported."""
+        """Remove imported modules."""
         for name in [name for name in sys.modules if name.startswith("fake_")]:
             del sys.modules[name]
 
@@ -56,22 +56,22 @@ class Fakes:
         return info
 
     def installed(self, name: str, source: str, *, distribution: str = "", version: str = "0.3") -> None:
-        """Write a module `fake_<name>` and the distribution that offers it as plugin `<name>`."""
+        """Write a module `fake_<name>` and a distribution with it as plugin `<name>`."""
         self.module(f"fake_{name}", source)
         self.distribution(distribution or f"seqtool-{name}", version, {name: f"fake_{name}"})
 
 
 def strangers(registry: Registry) -> list[Plugin]:
-    """The plugins that did not come with seqtool, which may or may not be installed where the tests run."""
+    """Installed plugins that are not built in."""
     return [plugin for plugin in registry.plugins if plugin.distribution != "seqtool"]
 
 
 def only(registry: Registry) -> Plugin:
-    """The one plugin of a test."""
+    """The only plugin of a test."""
     (plugin,) = strangers(registry)
     return plugin
 
 
 def found(**flags: object) -> Plugin:
-    """Discover, and return the one plugin of a test."""
+    """Discover plugins and return the only one of a test."""
     return only(discover(**flags))  # type: ignore[arg-type]

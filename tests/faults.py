@@ -1,4 +1,4 @@
-"""Attention, cells, encoders and decoders with one seeded fault each, which the contract suite must name."""
+"""Attention, cells, encoders and decoders with one seeded fault each, which the contract suite must detect."""
 
 import torch
 from torch import Tensor, nn

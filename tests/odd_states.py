@@ -1,4 +1,4 @@
-"""Parts whose state is not a vector: a matrix, a counter, caches that grow. They declare nothing about it."""
+"""Parts whose state is not a vector: a matrix, a counter, growing caches. They declare nothing about it."""
 
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ class CacheState(NamedTuple):
 
 
 class Caching(Cell):
-    """h' = tanh(W x + b) plus the mean of all its inputs' maps so far, which it keeps."""
+    """h' = tanh(W x + b) plus the mean of all W x + b so far, which it caches."""
 
     def __init__(self, input_size: int, *, hidden_size: int = 5) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Kept(NamedTuple):
 
 
 class SelfAttentive(Decoder):
-    """Attends to its own inputs so far, then to the memory: a layer of a transformer with a key-value cache."""
+    """Attends to its previous inputs, then to the memory: a transformer layer with a key-value cache."""
 
     size = 6
 

@@ -1,4 +1,4 @@
-"""The equations of parts as plain Python functions, with the parameters of a part: the oracle of the tests."""
+"""The equations of parts as plain Python functions, with the parameters of a part."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ State = tuple[Vector, ...]
 
 
 def build(kind: str, name: str, *sizes: Any, **options: Any) -> Any:
-    """A part in float64, all of its parameters random."""
+    """A part in float64 with random parameters."""
     torch.manual_seed(0)
     part = default_registry().find(kind, name).load()(*sizes, **options).double()
     for parameter in part.parameters():
@@ -43,7 +43,7 @@ def assert_close(found: Tensor, wanted: Any) -> None:
 
 
 def gates(cell: Cell) -> list[eq.Gate]:
-    """The gates of a cell in the order of torch's stacked rows; both biases count."""
+    """The parameters of each gate, in the order of torch's stacked rows; both biases are added."""
     size = cell.output_size
     rows = zip(cell.weight_ih.split(size), cell.weight_hh.split(size), strict=True)
     biases = (cell.bias_ih + cell.bias_hh).split(size)
@@ -86,6 +86,6 @@ CELLS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
 
 
 def plain_attention(name: str, part: Attention, memory: Matrix) -> eq.attention.Attend:
-    """The equation of an attention of one head with softmax, over one row's memory."""
+    """The equation of attention with one head and softmax, for one row of the batch."""
     scorer = PLAIN[name](part.scorers[0])
     return lambda s: eq.attend(scorer, eq.softmax, s, memory, memory, part.memory_size)

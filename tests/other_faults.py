@@ -228,35 +228,35 @@ class Uphill(torch.optim.SGD):
 
 
 class Leaky(LSTMKernel):
-    """Forgets that padding freezes the state."""
+    """Does not freeze the state at padding."""
 
     def __call__(self, module: Any, x: Tensor, mask: Tensor, *rest: Any) -> Any:
         return super().__call__(module, x, torch.ones_like(mask), *rest)
 
 
 class Lazy(LSTMKernel):
-    """Says that it serves, and does not."""
+    """Claims to serve a part but does not."""
 
     def __call__(self, module: Any, *arguments: Any) -> Any:
         return self.reference(module, *arguments)
 
 
 class Refusing(LSTMKernel):
-    """Says that it serves, and refuses every call."""
+    """Claims to serve a part but refuses every call."""
 
     def verify(self, part: Any, *arguments: Any, **named: Any) -> str | None:
         return "no"
 
 
 class Deaf(AdditiveKeysKernel):
-    """Computes although a hook watches what it skips."""
+    """Computes although a module that it skips has a hook."""
 
     def skipped_modules(self, part: Any) -> tuple[()]:
         return ()
 
 
 class Headstrong(AttendBeforeKernel):
-    """Computes although an intervention replaces weights."""
+    """Computes although an intervention replaces attention weights."""
 
     examples = AttendBeforeKernel.examples[1:2]
 
@@ -268,7 +268,7 @@ class Headstrong(AttendBeforeKernel):
 
 
 class Remembering(AdditiveKeysKernel):
-    """Takes the map that the part had at the first call."""
+    """Uses the projection that the part had at the first call."""
 
     maps: ClassVar[dict[Any, Any]] = {}
 
@@ -277,7 +277,7 @@ class Remembering(AdditiveKeysKernel):
 
 
 class Decaying(AdamKernel):
-    """Decays the weights apart from the gradient, whatever the optimizer."""
+    """Uses decoupled weight decay with every optimizer."""
 
     def __call__(self, module: Any, closure: Any = None) -> Any:
         for group in module.param_groups:
@@ -286,7 +286,7 @@ class Decaying(AdamKernel):
 
 
 class Shortened(ClipKernel):
-    """Clips to the limit what is shorter, too."""
+    """Also scales gradients below the limit."""
 
     def __call__(self, module: Any, limit: float) -> None:
         gradients = [p.grad for group in module.param_groups for p in group["params"] if p.grad is not None]
@@ -296,7 +296,7 @@ class Shortened(ClipKernel):
 
 
 class Unheard(AdamKernel):
-    """Forgets that hooks are to run."""
+    """Does not run hooks."""
 
     def verify(self, part: Any, closure: Any = None) -> str | None:
         hooks, part._optimizer_step_post_hooks = part._optimizer_step_post_hooks, {}
@@ -306,14 +306,14 @@ class Unheard(AdamKernel):
 
 
 class Forgetful(ZeroGradKernel):
-    """Leaves the gradients of the last step."""
+    """Does not clear the gradients of the previous step."""
 
     def __call__(self, module: Any, set_to_none: bool = True) -> None:
         pass
 
 
 class OneRule(AdamKernel):
-    """Moves every group at the rate of the first."""
+    """Uses the learning rate of the first group for every group."""
 
     def __call__(self, module: Any, closure: Any = None) -> Any:
         rates = [group["lr"] for group in module.param_groups]
@@ -326,7 +326,7 @@ class OneRule(AdamKernel):
 
 
 class Secretive(ClipKernel):
-    """Writes to gradients behind autograd's back."""
+    """Writes to gradients without reporting it to autograd."""
 
     def __call__(self, module: Any, limit: float) -> None:
         gradients = [p.grad for group in module.param_groups for p in group["params"] if p.grad is not None]

@@ -1,7 +1,7 @@
-"""A device that is not there: tensors that lie on the CPU and claim to lie elsewhere, and a list of what would wait.
+"""A pretended device: tensors on the CPU that claim to be on another device, and a record of operations that wait.
 
-Their `device` is `DEVICE`, so code takes the branches that it takes on an accelerator. Operations run on the CPU. What
-would wait for a GPU is noted in words; an operation on tensors of two devices raises, as it does there.
+Their `device` is `DEVICE`, so code takes the same branches as on an accelerator. Operations run on the CPU. Operations
+that would wait for a GPU are recorded, and operations on tensors of two devices raise an error, as on a GPU.
 """
 
 import traceback
@@ -32,7 +32,7 @@ COPIES = (aten._to_copy.default, aten.copy_.default)
 
 
 class Elsewhere(Tensor):
-    """A tensor on the device: `inner` holds its numbers."""
+    """A tensor on the device, with its numbers in `inner`."""
 
     inner: Tensor
 
@@ -64,7 +64,7 @@ class Elsewhere(Tensor):
 
 
 class DeviceGenerator(torch.Generator):
-    """A generator that claims to be of `DEVICE` where it is made for that."""
+    """A generator that claims to be on `DEVICE` if it is created for it."""
 
     places: ClassVar[dict[int, torch.device]] = {}
 
@@ -79,12 +79,12 @@ class DeviceGenerator(torch.Generator):
 
 
 class PretendDevice:
-    """While entered, `DEVICE` is a device with memory of its own.
+    """While entered, `DEVICE` is a device with its own memory.
 
     Attributes:
-        waits: what a GPU would have waited for, in order, each with the line of code that asked.
-        wide: tensors of float64 on the device, likewise; not every device has them.
-        entering: how often tensors were copied from ordinary memory to the device.
+        waits: operations that would wait for a GPU, in order, each with its line of code.
+        wide: float64 tensors on the device, likewise; not every device supports them.
+        entering: number of copies from pageable memory to the device.
     """
 
     def __init__(self) -> None:
@@ -105,17 +105,17 @@ class PretendDevice:
         torch.Generator = self._generator  # type: ignore[misc]
 
     def clear(self) -> None:
-        """Forget what was noted."""
+        """Clear the records."""
         self.waits.clear()
         self.wide.clear()
 
     def wait(self, reason: str) -> None:
-        """Note what waits, and where."""
+        """Record an operation that waits, with its line of code."""
         self.waits.append(f"{reason}: {_place()}")
 
 
 class _Operations(TorchDispatchMode):
-    """What every operation on tensors of the device does."""
+    """Handles all operations on tensors of the device."""
 
     def __init__(self, device: PretendDevice) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class _Operations(TorchDispatchMode):
         if function in READS:
             self.device.wait(READS[function])
         elif function in INDEXED:
-            single = len(args) > 2 and args[2].numel() == 1  # then it is masked_fill
+            single = len(args) > 2 and args[2].numel() == 1  # equals masked_fill
             if any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1]) and not single:
                 self.device.wait("a mask picks as many numbers as the device finds")
             if any(one is not None and not isinstance(one, Elsewhere) for one in args[1]):
@@ -167,7 +167,7 @@ class _Operations(TorchDispatchMode):
 
 
 class _Functions(TorchFunctionMode):
-    """torch makes tensors of lists without telling what is theirs to dispatch."""
+    """Handles functions that create tensors from lists, which torch does not dispatch."""
 
     MAKERS: ClassVar[tuple[Callable[..., Any], ...]] = (torch.tensor, torch.as_tensor, torch.asarray)
 
@@ -194,7 +194,7 @@ class _Functions(TorchFunctionMode):
 
 
 def to_device(module: nn.Module) -> nn.Module:
-    """Put a module's parameters and buffers on the device, in place."""
+    """Move a module's parameters and buffers to the device, in place."""
     for part in module.modules():
         for name, parameter in part._parameters.items():
             if parameter is not None:
@@ -211,7 +211,7 @@ def _plain(one: Any) -> Any:
 
 
 def _place() -> str:
-    """The innermost line that is not torch's or this file's."""
+    """The innermost line of the stack outside torch and this file."""
     for frame in reversed(traceback.extract_stack()):
         if "/torch/" not in frame.filename and frame.filename != __file__:
             return f"{frame.filename}:{frame.lineno} {frame.line}"

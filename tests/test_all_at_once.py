@@ -1,4 +1,4 @@
-"""Where the mathematics allow all target steps at once, nothing loops over them."""
+"""Decoders without a recurrence through attention compute all target steps without a loop."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from seqtool.api import Encoded
 
 
 class Counter(TorchDispatchMode):
-    """Counts the operations that torch is asked for."""
+    """Counts torch operations."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # one cell kernel is one call; on the CPU its backward formula is not what is counted here
+        # a kernel for the cell is one call; its backward formula on the CPU is not counted
         self.count += 1
         return func(*args, **(kwargs or {}))
 
 
 def operations(decoder: Any, steps: int) -> int:
-    """How many operations an unroll over `steps` target steps takes."""
+    """The number of operations of an unroll over `steps` target steps."""
     encoded = Encoded(torch.randn(2, 7, 5), torch.ones(2, 7, dtype=torch.bool), ())
     calls = 0
     step = decoder.cell.step
@@ -35,7 +35,7 @@ def operations(decoder: Any, steps: int) -> int:
         return step(*arguments)
 
     decoder.cell.step = counted
-    # what torch's kernel of a whole sequence dispatches inside is not ours: the cell is unrolled before we count
+    # unroll the cell before counting, to exclude operations within torch's kernel for a whole sequence
     inputs, real = torch.randn(2, steps, 3), torch.ones(2, steps, dtype=torch.bool)
     if not decoder.input_feeding:
         unrolled = decoder.cell.unroll(inputs, real, *decoder.cell.start(2, inputs))

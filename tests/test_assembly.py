@@ -1,4 +1,4 @@
-"""What a training is made of is built once, and starts from the same parameters wherever it is built."""
+"""The objects of a training are built once, with initial parameters that depend only on the seed."""
 
 import hashlib
 from collections import Counter
@@ -46,7 +46,7 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each of what a training needs is constructed."""
+    """The number of constructions of each object of a training."""
     counts: Counter[str] = Counter()
 
     def count(owner: type, name: str) -> None:
@@ -137,7 +137,7 @@ def digest(model: torch.nn.Module) -> str:
 
 
 def by_hand(variant: Variant, seed: int) -> str:
-    """The parameters as parts draw them, one after the other, from the global generator seeded once."""
+    """The parameters that the parts draw in order from the global generator, seeded once."""
     task = variant.task()
     task.prepare()
     with torch.random.fork_rng([]):

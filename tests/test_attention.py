@@ -1,4 +1,4 @@
-"""Attention: masks, heads, loops, energies, and the context by loops."""
+"""Attention: masks, heads, loops, energies, and contexts computed by loops."""
 
 from functools import partial
 from typing import Any

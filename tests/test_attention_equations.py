@@ -1,4 +1,4 @@
-"""Scorers and normalizers against the equations in plain Python, float64, random parameters; and those by hand."""
+"""Scorers and normalizers compared with equations in plain Python (float64, random parameters) and by hand."""
 
 import math
 from typing import Any
@@ -77,7 +77,7 @@ def test_scorers_by_hand() -> None:
     assert eq.dense(2, b=[1.0, 2.0, 3.0]) == [1.0, 2.0]
     assert eq.feed_forward([[1.0], [0.0]], w=[2.0], b=-1.0) == [math.tanh(1.0), math.tanh(-1.0)]
     nothing = {"query": [[0.0]], "key": [[0.0]], "b": [0.0], "v": [1.0]}
-    filters = [[1.0, 0.0, 10.0]]  # what stood before, and ten times what stood after
+    filters = [[1.0, 0.0, 10.0]]  # the preceding position, and ten times the following one
     scores = eq.location_aware([1.0], [[1.0]] * 3, [0.2, 0.3, 0.5], **nothing, feature=one, filters=filters)
     assert scores == pytest.approx([math.tanh(3.0), math.tanh(5.2), math.tanh(0.3)])
     assert eq.coverage([1.0], [[1.0]], [0.5], **nothing, w=[3.0]) == [math.tanh(1.5)]
@@ -88,7 +88,7 @@ def test_scorers_by_hand() -> None:
 
 def test_a_beta_binomial_prior_by_hand() -> None:
     assert eq.beta_binomial(2, 1.0, 1.0) == pytest.approx([1 / 3] * 3)
-    # alpha = 0.1, beta = 0.9, n = 1: a Bernoulli trial of chance 0.1
+    # alpha = 0.1, beta = 0.9, n = 1: a Bernoulli trial with probability 0.1
     assert eq.beta_binomial(1, 0.1, 0.9) == pytest.approx([0.9, 0.1])
     prior = eq.beta_binomial(10, 0.1, 0.9)
     assert sum(prior) == pytest.approx(1)
@@ -99,7 +99,7 @@ def test_a_window_by_hand() -> None:
     scores, mu = eq.gmm(eq.Window([0.0], [math.log(2)], [math.log(0.5)]), [1.0], 4)
     assert mu == pytest.approx([3.0])
     assert scores == pytest.approx([-2.0, -0.5, 0.0, -0.5])
-    window = eq.Window([7.0], [math.log(2)], [math.log(4)])  # one component weighs all; sigma = 2
+    window = eq.Window([7.0], [math.log(2)], [math.log(4)])  # one component has all weight; sigma = 2
     scores, mu = eq.gmm(window, [1.0], 3, variant="v1")
     assert mu == pytest.approx([3.0])
     assert [math.exp(score) for score in scores] == pytest.approx(

@@ -1,4 +1,4 @@
-"""Scorers and normalizers beside their equations: long sequences in little memory, refusals, where a path starts."""
+"""Scorers and normalizers: memory for long sequences, refused arguments, initial states."""
 
 import subprocess
 import sys
@@ -35,14 +35,14 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 @pytest.mark.slow
 @pytest.mark.parametrize("scorer", ["additive", "concat"])
 def test_long_additive_scores_need_less_than_a_gigabyte(scorer: str) -> None:
-    """All of `[B, T, S, H]` would be 4 GiB, once."""
+    """One tensor `[B, T, S, H]` would take 4 GiB."""
     done = subprocess.run([sys.executable, "-c", MEASURE, scorer], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1000
 
 
 def compared(largest: int, monkeypatch: pytest.MonkeyPatch, features: bool) -> list[Tensor]:
-    """Scores and gradients where at most `largest` numbers are kept."""
+    """Scores and gradients if at most `largest` numbers are saved for backward."""
     monkeypatch.setattr(module, "MAX_SAVED_ACTIVATIONS", largest)
     generator = torch.Generator().manual_seed(0)
     shapes = [(2, 5, 4), (2, 3, 4), (4,), *([(2, 3, 2), (4, 2)] if features else [])]
@@ -61,7 +61,7 @@ def test_chunked_scores_equal_plain_scores(largest: int, features: bool, monkeyp
 
 
 def kept(largest: int, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The largest tensor that the backward pass of an additive scorer keeps."""
+    """The size of the largest tensor that an additive scorer saves for backward."""
     monkeypatch.setattr(module, "MAX_SAVED_ACTIVATIONS", largest)
     scorer, sizes = build("scorer", "additive", 4, 4), []
     query, memory = (torch.randn(2, length, 4, dtype=torch.float64, requires_grad=True) for length in (50, 30))

@@ -1,4 +1,4 @@
-"""Each seeded fault of a scorer or normalizer is caught, by the contract suite or by its equation, and named."""
+"""Each seeded fault of a scorer or normalizer is detected by the contract suite or by its equation."""
 
 from collections.abc import Callable
 from functools import partial
@@ -95,7 +95,7 @@ def test_normalizer_equation_catches_the_fault(fault: str) -> None:
 
 
 def error(part: Monotonic, source: int) -> float:
-    """How far a step's weights are from the loop's, at worst."""
+    """The largest difference of a step's weights from those of the loop."""
     energies, before = 3 * randn(1, source) + 3, 0.01 + randn(1, source).square()
     before = before / before.sum()
     found = part.double().eval().monotonic_weights(energies, before)[0].tolist()

@@ -1,4 +1,4 @@
-"""What people get wrong is told in one block, with an exit code, before anything is trained or written."""
+"""Wrong input is reported with an exit code before anything is trained or written."""
 
 import os
 import resource
@@ -35,7 +35,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:
-    """The exit code and the block on stderr; stdout stays empty."""
+    """The exit code and stderr; stdout must be empty."""
     with pytest.raises(SystemExit) as stopped:
         main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
@@ -144,7 +144,7 @@ def test_an_output_folder_below_a_file(recipe: Path, tmp_path: Path, capsys: pyt
 
 
 def test_a_full_disk_is_reported_and_leaves_no_incomplete_file(recipe: Path, tmp_path: Path) -> None:
-    """Files may not grow beyond 12 KiB: plan, metrics and a snapshot fit, checkpoints do not."""
+    """Files are limited to 12 KiB, which is enough for run.json, metrics and a snapshot, but not for checkpoints."""
     done = subprocess.run(
         [sys.executable, "-m", "seqtool", "run", recipe, "--out", tmp_path / "out", "--quiet"],
         capture_output=True,
@@ -187,7 +187,7 @@ def test_unknown_variants(capsys: pytest.CaptureFixture[str]) -> None:
     "changes",
     [
         ["train.optimizer={type: sgd, lr: 1e38}", "train.steps=40", "train.log_every=1"],
-        ["train.optimizer={type: adam, lr: 1e38}", "train.steps=1"],  # only the validation sees the last update
+        ["train.optimizer={type: adam, lr: 1e38}", "train.steps=1"],  # only the validation uses the last update
         ["train.optimizer={type: adam, lr: 1e38}", "train.validate_every=1", "train.early_stopping={patience: 1}"],
     ],
 )

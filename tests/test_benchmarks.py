@@ -1,4 +1,4 @@
-"""The benchmarks run, and say what they measured; how fast anything is they leave to a quiet machine."""
+"""The benchmarks run and report their measurements; times are not tested."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time that passes when a step says so."""
+    """A clock that only steps advance."""
     now = [0.0]
     monkeypatch.setattr(racing.time, "perf_counter", lambda: now[0])
     return now
@@ -40,7 +40,7 @@ def test_benchmark_measures_each_contestant_once_per_round_and_divides_per_round
 
     race = Race("two", [Contestant("slow", prepare("slow", 0.02)), Contestant("fast", prepare("fast", 0.005))])
     result = run(race, rounds=4, shortest=0)
-    # 1 to warm up, 1 to see how long it takes, then one a round, each round begun by another
+    # 1 to warm up, 1 to measure the duration, then one per round; each round starts with another contestant
     assert calls[4:] == ["slow", "fast", "fast", "slow", "slow", "fast", "fast", "slow"]
     assert result.times == {"slow": pytest.approx([20] * 4), "fast": pytest.approx([5] * 4)}
     assert result.ratio("fast", "slow") == pytest.approx((4, 4, 4))
@@ -52,7 +52,7 @@ def test_a_short_step_is_repeated_until_it_can_be_timed(clock):
         clock[0] += 0.01
 
     assert run(Race("one", [Contestant("a", lambda: step)]), 1, shortest=0.2).times["a"] == pytest.approx([10])
-    # 3 to warm up, 1 to see how long it takes, 20 in the round
+    # 3 to warm up, 1 to measure the duration, 20 in the round
     assert clock[0] == pytest.approx(0.24)
 
 

@@ -1,4 +1,4 @@
-"""The cache folder: named by the environment, else below the user's."""
+"""The cache folder: named by the environment, otherwise in the user's cache folder."""
 
 import sys
 from pathlib import Path

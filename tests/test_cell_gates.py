@@ -1,4 +1,4 @@
-"""The gates that cells expose: stepping with them is the step."""
+"""Gates of cells: a step computed from them equals the cell's step."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Cells around cells: dropout, zoneout, stacks."""
+"""Cells that wrap cells: dropout, zoneout, stacks."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -65,7 +65,7 @@ def test_dropout_masks_only_the_input_of_the_weights(name: str, recurrent: float
 
 
 def masked_step(name: str, cell: Any) -> Any:
-    """`(x, h as the weights read it, state) -> (output, state)`: the plain step, with what carries h over put right."""
+    """`(x, masked h, state) -> (output, state)`: a step that carries over the unmasked h."""
     plain = ALL_CELLS[name](cell.cell)
 
     def step(x: Vector, read: Vector, state: State) -> tuple[Vector, State]:

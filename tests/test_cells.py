@@ -1,4 +1,4 @@
-"""Minimal cells over all steps at once, the rhythm of the phased LSTM, and how every cell starts."""
+"""Minimal cells in parallel over a sequence, the periods of the phased LSTM, and initial gradients of every cell."""
 
 from functools import partial
 
@@ -29,7 +29,7 @@ def test_scan_equals_its_recurrence(length: int) -> None:
 @pytest.mark.parametrize("size", [1.0, 1e4])
 @pytest.mark.parametrize("candidate", ["positive", "linear"])
 def test_unroll_by_scan_equals_steps(name: str, length: int, size: float, candidate: str) -> None:
-    """With padding, from any state, the negative included, gates shut or wide open: values and gradients."""
+    """Values and gradients with padding, from any state, negative ones included, with closed and open gates."""
     cell = build("cell", name, 3, hidden_size=5, candidate=candidate)
     real = torch.arange(length) < torch.tensor([length, 0, 1, (length + 1) // 2])[:, None]
     found = []
@@ -77,7 +77,7 @@ def test_invalid_periods_are_refused(options: dict[str, float]) -> None:
 @pytest.mark.parametrize("part", default_registry().parts("cell"), ids=lambda part: part.name)
 @pytest.mark.parametrize("seed", range(3))
 def test_initial_gradients_for_zero_vectors_are_finite(part: Registered, seed: int) -> None:
-    """Zero vectors are what the alignment task is full of; a new cell, its biases as they start, must get past them."""
+    """The alignment task consists mainly of zero vectors; a new cell must pass gradients through them."""
     torch.manual_seed(seed)
     cls = part.load()
     cell = cls(4, **example_options(cls))

@@ -1,4 +1,4 @@
-"""The command line's shell: its help, its exit codes, its errors, and the verbs that tell of plugins and parts."""
+"""The command line: help, exit codes, errors, and the verbs that describe plugins and parts."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fakes]:
 
 @pytest.fixture
 def cli(fakes: Fakes, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Run a command line in this process: its exit code, stdout and stderr."""
+    """Run a command in this process; return its exit code, stdout and stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:

@@ -1,4 +1,4 @@
-"""The CMU Pronouncing Dictionary: which words, which split, which pronunciations are right."""
+"""The CMU Pronouncing Dictionary: words, splits, correct pronunciations."""
 
 import csv
 import re
@@ -41,7 +41,7 @@ def stressed() -> dict[str, list[tuple[str, str]]]:
 
 @pytest.fixture(scope="module")
 def lines() -> list[tuple[str, str]]:
-    """The file of the package, read by hand: words of letters, their phonemes."""
+    """The package's file, read independently: words that consist of letters, with their phonemes."""
     found = []
     for line in package.dict_string().splitlines():
         word, *phonemes = line.partition("#")[0].split()

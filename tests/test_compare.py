@@ -1,4 +1,4 @@
-"""`seqtool compare`, over run directories whose figures are known."""
+"""`seqtool compare` for run directories with known figures."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ def test_paired_differences_by_hand(tmp_path: Path) -> None:
     lengths = [2 + e % 3 for e in range(EXAMPLES)]
     assert exact["value"] == pytest.approx(-2 / EXAMPLES)
     assert tokens["value"] == pytest.approx(-2 / sum(lengths))
-    # of n examples k differ: how many of those a resample draws is binomial
+    # k of n examples differ; the number of them in a resample is binomial
     assert -6 / EXAMPLES <= exact["low"] < exact["value"] < exact["high"] <= 0
     assert exact["low"] == pytest.approx(-5 / EXAMPLES, abs=1 / EXAMPLES)
 
@@ -48,7 +48,7 @@ def test_paired_intervals_are_narrower_than_unpaired_ones(tmp_path: Path) -> Non
 
 
 def test_intervals_over_seeds_equal_those_of_all_resamples() -> None:
-    assert over_seeds([1.0, 2.0, 4.0]) == (1.0, 4.0)  # the same seed three times: one draw in 27
+    assert over_seeds([1.0, 2.0, 4.0]) == (1.0, 4.0)  # the same seed three times: one of 27 draws
     values = [1.0, 2.0, 4.0, 4.5, 7.0]
     means = [sum(drawn) / 5 for drawn in itertools.product(values, repeat=5)]
     assert over_seeds(values) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=0.15)

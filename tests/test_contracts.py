@@ -1,4 +1,4 @@
-"""Every registered part keeps the contract of its kind: a new part is tested by existing."""
+"""Every registered part keeps the contract of its kind."""
 
 from functools import partial
 
@@ -30,7 +30,7 @@ def pairs(first: str, second: str) -> list[object]:
 
 
 def filled(part: Registered) -> partial[object]:
-    """A slot filled with a part, as a recipe would."""
+    """A slot filled with a part, as by a recipe."""
     cls = part.load()
     return partial(cls, **example_options(cls))
 
@@ -109,5 +109,5 @@ def test_decoder_with_any_scorer(decoder: Registered, scorer: Registered) -> Non
         build = partial(cls, **options | {"attention": attention})
         size = STAND_INS["cell"].output_size
         contract = CONTRACTS["decoder"](build, name=f"{decoder.name} with {scorer.name}")
-        contract.all_sizes = [(width, size, (2, size), 17) for width in (11, size)]  # a scorer may want them equal
+        contract.all_sizes = [(width, size, (2, size), 17) for width in (11, size)]  # some scorers require equal sizes
         contract.check()

@@ -1,4 +1,4 @@
-"""Decoders that copy, losses on weights: what a task must say for them, and what is refused."""
+"""Decoders that copy and losses on attention weights: their requirements, and refused recipes."""
 
 from functools import partial
 from pathlib import Path
@@ -143,14 +143,14 @@ def test_a_task_without_copy_map_is_refused(tmp_path: Path, monkeypatch: pytest.
 
 
 class Improper(Pointer):
-    """Reads out probabilities, not their logarithms."""
+    """Returns probabilities instead of their logarithms."""
 
     def readout(self, features: Tensor, weights: Tensor | None, source: Tensor) -> Tensor:
         return super().readout(features, weights, source).exp()
 
 
 class Secret(Pointer):
-    """Does not say that it copies."""
+    """Does not declare that it copies."""
 
     requires = frozenset({"symbols"})
 
@@ -166,7 +166,7 @@ def test_faults_of_copying_are_named(fault: type[Pointer], words: str) -> None:
 
 
 class Demanding(GuidedAttention):
-    """Does not say that it needs weights."""
+    """Does not declare that it requires weights."""
 
     requires = frozenset()
 

@@ -1,4 +1,4 @@
-"""Dates as they are written, against Python's own calendar."""
+"""Dates in six languages, compared with Python's calendar."""
 
 import datetime
 import itertools
@@ -35,7 +35,7 @@ BY_HAND = {
 
 
 def written(made: Any, *dates: str) -> list[set[str]]:
-    """All forms of each date."""
+    """All written forms of each date."""
     numbers = [[int(part) for part in date.split("-")] for date in dates]
     rows = [(*date, form) for date in numbers for form in range(len(made.forms))]
     ids, real = made.write(*(torch.tensor(column) for column in zip(*rows, strict=True)))

@@ -1,4 +1,4 @@
-"""Decoders against the equations in plain Python, float64, random parameters."""
+"""Decoders compared with equations in plain Python (float64, random parameters)."""
 
 import math
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def attention_slot(name: str, **options: Any) -> Callable[[int, int], Attention]
 def decoder_case(
     name: str, cell: str, scorer: str | None, **options: Any
 ) -> tuple[Decoder, Tensor, Encoded, Tensor, Tensor]:
-    """A decoder, its inputs, what it decodes, and what it makes of it."""
+    """A decoder, its inputs, the encoded source, and the decoder's results."""
     slot = partial(default_registry().find("cell", cell).load(), hidden_size=5)
     if scorer is not None:
         options["attention"] = attention_slot(scorer)
@@ -127,7 +127,7 @@ def test_plain_decoder(cell: str, repeat: bool) -> None:
 def test_attend_inside(cell: str, scorer: str, bridge: str) -> None:
     options = {"bridge": bridge, "features": ("input", "context", "output")}
     decoder, inputs, encoded, features, weights = decoder_case("attend_inside", cell, scorer, **options)
-    decoder.cell = decoder.first  # whose sizes `first_state` asks for
+    decoder.cell = decoder.first  # `first_state` uses its sizes
     first, second = CELLS[cell](decoder.first), CELLS[cell](decoder.second)
     for row, length in enumerate(LENGTHS):
         memory = encoded.memory[row, :length].tolist()

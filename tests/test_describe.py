@@ -1,4 +1,4 @@
-"""What parts say about themselves, read from their docstrings and constructors."""
+"""Descriptions of parts, read from their docstrings and constructors."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -83,7 +83,7 @@ def test_values_are_formatted_as_in_recipes(value: Any, expected: str) -> None:
 
 
 class Inner:
-    """Holds itself.
+    """Contains itself.
 
     Args:
         depth: how deep.
@@ -96,15 +96,15 @@ def test_a_recursive_class_is_described_once() -> None:
     description = describe(Inner)
     rows = [(option.name, option.type, option.default, option.meaning) for option in description.options]
     assert rows == [("depth", "int", "1", "how deep."), ("again", "{depth, again} | null", "null", "")]
-    assert (description.summary, description.sizes, description.source) == ("Holds itself.", (), "")
+    assert (description.summary, description.sizes, description.source) == ("Contains itself.", (), "")
 
 
 class Deeper(Inner):
-    """Has the constructor of another."""
+    """Inherits its constructor."""
 
 
 class Own(Inner):
-    """Has a constructor of its own."""
+    """Has its own constructor."""
 
     def __init__(self, *, depth: int = 1) -> None: ...
 

@@ -1,4 +1,4 @@
-"""`check_on_device` accepts what a device computes rightly, and names what it does not."""
+"""`check_on_device` accepts correct results of a device and names wrong ones."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ def test_every_part_passes_on_the_cpu(part: Registered, dtype: torch.dtype) -> N
 
 
 class Coarse(Readout):
-    """Right in float64; elsewhere `wrong` happens to the features or to their gradient."""
+    """Correct in float64; in other dtypes, `wrong` is applied to the features or to their gradient."""
 
     def __init__(self, feature_size: int, output_size: int, *, wrong: str = "") -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Coarse(Readout):
     ],
 )
 def test_device_errors_are_named(wrong: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # the device is the CPU here, so what the CPU computes in float32 excuses nothing
+    # the device is the CPU here, so the CPU's float32 results do not widen the tolerance
     monkeypatch.setattr("seqtool.testing.device._attempt", lambda compute, dtype: {})
     check_on_device("readout", Coarse, "cpu")
     with pytest.raises(ContractViolation, match=f"readout Coarse: .*{words}"):

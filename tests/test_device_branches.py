@@ -1,4 +1,4 @@
-"""Where the CPU takes a shorter way (a mask that is known to be full), a device gets the same numbers without it."""
+"""On a device, results equal those of the CPU, which uses shortcuts such as known full masks."""
 
 import copy
 from functools import partial
@@ -22,7 +22,7 @@ PARTS = [
 
 
 def used(part: Any, x: Tensor, mask: Tensor) -> list[Tensor]:
-    """What it gives for a source, and the gradients of its parameters."""
+    """The results for a source, and the gradients of parameters."""
     if hasattr(part, "unroll"):
         outputs, state = part.unroll(x, mask, *part.start(len(x), x))
         given = [outputs, *tree.leaves(state)]

@@ -1,4 +1,4 @@
-"""Dispatch to kernels: what is seen from outside is what the reference shows, and what a call costs without kernels."""
+"""Dispatch to kernels: hooks, gradients and replaced modules behave as with the reference."""
 
 import copy
 import gc
@@ -62,7 +62,7 @@ def batch_of(made: Assembly) -> Any:
 
 
 def saliency(model: Seq2Seq, batch: Any) -> Tensor:
-    """The gradient of the summed logits at each embedded source symbol, as a user asks for it."""
+    """The gradient of the summed logits at each embedded source symbol, computed with a hook."""
     embedded: list[Tensor] = []
 
     def keep(module: nn.Module, arguments: Any, result: Tensor) -> None:
@@ -86,7 +86,7 @@ def test_saliency_equals_that_of_the_reference(made: Assembly) -> None:
     assert float((found - wanted).abs().max() / wanted.abs().max()) <= 1e-5
 
 
-@pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # of modules that are given ids
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # modules whose input is ids
 @pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward"])
 def test_hooks_on_any_module_run_as_often_as_with_the_reference(made: Assembly, kind: str) -> None:
     batch = batch_of(made)
@@ -126,7 +126,7 @@ def test_a_replaced_cell_is_used(made: Assembly) -> None:
 
 
 class Doubled(Cell):
-    """A cell around another one, which is fed twice its input."""
+    """A cell that wraps another one and doubles its input."""
 
     def __init__(self, cell: Cell) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Doubled(Cell):
         return self.cell.step(2 * x, fixed, state)
 
 
-@pytest.mark.parametrize("made", ["before", "fed"], indirect=True)  # torch.lstm reads beyond its weights instead
+@pytest.mark.parametrize("made", ["before", "fed"], indirect=True)  # torch.lstm would read out of bounds
 def test_a_cell_of_wrong_size_raises_the_references_error(made: Assembly) -> None:
     model = with_kernels(made.model)
     model.decoder.cell = seqtool.make("cell/lstm", 3, hidden_size=21)
@@ -174,7 +174,7 @@ def test_no_kernel_keeps_a_model_alive(made: Assembly) -> None:
 
 
 class Plus(Cell):
-    """Adds up what it is fed."""
+    """Sums its inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ class Plus(Cell):
 
 
 class Hundred(Kernel):
-    """Computes a hundred, and counts."""
+    """Returns a hundred, and counts its calls."""
 
     def __init__(self, reason: str | None = None) -> None:
         self.reason, self.asked = reason, 0
@@ -274,7 +274,7 @@ def test_default_verify_of_kernels() -> None:
 
 
 def test_private_names_of_torch() -> None:
-    """`seqtool.parts.torch_internals` sees each kind of hook, and nothing where there is none."""
+    """`seqtool.parts.torch_internals` detects each kind of hook, and reports none without hooks."""
     for register in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"):
         module = nn.Linear(1, 1)
         assert not torch_internals.has_hooks(module)

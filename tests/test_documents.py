@@ -1,4 +1,4 @@
-"""What README and docs say, done."""
+"""The examples and commands in README and docs work."""
 
 import re
 import subprocess

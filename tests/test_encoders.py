@@ -1,4 +1,4 @@
-"""Encoders against their equations in plain Python, and what padding must not do to them."""
+"""Encoders compared with their equations in plain Python, with padding."""
 
 import warnings
 from functools import partial
@@ -24,7 +24,7 @@ def norm(part: Any) -> eq.Norm:
 
 
 def source() -> torch.Tensor:
-    """Padding holds huge numbers."""
+    """Padding contains huge numbers."""
     return randn(len(LENGTHS), SOURCE, 3).masked_fill(~mask()[:, :, None], 1e5)
 
 
@@ -48,7 +48,7 @@ def test_residual_layers(bidirectional: bool, input_size: int) -> None:
 
 
 def read(steps: list[Any], layer: int, below: Matrix, bidirectional: bool) -> tuple[Matrix, list[float]]:
-    """A layer's memory and its joined last states, for cells with one state of 5."""
+    """A layer's memory and its concatenated last states, for cells with one state of size 5."""
     zero: State = ([0.0] * 5,)
     if not bidirectional:
         memory, (last,) = eq.encode(steps[layer], below, zero)
@@ -137,7 +137,7 @@ def transformer_layer(layer: Any, size: int) -> eq.TransformerLayer:
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("grad", [True, False])
 def test_transformer(heads: int, norm_first: bool, grad: bool) -> None:
-    """Without gradients torch takes another way through."""
+    """Without gradients, torch uses another implementation."""
     options = {"heads": heads, "feed_forward_size": 7, "norm_first": norm_first, "layers": 2}
     encoder = build("encoder", "transformer", 3, hidden_size=6, **options).eval()
     x = source()

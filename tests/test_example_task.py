@@ -1,4 +1,4 @@
-"""Tasks over a finite set of examples: what comes when, read in plain loops; and what every task does by default."""
+"""Tasks with a finite set of examples: the order of examples, compared with plain loops; and defaults of tasks."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ LETTERS = tuple("abcdefgh")
 
 
 class Numbered(ExampleTask):
-    """Example i of a split: i in base 8 as the source, backwards as the target."""
+    """Example i of a split: the source is i in base 8, and the target its reverse."""
 
     def __init__(self, *, size: int = 50, bucket: int = 1, unknown: bool = False, aligned: bool = True) -> None:
         self.size, self.bucket, self.unknown, self.aligned = size, bucket, unknown, aligned
@@ -154,7 +154,7 @@ def test_digest_in_the_state_identifies_the_examples() -> None:
     restored = Numbered()
     restored.prepare(state)
     assert restored.state() == state
-    early = {"letters": state["letters"]}  # of a seqtool that kept no digests
+    early = {"letters": state["letters"]}  # of a version without digests
     restored.prepare(early)
     assert restored.state() == early
     assert changed_entries(restored.state(), made(size=49).state()) == []

@@ -1,4 +1,4 @@
-"""`seqtool explain`, and the worked examples that it prints."""
+"""`seqtool explain` and its worked examples."""
 
 import importlib
 import json
@@ -23,7 +23,7 @@ WORKED = ("cell", "decoder", "encoder", "normalizer", "readout", "scorer")
 
 
 def written() -> Iterator[tuple[str, str]]:
-    """The examples that there are, by kind and name."""
+    """All examples, by kind and name."""
     for module in pkgutil.iter_modules(examples.__path__):
         found = importlib.import_module(f"{examples.__name__}.{module.name}")
         for name, value in vars(found).items():

@@ -1,4 +1,4 @@
-"""What is fed while a target is written: teacher forcing, scheduled sampling, and their schedules."""
+"""Decoder inputs: teacher forcing, scheduled sampling, and their schedules."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the contract of kernels does not ask of those in C: sizes around a vector's width, threads, the compiler."""
+"""Kernels in C beyond the contract suite: sizes around the vector width, threads, the compiler."""
 
 import copy
 import os
@@ -36,7 +36,7 @@ def with_kernels(module: nn.Module) -> nn.Module:
 
 
 def unrolled(cell: nn.Module, x: Tensor, mask: Tensor, state: Tree) -> list[Tensor]:
-    """Outputs, states, and the gradients of a sum of their squares."""
+    """Outputs, states, and the gradients of the sum of their squares."""
     x, state = tree.map(lambda leaf: leaf.clone().requires_grad_(), (x, state))
     outputs, last = cell.unroll(x, mask, (), state)
     after = tree.leaves(last)
@@ -86,7 +86,7 @@ def scored(scorer: Additive, query: Tensor, memory: Tensor) -> list[Tensor]:
 )
 @pytest.mark.parametrize("scale", [1, 30], ids=["small", "saturated"])
 def test_additive_scores_of_many_sizes(batch: int, targets: int, sources: int, size: int, scale: float) -> None:
-    """At 30 times the size one or the other leaves what e^2q e^2k can hold, and tanh itself is taken."""
+    """With values 30 times as large, e^2q e^2k overflows for some pairs, and the kernel computes tanh itself."""
     torch.manual_seed(size)
     scorer = Additive(4, 6, hidden_size=size)
     query, memory = scale * torch.randn(batch, targets, 4), scale * torch.randn(batch, sources, 6)

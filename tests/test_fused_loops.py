@@ -1,4 +1,4 @@
-"""The recurrent attention loops in C against their parts in float64: every cell, scorer and option that they accept."""
+"""The recurrent attention loops in C compared with their parts in float64, for all supported options."""
 
 import copy
 import itertools
@@ -33,7 +33,7 @@ def decoder(kind: str, cell: str, size: int, scorer: Any, normalizer: str = "sof
 
 
 def numbers(part: Decoder, mask: Tensor, kernel: bool) -> dict[str, Tensor]:
-    """Features, weights, states, and all gradients of a weighted sum of them."""
+    """Features, weights, states, and all gradients of their weighted sum."""
     generator = torch.Generator().manual_seed(1)
     like = next(part.parameters())
     rows = len(mask)
@@ -67,7 +67,7 @@ def expect_same(part: Decoder, mask: Tensor) -> None:
 
 
 def prefixes() -> Tensor:
-    """Rows that are full, in part real, and not at all."""
+    """Rows that are full, partly padded and all padding."""
     return torch.arange(SOURCES) < torch.tensor([SOURCES, 16, 0, 1, 7, 17, 3])[:, None]
 
 
@@ -113,7 +113,7 @@ def test_masks_with_holes() -> None:
 
 
 def test_many_rows_and_threads() -> None:
-    """More rows than are taken through all steps at once; two threads, and equal numbers from equal runs."""
+    """More rows than one block; two threads; equal results of equal calls."""
     mask = torch.arange(SOURCES) < torch.randint(1, SOURCES + 1, (67, 1))
     part = decoder("attend_before", "lstm", 128, "additive")
     torch.set_num_threads(2)
@@ -160,7 +160,7 @@ def test_python_and_c_agree_on_the_arguments() -> None:
 
 @pytest.mark.parametrize(("keys", "queries"), [(3, 3), (40, 40), (1, 200)])
 def test_large_keys_and_queries(keys: int, queries: int) -> None:
-    """Beyond what products of exponentials hold, in both, and in queries alone."""
+    """Keys and queries, or queries only, for which products of exponentials overflow."""
     part = decoder("attend_before", "lstm", 23, "additive")
     with torch.no_grad():
         part.get_parameter("attention.scorers.0.key_map.weight").mul_(keys)

@@ -1,4 +1,4 @@
-"""Whole models by kernels: embedded symbols, encoders of several layers, and what is left to the parts."""
+"""Kernels of whole models: embedded symbols, encoders with several layers, and unsupported cases."""
 
 import copy
 from pathlib import Path
@@ -47,7 +47,9 @@ def assembled(tmp_path: Path, **parts: str) -> Assembly:
     recipe.write_text(RECIPE.format(**{"decoder": DECODERS["plain"], **given}))
     (variant,) = seqtool.load_recipe(recipe).variants.values()
     made = assemble(variant, seed=0)
-    with torch.no_grad():  # so that what is asked changes where is looked, and no gradient is a rest of large numbers
+    with (
+        torch.no_grad()
+    ):  # makes attention depend on the query, and avoids gradients that are differences of large numbers
         for parameter in made.model.parameters():
             parameter.normal_(generator=torch.Generator().manual_seed(parameter.numel()), std=0.4)
     return made
@@ -70,14 +72,14 @@ def gradients(model: nn.Module, batch: Any) -> list[Tensor]:
 
 
 def largest_error(found: list[Tensor], wanted: list[Tensor]) -> float:
-    """The largest difference as a share of the largest number of its tensor."""
+    """The largest difference relative to the largest absolute value of its tensor."""
     pairs = [(a.detach().double(), b.detach()) for a, b in zip(found, wanted, strict=True)]
     return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-6)) for a, b in pairs)
 
 
 @pytest.fixture
 def lookups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The methods of models that a kernel computed, in order."""
+    """The methods of models that kernels computed, in order."""
     computed: list[str] = []
 
     def watch(kernel: Any) -> None:

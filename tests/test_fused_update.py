@@ -1,4 +1,4 @@
-"""Kernels of optimizers on what the contract does not try: states and options that come from elsewhere."""
+"""Kernels of optimizers beyond the contract suite: states and options from a loaded `state_dict`."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""Weights drawn in a terminal."""
+"""Attention weights drawn in a terminal."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Interventions: what each forces, by plain loops; in every decoder, step by step, all at once, and in searches."""
+"""Interventions compared with plain loops: in every decoder, step by step, in parallel, and in searches."""
 
 import copy
 from collections.abc import Callable
@@ -42,7 +42,7 @@ ALL: dict[str, Callable[[], Intervention]] = {
 
 
 class Recorder(Intervention):
-    """Keeps what it is given, and forces the same everywhere."""
+    """Records its inputs, and returns constant weights."""
 
     def __init__(self) -> None:
         self.own: list[Tensor] = []
@@ -53,7 +53,7 @@ class Recorder(Intervention):
 
 
 class Everywhere(Intervention):
-    """Tries to look at padding, and at nothing that is a number there."""
+    """Returns NaN at padding."""
 
     def override(self, weights: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         return torch.where(mask, torch.ones_like(weights), torch.full_like(weights, torch.nan)), state
@@ -81,7 +81,7 @@ def looked(attention: Attention, intervention: Intervention | None) -> tuple[Ten
 
 
 def plainly(name: str, own: list[list[float]], row: int, step: int, length: int) -> list[float]:
-    """What a row of weights should have become, from all own rows `[T][length]`."""
+    """The expected weights of a step, from the model's own weights at all steps `[T][length]`."""
     now = own[step]
     if name == "uniform":
         return [sum(now) / length for _ in now]
@@ -244,7 +244,7 @@ def made(folder: Path, variant: str, heads: int) -> tuple[Seq2Seq, Batch]:
     assembly = assemble(seqtool.load_recipe(path).variants[variant], seed=0)
     batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=5, device=torch.device("cpu"))
     for parameter in assembly.model.parameters():
-        parameter.data.mul_(2)  # so that what is looked at matters
+        parameter.data.mul_(2)  # makes the output depend on attention
     return assembly.model.double().eval(), batch
 
 
@@ -301,7 +301,7 @@ def test_kernels_refuse_calls_with_an_intervention(tmp_path: Path, decoder: str)
 def test_searches_select_the_state_of_the_intervention(
     tmp_path: Path, variant: str, name: str, search: str, options: dict[str, Any]
 ) -> None:
-    """Each hypothesis has the score and the weights of feeding its symbols to the model alone."""
+    """Each hypothesis has the score and weights that result from feeding its symbols to the model."""
     model, batch = made(tmp_path, variant, 2)
     with torch.no_grad(), intervened(model.decoder, of_batch(name, batch)):
         found = seqtool.make(f"search/{search}", **options).search(

@@ -1,4 +1,4 @@
-"""Imports run one way. Both rules of the design, read from the source."""
+"""The rules of imports in CONTRIBUTING.md, checked in the source."""
 
 import ast
 import functools
@@ -70,7 +70,7 @@ OWN = {
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """The full names of all that is imported anywhere, but for what only type checkers see."""
+    """The full names of all imports, except those under `TYPE_CHECKING`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
@@ -93,7 +93,7 @@ def top(name: str) -> str:
 
 
 def area(name: str) -> str:
-    """`seqtool.parts.cell.Cell` -> "parts"; `seqtool` itself, which holds only lazy names, is no area."""
+    """`seqtool.parts.cell.Cell` -> "parts"; `seqtool` itself contains only lazy names and is no area."""
     return name.split(".")[1] if "." in name else ""
 
 
@@ -157,7 +157,7 @@ def test_every_core_module_belongs_to_a_layer() -> None:
 def parallel(one: Path, other: Path) -> bool:
     """Whether modules of the same name in these folders do the same job.
 
-    A verb is named as what it calls, and a module of a plugin as its part.
+    A verb has the name of the function that it calls, and a module of a plugin that of its part.
     """
     folders = {str(path.parent.relative_to(ROOT)) for path in (one, other)}
     if "seqtool/cli" in folders or any(folders <= same for same in SAME_JOB):

@@ -1,4 +1,4 @@
-"""Tasks that count, sort, add and look up, against what they say, read in plain loops."""
+"""Tasks that count, sort, add and look up, compared with plain loops."""
 
 from collections import Counter
 from itertools import pairwise
@@ -18,7 +18,7 @@ def closing(ending: str) -> list[str]:
 
 
 def pointed_at(source: list[str], gold: list[int]) -> list[str]:
-    """The source symbols that a gold alignment points to."""
+    """The source symbols at the positions of a gold alignment."""
     return [source[place] for place in gold if place >= 0]
 
 

@@ -49,7 +49,7 @@ def test_local_p_is_centred_on_its_prediction(position: int) -> None:
 
 
 def window(dtype: torch.dtype) -> Any:
-    """Gaussians whose means move by exactly one position a step."""
+    """Gaussians whose means move by exactly one position per step."""
     part = seqtool.make("attention", 8, 8, scorer={"type": "gmm", "components": 2}, normalizer="exp").to(dtype)
     with torch.no_grad():
         for parameter in part.parameters():

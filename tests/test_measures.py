@@ -1,4 +1,4 @@
-"""Edit distances and bootstrap intervals, against plain Python and by hand."""
+"""Edit distances and bootstrap intervals, compared with plain Python and hand computations."""
 
 import math
 import random
@@ -12,7 +12,7 @@ from seqtool.nn.accepted_targets import edit_distances
 
 
 def distance(one: list[int], other: list[int]) -> int:
-    """Levenshtein's distance by its definition, row by row."""
+    """Levenshtein distance by its definition, row by row."""
     before = list(range(len(other) + 1))
     for i, a in enumerate(one, start=1):
         now = [i]
@@ -23,7 +23,7 @@ def distance(one: list[int], other: list[int]) -> int:
 
 
 def distances(pairs: list[tuple[list[int], list[int]]]) -> list[int]:
-    """The same of a whole batch, padded with symbols that occur."""
+    """The same for a batch, padded with symbols that occur in it."""
     sides = []
     for side in zip(*pairs, strict=True):
         width = max(map(len, side))

@@ -1,4 +1,4 @@
-"""Marginals of monotonic attentions: all hard paths by enumeration, long sources by a loop, noise, hard choices."""
+"""Monotonic attention compared with an enumeration of all hard paths and with loops; noise; hard choices."""
 
 import itertools
 import math
@@ -20,12 +20,12 @@ SOURCE, STEPS = 4, 3
 
 
 def marginals(paths: dict[Path, float], step: int) -> Vector:
-    """The chance of each position at a step."""
+    """The probability of each position at a step."""
     return [sum(chance for path, chance in paths.items() if path[step] == j) for j in range(SOURCE)]
 
 
 def monotonic_paths(p: Matrix) -> dict[Path, float]:
-    """Every way to choose: a step tries the positions from the last choice on; SOURCE stands for none, for good."""
+    """All paths: a step selects a position from the previous one on; SOURCE means none from this step on."""
     paths: dict[Path, float] = {}
     for path in itertools.product(range(SOURCE + 1), repeat=len(p)):
         chance, last = 1.0, 0
@@ -41,7 +41,7 @@ def monotonic_paths(p: Matrix) -> dict[Path, float]:
 
 
 def stepwise_paths(p: Matrix) -> dict[Path, float]:
-    """Every way to stay or move on; at the last position all stay."""
+    """All paths that stay or advance by one; at the last position all stay."""
     paths: dict[Path, float] = {}
     for moves in itertools.product((0, 1), repeat=len(p)):
         chance, at, path = 1.0, 0, []
@@ -55,7 +55,7 @@ def stepwise_paths(p: Matrix) -> dict[Path, float]:
 
 
 def forward_paths(y: Matrix, u: Vector) -> dict[Path, float]:
-    """Every way to stay or move on, as likely as the product of what it meets; they need not sum to one."""
+    """All paths that stay or advance by one, weighted by the product of their factors; weights need not sum to one."""
     paths: dict[Path, float] = {}
     for moves in itertools.product((0, 1), repeat=len(y)):
         chance, at, path = 1.0, 0, []
@@ -68,7 +68,7 @@ def forward_paths(y: Matrix, u: Vector) -> dict[Path, float]:
 
 
 def run(part: Any, scores: Tensor, query: Tensor) -> Tensor:
-    """`scores [B, E, T, S]` -> `weights [B, T, S]`, everything real, step by step."""
+    """`scores [B, E, T, S]` -> `weights [B, T, S]`, step by step without padding."""
     real = torch.ones(len(scores), scores.shape[3], dtype=torch.bool)
     state, steps = part.start(query, real), []
     for step in range(scores.shape[2]):
@@ -204,7 +204,7 @@ def test_noise_is_drawn_only_in_training_from_torchs_generator(name: str) -> Non
 
 @pytest.mark.parametrize("name", ["monotonic", "mocha", "stepwise_monotonic"])
 def test_hard_choices_equal_soft_weights_of_extreme_energies(name: str) -> None:
-    """Where every p is 0 or 1 the two are the same; a trained model's choices are near it."""
+    """If every p is 0 or 1, both are equal; a trained model's probabilities are close to that."""
     soft, hard = (build("normalizer", name, 3, inference=how).eval() for how in ("soft", "hard"))
     scores, query = given(soft.num_energies)
     sure = scores.clone()
@@ -227,7 +227,7 @@ def test_training_is_always_soft(name: str) -> None:
 
 
 def test_hard_monotonic_choices_by_hand() -> None:
-    """The first position from the last one on whose energy is above zero, or none."""
+    """The first position, from the previous one on, whose energy is above zero, or none."""
     part = Monotonic(3, bias=0.0, inference="hard").eval()
     energies = [[-1.0, 2.0, 1.0, -1.0], [3.0, -1.0, -1.0, 0.5], [1.0, 1.0, 1.0, -0.5], [1.0, 1.0, 1.0, 1.0]]
     weights = run(part, torch.tensor([[energies]]), torch.zeros(1, 4, 3))

@@ -1,4 +1,4 @@
-"""Searches and predictions read a device every few steps, and find what they find on the CPU."""
+"""Searches and predictions wait for a device only every few steps, and give the same results as on the CPU."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ SEARCHES = [pytest.param(part, id=part.name) for part in default_registry().part
 
 
 def searched(part: Registered, vocabulary: Any) -> tuple[Search, Seq2Seq, Sides]:
-    """A search, and a random model with its sources."""
+    """A search with a random model and sources."""
     contract = SearchContract(lambda: None)
     search = seqtool.make(f"search/{part.canonical}", **example_options(part.load()))
     return search, contract.model(vocabulary).float(), contract.source()
@@ -45,7 +45,9 @@ def test_searches_wait_only_every_eighth_step(part: Registered, vocabulary: Any)
 
 @pytest.mark.parametrize("part", SEARCHES)
 def test_a_prediction_is_copied_once_and_needs_no_float64(part: Registered, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # tensors like ours cannot be made in the former
+    monkeypatch.setattr(
+        torch, "inference_mode", torch.no_grad
+    )  # tensors of the pretended device cannot be created in inference mode
     search, model, sides = searched(part, OPEN)
     here = decode_batch(model, search, *sides, STEPS)
     with PretendDevice() as device:

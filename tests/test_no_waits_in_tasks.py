@@ -1,4 +1,4 @@
-"""Tasks draw training batches on the device without a wait, and no tensor of float64 there."""
+"""Tasks draw training batches on the device without waiting and without float64."""
 
 import pytest
 from pretend_device import DEVICE, Elsewhere, PretendDevice

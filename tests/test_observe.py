@@ -1,4 +1,4 @@
-"""A decoder whose next step depends on the symbols themselves: all that runs a decoder reports them to it."""
+"""Training and searches call `Decoder.observe`, tested with a decoder whose next step depends on the symbols."""
 
 import math
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Total(NamedTuple):
 
 
 class Summing(Decoder):
-    """The score of symbol v is 2 cos((n + r) (v + 1)), n' = 3 n + (the symbol) + 1, r a number of the row's source."""
+    """The score of symbol v is 2 cos((n + r) (v + 1)), n' = 3 n + (the symbol) + 1; r depends on the source."""
 
     feature_size = OUTPUTS
 

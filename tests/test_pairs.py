@@ -1,8 +1,4 @@
-"""Every decoder with every scorer, cell and normalizer, every scorer with every normalizer: one step of training,
-then free-running decoding.
-
-Read from the registry, so that a new part is tried with all others by existing.
-"""
+"""Each pair of registered decoders, scorers, cells and normalizers takes a training step and decodes free-running."""
 
 import math
 from functools import partial
@@ -31,9 +27,9 @@ def pairs(first: str, second: str) -> list[object]:
 
 
 def filled(part: Registered, **slots: Any) -> partial[Any]:
-    """A part with its required options, and those of `slots` that it has.
+    """A part with its required options, and with those of `slots` that it has.
 
-    A decoder that wraps others wraps `attend_before`, and hands the slots on.
+    A decoder that wraps others contains `attend_before` with these slots.
     """
     cls = part.load()
     names = {option.name for option in read_constructor(cls).options}
@@ -44,23 +40,23 @@ def filled(part: Registered, **slots: Any) -> partial[Any]:
 
 
 def train_and_decode(cell: Any, decoder: Any) -> None:
-    """A model whose encoder and decoder are made of `cell`, on the copy task; it learns, and then writes by itself."""
+    """Train a model with `cell` in encoder and decoder on the copy task, then decode free-running."""
     torch.manual_seed(0)
     task = seqtool.make("task/copy", length=STEPS, min_length=2, symbols=3)
     source = STAND_INS["embedding"](task.source_vocabulary)
     encoder = seqtool.make("encoder/rnn", source.output_size, cell=cell)
-    # as wide as the memory: attend_only asks with it, and inner products need equal sizes
+    # of the memory's size, which attend_only and inner products require
     target = seqtool.make("embedding/learned", task.target_vocabulary, embedding_size=encoder.memory_size)
     built = decoder(target.output_size, encoder.memory_size, encoder.final_sizes, task.target_vocabulary.num_outputs)
     model = Seq2Seq(source, target, encoder, built, task.target_vocabulary, task.copy_map).double()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)  # zeros may be where a gradient vanishes
+            parameter += 0.1 * torch.randn_like(parameter)  # gradients may vanish at zeros
     batch = task.batch("train", 0, seed=0, rank=0, batch_size=5, device=CPU)
     loss = seqtool.make("loss/cross_entropy")
 
     def total() -> Tensor:
-        torch.manual_seed(1)  # for parts that draw while they train
+        torch.manual_seed(1)  # for parts that draw random numbers in training
         return loss(*model(batch), batch)[0]
 
     first = total()

@@ -1,4 +1,4 @@
-"""`seqtool plot`: files that are what they say, and figures that show what the run holds."""
+"""`seqtool plot`: file formats, and figures that show the data of the run."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_all_figures_in_all_formats(tmp_path: Path, call: Call) -> None:
     for path in map(Path, out.split()):
         assert path.read_bytes().startswith(MAGIC[path.suffix[1:]])
     assert b"FontFile2" in (run / "figures/losses.pdf").read_bytes()
-    assert b"<text" not in (run / "figures/losses.svg").read_bytes()  # outlines: no font is needed to read it
+    assert b"<text" not in (run / "figures/losses.svg").read_bytes()  # text is outlines, so no font is required
 
 
 def test_loss_curves_are_means_over_seeds_and_steps(tmp_path: Path) -> None:
@@ -59,13 +59,13 @@ def test_a_grid_has_a_heatmap_for_each_example_and_head(tmp_path: Path) -> None:
     assert isinstance(figure, Figure)
     assert [axes.get_title() for axes in figure.axes] == [f"example {e}, head {n}" for e in (1, 4) for n in range(3)]
     weights = figure.axes[0].images[0].get_array()
-    assert weights.shape == (3, 6)  # symbols of the target, places of the source
+    assert weights.shape == (3, 6)  # target symbols, source positions
     assert [weights[k, k] for k in range(3)] == [0.75] * 3
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "c", "a"]
 
 
 def test_entropy_and_accuracy_by_length_equal_those_of_the_files(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", wrong=[0, 3, 6])  # those of 2 symbols
+    run = write_run(tmp_path / "run", wrong=[0, 3, 6])  # examples with 2 symbols
     figure = drawn(run, "entropy")["entropy"]
     assert isinstance(figure, Figure)
     (line,) = figure.axes[0].get_lines()

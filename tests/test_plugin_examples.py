@@ -1,4 +1,4 @@
-"""The parts in docs/plugins.md and README.md, as they are printed: short, and held to their contract."""
+"""The example parts in docs/plugins.md and README.md are short and keep their contracts."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ DECLARATIONS = ("state_size", "num_state", "num_fixed", "output_index", "final_s
 
 
 def examples() -> dict[str, str]:
-    """The code blocks that define a part, by what they say first."""
+    """The code blocks that define a part, by their first line."""
     text = "".join((ROOT / name).read_text() for name in ("README.md", "docs/plugins.md"))
     blocks = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "\nclass " in block]
     return {block.partition("\n")[0].strip('"# '): block for block in blocks}

@@ -1,4 +1,4 @@
-"""Private attributes of libraries: named in one module for each library, and as those modules expect them."""
+"""Private attributes of libraries occur in one module per library, and behave as expected there."""
 
 import ast
 import importlib
@@ -56,7 +56,7 @@ def defined(tree: ast.AST) -> Iterator[str]:
 
 
 def uses(tree: ast.AST) -> Iterator[str]:
-    """The private names of other objects that a file reads, writes or spells as a string."""
+    """The private names of other objects that a file reads, writes or contains as strings."""
     own = set(defined(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and PRIVATE.match(node.attr):
@@ -100,7 +100,7 @@ def test_private_attributes_occur_in_one_module_per_library(path: Path) -> None:
 
 
 def private_overrides(module: ModuleType) -> Iterator[str]:
-    """`Class._method` of a module's classes that replaces a private method of a library's class."""
+    """`Class._method` for each method of a module that overrides a private method of a library."""
     for cls in vars(module).values():
         if not (inspect.isclass(cls) and cls.__module__ == module.__name__):
             continue
@@ -134,7 +134,7 @@ def test_writes_are_counted() -> None:
 
 
 class Counted(LowOverheadModule):
-    """Records the batch hooks that Lightning calls, and the names that it sets."""
+    """Records the batch hooks that Lightning calls, and the attributes that it sets."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""seqtool from Python: single parts in a torch loop of one's own."""
+"""seqtool from Python: single parts in a custom torch loop."""
 
 import subprocess
 import sys

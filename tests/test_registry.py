@@ -1,4 +1,4 @@
-"""The one door: who is found, who is refused and why, and which name means whom."""
+"""The registry: discovery of plugins, refused plugins with reasons, and names of parts."""
 
 import importlib
 import sys

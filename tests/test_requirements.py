@@ -1,4 +1,4 @@
-"""Requirements of parts: unknown names, what is refused, and which losses and metrics are used by default.
+"""Requirements of parts: unknown names, refused recipes, default losses and metrics.
 
 This module is a plugin too: `test_requirements`.
 """
@@ -39,7 +39,7 @@ SYMBOLS = ["token_accuracy", "sequence_accuracy"]
 
 
 class Longest(Metric):
-    """The mean number of real targets."""
+    """The mean number of real target symbols."""
 
     requires = frozenset()
     default = True
@@ -49,7 +49,7 @@ class Longest(Metric):
 
 
 class First(Metric):
-    """The mean weight of the first place."""
+    """The mean attention weight of the first position."""
 
     requires = frozenset({"weights", "symbols"})
     default = True
@@ -73,7 +73,7 @@ class Both(First):
 
 
 class Guided(Scorer):
-    """A scorer that is for tasks with gold alignments."""
+    """A scorer that requires gold alignments."""
 
     requires = frozenset({"alignment"})
 
@@ -85,7 +85,7 @@ class Guided(Scorer):
 
 
 class PerSequence(Loss):
-    """Costs 1 a sequence, and counts sequences."""
+    """Loss 1 per sequence, counted by sequences."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -232,7 +232,7 @@ def test_a_sum_averages_each_loss_over_its_own_count_in_any_order(load: Loader, 
         total, count = made.loss(*given, batch)
         entropy, tokens = seqtool.make("loss/cross_entropy")(*given, batch)
         assert count == tokens == 28
-        torch.testing.assert_close(total / count, entropy / tokens + 3.0)  # the mean of the other is 1
+        torch.testing.assert_close(total / count, entropy / tokens + 3.0)  # the mean of the other loss is 1
 
 
 def test_the_documentation_lists_all_requirements() -> None:

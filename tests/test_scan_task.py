@@ -1,4 +1,4 @@
-"""SCAN: the published commands, actions and split sizes, and a second reading of the grammar."""
+"""SCAN: the published commands, actions and split sizes, and a second implementation of the grammar."""
 
 from collections import Counter
 from typing import Any
@@ -41,7 +41,7 @@ PUBLISHED = {
 
 
 def actions(command: str) -> list[str]:
-    """The interpretation of a command, by cutting it apart."""
+    """The actions of a command, computed by splitting it."""
     for word in (" and ", " after "):
         if word in command:
             first, second = command.split(word)

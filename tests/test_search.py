@@ -1,4 +1,4 @@
-"""Beam search and sampling: against every hypothesis that there is, against greedy, and by counts."""
+"""Beam search and sampling, compared with all hypotheses, with greedy search, and by counts."""
 
 import itertools
 import math
@@ -24,7 +24,7 @@ def model_of(vocabulary: Vocabulary) -> tuple[Seq2Seq, Tensor, Tensor]:
 
 
 def every_hypothesis(model: Seq2Seq, source: Tensor, mask: Tensor, penalty: float) -> list[tuple[float, list[int]]]:
-    """All sequences of up to `LENGTH` symbols that end or are full, by rank, found by feeding each to the model."""
+    """All ended or full sequences of up to `LENGTH` symbols, ranked by scores from feeding each to the model."""
     vocabulary = model.target_vocabulary
     found = []
     for length in range(1, LENGTH + 1):
@@ -64,7 +64,7 @@ def test_a_sufficiently_wide_beam_finds_the_best_hypotheses(vocabulary: Vocabula
 def narrow_beam(
     model: Seq2Seq, source: Tensor, mask: Tensor, size: int, penalty: float, best: int
 ) -> list[tuple[float, list[int]]]:
-    """Beam search of one source by lists, without any early stop."""
+    """Beam search for one source with lists, without early stopping."""
     vocabulary = model.target_vocabulary
     fixed, state = model.start(source, mask)
     live: list[tuple[float, list[int], Any]] = [(0.0, [], state)]
@@ -141,7 +141,7 @@ def test_checking_rarely_for_ended_hypotheses_does_not_change_the_result(
     search: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, source, mask = model_of(CLOSED)
-    model.decoder.readout_layer.map.bias.data[CLOSED.end] += 1.0  # so that all end soon
+    model.decoder.readout_layer.map.bias.data[CLOSED.end] += 1.0  # makes all hypotheses end soon
     always = seqtool.make(f"search/{search}").search(model, source, mask, 20)
     monkeypatch.setattr(f"seqtool_search.{search}.is_check_step", lambda step, device: step % 8 == 7)
     taken, step = [], model.step
@@ -166,7 +166,7 @@ def test_more_hypotheses_than_the_beam_size_are_refused() -> None:
 
 
 def drawn(**options: Any) -> dict[tuple[int, ...], int]:
-    """How often each first symbol is drawn for the first source, in 4,000 samples."""
+    """Counts of the first symbol for the first source, in 4,000 samples."""
     model, source, mask = model_of(OPEN)
     found = seqtool.make("search/sample", samples=4000, **options).search(model, source[:1], mask[:1], 1)
     counts = found.ids[0, :, 0].bincount(minlength=3).tolist()

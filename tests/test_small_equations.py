@@ -1,4 +1,4 @@
-"""Embeddings, readouts, losses, metrics and schedules by hand or by loops in plain Python."""
+"""Embeddings, readouts, losses, metrics and schedules, compared with hand computations or plain loops."""
 
 import math
 from typing import Any
@@ -125,9 +125,9 @@ def test_mse() -> None:
     ("off", "tolerance", "right"),
     [
         ([[0.03, -0.03]] * 3, 0.04, [True, True, True]),
-        ([[0.03, 0.05], [0, 0], [0, 0]], 0.04, [False, False, True]),  # one value of the first position
+        ([[0.03, 0.05], [0, 0], [0, 0]], 0.04, [False, False, True]),  # one component of the first position
         ([[0.03, 0.05], [0, 0], [0, 0]], 0.06, [True, True, True]),
-        ([[0, 0], [9, 9], [0, 0]], 0.04, [False, True, True]),  # padding of the second
+        ([[0, 0], [9, 9], [0, 0]], 0.04, [False, True, True]),  # padding of the second row
         ([[0, 0], [math.nan] * 2, [0, 0]], 0.04, [False, True, True]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Bootstrap intervals against all resamples that there are, and groups of lengths by hand."""
+"""Bootstrap intervals compared with all possible resamples, and groups of lengths by hand."""
 
 import itertools
 from collections import Counter

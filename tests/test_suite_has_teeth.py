@@ -1,4 +1,4 @@
-"""Each seeded fault is caught by the contract suite, and named rightly."""
+"""The contract suite detects each seeded fault and names it correctly."""
 
 from collections.abc import Callable
 from functools import partial

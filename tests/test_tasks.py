@@ -1,4 +1,4 @@
-"""Tasks against what they say, read in plain loops."""
+"""Tasks compared with plain loops."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def batch_of(made: Any, k: int = 0) -> Batch:
 
 
 def examples(made: Any, batch: Batch) -> list[tuple[list[str], list[str], list[int]]]:
-    """Each example as symbols: source, target, gold alignment, real positions only."""
+    """Each example as symbols: source, target, gold alignment, without padding."""
     found = []
     for i in range(len(batch)):
         source = [made.source_vocabulary.symbols[j] for j in batch.source[i][batch.source_mask[i]].tolist()]

@@ -1,4 +1,4 @@
-"""Pairs from files: what is read, what is refused, and what a model keeps of it."""
+"""Pairs from files: formats, refused data, and the state stored in a run."""
 
 import csv
 import gzip
@@ -36,12 +36,12 @@ def made(path: Path | str, **options: Any) -> TextPairs:
 
 
 def whole(path: Path | str, **options: Any) -> TextPairs:
-    """A task with all of a file in each split, in the file's order."""
+    """A task with the whole file in each split, in the file's order."""
     return made(path, valid=str(path), **options)
 
 
 def texts(task: TextPairs, split: Split = "valid") -> list[tuple[str, str]]:
-    """The pairs of a split, read back from its batches."""
+    """The pairs of a split, decoded from its batches."""
     found = []
     for k in range(task.num_batches(split, 8) or 0):
         batch = task.batch(split, k, seed=0, rank=0, batch_size=8, device=torch.device("cpu"))
@@ -515,7 +515,7 @@ def test_bad_data_are_reported_at_their_position_in_the_recipe(recipe: Path, tmp
 
 
 def mutated(content: bytes, chance: random.Random) -> bytes:
-    """A file with something wrong somewhere."""
+    """A file with a random fault."""
     lines = content.split(b"\n")
     place = chance.randrange(len(lines))
     byte = chance.randrange(len(content))

@@ -1,4 +1,4 @@
-"""Pairs beyond plain files: subwords that are learnt, data sets by hub name, the Arrow file of a large file."""
+"""Pairs with learnt subwords, from data sets of the hub, and through Arrow files."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def made(path: Path | str, **options: Any) -> TextPairs:
 
 
 def texts(task: TextPairs, split: Any = "train") -> list[tuple[list[str], str]]:
-    """Each example of a split: the symbols of its source, the text of its target."""
+    """Each example of a split: source symbols and target text."""
     examples, names = task.examples[split], task.source_vocabulary.symbols
     batch = examples.batch(torch.arange(len(examples)), None)
     rows = zip(batch.source, batch.source_mask, batch.target, batch.target_mask, strict=True)
@@ -189,7 +189,7 @@ NESTED = {"source_column": "translation.de", "target_column": "translation.en"}
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A folder as the hub has it: a file a split, and no script."""
+    """A folder as on the hub: one file per split, without a script."""
     datasets = pytest.importorskip("datasets")
     folder = tmp_path_factory.mktemp("hub")
     for name, some in (("train", ROWS[:150]), ("validation", ROWS[150:180]), ("test", ROWS[180:])):
@@ -272,7 +272,7 @@ def test_an_address_in_a_recipe_is_not_a_path(tmp_path: Path) -> None:
 
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every file is large, and the Arrow files lie in the folder `cache`."""
+    """Treat every file as large, with Arrow files in the folder `cache`."""
     pytest.importorskip("pyarrow")
     monkeypatch.setattr(pair_reader, "LARGE_FILE_BYTES", 0)
     monkeypatch.setattr("seqtool_text.corpus.CHUNK_SIZE", 7)

@@ -1,4 +1,4 @@
-"""A plugin package of somebody else: installed by pip, found, listed, explained, and trained from a recipe."""
+"""A third-party plugin package: installed by pip, found, listed, explained, and trained from a recipe."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def call(*arguments: str, cwd: Path, path: Path | None = None) -> subprocess.Com
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that pip installed the package into, without a network."""
+    """A folder into which pip installed the package, without a network."""
     folder = tmp_path_factory.mktemp("third_party")
     shutil.copytree(PROJECT, folder / "source", ignore=shutil.ignore_patterns("__pycache__"))
     target = folder / "site"
@@ -89,7 +89,7 @@ def test_plugin_trains_from_a_recipe(site: Path, tmp_path: Path) -> None:
     assert isinstance(variants, dict)
     (variant,) = variants.values()
     assert variant["seeds"]["0"]["steps"] == 3
-    # 3 symbols: log 3 = 1.10 for who knows nothing, and three steps from a random start teach little.
+    # 3 symbols: the loss at chance is log 3 = 1.10, and three steps change it little
     assert 0.5 < variant["seeds"]["0"]["train_loss"] < 2.5
     run = tmp_path / str(result["run"])
     assert "windowed:windowed" in "".join(path.read_text() for path in run.rglob("*.yaml"))

@@ -1,4 +1,4 @@
-"""The LSTM over a whole sequence in mixed precision, whatever the processor has."""
+"""The LSTM over a whole sequence in mixed precision, on any processor."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Trees of tensors, and parts whose states are not vectors: nothing is declared, and everything takes them."""
+"""Trees of tensors, and parts whose states are not vectors."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 
 def example() -> tuple[Any, ...]:
-    """Leaves of one, two and three axes, an empty tuple and None, two levels deep."""
+    """Leaves with one, two and three dimensions, an empty tuple and None, two levels deep."""
     numbers = torch.arange(3.0)
     matrices = numbers.reshape(3, 1, 1).expand(3, 2, 2) + 20
     return (Pair(numbers, ()), (numbers.reshape(3, 1) + 10, None), Pair(matrices, ()))
@@ -141,7 +141,7 @@ def test_sizes_are_read_from_start(name: str, sizes: tuple[int, ...], inner: tup
 
 
 def test_zoneout_mixes_every_feature_and_no_counter() -> None:
-    """By hand: the output at its rate, the matrix and the lower layer's h at that of the state."""
+    """By hand: the output has its own rate; the matrix and the lower layer's h have that of the state."""
     cell = zoned(3).double().eval()
     stack = cell.cell
     x = torch.randn(4, 3, dtype=torch.float64)
@@ -197,7 +197,7 @@ def test_a_decoder_with_a_cache_keeps_the_contract() -> None:
 
 
 class CachedSearch(SearchContract):
-    """Searches of a decoder whose cache grows."""
+    """Searches with a decoder whose cache grows."""
 
     def model(self, vocabulary: Vocabulary, *, attention: bool = True) -> Seq2Seq:
         with torch.random.fork_rng(devices=[]):
@@ -213,7 +213,7 @@ class CachedSearch(SearchContract):
 
 @pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
 def test_searches_select_rows_of_a_cache(search: str) -> None:
-    """Scores and weights of every hypothesis are those of feeding it to the model alone."""
+    """Scores and weights of every hypothesis equal those of feeding it to the model."""
     rules = ("lengths", "ends", "scores_are_log_probabilities", "weights_belong", "rows")
     options = {"beam": {"size": 3, "best": 3}, "sample": {"samples": 3}}.get(search, {})
     CachedSearch(lambda: seqtool.make(f"search/{search}", **options)).check(rules)

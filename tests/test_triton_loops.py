@@ -1,4 +1,4 @@
-"""The Triton loops against their parts in float64: on CUDA, or in Triton's interpreter on the CPU, which is slow."""
+"""The Triton loops compared with their parts in float64: on CUDA, or slowly in Triton's interpreter on the CPU."""
 
 import copy
 import itertools
@@ -41,7 +41,7 @@ def kernel_of(part: Decoder) -> Any:
 
 
 def numbers(part: Decoder, mask: Tensor, kernel: Any, steps: int = STEPS) -> dict[str, Tensor]:
-    """Features, weights, states, and all gradients of a weighted sum of them."""
+    """Features, weights, states, and all gradients of their weighted sum."""
     generator, like = torch.Generator().manual_seed(1), next(part.parameters())
 
     def draw(*shape: int) -> Tensor:
@@ -110,7 +110,7 @@ def test_masks_with_holes_and_a_single_step() -> None:
 
 
 def test_huge_scores() -> None:
-    """Exponents at their limits and Gaussians of the least width: clamped, as the reference's."""
+    """Exponents at their limits and Gaussians of minimal width are clamped, as in the reference."""
     part = decoder("attend_before", "lstm", 7, {"type": "gmm", "variant": "v1"}, "exp")
     with torch.no_grad():
         part.get_parameter("attention.scorers.0.map.bias").copy_(torch.tensor([1.0, 2, 3, -9, 0.3, -2, -20, 16, 2]))
@@ -120,7 +120,7 @@ def test_huge_scores() -> None:
 @pytest.mark.parametrize("rule", ["gradients_of_their_own", "same_without_gradients", "twice", "leaves_the_rest"])
 @pytest.mark.parametrize("kernel", [AttendBeforeKernel, AttendAfterKernel])
 def test_contract(kernel: Any, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its other rules, at more sizes, run where there is a GPU: tests/test_contracts.py."""
+    """tests/test_contracts.py runs the other rules at more sizes on a GPU."""
     monkeypatch.setattr(kernel, "examples", kernel.examples[:1])
     monkeypatch.setattr("seqtool.testing.kernel.variations", lambda *_: ())
     monkeypatch.setattr("seqtool.testing.module_contract.BATCH", 2)

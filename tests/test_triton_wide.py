@@ -1,4 +1,4 @@
-"""The kernels of wide decoders against their parts in float64: on CUDA, or in Triton's interpreter on the CPU."""
+"""The kernels of wide decoders compared with their parts in float64: on CUDA, or in Triton's interpreter on the CPU."""
 
 import copy
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def kernel_of(part: nn.Module) -> Kernel:
 
 
 def outputs(part: Any, given: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a part gives from a state that is not zero."""
+    """The results of a part from a state that is not zero."""
     if isinstance(part, Attention):
         context, weights, _ = part(given["x"], *part.start(given["memory"], given["mask"]))
         return {"context": context, "weights": weights}
@@ -106,7 +106,7 @@ def drawn(part: Any, lengths: tuple[int, ...] = LENGTHS, steps: int = 3) -> dict
 
 
 def numbers(part: nn.Module, given: dict[str, Tensor], *used: str) -> dict[str, Tensor]:
-    """Outputs, and all gradients of a weighted sum of those `used`, or of all."""
+    """Outputs, and all gradients of a weighted sum of the outputs in `used`, or of all."""
     dtype, generator = next((x.dtype for x in part.parameters()), torch.float32), torch.Generator().manual_seed(2)
     given = {name: x.to(dtype).requires_grad_() if x.is_floating_point() else x for name, x in given.items()}
     found = outputs(part, given)
@@ -119,7 +119,7 @@ def numbers(part: nn.Module, given: dict[str, Tensor], *used: str) -> dict[str, 
 
 
 def with_kernel(part: nn.Module) -> nn.Module:
-    """A copy whose kernel takes every call."""
+    """A copy whose kernel computes every call."""
     kernel, part = kernel_of(part), copy.deepcopy(part)
     assert kernel.unsupported(part) is None
     result: nn.Module = bound(watched(kernel, NoneLeft()), part)
@@ -127,7 +127,7 @@ def with_kernel(part: nn.Module) -> nn.Module:
 
 
 class NoneLeft(list[Any]):
-    """Calls that are left to the reference: the first is an error."""
+    """A list of calls of the reference, in which the first raises an error."""
 
     def append(self, why: Any) -> None:
         pytest.fail(f"a call is left to the reference: {why}")
@@ -192,7 +192,7 @@ def test_a_gradient_can_be_differentiated(case: str) -> None:
 
 
 class Launches(TorchDispatchMode):
-    """Counts what torch launches: every operation but views and new tensors without contents."""
+    """Counts launches of torch: every operation except views and empty tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class Launches(TorchDispatchMode):
 
 
 class Idle:
-    """A kernel that is counted, not run."""
+    """A kernel that is counted and not run."""
 
     def __init__(self, launches: list[str]) -> None:
         self.launches = launches

@@ -19,7 +19,7 @@ WRITTEN = 1_000_000.0
 
 
 def training(path: Path) -> Path:
-    """Variant one finished, two at step 30 of 40 (a row every second, 10 steps a second), three to come."""
+    """Variant one is finished, two is at step 30 of 40 (one row and 10 steps per second), three has not started."""
     run = write_run(path, ("one", "two", "three"), (0,))
     for name in ("result.json", "predictions.jsonl", "alignments.npz"):
         (run / "two/seed0" / name).unlink()
@@ -41,7 +41,7 @@ def training(path: Path) -> Path:
         (59, None, "training"),
         (61, False, "stopped"),
         (11, False, "stopped"),
-        (9, False, "training"),  # on another machine, perhaps
+        (9, False, "training"),  # possibly on another machine
         (-3, True, "training"),  # clocks differ
     ],
 )

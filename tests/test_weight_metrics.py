@@ -1,4 +1,4 @@
-"""Metrics on weights, against loops in plain Python and by hand."""
+"""Metrics on attention weights, compared with plain loops and hand computations."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Rows = list[list[list[float]]]
 
 
 def example(seed: int) -> tuple[Batch, torch.Tensor]:
-    """Ragged lengths; weights that do not add up to 1, some rows all 0; gold places, some missing, some equal."""
+    """Varying lengths; weights whose sum is not 1, some rows all 0; gold positions, some missing, some equal."""
     generator = torch.Generator().manual_seed(seed)
     target, source = (torch.tensor(side) for side in zip(*LENGTHS, strict=True))
     target_mask = torch.arange(TARGET) < target[:, None]
@@ -26,7 +26,7 @@ def example(seed: int) -> tuple[Batch, torch.Tensor]:
     gold = (torch.rand(len(LENGTHS), TARGET, generator=generator) * (source[:, None] + 1)).long() - 1
     weights = torch.rand(len(LENGTHS), HEADS, TARGET, SOURCE, generator=generator, dtype=torch.float64) ** 4 * 2
     weights = weights * source_mask[:, None, None]
-    weights[0, :, 1] = 0  # looks at nothing
+    weights[0, :, 1] = 0  # no weight
     weights[1, 0, 2] = 0  # with one head
     ids = torch.zeros(len(LENGTHS), TARGET, dtype=torch.int64)
     source_ids = torch.zeros(len(LENGTHS), SOURCE, dtype=torch.int64)
@@ -42,7 +42,7 @@ def largest(row: list[float]) -> int:
 
 
 def links(weights: Rows) -> list[int | None]:
-    """The place of each target symbol's largest weight, None where it looks at nothing."""
+    """The position of each target symbol's largest weight; None if all weights are 0."""
     heads, found = len(weights), []
     for i in range(len(weights[0])):
         mean = [sum(weights[n][i][j] for n in range(heads)) / heads for j in range(len(weights[0][i]))]
@@ -76,7 +76,7 @@ def f1(examples: list[tuple[Rows, list[int]]]) -> float:
 
 
 def shares(examples: list[tuple[Rows, list[int]]]) -> list[list[list[float]]]:
-    """Per example and head: rows that add up to 1, `[]` for one that looks at nothing."""
+    """For each example and head: rows divided by their sums, `[]` if the sum is 0."""
     return [
         [[w / sum(row) for w in row] if sum(row) else [] for row in head] for weights, _ in examples for head in weights
     ]
@@ -141,14 +141,14 @@ def test_metric_equals_loops(name: str, seed: int) -> None:
     built = metric(name)
     rows = built.weight_sums(weights, batch.source_mask, batch)
     assert built.compute(rows.sum(0)) == pytest.approx(WANTED[name](cut(batch, weights)))
-    for row in range(len(LENGTHS)):  # each example by itself
+    for row in range(len(LENGTHS)):  # each example separately
         one = Batch(*(getattr(batch, field)[row : row + 1] for field in Batch.__dataclass_fields__))
         alone = built.weight_sums(weights[row : row + 1], one.source_mask, one)
         torch.testing.assert_close(alone, rows[row : row + 1])
 
 
 def path(*places: int, source: int = 6) -> tuple[torch.Tensor, Batch]:
-    """One head that looks at these places alone, where the gold ones are 0, 1, 2, ..."""
+    """One head with all weight on these positions; the gold positions are 0, 1, 2, ..."""
     weights = torch.nn.functional.one_hot(torch.tensor(places), source)[None, None].double()
     real = torch.ones(1, source, dtype=torch.bool), torch.ones(1, len(places), dtype=torch.bool)
     ids = torch.zeros(1, source, dtype=torch.int64), torch.zeros(1, len(places), dtype=torch.int64)
@@ -162,7 +162,7 @@ def path(*places: int, source: int = 6) -> tuple[torch.Tensor, Batch]:
         ("alignment_error_rate", (0, 1, 2, 3), 0.0),
         ("alignment_exact", (0, 0, 1, 2), 0.25),
         ("alignment_nearest", (0, 0, 1, 2), 0.25),
-        ("alignment_nearest", (0, 1, 2, 5), 1.0),  # two places late, and no other is nearer
+        ("alignment_nearest", (0, 1, 2, 5), 1.0),  # two positions late, and no other gold position is nearer
         ("alignment_near", (0, 0, 1, 2), 1.0),
         ("alignment_near", (5, 5, 5, 5), 0.5),
         ("attention_monotonicity", (3, 2, 1, 0), 0.0),

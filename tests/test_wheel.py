@@ -1,4 +1,4 @@
-"""The wheel: built without a network, it holds the same parts and recipes as the checkout, all through one door."""
+"""The wheel is built without a network, and contains the parts and recipes of the checkout."""
 
 import json
 import os
@@ -30,13 +30,13 @@ def listed(done: subprocess.CompletedProcess[str]) -> set[tuple[str, str]]:
 
 
 def left_out(folder: str, names: list[str]) -> set[str]:
-    """What of a folder no release contains."""
+    """Files of a folder that a release does not contain."""
     return LEFT_OUT(folder, names) | (LEFT_OUT_OF_ROOT if Path(folder) == ROOT else set())
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds nothing but the installed wheel."""
+    """A folder with only the installed wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT, folder / "source", ignore=left_out)
     built = call("-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=folder / "source")

@@ -1,4 +1,4 @@
-"""Tasks whose sides are values, one of them or both, as a plugin: `value_tasks`."""
+"""Tasks with continuous sources or targets, as a plugin: `value_tasks`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ from seqtool.api import Batch, Component, Continuous, SyntheticTask, Vocabulary,
 
 
 class Halves(SyntheticTask):
-    """Sources of 3 to 6 pairs of numbers; the target is half of each of the first three, but for a row of two."""
+    """Sources of 3 to 6 pairs of numbers; the target is half of each of the first three, or two in one row."""
 
     has_alignment = True
     max_target_length = 3
@@ -28,7 +28,7 @@ class Halves(SyntheticTask):
 
 
 class Signs(Halves):
-    """The same numbers, less a half; the target says by a symbol whether the first of a pair is above zero."""
+    """The same numbers minus a half; the target symbols state whether the first number of each pair is positive."""
 
     def __init__(self) -> None:
         super().__init__()
