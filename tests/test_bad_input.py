@@ -51,7 +51,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple
         ("model.encoder.cell.hidden_sise=4", "hidden_sise", "hidden_size"),
         ("model.encoder.cell.hidden_size=5", "model.decoder.attention.scorer", "the query has 4, the memory 5"),
         ("task.target_length=7", "task.target_length", "does not fit into a source of 6"),
-        ("model.decoder.attention.heads=3", "model.decoder.attention.heads", "3 heads cannot share"),
+        ("model.decoder.attention.heads=3", "model.decoder.attention.heads", "3 heads do not divide"),
         ("model.decoder={type: plain, bridge: zero, cell: rnn}", "model.decoder", "hidden_size"),
         ("model.decoder.attention=null", "model.decoder", "never sees the source"),
         ("model.decoder.attention.scorer={type: dense, max_length: 4}", "allowed: max_length", "6 positions is longer"),

@@ -136,7 +136,7 @@ def test_unmet_requirements_of_copying_and_weights_are_refused(
 def test_a_task_without_copy_map_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied_as = Vocabulary.copied_as
     monkeypatch.setattr(Vocabulary, "copied_as", lambda self, target: None)
-    with pytest.raises(RecipeError, match="copies source symbols, and the task does not declare what they"):
+    with pytest.raises(RecipeError, match="copies source symbols, and the task does not declare a `copy_map`"):
         check(load(tmp_path, WRAPPED))
     monkeypatch.setattr(Vocabulary, "copied_as", copied_as)
     check(load(tmp_path, WRAPPED, "task.ending=eos"))

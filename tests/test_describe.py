@@ -136,7 +136,7 @@ def test_a_constructor_that_hides_its_options_is_refused() -> None:
     class Part:
         def __init__(self, *sizes: int, **options: int) -> None: ...
 
-    with pytest.raises(PartError, match="give the class an __init__ of its own"):
+    with pytest.raises(PartError, match="define an __init__ that names them"):
         describe(Part)
 
 

@@ -56,7 +56,7 @@ def test_invalid_arguments_of_make() -> None:
         seqtool.make("scorer/additive", 3, 4, hiden_size=3)
     with pytest.raises(RecipeError, match="equal sizes: the query has 3, the memory 4"):
         seqtool.make("scorer/dot", 3, 4)
-    with pytest.raises(RecipeError, match="2 heads cannot share"):
+    with pytest.raises(RecipeError, match="2 heads do not divide"):
         seqtool.make("attention", 3, 4, scorer="additive", heads=2)
 
 
@@ -112,7 +112,7 @@ def test_final_sizes_may_be_a_list() -> None:
 )
 def test_attention_refuses_tensors_of_other_shapes(memory: tuple[int, ...], mask: tuple[int, ...]) -> None:
     attention = seqtool.make("attention", 6, 6, scorer="dot")
-    with pytest.raises(SeqtoolError, match=r"a memory \[B, S, M\] and a bool mask"):
+    with pytest.raises(SeqtoolError, match=r"memory \[B, S, M\] and a bool mask"):
         attention.start(torch.randn(memory), torch.ones(mask, dtype=torch.bool))
     fixed, state = attention.start(torch.randn(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
     with pytest.raises(SeqtoolError, match="of 2 rows"):

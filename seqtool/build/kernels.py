@@ -48,7 +48,7 @@ def install(
     registry: Registry,
     device: torch.device,
     dtype: torch.dtype | None,
-    beside: Mapping[str, Any] = MappingProxyType({}),
+    others: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Choice]:
     """Set `part.kernels` of every part of a model, and return the choice for each method.
 
@@ -59,7 +59,7 @@ def install(
             least one in the model; "compiled" compiles the decoder's loop with torch.compile, otherwise like "auto".
         device: the device of the model.
         dtype: the dtype of the model; None for mixed precision.
-        beside: other objects that may have kernels, by name: the optimizer.
+        others: other objects that may have kernels, by name: the optimizer.
 
     Raises:
         SeqtoolError: `engine` is "fused" and no kernel supports a part, or "compiled" and torch.compile does not work.
@@ -73,7 +73,7 @@ def install(
     choices = list(_choices(model.named_modules(), kernels, refused, registry))
     if engine == "fused" and not any(choice.kernel for choice in choices):
         raise SeqtoolError(f"engine 'fused': no kernel supports a part of this model{_why(choices, kernels)}")
-    choices += _choices(beside.items(), kernels, refused, registry)
+    choices += _choices(others.items(), kernels, refused, registry)
     return _compiled_decoders(model, device, choices) if engine == "compiled" else choices
 
 

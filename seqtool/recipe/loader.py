@@ -18,7 +18,7 @@ _MAX_KEY = 200
 _UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
-class _Places:
+class _Locations:
     """Converts YAML marks to origins with the line of the file."""
 
     def __init__(self, source: str, text: str) -> None:
@@ -43,28 +43,28 @@ class _Places:
 class _Checks:
     """Checks during composition: refuses tags, deep nesting and too many nodes."""
 
-    def __init__(self, places: _Places) -> None:
-        self.places = places
+    def __init__(self, locations: _Locations) -> None:
+        self.locations = locations
         self.problems: list[Problem] = []
 
     def __call__(self, event: Any, depth: int, count: int) -> None:
-        place = self.places.of(event.start_mark)
-        _check_limits(depth, count, place)
+        location = self.locations.of(event.start_mark)
+        _check_limits(depth, count, location)
         if getattr(event, "tag", None) is not None:
-            self.problems.append(Problem("tags are not allowed in a recipe", (), place))
+            self.problems.append(Problem("tags are not allowed in a recipe", (), location))
 
 
 class _Converter:
     """Converts YAML nodes to `Node`s, expands aliases, and collects problems."""
 
-    def __init__(self, places: _Places, problems: list[Problem]) -> None:
-        self.places = places
+    def __init__(self, locations: _Locations, problems: list[Problem]) -> None:
+        self.locations = locations
         self.problems = problems
         self.count = 0
         self.open: list[int] = []
 
     def convert(self, raw: yaml.Node, key: Origin | None = None) -> Node:
-        origin = self.places.of(raw.start_mark)
+        origin = self.locations.of(raw.start_mark)
         self.count += 1
         _check_limits(len(self.open) + isinstance(raw, yaml.CollectionNode), self.count, key or origin)
         if id(raw) in self.open:
@@ -83,7 +83,7 @@ class _Converter:
     def _mapping(self, raw: yaml.MappingNode) -> dict[str, Node]:
         entries: dict[str, Node] = {}
         for raw_key, raw_value in raw.value:
-            origin = self.places.of(raw_key.start_mark)
+            origin = self.locations.of(raw_key.start_mark)
             name = self._scalar(raw_key, origin) if isinstance(raw_key, yaml.ScalarNode) else raw_key
             if not isinstance(name, str):
                 key = shorten(raw_key.value) if isinstance(raw_key, yaml.ScalarNode) else f"a {raw_key.id}"
@@ -122,31 +122,31 @@ def parse_text(text: str, source: str) -> Node | None:
         RecipeError: the text is not valid YAML, or uses features that recipes do not allow; located in `source`.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    places = _Places(source, text)
+    locations = _Locations(source, text)
     if unprintable := _UNPRINTABLE.search(text):
-        place = places.at_index(text, unprintable.start())
-        raise RecipeError([Problem(f"the character {unprintable.group()!a} is not allowed in a recipe", (), place)])
-    checks = _Checks(places)
+        location = locations.at_index(text, unprintable.start())
+        raise RecipeError([Problem(f"the character {unprintable.group()!a} is not allowed in a recipe", (), location)])
+    checks = _Checks(locations)
     composer = Composer(text, checks)
     try:
         raw = composer.document()
     except yaml.MarkedYAMLError as error:
-        place = places.of(locate_syntax_error(error, composer.last_scalar()))
-        raise RecipeError([*checks.problems, Problem(describe_syntax_error(error), (), place)]) from error
+        location = locations.of(locate_syntax_error(error, composer.last_scalar()))
+        raise RecipeError([*checks.problems, Problem(describe_syntax_error(error), (), location)]) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The only known cause is chr() of an escape beyond Unicode, such as "\UFFFFFFFF".
-        place = places.at(*composer.position())
-        raise RecipeError([Problem("not YAML: invalid escape sequence in this string", (), place)]) from error
+        location = locations.at(*composer.position())
+        raise RecipeError([Problem("not YAML: invalid escape sequence in this string", (), location)]) from error
     if raw is None:
         return None
-    node = _Converter(places, checks.problems).convert(raw)
+    node = _Converter(locations, checks.problems).convert(raw)
     if checks.problems:
         raise RecipeError(checks.problems)
     return node
 
 
-def _check_limits(depth: int, count: int, place: Origin) -> None:
+def _check_limits(depth: int, count: int, location: Origin) -> None:
     if depth > MAX_DEPTH:
-        raise RecipeError([Problem(f"nested deeper than {MAX_DEPTH} levels", (), place)])
+        raise RecipeError([Problem(f"nested deeper than {MAX_DEPTH} levels", (), location)])
     if count > MAX_NODES:
-        raise RecipeError([Problem(f"more than {MAX_NODES} values, aliases expanded", (), place)])
+        raise RecipeError([Problem(f"more than {MAX_NODES} values, aliases expanded", (), location)])

@@ -33,7 +33,7 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
     """
     from pydantic import ValidationError
 
-    adapter, node = _adapter(annotation), _beside(annotation, node)
+    adapter, node = _adapter(annotation), _absolute_path(annotation, node)
     try:
         text = json.dumps(node.plain(), allow_nan=False)
     except (TypeError, ValueError) as error:  # a Python value of a type that does not exist in YAML
@@ -45,7 +45,7 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
     return Checked(value, adapter.dump_python(value, mode="json", warnings=False))
 
 
-def _beside(annotation: Any, node: Node) -> Node:
+def _absolute_path(annotation: Any, node: Node) -> Node:
     """Make a path absolute. A path in a file is relative to the file, other paths to the working directory.
 
     URLs such as `hub://...` are not paths.

@@ -94,13 +94,13 @@ def read_entries(section: str) -> dict[str, str]:
 
 
 def _meanings(part: type) -> dict[str, str]:
-    """What its docstring says of each argument, and that of the class whose constructor it inherits."""
-    found: dict[str, str] = {}
+    """The meaning of each argument, from the docstrings of the class and of its bases up to the one with `__init__`."""
+    meanings: dict[str, str] = {}
     for base in part.__mro__:
-        found = read_entries(read_sections(inspect.cleandoc(base.__doc__ or "")).get("Args", "")) | found
+        meanings = read_entries(read_sections(inspect.cleandoc(base.__doc__ or "")).get("Args", "")) | meanings
         if "__init__" in vars(base):
             break
-    return found
+    return meanings
 
 
 def _options(part: type, prefix: str, above: tuple[type, ...]) -> Iterator[Option]:
