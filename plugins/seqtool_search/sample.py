@@ -30,7 +30,7 @@ class Sample(Search):
         seed: the seed of the random numbers.
     """
 
-    draws = True
+    stochastic = True
     count_option = "samples"
 
     def __init__(
