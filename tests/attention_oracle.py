@@ -25,7 +25,7 @@ def numbers(**tensors: Tensor) -> dict[str, Any]:
 
 def plain_additive(part: Any) -> Plain:
     w, u, b, v = part.query_map.weight, part.key_map.weight, part.key_map.bias, part.vector.weight[0]
-    return partial(eq.additive, **numbers(w=w, u=u, b=b, v=v))
+    return partial(eq.scorer.additive, **numbers(w=w, u=u, b=b, v=v))
 
 
 class Moving:
@@ -41,8 +41,8 @@ class Moving:
         for layer in hidden:
             s = [math.tanh(x) for x in plus(times(layer.weight.tolist(), s), layer.bias.tolist())]
         said = plus(times(last.weight.tolist(), s), last.bias.tolist())
-        window = eq.Window(*(said[i * self.size : (i + 1) * self.size] for i in range(3)))
-        scores, self.mu = eq.gmm(window, self.mu, len(memory), variant=self.variant)
+        window = eq.scorer.Window(*(said[i * self.size : (i + 1) * self.size] for i in range(3)))
+        scores, self.mu = eq.scorer.gmm(window, self.mu, len(memory), variant=self.variant)
         return scores
 
 
@@ -62,7 +62,7 @@ class LocationAware:
 
     def __call__(self, s: Vector, memory: Matrix) -> Vector:
         before = [1 / len(memory) for _ in memory] if self.before is None else self.before
-        return eq.location_aware(s, memory, before, **self.given)
+        return eq.scorer.location_aware(s, memory, before, **self.given)
 
     def observe(self, weights: Vector) -> None:
         self.before = weights
@@ -82,7 +82,7 @@ class Coverage:
         self.seen: list[Vector] = []
 
     def __call__(self, s: Vector, memory: Matrix) -> Vector:
-        return eq.coverage(s, memory, plus([0.0] * len(memory), *self.seen), **self.given)
+        return eq.scorer.coverage(s, memory, plus([0.0] * len(memory), *self.seen), **self.given)
 
     def observe(self, weights: Vector) -> None:
         self.seen.append(weights)
@@ -101,47 +101,51 @@ class DynamicConvolution:
             b=part.static_map.bias,
             v=part.vector.weight[0],
         )
-        self.given["prior"] = eq.beta_binomial(len(part.prior) - 1, 0.1, 0.9)
+        self.given["prior"] = eq.scorer.beta_binomial(len(part.prior) - 1, 0.1, 0.9)
         self.before: Vector | None = None
 
     def __call__(self, s: Vector, memory: Matrix) -> Vector:
         before = one_hot(len(memory)) if self.before is None else self.before
-        made = eq.filters_of(s, **self.made, count=len(self.given["static"]))
-        return eq.dynamic_convolution(before, **self.given, dynamic=made)
+        made = eq.scorer.filters_of(s, **self.made, count=len(self.given["static"]))
+        return eq.scorer.dynamic_convolution(before, **self.given, dynamic=made)
 
     def observe(self, weights: Vector) -> None:
         self.before = weights
 
 
 def plain_location(part: Any) -> Plain:
-    return lambda s, memory: eq.location(s, len(memory), w=part.map.weight.tolist())
+    return lambda s, memory: eq.scorer.location(s, len(memory), w=part.map.weight.tolist())
 
 
 def plain_dense(part: Any) -> Plain:
-    return lambda s, memory: eq.dense(len(memory), b=part.scores.tolist())
+    return lambda s, memory: eq.scorer.dense(len(memory), b=part.scores.tolist())
 
 
 def plain_feed_forward(part: Any) -> Plain:
     w, b = part.map.weight[0].tolist(), part.map.bias.item()
-    return lambda s, memory: eq.feed_forward(memory, w=w, b=b)
+    return lambda s, memory: eq.scorer.feed_forward(memory, w=w, b=b)
 
 
 PLAIN: dict[str, Callable[[Any], Plain]] = {
     "additive": plain_additive,
-    "concat": lambda part: partial(eq.concat, **numbers(w=part.map.weight, v=part.vector.weight[0])),
-    "cosine": lambda part: partial(eq.cosine, g=part.strength.item()),
+    "concat": lambda part: partial(eq.scorer.concat, **numbers(w=part.map.weight, v=part.vector.weight[0])),
+    "cosine": lambda part: partial(eq.scorer.cosine, g=part.strength.item()),
     "coverage": Coverage,
     "dense": plain_dense,
-    "dot": lambda part: eq.dot,
     "dynamic_convolution": DynamicConvolution,
     "feed_forward": plain_feed_forward,
-    "general": lambda part: partial(eq.general, w=part.map.weight.tolist()),
+    "general": lambda part: partial(eq.scorer.general, w=part.map.weight.tolist()),
     "gmm": Moving,
     "location": plain_location,
     "location_aware": LocationAware,
-    "scaled_dot": lambda part: eq.scaled_dot,
 }
-"""The equation of a scorer with the parameters of a part, anew for each row."""
+"""How the parameters of a part enter the equation of its name."""
+
+
+def plain_scorer(name: str, part: Any) -> Plain:
+    """The equation of a scorer with the parameters of a part, anew for each row."""
+    plain: Plain = PLAIN[name](part) if name in PLAIN else getattr(eq.scorer, name)
+    return plain
 
 
 def one_hot(length: int) -> Vector:
@@ -150,7 +154,7 @@ def one_hot(length: int) -> Vector:
 
 def chances(part: Any, e: Vector) -> Vector:
     p = [sigmoid(score + (part.bias.item() if hasattr(part, "bias") else 0.0)) for score in e]
-    return eq.hard(p) if part.inference == "hard" else p
+    return eq.normalizer.hard(p) if part.inference == "hard" else p
 
 
 class Normalized:
@@ -163,29 +167,29 @@ class Normalized:
     def __call__(self, energies: Matrix, s: Vector) -> Vector:
         self.step += 1
         method = getattr(self, self.name, None)
-        return method(energies, s) if method else getattr(eq, self.name)(energies[0])
+        return method(energies, s) if method else getattr(eq.normalizer, self.name)(energies[0])
 
     def local_m(self, energies: Matrix, s: Vector) -> Vector:
-        return eq.local_m(energies[0], self.step, half_width=self.part.half_width)
+        return eq.normalizer.local_m(energies[0], self.step, half_width=self.part.half_width)
 
     def local_p(self, energies: Matrix, s: Vector) -> Vector:
         hidden = [math.tanh(x) for x in times(self.part.map.weight.tolist(), s)]
         p = self.length * sigmoid(inner(self.part.vector.weight[0].tolist(), hidden))
-        return eq.local_p(energies[0], p, half_width=self.part.half_width)
+        return eq.normalizer.local_p(energies[0], p, half_width=self.part.half_width)
 
     def monotonic(self, energies: Matrix, s: Vector) -> Vector:
-        self.before = eq.monotonic(chances(self.part, energies[0]), self.before)
+        self.before = eq.normalizer.monotonic(chances(self.part, energies[0]), self.before)
         return self.before
 
     def mocha(self, energies: Matrix, s: Vector) -> Vector:
-        return eq.mocha(self.monotonic(energies, s), energies[1], width=self.part.width)
+        return eq.normalizer.mocha(self.monotonic(energies, s), energies[1], width=self.part.width)
 
     def stepwise_monotonic(self, energies: Matrix, s: Vector) -> Vector:
-        self.before = eq.stepwise_monotonic(chances(self.part, energies[0]), self.before)
+        self.before = eq.normalizer.stepwise_monotonic(chances(self.part, energies[0]), self.before)
         return self.before
 
     def forward(self, energies: Matrix, s: Vector) -> Vector:
-        self.before = eq.forward(energies[0], self.before, u=self.u)
+        self.before = eq.normalizer.forward(energies[0], self.before, u=self.u)
         if self.part.agent is not None:
             weight, bias = self.part.agent.weight[0].tolist(), self.part.agent.bias.item()
             self.u = sigmoid(inner(weight, s) + bias)
@@ -214,7 +218,7 @@ def check_scorer_equation(name: str, scorer: Any, memory_size: int) -> None:
     """Compare a scorer with its equation, row by row and step by step; weights are the softmax of scores."""
     query, memory = randn(len(LENGTHS), STEPS, QUERY), randn(len(LENGTHS), SOURCE, memory_size)
     fixed, state = scorer.start(memory, mask())
-    plain = [PLAIN[name](scorer) for _ in LENGTHS]
+    plain = [plain_scorer(name, scorer) for _ in LENGTHS]
     if scorer.parallel:
         scores, state = scorer.score(query, fixed, state)
     for step in range(STEPS):
@@ -225,7 +229,7 @@ def check_scorer_equation(name: str, scorer: Any, memory_size: int) -> None:
             wanted = plain[row](query[row, step].tolist(), memory[row, :length].tolist())
             found = scores[row, step if scorer.parallel else 0, :length]
             expect(found, wanted, f"scorer {name}: row {row}'s score at step {step}")
-            weights = eq.softmax(wanted)
+            weights = eq.normalizer.softmax(wanted)
             observed[row, :length] = torch.tensor(weights, dtype=torch.float64)
             if not scorer.parallel:
                 plain[row].observe(weights)  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ def peephole_lstm_step(cell: Any) -> Step:
     named |= dict(zip(("p_i", "p_f", "p_o"), cell.peepholes.tolist(), strict=True))
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h, c = eq.peephole_lstm(x, *state, **named)
+        h, c = eq.cell.peephole_lstm(x, *state, **named)
         return h, (h, c)
 
     return step
@@ -30,10 +30,10 @@ def peephole_lstm_step(cell: Any) -> Step:
 def layer_norm_lstm_step(cell: Any) -> Step:
     named = {"w": cell.weight_ih.tolist(), "u": cell.weight_hh.tolist()}
     norms = (cell.gain_ih, cell.bias_ih), (cell.gain_hh, cell.bias_hh), (cell.norm.weight, cell.norm.bias)
-    norm_w, norm_u, norm_c = (eq.Norm(gain.tolist(), bias.tolist()) for gain, bias in norms)
+    norm_w, norm_u, norm_c = (eq.cell.Norm(gain.tolist(), bias.tolist()) for gain, bias in norms)
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h, c = eq.layer_norm_lstm(x, *state, **named, norm_w=norm_w, norm_u=norm_u, norm_c=norm_c)
+        h, c = eq.cell.layer_norm_lstm(x, *state, **named, norm_w=norm_w, norm_u=norm_u, norm_c=norm_c)
         return h, (h, c)
 
     return step
@@ -42,36 +42,36 @@ def layer_norm_lstm_step(cell: Any) -> Step:
 def layer_norm_gru_step(cell: Any) -> Step:
     size = cell.output_size
 
-    def sums(rows: slice) -> eq.NormedSums:
+    def sums(rows: slice) -> eq.cell.NormedSums:
         norms = (cell.gain_ih, cell.bias_ih), (cell.gain_hh, cell.bias_hh)
-        norm_w, norm_u = (eq.Norm(gain[rows].tolist(), bias[rows].tolist()) for gain, bias in norms)
-        return eq.NormedSums(cell.weight_ih[rows].tolist(), cell.weight_hh[rows].tolist(), norm_w, norm_u)
+        norm_w, norm_u = (eq.cell.Norm(gain[rows].tolist(), bias[rows].tolist()) for gain, bias in norms)
+        return eq.cell.NormedSums(cell.weight_ih[rows].tolist(), cell.weight_hh[rows].tolist(), norm_w, norm_u)
 
     both, new = sums(slice(2 * size)), sums(slice(2 * size, None))
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h = eq.layer_norm_gru(x, *state, gates=both, n=new)
+        h = eq.cell.layer_norm_gru(x, *state, gates=both, n=new)
         return h, (h,)
 
     return step
 
 
-def affines(cell: Any) -> list[eq.Affine]:
+def affines(cell: Any) -> list[eq.cell.Affine]:
     """The parameters of each gate of a cell whose gates depend only on the input."""
     size = cell.output_size
     rows = zip(cell.weight_ih.split(size), cell.bias_ih.split(size), strict=True)
-    return [eq.Affine(w.tolist(), b.tolist()) for w, b in rows]
+    return [eq.cell.Affine(w.tolist(), b.tolist()) for w, b in rows]
 
 
 def candidate(cell: Any) -> Callable[[float], float]:
-    return eq.positive if cell.candidate == "positive" else float
+    return eq.cell.positive if cell.candidate == "positive" else float
 
 
 def min_gru_step(cell: Any) -> Step:
     z, n = affines(cell)
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h = eq.min_gru(x, *state, z=z, n=n, g=candidate(cell))
+        h = eq.cell.min_gru(x, *state, z=z, n=n, g=candidate(cell))
         return h, (h,)
 
     return step
@@ -81,7 +81,7 @@ def min_lstm_step(cell: Any) -> Step:
     i, f, n = affines(cell)
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h = eq.min_lstm(x, *state, i=i, f=f, n=n, g=candidate(cell))
+        h = eq.cell.min_lstm(x, *state, i=i, f=f, n=n, g=candidate(cell))
         return h, (h,)
 
     return step
@@ -93,8 +93,8 @@ def phased_lstm_step(cell: Any) -> Step:
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
         h, c, t = state
-        k = [eq.openness(t, period=tau, shift=s, ratio=r, leak=cell.leak) for tau, s, r in rhythms]
-        h, c = eq.phased_lstm(x, h, c, k, **named)
+        k = [eq.cell.openness(t, period=tau, shift=s, ratio=r, leak=cell.leak) for tau, s, r in rhythms]
+        h, c = eq.cell.phased_lstm(x, h, c, k, **named)
         return h, (h, c, t + 1)
 
     return step

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from attention_oracle import PLAIN
+from attention_oracle import plain_scorer
 from torch import Tensor, nn
 
 from seqtool import equations as eq
@@ -42,19 +42,19 @@ def assert_close(found: Tensor, wanted: Any) -> None:
     torch.testing.assert_close(found.detach().double(), expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def gates(cell: Cell) -> list[eq.Gate]:
+def gates(cell: Cell) -> list[eq.cell.Gate]:
     """The parameters of each gate, in the order of torch's stacked rows; both biases are added."""
     size = cell.output_size
     rows = zip(cell.weight_ih.split(size), cell.weight_hh.split(size), strict=True)
     biases = (cell.bias_ih + cell.bias_hh).split(size)
-    return [eq.Gate(w.tolist(), u.tolist(), b.tolist()) for (w, u), b in zip(rows, biases, strict=True)]
+    return [eq.cell.Gate(w.tolist(), u.tolist(), b.tolist()) for (w, u), b in zip(rows, biases, strict=True)]
 
 
 def lstm_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
     i, f, g, o = gates(cell)
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h, c = eq.lstm(x, *state, i=i, f=f, g=g, o=o)
+        h, c = eq.cell.lstm(x, *state, i=i, f=f, g=g, o=o)
         return h, (h, c)
 
     return step
@@ -66,7 +66,7 @@ def gru_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
     n = n._replace(b=cell.bias_ih[2 * size :].tolist())
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h = eq.gru(x, *state, r=r, z=z, n=n, b_hn=cell.bias_hh[2 * size :].tolist())
+        h = eq.cell.gru(x, *state, r=r, z=z, n=n, b_hn=cell.bias_hh[2 * size :].tolist())
         return h, (h,)
 
     return step
@@ -76,7 +76,7 @@ def rnn_step(cell: Cell) -> Callable[[Vector, State], tuple[Vector, State]]:
     (gate,) = gates(cell)
 
     def step(x: Vector, state: State) -> tuple[Vector, State]:
-        h = eq.rnn(x, *state, gate)
+        h = eq.cell.rnn(x, *state, gate)
         return h, (h,)
 
     return step
@@ -87,5 +87,5 @@ CELLS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
 
 def plain_attention(name: str, part: Attention, memory: Matrix) -> eq.attention.Attend:
     """The equation of attention with one head and softmax, for one row of the batch."""
-    scorer = PLAIN[name](part.scorers[0])
-    return lambda s: eq.attend(scorer, eq.softmax, s, memory, memory, part.memory_size)
+    scorer = plain_scorer(name, part.scorers[0])
+    return lambda s: eq.attention.attend(scorer, eq.normalizer.softmax, s, memory, memory, part.memory_size)

@@ -56,7 +56,7 @@ def test_context_equals_loops() -> None:
     for row, length in enumerate(LENGTHS):
         h = memory[row, :length].tolist()
         for step, s in enumerate(query[row].tolist()):
-            c, a = eq.attend(partial(eq.general, w=w), eq.softmax, s, h, h, MEMORY)
+            c, a = eq.attention.attend(partial(eq.scorer.general, w=w), eq.normalizer.softmax, s, h, h, MEMORY)
             assert_close(context[row, step], c)
             assert_close(weights[row, 0, step], a + [0.0] * (SOURCE - length))
 
@@ -74,12 +74,14 @@ def test_heads_equal_a_loop_over_heads(heads: int) -> None:
     output = attention.context_map.weight.tolist()
 
     def head(s: list[float], keys: Any, values: Any) -> Any:
-        return eq.attend(partial(eq.general, w=w), eq.softmax, s, keys, values, MEMORY // heads)
+        return eq.attention.attend(
+            partial(eq.scorer.general, w=w), eq.normalizer.softmax, s, keys, values, MEMORY // heads
+        )
 
     for row, length in enumerate(LENGTHS):
         h = memory[row, :length].tolist()
         for step, s in enumerate(query[row].tolist()):
-            c, a = eq.heads([head] * heads, s, h, **maps, output=output)
+            c, a = eq.attention.heads([head] * heads, s, h, **maps, output=output)
             assert_close(context[row, step], c)
             assert_close(weights[row, :, step], [one + [0.0] * (SOURCE - length) for one in a])
 
@@ -115,8 +117,8 @@ def test_location_aware_equals_loops(heads: int) -> None:
         h = memory[row, :length].tolist()
         seen = [1 / length] * length if length else []
         for step, s in enumerate(query[row].tolist()):
-            scores = [e + gain * a for e, a in zip(eq.general(s, h, w=w), seen, strict=True)]
-            seen = eq.softmax(scores)
+            scores = [e + gain * a for e, a in zip(eq.scorer.general(s, h, w=w), seen, strict=True)]
+            seen = eq.normalizer.softmax(scores)
             assert_close(weights[row, 0, step, :length], seen)
 
 
@@ -131,9 +133,9 @@ def test_two_energies_equal_loops() -> None:
     for row, length in enumerate(LENGTHS):
         h, before = memory[row, :length].tolist(), [0.0] * length
         for step, s in enumerate(query[row].tolist()):
-            first, second = (eq.general(s, h, w=w) for w in maps)
+            first, second = (eq.scorer.general(s, h, w=w) for w in maps)
             gates = [eq.vectors.sigmoid(e) for e in second]
-            before = [a * g + b / 2 for a, g, b in zip(eq.softmax(first), gates, before, strict=True)]
+            before = [a * g + b / 2 for a, g, b in zip(eq.normalizer.softmax(first), gates, before, strict=True)]
             assert_close(weights[row, 0, step, :length], before)
         assert_close(last[row, :length], before)
 
@@ -149,7 +151,7 @@ def test_two_energies_have_independent_windows() -> None:
             moved = [m + eq.vectors.inner(v, s) for m, v in zip(moved, speeds, strict=True)]
             first, second = ([-((j - m) ** 2) for j in range(length)] for m in moved)
             gates = [eq.vectors.sigmoid(e) for e in second]
-            before = [a * g + b / 2 for a, g, b in zip(eq.softmax(first), gates, before, strict=True)]
+            before = [a * g + b / 2 for a, g, b in zip(eq.normalizer.softmax(first), gates, before, strict=True)]
             assert_close(weights[row, 0, step, :length], before)
         for mean, wanted in zip(state.scorers, moved, strict=True):
             assert_close(mean[row], wanted)

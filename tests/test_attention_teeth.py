@@ -100,7 +100,7 @@ def error(part: Monotonic, source: int) -> float:
     before = before / before.sum()
     found = part.double().eval().monotonic_weights(energies, before)[0].tolist()
     p = [sigmoid(e + part.bias.item()) for e in energies[0].tolist()]
-    return max(abs(a - b) for a, b in zip(found, eq.monotonic(p, before[0].tolist()), strict=True))
+    return max(abs(a - b) for a, b in zip(found, eq.normalizer.monotonic(p, before[0].tolist()), strict=True))
 
 
 def test_clamped_form_is_wrong_only_for_long_sources() -> None:

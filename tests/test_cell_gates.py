@@ -6,24 +6,22 @@ import pytest
 import torch
 from cell_oracle import BATCH, SCANS, affines, state_of
 from oracle import assert_close, build, gates, randn
+from registered import names, wraps_cell
 
 from seqtool import equations as eq
 from seqtool.equations.vectors import apply
-from seqtool.registry import default_registry
-from seqtool.testing import STAND_INS
-
-GATED = {"lstm", "gru", "peephole_lstm", "layer_norm_lstm", "layer_norm_gru", "min_lstm", "min_gru", "phased_lstm"}
+from seqtool.parts.cell import Cell
 
 
-def test_which_cells_have_gates() -> None:
-    found = set()
-    for part in default_registry().parts("cell"):
-        inner = {"cell": STAND_INS["cell"]} if part.name in ("stack", "zoneout", "variational_dropout") else {}
-        cell = build("cell", part.name, 3, **inner or {"hidden_size": 5})
-        fixed, state = cell.start(BATCH, randn(BATCH, 3))
-        if cell.gates(randn(BATCH, 3), fixed, state):
-            found.add(part.name)
-    assert found == GATED
+@pytest.mark.parametrize("name", [name for name in names("cell") if not wraps_cell(name)])
+def test_gates_are_proportions_of_every_unit(name: str) -> None:
+    cell = build("cell", name, 3, hidden_size=5)
+    fixed, state = cell.start(BATCH, randn(BATCH, 3))
+    gates_of = cell.gates(randn(BATCH, 3), fixed, state)
+    assert bool(gates_of) == (type(cell).gates is not Cell.gates)
+    for gate in gates_of.values():
+        assert gate.shape == (BATCH, 5)
+        assert ((gate >= 0) & (gate <= 1)).all()
 
 
 @pytest.mark.parametrize("name", ["lstm", "peephole_lstm", "layer_norm_lstm"])
@@ -59,10 +57,10 @@ def test_layer_norm_gru_step_computed_from_its_gates() -> None:
     x, h = randn(BATCH, 3), state_of(cell)
     said = cell.gates(x, (), h)
     norm_w, norm_u = (
-        eq.Norm(gain[10:].tolist(), bias[10:].tolist())
+        eq.cell.Norm(gain[10:].tolist(), bias[10:].tolist())
         for gain, bias in ((cell.gain_ih, cell.bias_ih), (cell.gain_hh, cell.bias_hh))
     )
-    sums = eq.NormedSums(cell.weight_ih[10:].tolist(), cell.weight_hh[10:].tolist(), norm_w, norm_u)
+    sums = eq.cell.NormedSums(cell.weight_ih[10:].tolist(), cell.weight_hh[10:].tolist(), norm_w, norm_u)
     seen, remembered = sums(x[1].tolist(), h[1].tolist())
     reset, update = (said[name][1].tolist() for name in ("reset", "update"))
     new = [math.tanh(a + r * b) for a, r, b in zip(seen, reset, remembered, strict=True)]
@@ -75,7 +73,7 @@ def test_minimal_cell_step_computed_from_its_gates(name: str) -> None:
     x, h = randn(BATCH, 3), state_of(cell)
     said = cell.gates(x, (), h)
     share = said["update" if name == "min_gru" else "input"]
-    new = torch.tensor([apply(eq.positive, affines(cell)[-1](row)) for row in x.tolist()], dtype=torch.float64)
+    new = torch.tensor([apply(eq.cell.positive, affines(cell)[-1](row)) for row in x.tolist()], dtype=torch.float64)
     assert_close((1 - share) * h + share * new, cell.step(x, (), h)[0].tolist())
 
 

@@ -57,8 +57,8 @@ def test_dropout_masks_only_the_input_of_the_weights(name: str, recurrent: float
         x_mask, h_mask = ([bool(kept) for kept in part[row]] for part in fixed[:2])
         plain = rows(state, row)
         for position in range(length):
-            seen = eq.variational_dropout(x[row, position].tolist(), x_mask, 0.5)
-            output, plain = step(seen, eq.variational_dropout(plain[0], h_mask, recurrent), plain)
+            seen = eq.cell.variational_dropout(x[row, position].tolist(), x_mask, 0.5)
+            output, plain = step(seen, eq.cell.variational_dropout(plain[0], h_mask, recurrent), plain)
             assert_close(outputs[row, position], output)
         for found, wanted in zip(tree.leaves(after), plain, strict=True):
             assert_close(found[row], wanted)
@@ -131,7 +131,7 @@ def test_zoneout_is_random_in_training_and_its_expectation_in_evaluation() -> No
         assert not torch.equal(found, other)
     _, expected = cell.eval().step(x, (), start)
     for old, fresh, found, rate in zip(start, new, expected, (0.1, 0.4), strict=True):
-        wanted = eq.zoneout([rate] * 300, fresh[7].tolist(), old[7].tolist())
+        wanted = eq.cell.zoneout([rate] * 300, fresh[7].tolist(), old[7].tolist())
         assert_close(found[7], wanted)
 
 
@@ -172,7 +172,7 @@ def test_stack(residual: bool, input_size: int, name: str) -> None:
         plain = [rows(layer, row) for layer in state.layers]
         last = cell.output(state)[row].tolist()
         for position in range(length):
-            last, plain = eq.stack(steps, x[row, position].tolist(), plain, residual=residual)
+            last, plain = eq.cell.stack(steps, x[row, position].tolist(), plain, residual=residual)
             assert_close(outputs[row, position], last)
         assert_close(cell.output(after)[row], last)
         for found, wanted in zip(tree.leaves(after.layers), [part for layer in plain for part in layer], strict=True):

@@ -50,7 +50,7 @@ def test_candidate_of_minimal_cells(name: str) -> None:
     output, _ = cell.step(x, (), h)
     wanted, _ = ALL_CELLS[name](cell)(x[2].tolist(), (h[2].tolist(),))
     assert_close(output[2], wanted)
-    assert (eq.positive(0.0), eq.positive(2.0), eq.positive(-1e9)) == (0.5, 2.5, 0.0)
+    assert (eq.cell.positive(0.0), eq.cell.positive(2.0), eq.cell.positive(-1e9)) == (0.5, 2.5, 0.0)
 
 
 def test_minimal_gates_too_small_for_a_quotient() -> None:
@@ -64,7 +64,7 @@ def test_minimal_gates_too_small_for_a_quotient() -> None:
 
 def test_time_gate_by_hand() -> None:
     rhythm = {"period": 8.0, "shift": 1.0, "ratio": 0.5, "leak": 0.1}
-    found = [eq.openness(t, **rhythm) for t in range(1, 10)]
+    found = [eq.cell.openness(t, **rhythm) for t in range(1, 10)]
     assert found == pytest.approx([0, 0.5, 1, 0.5, 0.1 * 4 / 8, 0.1 * 5 / 8, 0.1 * 6 / 8, 0.1 * 7 / 8, 0])
 
 

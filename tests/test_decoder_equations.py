@@ -70,7 +70,7 @@ def test_attend_before(cell: str, scorer: str, bridge: str) -> None:
         attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
         state = first_state(decoder, encoded, row)
         for t, y in enumerate(inputs[row].tolist()):
-            output, a, state = eq.attend_before(step, attend, y, state[0], state)
+            output, a, state = eq.decoder.attend_before(step, attend, y, state[0], state)
             assert_close(features[row, t], output)
             assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
 
@@ -86,7 +86,7 @@ def test_attend_after(cell: str, scorer: str, feeding: bool) -> None:
         attend = plain_attention(scorer, decoder.attention, encoded.memory[row, :length].tolist())
         state, vector = first_state(decoder, encoded, row), [0.0] * 6
         for t, y in enumerate(inputs[row].tolist()):
-            vector, a, state = eq.attend_after(step, attend, y, vector if feeding else [], state, w=w)
+            vector, a, state = eq.decoder.attend_after(step, attend, y, vector if feeding else [], state, w=w)
             assert_close(features[row, t], vector)
             assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
 
@@ -102,7 +102,7 @@ def test_attend_only(scorer: str) -> None:
     for row, length in enumerate(LENGTHS):
         attend = plain_attention(scorer, decoder.attention, memory[row, :length].tolist())
         for t, y in enumerate(inputs[row].tolist()):
-            context, a = eq.attend_only(attend, y)
+            context, a = eq.decoder.attend_only(attend, y)
             assert_close(features[row, t], context)
             assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
 
@@ -117,7 +117,7 @@ def test_plain_decoder(cell: str, repeat: bool) -> None:
         state = first_state(decoder, encoded, row)
         repeated = concatenate(*(x[row].tolist() for x in encoded.final)) if repeat else []
         for t, y in enumerate(inputs[row].tolist()):
-            output, state = eq.plain(step, y, state, repeated=repeated)
+            output, state = eq.decoder.plain(step, y, state, repeated=repeated)
             assert_close(features[row, t], output)
 
 
@@ -134,8 +134,8 @@ def test_attend_inside(cell: str, scorer: str, bridge: str) -> None:
         attend = plain_attention(scorer, decoder.attention, memory)
         state = first_state(decoder, encoded, row)
         for t, y in enumerate(inputs[row].tolist()):
-            output, a, state = eq.attend_inside(first, second, attend, y, state)
-            assert_close(features[row, t], concatenate(y, eq.context(a, memory, 4), output))
+            output, a, state = eq.decoder.attend_inside(first, second, attend, y, state)
+            assert_close(features[row, t], concatenate(y, eq.attention.context(a, memory, 4), output))
             assert_close(weights[row, 0, t], a + [0.0] * (SOURCE - length))
 
 
@@ -158,7 +158,7 @@ def test_pointer(cell: str) -> None:
         for t, y in enumerate(inputs[row].tolist()):
             output, state = step(y, state)
             _, a = attend(output)
-            p = eq.pointer(a, source[row, :length].tolist(), 7)
+            p = eq.decoder.pointer(a, source[row, :length].tolist(), 7)
             assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
 
 
@@ -183,10 +183,10 @@ def test_pointer_generator(name: str) -> None:
     for row, length in enumerate(LENGTHS):
         for t, y in enumerate(inputs[row].tolist()):
             looked = a[row, 0, t, :length].tolist()
-            c = eq.context(looked, memory[row, :length].tolist(), 4)
+            c = eq.attention.context(looked, memory[row, :length].tolist(), 4)
             p_gen = sigmoid(times(gate, concatenate(own[row, t].tolist(), c, y))[0] + bias)
-            generated = eq.softmax(own_logits[row, t].tolist())
-            p = eq.pointer_generator(p_gen, generated, looked, source[row, :length].tolist())
+            generated = eq.normalizer.softmax(own_logits[row, t].tolist())
+            p = eq.decoder.pointer_generator(p_gen, generated, looked, source[row, :length].tolist())
             assert_close(logits[row, t], [math.log(x + 1e-9) for x in p])
 
 
@@ -199,5 +199,5 @@ def test_query_of_attend_before(pieces: tuple[str, ...]) -> None:
     for t, y in enumerate(inputs[0].tolist()):
         named = {"output": state[0], "inner_state": state[1], "input": y, "state": concatenate(*state)}
         query = concatenate(*(named[piece] for piece in pieces))
-        output, _, state = eq.attend_before(step, attend, y, query, state)
+        output, _, state = eq.decoder.attend_before(step, attend, y, query, state)
         assert_close(features[0, t], output)

@@ -15,12 +15,12 @@ from seqtool.equations.vectors import Matrix, concatenate, plus
 from seqtool.testing import STAND_INS
 
 
-def affine(weight: torch.Tensor, bias: torch.Tensor) -> eq.Affine:
-    return eq.Affine(weight.tolist(), bias.tolist())
+def affine(weight: torch.Tensor, bias: torch.Tensor) -> eq.cell.Affine:
+    return eq.cell.Affine(weight.tolist(), bias.tolist())
 
 
-def norm(part: Any) -> eq.Norm:
-    return eq.Norm(part.weight.tolist(), part.bias.tolist())
+def norm(part: Any) -> eq.cell.Norm:
+    return eq.cell.Norm(part.weight.tolist(), part.bias.tolist())
 
 
 def source() -> torch.Tensor:
@@ -51,9 +51,9 @@ def read(steps: list[Any], layer: int, below: Matrix, bidirectional: bool) -> tu
     """A layer's memory and its concatenated last states, for cells with one state of size 5."""
     zero: State = ([0.0] * 5,)
     if not bidirectional:
-        memory, (last,) = eq.encode(steps[layer], below, zero)
+        memory, (last,) = eq.encoder.encode(steps[layer], below, zero)
         return memory, last
-    memory, (last,), (first,) = eq.bidirectional(*steps[2 * layer : 2 * layer + 2], below, zero)
+    memory, (last,), (first,) = eq.encoder.bidirectional(*steps[2 * layer : 2 * layer + 2], below, zero)
     return memory, concatenate(last, first)
 
 
@@ -69,7 +69,7 @@ def test_pyramid(bidirectional: bool, halvings: int) -> None:
         memory, last = read(steps, 0, x[row, :length].tolist(), bidirectional)
         finals = [last]
         for layer in range(1, halvings + 1):
-            memory, last = read(steps, layer, eq.pairs(memory, width), bidirectional)
+            memory, last = read(steps, layer, eq.encoder.pairs(memory, width), bidirectional)
             finals.append(last)
             length = -(-length // 2)
         assert encoded.mask[row].tolist() == [j < length for j in range(encoded.mask.shape[1])]
@@ -97,9 +97,9 @@ def test_conv(kernel_size: int, positions: bool) -> None:
     for row, length in enumerate(LENGTHS):
         h = [embed(v) for v in x[row, :length].tolist()]
         if positions:
-            h = [plus(v, eq.sinusoid(j, 5)) for j, v in enumerate(h)]
+            h = [plus(v, eq.encoder.sinusoid(j, 5)) for j, v in enumerate(h)]
         for kernel in kernels:
-            h = eq.convolution(h, kernel, kernel_size)
+            h = eq.encoder.convolution(h, kernel, kernel_size)
         assert_close(encoded.memory[row, :length], h)
 
 
@@ -120,17 +120,17 @@ def test_an_even_kernel_is_refused() -> None:
 
 
 def test_sinusoids_by_hand() -> None:
-    assert eq.sinusoid(0, 5) == [0, 1, 0, 1, 0]
-    found = eq.sinusoid(3, 4)
+    assert eq.encoder.sinusoid(0, 5) == [0, 1, 0, 1, 0]
+    found = eq.encoder.sinusoid(3, 4)
     assert found == pytest.approx([0.1411200080598672, -0.9899924966004454, 0.02999550020249566, 0.9995500337489875])
 
 
-def transformer_layer(layer: Any, size: int) -> eq.TransformerLayer:
+def transformer_layer(layer: Any, size: int) -> eq.encoder.TransformerLayer:
     attention = layer.self_attn
     rows = zip(attention.in_proj_weight.split(size), attention.in_proj_bias.split(size), strict=True)
     query, key, value = (affine(weight, bias) for weight, bias in rows)
     linear = (affine(part.weight, part.bias) for part in (attention.out_proj, layer.linear1, layer.linear2))
-    return eq.TransformerLayer(query, key, value, *linear, norm(layer.norm1), norm(layer.norm2))
+    return eq.encoder.TransformerLayer(query, key, value, *linear, norm(layer.norm1), norm(layer.norm2))
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -146,9 +146,9 @@ def test_transformer(heads: int, norm_first: bool, grad: bool) -> None:
     assert not encoded.memory[~mask()].any()
     embed = affine(encoder.map.weight, encoder.map.bias)
     for row, length in enumerate(LENGTHS):
-        h = [plus(embed(v), eq.sinusoid(j, 6)) for j, v in enumerate(x[row, :length].tolist())]
+        h = [plus(embed(v), eq.encoder.sinusoid(j, 6)) for j, v in enumerate(x[row, :length].tolist())]
         for layer in encoder.layers.layers:
-            h = eq.transformer_layer(h, transformer_layer(layer, 6), heads=heads, norm_first=norm_first)
+            h = eq.encoder.transformer_layer(h, transformer_layer(layer, 6), heads=heads, norm_first=norm_first)
         if norm_first:
             h = [norm(encoder.layers.norm)(v) for v in h]
         assert_close(encoded.memory[row, :length], h)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cell_oracle import ALL_CELLS, rows, state_of
 from oracle import LENGTHS, SOURCE, assert_close, build, gates, mask, randn
+from registered import names, wraps_cell
 
 import seqtool.equations
 from seqtool import equations as eq
@@ -23,7 +24,7 @@ def test_cell(name: str) -> None:
     x, start = randn(len(LENGTHS), SOURCE, 3), state_of(cell)
     outputs, state = cell.unroll(x, mask(), (), start)
     for row, length in enumerate(LENGTHS):
-        memory, last = eq.encode(step, x[row, :length].tolist(), rows(start, row))
+        memory, last = eq.encoder.encode(step, x[row, :length].tolist(), rows(start, row))
         assert_close(outputs[row, :length], memory)
         for found, wanted in zip(tree.leaves(state), last, strict=True):
             assert_close(found[row], wanted)
@@ -35,8 +36,7 @@ def test_cell(name: str) -> None:
 
 def test_every_cell_has_an_equation_test() -> None:
     """Wrappers are tested in test_cell_wrappers.py."""
-    wrappers = {"stack", "variational_dropout", "zoneout"}
-    assert {part.name for part in default_registry().parts("cell")} == set(ALL_CELLS) | wrappers
+    assert {name for name in names("cell") if not wraps_cell(name)} == set(ALL_CELLS)
 
 
 def test_relu_cell() -> None:
@@ -57,8 +57,8 @@ def test_bidirectional_encoder(name: str) -> None:
     _, start = encoder.cells[0].start(1, x)
     zeros, width = rows(start, 0), len(state_layout(encoder.cells[0]).sizes)
     for row, length in enumerate(LENGTHS):
-        first, last, back = eq.bidirectional(*steps[:2], x[row, :length].tolist(), zeros)
-        second, last_2, back_2 = eq.bidirectional(*steps[2:], first, zeros)
+        first, last, back = eq.encoder.bidirectional(*steps[:2], x[row, :length].tolist(), zeros)
+        second, last_2, back_2 = eq.encoder.bidirectional(*steps[2:], first, zeros)
         assert_close(encoded.memory[row, :length], second)
         ends = [state[:width] for state in (last, back, last_2, back_2)]
         finals = [concatenate(a, b) for i in (0, 2) for a, b in zip(*ends[i : i + 2], strict=True)]
@@ -68,16 +68,16 @@ def test_bidirectional_encoder(name: str) -> None:
 
 
 def test_equations_by_hand() -> None:
-    assert eq.context([0.5, 2.0], [[2.0, 4.0], [1.0, 0.0]], 2) == [3.0, 2.0]
-    assert eq.context([], [], 2) == [0.0, 0.0]
-    zero = eq.Gate([[0.0]], [[0.0]], [0.0])
-    h, c = eq.lstm([1.0], [1.0], [1.0], i=zero, f=zero, g=zero._replace(b=[100.0]), o=zero)
+    assert eq.attention.context([0.5, 2.0], [[2.0, 4.0], [1.0, 0.0]], 2) == [3.0, 2.0]
+    assert eq.attention.context([], [], 2) == [0.0, 0.0]
+    zero = eq.cell.Gate([[0.0]], [[0.0]], [0.0])
+    h, c = eq.cell.lstm([1.0], [1.0], [1.0], i=zero, f=zero, g=zero._replace(b=[100.0]), o=zero)
     assert (h, c) == ([0.5 * math.tanh(1.0)], [1.0])
-    assert eq.gru([1.0], [3.0], r=zero, z=zero, n=zero._replace(b=[100.0]), b_hn=[0.0]) == [2.0]
-    assert eq.rnn([1.0], [2.0], eq.Gate([[3.0]], [[0.5]], [-3.5])) == [math.tanh(0.5)]
-    assert eq.pointer([0.5, 0.2, 0.2, 0.1], [1, -1, 1, 0], 3) == pytest.approx([0.125, 0.875, 0.0])
-    assert eq.pointer([], [], 2) == [0.0, 0.0]
-    assert eq.pointer_generator(0.25, [0.5, 0.5], [1.0], [1]) == [0.125, 0.875]
+    assert eq.cell.gru([1.0], [3.0], r=zero, z=zero, n=zero._replace(b=[100.0]), b_hn=[0.0]) == [2.0]
+    assert eq.cell.rnn([1.0], [2.0], eq.cell.Gate([[3.0]], [[0.5]], [-3.5])) == [math.tanh(0.5)]
+    assert eq.decoder.pointer([0.5, 0.2, 0.2, 0.1], [1, -1, 1, 0], 3) == pytest.approx([0.125, 0.875, 0.0])
+    assert eq.decoder.pointer([], [], 2) == [0.0, 0.0]
+    assert eq.decoder.pointer_generator(0.25, [0.5, 0.5], [1.0], [1]) == [0.125, 0.875]
     two = [[1.0, 0.0], [0.0, 1.0]]
     units = {"u": [two, [[0.0, 0.0], [0.0, 2.0]]], "c": [[0.0, 0.0], [3.0, 0.0]]}
     assert eq.readout.deep_output([1.0, 2.0], **units, w=[[1.0, 1.0]], b=[0.5]) == [7.5]  # t = (3, 4)

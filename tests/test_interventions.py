@@ -171,8 +171,8 @@ def test_scorers_observe_the_replaced_weights() -> None:
     for row, length in enumerate(LENGTHS):
         h = memory[row, :length].tolist()
         for step, s in enumerate(query[row].tolist()):
-            scores = eq.general(s, h, w=scorer.map.weight.tolist())
-            wanted = eq.softmax([score + scorer.gain.item() / length for score in scores])
+            scores = eq.scorer.general(s, h, w=scorer.map.weight.tolist())
+            wanted = eq.normalizer.softmax([score + scorer.gain.item() / length for score in scores])
             assert recorder.own[step][row, :length].tolist() == pytest.approx(wanted)
 
 

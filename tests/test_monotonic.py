@@ -127,7 +127,7 @@ def test_forward_weights_are_proportions_of_all_paths(agent: bool) -> None:
     weights = run(part, scores, query)
     said = torch.sigmoid(part.agent(query)).squeeze(2).tolist() if agent else [[0.5] * STEPS] * len(scores)
     for row in range(len(scores)):
-        y, u = [eq.softmax(e) for e in scores[row, 0].tolist()], [0.5, *said[row][:-1]]
+        y, u = [eq.normalizer.softmax(e) for e in scores[row, 0].tolist()], [0.5, *said[row][:-1]]
         for step in range(STEPS):
             paths = forward_paths(y[: step + 1], u[: step + 1])
             wanted = [chance / sum(paths.values()) for chance in marginals(paths, step)]
@@ -143,7 +143,7 @@ def test_monotonic_equals_a_loop_for_long_sources(source: int, scale: float) -> 
     for row in range(len(scores)):
         before = [1.0] + [0.0] * (source - 1)
         for step, p in enumerate(chances(part, scores[row, 0])):
-            before = eq.monotonic(p, before)
+            before = eq.normalizer.monotonic(p, before)
             assert weights[row, step].tolist() == pytest.approx(before, abs=1e-9, rel=1e-9)
     weights.sum().backward()
     assert torch.isfinite(scores.grad).all()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from registered import names
 from torch import Tensor
 
 import seqtool
@@ -136,7 +137,7 @@ def test_rows_that_have_ended_leave_the_batch(best: int, monkeypatch: pytest.Mon
         assert not found.weights[row, :, :, length:].any()
 
 
-@pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
+@pytest.mark.parametrize("search", names("search"))
 def test_checking_rarely_for_ended_hypotheses_does_not_change_the_result(
     search: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

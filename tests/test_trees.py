@@ -7,6 +7,7 @@ import pytest
 import torch
 from odd_states import Caching, Counting, LinearAttention, MatrixState, SelfAttentive
 from oracle import build
+from registered import names
 
 import seqtool
 from seqtool.api import Attention, Cell, Encoded, PartError, state_layout, tree
@@ -211,7 +212,7 @@ class CachedSearch(SearchContract):
         return model
 
 
-@pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
+@pytest.mark.parametrize("search", names("search"))
 def test_searches_select_rows_of_a_cache(search: str) -> None:
     """Scores and weights of every hypothesis equal those of feeding it to the model."""
     rules = ("lengths", "ends", "scores_are_log_probabilities", "weights_belong", "rows")

@@ -8,13 +8,14 @@ from subprocess import CompletedProcess
 
 import pytest
 import torch
+from registered import names
 
 import seqtool
 from seqtool.errors import RecipeError, SeqtoolError
 from seqtool.runs import SeedDirectory
 
-GOLD = ["alignment_error_rate", "alignment_f1", "alignment_exact", "alignment_near", "alignment_nearest"]
-LOOKS = [f"attention_{name}" for name in ("entropy", "normalized_entropy", "sharpness", "monotonicity", "coverage")]
+GOLD = names("metric", requires=frozenset({"weights", "alignment"}))
+LOOKS = names("metric", requires=frozenset({"weights"}), without=frozenset({"alignment"}))
 SHORT = ["train.steps=20", "train.validate_every=10"]
 PLAIN = "model.decoder={type: plain, cell: {type: gru, hidden_size: 8}, bridge: linear}"
 

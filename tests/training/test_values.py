@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 import torch
+from registered import names
 from small_run import figures, rows
 from value_tasks import Halves, Signs
 
@@ -48,11 +49,7 @@ train:
   log_every: 7
   accelerator: cpu
 """
-METRICS = (
-    "alignment_error_rate, alignment_exact, alignment_f1, alignment_near, alignment_nearest, attention_coverage, "
-    "attention_entropy, attention_monotonicity, attention_normalized_entropy, attention_sharpness, within"
-)
-LOSSES = "coverage, guided_attention, mse, sum, supervised_attention"
+METRICS, LOSSES = (", ".join(sorted(names(kind, without=frozenset({"symbols"})))) for kind in ("metric", "loss"))
 POINTER = "{type: pointer, cell: {type: gru, hidden_size: 8}, attention: {scorer: additive}, bridge: linear}"
 
 
