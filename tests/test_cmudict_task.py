@@ -121,7 +121,7 @@ def test_long_words_are_omitted_from_training_and_counted() -> None:
         if len(word) <= 9 and len(said.split()) <= 7
     ]
     left = len(every.examples["train"]) - len(kept)
-    with pytest.warns(UserWarning, match=f"{left} of .* have more than 9 letters and 7 phonemes; they are left out"):
+    with pytest.warns(UserWarning, match=f"{left} of .* have more than 9 letters and 7 phonemes; they are skipped"):
         short = made(stress=True, longest_source=9, longest_target=7)
     assert pairs(short, short.examples["train"]) == kept
     assert len(short.examples["test"]) == 12_000
@@ -130,7 +130,7 @@ def test_long_words_are_omitted_from_training_and_counted() -> None:
 def test_length_limit_below_all_words_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     words = [(f"aa{i}".translate(str.maketrans("0123456789", "abcdefghij")), (("AA1",),)) for i in range(15_000)]
     monkeypatch.setattr("seqtool_tasks.cmudict.dictionary", lambda seed: words)
-    with pytest.raises(PartError, match="no word to train on has at most 1 letters") as caught:
+    with pytest.raises(PartError, match="no training word has at most 1 letters") as caught:
         made(longest_source=1, split_seed=10**6)
     assert caught.value.option == "longest_source"
 

@@ -158,6 +158,6 @@ def test_two_values_are_marked(name: str, length: int) -> None:
 
 
 def test_a_source_too_short_for_its_markers() -> None:
-    with pytest.raises(PartError, match="10 places leave no room for the markers") as caught:
+    with pytest.raises(PartError, match="10 positions are too few for the markers") as caught:
         task("adding", length=10)
     assert caught.value.option == "length"

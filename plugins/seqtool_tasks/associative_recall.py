@@ -3,33 +3,33 @@
 import torch
 
 from seqtool.api import Batch, PartError, Size, SyntheticTask, Vocabulary
-from seqtool_tasks.symbols import Ending, draw_distinct, draw_lengths, read_off, symbol_names, target_vocabulary
+from seqtool_tasks.symbols import Ending, draw_distinct, draw_lengths, gathered_batch, symbol_names, target_vocabulary
 
-MOST = 2**62
+MAX_POPULATION = 2**62
 
 
 class AssociativeRecall(SyntheticTask):
-    """A list of items, then one of them again as the query: the target is the item that followed it.
+    """A list of items, followed by one of them as the query; the target is the item after it in the list.
 
     Equation:
         x = <item> u_1 <item> u_2 ... <item> u_n <query> u_q,   y = u_{q+1},   q < n; each u_i is `item_length` symbols
 
-    Source: Graves et al. 2014, arXiv 1410.5401, section 4.3: items of 3 vectors, 2 to 6 of them in training and up to
-    20 in the test; symbols in the place of its random binary vectors. The items of a source differ, so that there is
-    one answer.
+    Source: Graves et al. 2014, arXiv 1410.5401, section 4.3: items of 3 vectors, 2 to 6 items in training and up to
+    20 in the test; symbols instead of its random binary vectors. The items of a source differ, so that the answer is
+    unique.
 
-    When to use: to see whether a model can look up by content and then step to what stands behind it. mqar asks for
-    many values by their keys instead.
+    When to use: to test lookup by content followed by a shift to the next item; mqar tests lookups of many values by
+    key.
 
     Args:
-        items: the most items n of a source.
-        item_length: symbols of an item.
-        symbols: how many different symbols there are.
-        min_items: sources have this many to `items`, uniformly; at least 2.
-        ending: "fixed", or "eos" to close each target with an end symbol.
+        items: the largest number of items n of a source.
+        item_length: the number of symbols of an item.
+        symbols: the number of different symbols.
+        min_items: sources have this many to `items` items, uniformly; at least 2.
+        ending: "fixed", or "eos" to append an end symbol to each target.
 
     Raises:
-        PartError: fewer than two items; more items than there are different ones.
+        PartError: fewer than two items, or more items than different ones exist.
     """
 
     has_alignment = True
@@ -46,9 +46,11 @@ class AssociativeRecall(SyntheticTask):
         if not 2 <= min_items <= items:
             allowed = f"2 to items, {items}" if items >= 2 else ""
             option = "min_items" if items >= 2 else "items"
-            raise PartError(f"a source has {min_items} to {items} items, and needs two", option=option, allowed=allowed)
+            raise PartError(
+                f"a source has {min_items} to {items} items; two are needed", option=option, allowed=allowed
+            )
         self.population = symbols ** min(item_length, 63)
-        if not items <= self.population <= MOST:
+        if not items <= self.population <= MAX_POPULATION:
             number = "fewer" if self.population < items else "too many"
             message = f"there are {number} different items of {item_length} out of {symbols} symbols"
             raise PartError(message, option="item_length")
@@ -74,4 +76,4 @@ class AssociativeRecall(SyntheticTask):
         source = source.masked_fill(torch.arange(source.shape[1], device=device) >= length[:, None], 0)
         order = (query[:, None] + 1) * block + 1 + torch.arange(self.item_length, device=device)
         target_length = torch.full_like(count, self.item_length)
-        return read_off(source, length, order, target_length, self.target_vocabulary.end)
+        return gathered_batch(source, length, order, target_length, self.target_vocabulary.end)

@@ -2,30 +2,31 @@
 
 from torch import Tensor
 
-from seqtool_tasks.reordering import ReadingTask
+from seqtool_tasks.reordering import ReorderingTask
 
 
-class BigramFlip(ReadingTask):
-    """The target is the source with the two symbols of each pair exchanged.
+class BigramFlip(ReorderingTask):
+    """The target is the source with the two symbols of each pair swapped.
 
     Equation:
         x = a_1 b_1 a_2 b_2 ... a_n b_n,   y = b_1 a_1 b_2 a_2 ... b_n a_n
 
-    Source: Grefenstette et al. 2015, arXiv 1506.02516, section 4.1; sources of 8 to 64 symbols in training, of 65 to
-    128 in its test.
+    Source: Grefenstette et al. 2015, arXiv 1506.02516, section 4.1; sources of 8 to 64 symbols in training and of
+    65 to 128 in the test.
 
-    When to use: to see whether attention can go forward with a step back in every pair; copy with a local twist.
+    When to use: to test attention that moves forward with one step back in each pair.
 
     Args:
-        length: symbols of a source; sources have even lengths, so an odd one is lowered by one.
-        min_length: sources are this long to `length`, any even length as likely, and padded; null for all `length`.
+        length: the number of symbols of a source; an odd number is lowered by one.
+        min_length: sources have this many to `length` symbols, uniform over even lengths, and are padded; null: always
+            `length`.
 
     Raises:
-        PartError: no even length between least and largest; a test_min_length without a test_length.
+        PartError: no even length is between minimum and maximum, or `test_min_length` is set without `test_length`.
     """
 
     unit = 2
 
     def order(self, source: Tensor, position: Tensor, length: Tensor) -> Tensor:
-        """See `ReadingTask.order`."""
+        """See `ReorderingTask.order`."""
         return (position ^ 1).expand(len(length), -1)

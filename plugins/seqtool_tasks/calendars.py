@@ -1,8 +1,8 @@
-"""How dates are written in a few languages: names, and forms in which they are put together.
+"""Formats and names of dates in several languages.
 
-Fields of a form: `d` and `dd` the day without and with a zero before it, `nth` the day as a number in order, `m`, `mm`,
-`mon` and `month` the month, `yyyy` the year, `weekday`. No text stands for two dates: between points or hyphens the day
-comes first, between slashes the month, or the year where it has four digits.
+Fields of a form: `d` and `dd`, the day without and with a leading zero; `nth`, its ordinal number; `m`, `mm`, `mon` and
+`month`, the month; `yyyy`, the year; `weekday`. No text is ambiguous: with points or hyphens the day comes first, with
+slashes the month, or the year if the first number has four digits.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Language = Literal["en", "de", "fr", "es", "it", "nl"]
 
 @dataclass(frozen=True)
 class Calendar:
-    """`months`, `mons` (short) and `weekdays` (from Monday on), each one text; forms; `nths`, the days in order."""
+    """`months`, `mons` (short) and `weekdays` (from Monday), each separated by spaces; forms; ordinal days `nths`."""
 
     months: str
     mons: str
@@ -107,8 +107,8 @@ CALENDARS: dict[Language, Calendar] = {
 }
 
 
-def written(language: Language, first_year: int, last_year: int) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """For each field of a language's forms, what it goes by and its texts in order."""
+def field_texts(language: Language, first_year: int, last_year: int) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """For each field, the part of the date that it depends on, and its texts in order."""
     calendar = CALENDARS[language]
     days, months = range(1, 32), range(1, 13)
     return {

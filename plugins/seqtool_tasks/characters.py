@@ -1,4 +1,4 @@
-"""Tasks whose sources and targets are written in characters."""
+"""Tasks whose symbols are characters."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from seqtool.api import SeqtoolError, SyntheticTask
 
 
 class CharacterTask(SyntheticTask):
-    """A synthetic task whose symbols are characters: texts are taken and given as they are, white space and all."""
+    """A synthetic task whose symbols are characters, including white space."""
 
     token_name = "character"
 
@@ -25,8 +25,8 @@ class CharacterTask(SyntheticTask):
 
 
 def _ids(text: str, characters: Sequence[str], side: str) -> tuple[int, ...]:
-    """The places of characters among those that a side has."""
-    strange = next((character for character in text if character not in characters), None)
-    if strange is not None:
-        raise SeqtoolError(f"no {side} has the character {strange!r}; they are made of {''.join(characters)!r}")
+    """The ids of the characters of a text."""
+    unknown = next((character for character in text if character not in characters), None)
+    if unknown is not None:
+        raise SeqtoolError(f"a {side} cannot contain the character {unknown!r}; allowed are {''.join(characters)!r}")
     return tuple(characters.index(character) for character in text)

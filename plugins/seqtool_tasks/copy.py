@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from seqtool_tasks.reordering import ReadingTask
+from seqtool_tasks.reordering import ReorderingTask
 
 
-class Copy(ReadingTask):
+class Copy(ReorderingTask):
     """The target is the source.
 
     Equation:
@@ -13,9 +13,9 @@ class Copy(ReadingTask):
 
     Source: Graves et al. 2014, arXiv 1410.5401, section 4.1; Grefenstette et al. 2015, arXiv 1506.02516, section 4.1.
 
-    When to use: the simplest check that a model can carry symbols over.
+    When to use: the simplest test that a model can copy symbols.
     """
 
     def order(self, source: Tensor, position: Tensor, length: Tensor) -> Tensor:
-        """See `ReadingTask.order`."""
+        """See `ReorderingTask.order`."""
         return position.expand(len(length), -1)

@@ -3,32 +3,32 @@
 from torch import Tensor
 
 from seqtool.api import Size
-from seqtool_tasks.marked_values import MarkedTask
+from seqtool_tasks.marked_values import MarkedValuesTask
 
 
-class Multiplication(MarkedTask):
+class Multiplication(MarkedValuesTask):
     """Two values of a long source are marked; the target is their product.
 
     Equation:
-        x_j = (v_j, m_j),  v_j uniform over 0 .. 1;  m_j = 1 at two places a and b, -1 at both ends, else 0
+        x_j = (v_j, m_j),  v_j uniform over 0 .. 1;  m_j = 1 at two positions a and b, -1 at both ends, else 0
         y = v_a v_b
 
-    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), section 5.5, as Raffel & Ellis 2015, arXiv
-    1512.08756, section 3, have it: a is one of the places 2 to 10, b another one before the middle; right is what is
-    wrong by less than 0.04. No source place is the gold alignment, since two are.
+    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), section 5.5, as in Raffel & Ellis 2015, arXiv
+    1512.08756, section 3: a is one of the positions 2 to 10, b another position before the middle; an answer is correct
+    if its error is less than 0.04. The target depends on two source positions, so there is no gold alignment.
 
-    When to use: as `adding`, where what is remembered is to be put together by more than a sum.
+    When to use: as `adding`, with an answer that is not a sum.
 
     Args:
-        length: sources have this many places up to a tenth more, uniformly, and are padded.
+        length: sources have this many positions or up to a tenth more, uniformly, and are padded.
 
     Raises:
-        PartError: too short for the markers.
+        PartError: `length` is too small for the markers.
     """
 
     def __init__(self, *, length: Size) -> None:
         super().__init__(length)
 
-    def answer(self, first: Tensor, second: Tensor) -> Tensor:
-        """See `MarkedTask.answer`."""
+    def target_value(self, first: Tensor, second: Tensor) -> Tensor:
+        """See `MarkedValuesTask.target_value`."""
         return first * second

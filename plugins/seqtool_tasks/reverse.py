@@ -2,20 +2,20 @@
 
 from torch import Tensor
 
-from seqtool_tasks.reordering import ReadingTask
+from seqtool_tasks.reordering import ReorderingTask
 
 
-class Reverse(ReadingTask):
-    """The target is the source backwards.
+class Reverse(ReorderingTask):
+    """The target is the source in reverse order.
 
     Equation:
-        y_i = x_{n+1-i},  n the source's own length
+        y_i = x_{n+1-i},  n: the length of the source
 
     Source: Grefenstette et al. 2015, arXiv 1506.02516, section 4.1.
 
-    When to use: to see whether attention can run backwards: mechanisms that only move forward fail.
+    When to use: to test attention that moves backwards; monotonic mechanisms fail.
     """
 
     def order(self, source: Tensor, position: Tensor, length: Tensor) -> Tensor:
-        """See `ReadingTask.order`."""
+        """See `ReorderingTask.order`."""
         return (length[:, None] - 1 - position).clamp(min=0)

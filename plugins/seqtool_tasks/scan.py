@@ -11,46 +11,45 @@ from seqtool_tasks.scan_grammar import ACTIONS, WORDS, Command, commands
 
 Name = Literal["simple", "simple_p", "length", "add_jump", "add_turn_left"]
 Valid = Literal["trained", "held_out"]
-SIMPLE = 16_728
-"""Four fifths of all commands."""
-LONGEST_TRAINED = 22
-ADDED = {"add_jump": ("jump", 1_467), "add_turn_left": ("turn left", 2_189)}
-"""The primitive that is added, and how often training has it: a tenth of its examples."""
+SIMPLE_TRAIN_SIZE = 16_728
+"""Four fifths of all commands, the training set of simple."""
+MAX_TRAINED_ACTIONS = 22
+ADDED_PRIMITIVES = {"add_jump": ("jump", 1_467), "add_turn_left": ("turn left", 2_189)}
+"""The added primitive, and its number of copies in training, a tenth of the examples."""
 
 
 class Scan(ExampleTask):
-    """All 20,910 commands of SCAN and the actions that they mean, parted as published into training and test.
+    """All 20,910 commands of SCAN and their actions, in the published splits.
 
     Equation:
-        x = the words of a command of the grammar,   y = its interpretation, 1 to 48 actions, and an end symbol
+        x = the words of a command,   y = its interpretation, 1 to 48 actions, and an end symbol
 
-        split            training   test      what the test asks for
-        simple             16,728   4,182     commands drawn at random
-        simple_p    p % of 20,910   the rest  the same, of less training
+        split            training   test      content of the test
+        simple             16,728   4,182     random commands
+        simple_p    p % of 20,910   the rest  random commands, with less training
         length             16,990   3,920     24 to 48 actions after training on at most 22
-        add_jump           14,670   7,706     jump in commands, after training on it alone (1,467 times)
-        add_turn_left      21,890   1,208     turn left in commands, after training on it alone (2,189 times)
+        add_jump           14,670   7,706     commands with jump, trained only in isolation (1,467 times)
+        add_turn_left      21,890   1,208     commands with turn left, trained only in isolation (2,189 times)
 
-    Source: Lake & Baroni 2018, arXiv 1711.00350, and the authors' files, github.com/brendenlake/SCAN. Commands come
-    from the grammar; those of simple and simple_p are drawn by `split_seed`, since the authors' draw is in their files
-    alone, so single commands stand on other sides than theirs. The other splits are theirs to the command.
+    Source: Lake & Baroni 2018, arXiv 1711.00350, and the authors' files, github.com/brendenlake/SCAN. The grammar
+    generates the commands. The random splits simple and simple_p depend on `split_seed` and differ from the authors'
+    files; the other splits are identical to theirs.
 
-    When to use: to see whether a model puts known parts together in new ways: nearly all that read and write solve
-    simple, and fail at length and add_jump. The gold alignment is ours: each action comes from the word that names it,
-    a turn from `left` or `right`.
+    When to use: to test compositional generalization: nearly all sequence-to-sequence models solve simple, and fail at
+    length and add_jump. The gold alignment is ours: each action is aligned to the word that names it, a turn to `left`
+    or `right`.
 
     Args:
-        split: which commands are trained on, and which are the test.
-        percent: p of simple_p, and of no other; rounded down to whole commands; the authors' are 1, 2, 4, 8, 16, 32 and
-            64.
-        valid: validation takes a tenth of the commands that are trained on, drawn by `split_seed`; "trained": they are
-            trained on none the less, so training is as published and validation tells how well it is learnt;
-            "held_out": they are not. The added primitive is never among them.
-        split_seed: draws the simple split and the validation set, and the order of validation and test.
-        bucket: training sorts so many batches by length together, so that each has little padding; 1 for none of it.
+        split: the split, see above.
+        percent: p of simple_p, null for other splits; rounded down to whole commands. The authors use 1, 2, 4, 8, 16,
+            32 and 64.
+        valid: validation is a random tenth of the training commands, without the added primitive. "trained": they
+            remain in training, as published, so that validation measures the fit; "held_out": they are removed from it.
+        split_seed: the seed of the simple split, of the validation set, and of the order of validation and test.
+        bucket: the number of training batches that are sorted by length together, to reduce padding.
 
     Raises:
-        PartError: simple_p without a percent from 1 to 99, or another split with one.
+        PartError: `percent` is missing or not from 1 to 99 for simple_p, or set for another split.
     """
 
     has_alignment = True
@@ -71,7 +70,7 @@ class Scan(ExampleTask):
         fits = percent is not None and percent < 100 if split == "simple_p" else percent is None
         if not fits:
             given = "no percent" if percent is None else f"a percent of {percent}"
-            allowed = "1 to 99" if split == "simple_p" else "null; it goes with split: simple_p"
+            allowed = "1 to 99" if split == "simple_p" else "null; split: simple_p requires it"
             raise PartError(f"split {split} with {given}", option="percent", allowed=allowed)
         self.split, self.percent, self.valid, self.split_seed = split, percent, valid, split_seed
         self.bucket = bucket
@@ -89,28 +88,32 @@ def _examples(split: Name, percent: int | None, valid: Valid, seed: int) -> dict
     ).tolist()
     drawn = [commands()[i] for i in order]
     if split in ("simple", "simple_p"):
-        size = SIMPLE if percent is None else len(drawn) * percent // 100
+        size = SIMPLE_TRAIN_SIZE if percent is None else len(drawn) * percent // 100
         train, test = drawn[:size], drawn[size:]
     else:
         train = [command for command in drawn if _is_trained(split, command)]
         test = [command for command in drawn if not _is_trained(split, command)]
-    primitive, times = ADDED.get(split, ("", 1))
+    primitive, repeats = ADDED_PRIMITIVES.get(split, ("", 1))
     added = [command for command in train if " ".join(command.words) == primitive]
     train = [command for command in train if command not in added]
     tenth = max(1, len(train) // 10)
     trained = train[tenth:] if valid == "held_out" else train
-    return {"train": _held(trained + added * times), "valid": _held(train[:tenth]), "test": _held(test)}
+    return {
+        "train": _examples_of(trained + added * repeats),
+        "valid": _examples_of(train[:tenth]),
+        "test": _examples_of(test),
+    }
 
 
 def _is_trained(split: Name, command: Command) -> bool:
     if split == "length":
-        return len(command.actions) <= LONGEST_TRAINED
-    primitive, _ = ADDED[split]
+        return len(command.actions) <= MAX_TRAINED_ACTIONS
+    primitive, _ = ADDED_PRIMITIVES[split]
     text = " ".join(command.words)
     return text == primitive or primitive not in text
 
 
-def _held(some: Sequence[Command]) -> Examples:
+def _examples_of(some: Sequence[Command]) -> Examples:
     word, action = WORDS.index, ACTIONS.index
     return Examples(
         Ragged.of(tuple(map(word, command.words)) for command in some),

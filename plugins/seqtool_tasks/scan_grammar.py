@@ -16,7 +16,7 @@ TIMES = {"twice": 2, "thrice": 3}
 
 
 class Command(NamedTuple):
-    """Words, the actions that they mean, and for each action the place of the word that names it."""
+    """Words, their actions, and for each action the position of the word that names it."""
 
     words: tuple[str, ...]
     actions: tuple[str, ...]
@@ -27,38 +27,38 @@ class Command(NamedTuple):
 def commands() -> tuple[Command, ...]:
     """The 20,910 commands."""
     clauses = tuple(_clauses())
-    joined = (_join(first, word, second) for word in ("and", "after") for first in clauses for second in clauses)
+    joined = (_conjunction(first, word, second) for word in ("and", "after") for first in clauses for second in clauses)
     return (*clauses, *joined)
 
 
 def _verbs() -> Iterator[Command]:
-    """V, 34 phrases of a movement and where to."""
+    """V: 34 phrases of a movement and a direction."""
     for verb in PRIMITIVES:
         yield Command((verb,), (f"I_{verb.upper()}",), (0,))
     for verb in (*PRIMITIVES, "turn"):
         for side in ("left", "right"):
             move = [] if verb == "turn" else [(f"I_{verb.upper()}", 0)]
             near, far = (f"I_TURN_{side.upper()}", 1), (f"I_TURN_{side.upper()}", 2)
-            yield _made((verb, side), [near, *move])
-            yield _made((verb, "opposite", side), [far, far, *move])
-            yield _made((verb, "around", side), [far, *move] * 4)
+            yield _command((verb, side), [near, *move])
+            yield _command((verb, "opposite", side), [far, far, *move])
+            yield _command((verb, "around", side), [far, *move] * 4)
 
 
-def _made(words: tuple[str, ...], steps: list[tuple[str, int]]) -> Command:
+def _command(words: tuple[str, ...], steps: list[tuple[str, int]]) -> Command:
     actions, places = zip(*steps, strict=True)
     return Command(words, actions, places)
 
 
 def _clauses() -> Iterator[Command]:
-    """S, 102 phrases: a movement, once or more often."""
+    """S: 102 phrases, a movement once or several times."""
     for words, actions, places in _verbs():
         yield Command(words, actions, places)
         for adverb, times in TIMES.items():
             yield Command((*words, adverb), actions * times, places * times)
 
 
-def _join(first: Command, word: str, second: Command) -> Command:
-    """`first and second`, or `first after second`, which does the second first."""
+def _conjunction(first: Command, word: str, second: Command) -> Command:
+    """`first and second`, or `first after second`, whose second clause is executed first."""
     shift = len(first.words) + 1
     parts = [(first.actions, first.places), (second.actions, tuple(place + shift for place in second.places))]
     if word == "after":
