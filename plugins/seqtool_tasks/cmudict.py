@@ -81,7 +81,7 @@ class CMUDict(ExampleTask):
             raise PartError(f"no training word has at most {limits}", option="longest_source")
         if read.num_skipped:
             total = trained + read.num_skipped
-            message = f"{read.left_out} of {total} training examples have more than {limits}; they are skipped"
+            message = f"{read.num_skipped} of {total} training examples have more than {limits}; they are skipped"
             warnings.warn(message, stacklevel=2)
 
     def alternative_targets(self, source: Sequence[int]) -> Sequence[Sequence[int]]:
