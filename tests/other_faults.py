@@ -3,8 +3,8 @@
 from typing import Any, ClassVar
 
 import torch
+from continuous_tasks import Halves
 from torch import Tensor, nn
-from value_tasks import Halves
 
 from seqtool.api import (
     Batch,

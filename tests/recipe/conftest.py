@@ -1,4 +1,4 @@
-"""What the tests of recipes share."""
+"""Fixtures of the recipe tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ train: {steps: 5}
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    """The parts that ship, and odd ones."""
+    """The built-in parts and those of `odd_parts`."""
     return discover(modules=["odd_parts"])
 
 
@@ -43,7 +43,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def load(write: Callable[..., Path], registry: Registry) -> Callable[..., Recipe]:
-    """Load a recipe given as text; flags follow."""
+    """Load a recipe given as text, followed by overrides."""
 
     def load(text: str, *overrides: str) -> Recipe:
         return load_recipe(write(text), registry=registry, overrides=overrides)
@@ -53,7 +53,7 @@ def load(write: Callable[..., Path], registry: Registry) -> Callable[..., Recipe
 
 @pytest.fixture
 def problems(load: Callable[..., Recipe]) -> Callable[..., list[Problem]]:
-    """All that is wrong with a recipe given as text; flags follow."""
+    """All problems of a recipe given as text, followed by overrides."""
 
     def problems(text: str, *overrides: str) -> list[Problem]:
         with pytest.raises(RecipeError) as caught:

@@ -1,4 +1,4 @@
-"""Files that nobody would write as a recipe: random, huge, deep, circular, of other encodings."""
+"""Hostile recipe files: random, huge, deep, circular, in other encodings."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def noise(dice: random.Random) -> bytes:
 
 
 def torn(dice: random.Random) -> str:
-    """A recipe whose lines were shuffled, cut and repeated; without its task, so that luck cannot mend it."""
+    """A recipe with shuffled, cut and repeated lines, and without its task, so that it is never valid."""
     lines = [line for line in GOOD.split("\n") if not line.startswith("task")]
     return "\n".join(line[: dice.randrange(len(line) + 1)] for line in dice.choices(lines, k=6))
 
@@ -46,7 +46,7 @@ def deep_block(dice: random.Random) -> str:
 
 
 def aliases(dice: random.Random) -> str:
-    """Each level holds the one before ten times."""
+    """Each level contains the previous one ten times."""
     levels = dice.randrange(5, 20)
     lines = ["task: {type: alignment}", "a0: &a0 [x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, levels)]
@@ -114,7 +114,7 @@ MAKERS: tuple[Callable[[random.Random], str | bytes], ...] = (
 
 
 def hostile(folder: Path, count: int) -> Iterator[tuple[str, Path]]:
-    """`count` files to load, one after another, each with the name of what made it."""
+    """Yield `count` files with the names of their generators."""
     dice = random.Random(20)
     for i in range(count):
         if i % 25 == 0:

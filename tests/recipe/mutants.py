@@ -1,4 +1,4 @@
-"""Recipes with one fault each, at a line that is known: made by editing the text of a good recipe."""
+"""Recipes with one fault each at a known line, created by editing the text of a valid recipe."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ LEGAL_WITHOUT = {"seeds", "embedding", "encoder", "normalizer", "variants", "opt
 
 @dataclass(frozen=True)
 class Mutant:
-    """A broken recipe; `line` is where its fault is, counted from 1."""
+    """A broken recipe; `line` is the line of its fault, from 1."""
 
     operator: str
     text: str
@@ -42,7 +42,7 @@ class Site:
 
     @property
     def one_line(self) -> bool:
-        """A block entry that stands on one line by itself."""
+        """A block entry that occupies one line."""
         return not self.flow and self.key.start_mark.line == self.value.end_mark.line
 
     @property
@@ -86,7 +86,7 @@ def insert_after(text: str, line: int, new: str) -> str:
 
 
 def typo(word: str, dice: random.Random) -> str:
-    """One slip of a typist: a letter dropped, doubled, swapped with the next, or struck wrongly."""
+    """A typing error: a letter dropped, doubled, swapped with the next, or replaced."""
     i = dice.randrange(len(word))
     slips = [
         word[:i] + word[i + 1 :],
@@ -105,7 +105,7 @@ def misspelt_keys(text: str, dice: random.Random) -> Iterator[Mutant]:
 
 
 def misspelt_names(text: str, dice: random.Random) -> Iterator[Mutant]:
-    """Names of parts and of choices."""
+    """Misspelt names of parts and of choices."""
     for site in sites(text):
         values = site.value.value if isinstance(site.value, yaml.SequenceNode) else [site.value]
         for value in values:
@@ -139,7 +139,7 @@ def wrong_values(text: str, dice: random.Random) -> Iterator[Mutant]:
 
 
 def collapsed_mappings(text: str, dice: random.Random) -> Iterator[Mutant]:
-    """A number or a list in the place of a mapping that stands on one line."""
+    """A number or a list instead of a mapping on one line."""
     for site in sites(text):
         single = site.value.start_mark.line == site.value.end_mark.line
         if isinstance(site.value, yaml.MappingNode) and single:
@@ -159,7 +159,7 @@ def duplicate_keys(text: str, dice: random.Random) -> Iterator[Mutant]:
 
 
 def bad_indentation(text: str, dice: random.Random) -> Iterator[Mutant]:
-    """A line that stands elsewhere than those beside it. The first of a block would be right, and its sisters wrong."""
+    """A line with wrong indentation. The first line of a block is excluded, because the others would then be wrong."""
     for site in sites(text):
         if site.flow or site.first:
             continue
@@ -181,7 +181,7 @@ def unknown_options(text: str, dice: random.Random) -> Iterator[Mutant]:
 
 
 def missing_entries(text: str, dice: random.Random) -> Iterator[Mutant]:
-    """An entry that is needed, gone. Its mapping's key is the place."""
+    """A missing required entry, reported at its mapping's key."""
     if "\nextends:" in text:
         return
     for site in sites(text):
@@ -197,7 +197,7 @@ def missing_entries(text: str, dice: random.Random) -> Iterator[Mutant]:
 
 
 def required(site: Site) -> bool:
-    """Without these a recipe cannot be; variants may leave out what all share."""
+    """The required entries of a recipe; variants may omit shared ones."""
     if site.path[0] == "variants":
         return site.name == "hidden_size"
     always = {"seqtool", "name", "task", "source_length", "target_length", "steps", "cell", "hidden_size", "scorer"}
@@ -205,7 +205,7 @@ def required(site: Site) -> bool:
 
 
 def bad_references(text: str, dice: random.Random) -> Iterator[Mutant]:
-    """`${...}` that leads to itself, to nothing, or is only a part of the value."""
+    """`${...}` that refers to itself or to nothing, or is only a part of the value."""
     for site in sites(text):
         if not isinstance(site.value, yaml.ScalarNode) or site.path[0] not in ("task", "model", "train"):
             continue
@@ -253,6 +253,6 @@ OPERATORS = (
 
 
 def mutants(text: str, seed: int) -> list[Mutant]:
-    """All mutants of a recipe, one slip a site for those that are drawn."""
+    """All mutants of a recipe, with one random typing error per site."""
     dice = random.Random(seed)
     return [mutant for operator in OPERATORS for mutant in operator(text, dice)]

@@ -1,6 +1,6 @@
-"""A plugin whose parts use every form of option and slot that the recipe language knows, and some that it refuses.
+"""A plugin whose parts use every form of option and slot that recipes support, and some that are refused.
 
-Annotations are strings here, as in many a third party's module.
+Annotations are strings here, as in many third-party modules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seqtool.registry.options import SlotKind
 
 
 class Plain(Task):
-    """Options only, some with names that trip naive schemas."""
+    """Options only, some with names that naive schemas do not support."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Broken recipes: each told as such, none with a traceback, and the place told is where the fault is."""
+"""Broken recipes are reported at the position of their fault, without a traceback."""
 
 import random
 from collections import Counter
@@ -19,7 +19,7 @@ NUM_HOSTILE = 500
 
 
 def drawn() -> list[tuple[str, Mutant]]:
-    """`NUM_MUTANTS` of the shipped recipes, as even over the operators as they allow."""
+    """`NUM_MUTANTS` mutants of the bundled recipes, evenly over operators as far as possible."""
     made = [(name, m) for i, name in enumerate(SHIPPED) for m in mutants((RECIPES / name).read_text(), i)]
     unique = {mutant.text: (name, mutant) for name, mutant in made}
     pools: dict[str, list[tuple[str, Mutant]]] = {}
@@ -30,7 +30,7 @@ def drawn() -> list[tuple[str, Mutant]]:
 
 
 def refusal(path: Path, registry: Registry, label: str) -> RecipeError:
-    """What is said of a broken recipe."""
+    """The error message for a broken recipe."""
     try:
         load_recipe(path, registry=registry)
     except RecipeError as error:
@@ -40,7 +40,7 @@ def refusal(path: Path, registry: Registry, label: str) -> RecipeError:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the shipped recipes, so that those that extend others find them."""
+    """A folder with the bundled recipes, for those that extend others."""
     folder = tmp_path_factory.mktemp("recipes")
     for name in SHIPPED:
         folder.joinpath(name).write_bytes((RECIPES / name).read_bytes())

@@ -1,4 +1,4 @@
-"""Slots against the constructors of their parts: every form of option, and what is said of a wrong one."""
+"""Filling slots from constructors: every form of option, and errors for wrong values."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""YAML as recipes are written in it."""
+"""The YAML of recipes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How variants, parents and flags go over a recipe."""
+"""Merging of variants, parents and overrides into a recipe."""
 
 from typing import Any
 

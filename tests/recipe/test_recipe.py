@@ -1,4 +1,4 @@
-"""Whole recipes: variants, parents, seeds, flags, references, and what is resolved from them."""
+"""Whole recipes: variants, parents, seeds, overrides, references, and resolved recipes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A run directory as training leaves it, made in a moment: its figures, symbols and weights are what a test says."""
+"""Run directories as training writes them, with figures, symbols and weights given by a test."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def made_run(
     dense: bool = False,
     name: str = "made",
 ) -> RunDirectory:
-    """Write a finished run. `heads`: of each variant, 0 for one without attention; default: 2 each."""
+    """Write a finished run. `heads`: the number of heads of each variant, 0 without attention; default: 2 each."""
     plan = {
         "recipe": name,
         "source": "made.yaml",
@@ -92,7 +92,7 @@ def _write_seed(
 
 
 def _write_looks(place: SeedDirectory, heads: int, snapshots: Sequence[int], dense: bool) -> None:
-    """Weights on gold: .8 in the first head, .4 in the second, the rest spread; fainter early in training."""
+    """Weights on gold: .8 in the first head, .4 in the second, the rest uniform; smaller early in training."""
     with np.load(place.alignments) as arrays:
         gold = arrays["gold"]
     lines = place.read_predictions()

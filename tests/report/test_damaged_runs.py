@@ -1,4 +1,4 @@
-"""Runs that are damaged, partial, foreign or still training: what can be read is shown, what cannot is listed."""
+"""Reports of damaged, partial, foreign or unfinished runs show readable files and list the others."""
 
 import json
 import random
@@ -166,7 +166,7 @@ def test_a_folder_of_seeds_is_a_run_and_a_single_seed_is_not(run: Path, tmp_path
 
 @pytest.mark.parametrize("seed", range(40))
 def test_runs_with_random_damage(run: Path, seed: int) -> None:
-    """Some files cut, flipped, swapped, emptied or gone: a report all the same."""
+    """A report is written even if files are cut, flipped, swapped, emptied or missing."""
     chance = random.Random(seed)
     files = sorted(path for path in run.rglob("*") if path.is_file())
     for path in chance.sample(files, 6):

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: it works, asks nothing of the network, and shows what is in the data as text."""
+"""The page in Chromium: it works, makes no network requests, and shows data as text."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 class Page:
-    """A report that is open in the browser."""
+    """A report opened in the browser."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -82,12 +82,12 @@ class Page:
         self.driver.execute_script(script, selector, str(value))
 
     def processor_seconds(self) -> float:
-        """What the page's thread has taken since the page was opened."""
+        """The processor time of the page's thread since the page was opened."""
         found = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return float(next(metric["value"] for metric in found if metric["name"] == "ThreadTime"))
 
     def requests(self) -> list[str]:
-        """The addresses that were asked for since the page was opened."""
+        """The addresses requested since the page was opened."""
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
         sent = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
         return [url for url in sent if not url.startswith("data:")]
@@ -122,7 +122,7 @@ def test_pointing_at_a_target_symbol_highlights_the_source(page: Page, report: P
     gold = page.run("report.explorer.seed.views[0].at(-1).gold[2]")
     units = page.driver.find_elements("css selector", "#source .unit")
     assert "gold" in (units[gold].get_attribute("class") or "")
-    assert units[gold].text.endswith(".63")  # the mean of .8 and .4, and what is spread
+    assert units[gold].text.endswith(".63")  # the mean of .8 and .4, plus the uniform rest
     assert page.text("#status").startswith("3 of 5, ")
     colours = [unit.value_of_css_property("background-color") for unit in units]
     assert colours.count(colours[gold]) == 1
@@ -322,7 +322,7 @@ def test_tables_are_shown_without_scripts(page: Page, report: Path) -> None:
 
 
 def test_page_opens_in_less_than_two_seconds(page: Page, tmp_path: Path) -> None:
-    """With 3 variants, 5 seeds, 200 examples: processor time until the first alignment is drawn, and another one is."""
+    """Processor time until the first and another alignment are drawn, with 3 variants, 5 seeds, 200 examples."""
     run = made_run(
         tmp_path / "run", variants=["a", "b", "c"], seeds=range(5), examples=200, source=60, target=20, dense=True,
         heads=dict.fromkeys("abc", 1), snapshots=range(100, 2500, 100),

@@ -1,4 +1,4 @@
-"""The report's figures, from runs whose figures are known."""
+"""The report's figures, for runs with known figures."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ from seqtool.runs.read import Reader
 
 
 def unpacked(text: str) -> tuple[dict, bytes]:
-    """What the page's script does with it."""
+    """Unpack as the page's script does."""
     content = zlib.decompress(base64.b64decode(text))
     length = int.from_bytes(content[:4], "little")
     return json.loads(content[4 : 4 + length]), content[4 + length :]
@@ -196,7 +196,7 @@ def test_results_of_interventions_are_shown_over_seeds(tmp_path: Path) -> None:
 
 
 def text_of(page: str) -> str:
-    """What the page says without its scripts and tags."""
+    """The text of the page without scripts and tags."""
     body = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
 

@@ -39,7 +39,7 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that reverses words, trained, then moved elsewhere; its recipe is gone. Not to be written to."""
+    """A trained run that reverses words, moved to another folder without its recipe. Tests must not write to it."""
     folder = tmp_path_factory.mktemp("reverses")
     recipe = folder / "reverses.yaml"
     recipe.write_text(REVERSES)

@@ -1,4 +1,4 @@
-"""A recipe that trains in seconds, and what two runs must share."""
+"""A recipe that trains in seconds, and comparisons of two runs."""
 
 import csv
 import json
@@ -58,13 +58,13 @@ train:
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    """A seed's metrics without the times."""
+    """A seed's metrics without times."""
     with open(folder / "metrics.csv", newline="") as file:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
 def figures(folder: Path) -> dict[str, Any]:
-    """A seed's result without the times."""
+    """A seed's result without times."""
     result = json.loads((folder / "result.json").read_text())
     return {name: value for name, value in result.items() if name not in ("seconds", "steps_per_second")}
 

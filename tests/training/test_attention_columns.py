@@ -1,4 +1,4 @@
-"""Where the model looks, in metrics.csv, result.json and `seqtool evaluate`."""
+"""Measures of attention weights in metrics.csv, result.json and `seqtool evaluate`."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def test_columns_contain_measures_of_attention_weights(small: Path, tmp_path: Pa
     for name in (*GOLD, *LOOKS):
         assert float(rows[-1][f"valid_{name}"]) == result[name] == result["best"][f"valid_{name}"]
     assert result["alignment_error_rate"] == pytest.approx(1 - result["alignment_f1"])
-    # the same of the checkpoint's own weights, one example after the other
+    # the same from the checkpoint's own weights, example by example
     loaded, entropies, exact = seqtool.load(tmp_path / "run", checkpoint="last"), [], []
     for k in range(2):
         batch = loaded.task.batch("valid", k, seed=0, rank=0, batch_size=16, device=torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Who computes: chosen by the recipe, recorded in the run, without a trace in checkpoints."""
+"""Engines: chosen by the recipe, recorded in the run, and independent of checkpoints."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A trained run, measured: against what training measured, and against plain Python over its predictions."""
+"""Evaluation of a trained run, compared with the measures of training and with plain Python."""
 
 import itertools
 import json
@@ -211,7 +211,7 @@ def test_pairs_of_a_split_give_the_measures_of_the_split(moved: Path) -> None:
     found = loaded.evaluate_pairs(pairs, batch_size=7)
     assert found.split is None
     whole = loaded.evaluate("test", batches=1, batch_size=15).overall
-    assert found.overall == replace(whole, attention={})  # pairs have no gold alignment, and are not fed
+    assert found.overall == replace(whole, attention={})  # pairs have no gold alignment and no teacher forcing
 
 
 def test_a_source_with_several_targets_is_one_example(moved: Path) -> None:
@@ -271,7 +271,7 @@ def test_bleu_equals_sacrebleus_corpus_bleu(moved: Path, tokenize: str) -> None:
     loaded = seqtool.load(moved)
     pairs = texts_of(moved, "test", 2, 15)
     pairs = [(source, target if k % 4 else target[::-1]) for k, (source, target) in enumerate(pairs)]  # some are missed
-    pairs += [(source, target[::-1]) for source, target in pairs[::3]]  # some have two right targets
+    pairs += [(source, target[::-1]) for source, target in pairs[::3]]  # some have two correct targets
     found = loaded.evaluate_pairs(pairs, bleu=tokenize)
     right: dict[str, list[str]] = {}
     for source, target in pairs:

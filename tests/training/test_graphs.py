@@ -1,4 +1,4 @@
-"""Training steps that are captured and replayed. What needs a CUDA device is skipped without one."""
+"""Training steps captured as CUDA graphs and replayed. Tests that need a CUDA device are skipped without one."""
 
 import gc
 import json
@@ -35,7 +35,7 @@ on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA
 
 
 class Rerun:
-    """Stands in for a CUDA graph where there is no CUDA: it runs the step's code again at each replay."""
+    """A replacement for a CUDA graph without CUDA: it runs the code of the step at each replay."""
 
     recorded = 0
 
@@ -55,7 +55,7 @@ class Refusing:
 
 @pytest.fixture
 def replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Capture steps on the CPU, by the stand-in."""
+    """Capture steps on the CPU with `Rerun`."""
     monkeypatch.setattr(fit, "cannot_capture", lambda *_: None)
     monkeypatch.setattr(graphed_step, "CudaCapture", Rerun)
     monkeypatch.setattr(Rerun, "recorded", 0)
@@ -178,7 +178,7 @@ def test_shapes_beyond_the_limit_run_eagerly(monkeypatch: pytest.MonkeyPatch, sm
 
 @pytest.mark.usefixtures("replayed")
 def test_a_part_that_refuses_padded_lengths_is_captured_unpadded(small: Path, tmp_path: Path) -> None:
-    longest = "model.decoder.attention.scorer={type: location, max_length: 9}"  # as scan has; 9 is padded to 16
+    longest = "model.decoder.attention.scorer={type: location, max_length: 9}"  # as in scan; 9 is padded to 16
     changes = ["task={type: scan}", longest, "train.steps=12", "train.validate_every=12", "train.validation_batches=1"]
     seqtool.run(small, out=tmp_path / "run", overrides=changes)
     assert Rerun.recorded > 1
@@ -240,7 +240,7 @@ def test_a_step_that_draws_on_the_host_is_not_captured(draw: Callable[[], float]
 
 
 class Averaging(torch.optim.Adam):
-    """An optimizer that does more on the host than it says."""
+    """An optimizer with undeclared work on the host."""
 
     def step(self, closure: Callable[[], float] | None = None) -> None:
         super().step()
@@ -347,7 +347,7 @@ def test_on_cuda_a_part_that_waits_for_the_device_is_named(small: Path, tmp_path
 
 
 def graphed(made: Assembly, capture: Capture | None) -> GraphedStep:
-    """The assembly's training step, after a first one that creates the optimizer's state."""
+    """The assembly's training step, after a first step that creates the optimizer's state."""
 
     def objective(batch: Batch) -> tuple[Tensor, Tensor]:
         total, count = made.loss(*made.model(batch), batch)

@@ -1,4 +1,4 @@
-"""A trained run, measured while its attention is forced."""
+"""A trained run, measured under interventions."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def test_the_unchanged_model_equals_evaluate(moved: Path) -> None:
 
 
 def test_a_reversing_model_depends_on_its_attention(moved: Path) -> None:
-    """A model that reverses words: gold serves it, anything else hurts."""
+    """A model that reverses words is correct with gold attention, and worse with any other intervention."""
     found = seqtool.load(moved).intervene()
     for mode in ("teacher_forced", "free_running"):
         own = value(found, "own", mode)
@@ -87,7 +87,7 @@ def test_options_select_interventions_and_results_are_reproducible(moved: Path) 
 
 
 def test_a_change_is_resampled_in_pairs() -> None:
-    """Where both are right or wrong together its interval is narrower than either's own."""
+    """If both are correct for the same examples, the interval of the change is narrower than either interval."""
     generator = np.random.default_rng(0)
     base_right = generator.integers(2, size=80)
     right = base_right.copy()
@@ -174,7 +174,7 @@ def test_continuous_targets_are_measured_by_their_errors(tmp_path: Path, command
     assert found.measured["own"]["teacher_forced"].keys() == overall.keys()
     batch = loaded.task.batch("valid", 0, seed=0, rank=0, batch_size=30, device=loaded.device)
     error = 0.0
-    for row in range(30):  # the mean of the memory, read out
+    for row in range(30):  # the readout of the mean memory vector
         vectors = loaded.model.source_embedding(batch.source[row : row + 1, : int(batch.source_mask[row].sum())])
         memory = loaded.model.encoder(vectors, vectors[..., 0] == vectors[..., 0]).memory[0]
         written = loaded.model.decoder.readout_layer(memory.mean(0))

@@ -1,4 +1,4 @@
-"""Nothing in a step of training waits for the device, whatever the parts: a GPU works ahead of Python."""
+"""A training step never waits for the device, with any part."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ PARTS = [pytest.param(part, id=f"{kind}/{part.name}") for kind in PLACES for par
 
 
 class Pretended(Accelerator):
-    """The accelerator of the device that is not there."""
+    """The accelerator of the pretended device."""
 
     def setup_device(self, device: torch.device) -> None:
         """Nothing to set up."""
@@ -115,7 +115,7 @@ class Pretended(Accelerator):
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendDevice]:
-    """Have training run on the device that is not there."""
+    """Train on the pretended device."""
 
     def elsewhere(*arguments: Any, **options: Any) -> Assembly:
         made = assemble(*arguments, **options)
@@ -134,7 +134,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendDevice]:
 
 
 def options(part: Registered) -> dict[str, Any]:
-    """What a recipe gives a part: the options that it requires, slots filled with parts of the registry."""
+    """The options of a part in a recipe: required options, and slots filled with registered parts."""
 
     def given(example: Any) -> Any:
         if isinstance(example, type):
@@ -155,7 +155,7 @@ def variant_of(tmp_path: Path, changes: dict[str, Any]) -> Variant:
 
 
 def train(device: PretendDevice, variant: Variant) -> list[list[str]]:
-    """Train, and return what waits in each step: from its beginning to that of the next, validation included."""
+    """Train, and return the operations that wait in each step, up to the beginning of the next, validation included."""
     device.clear()
     begins: list[int] = []
     step = SequenceModule.training_step
@@ -189,7 +189,7 @@ def test_a_training_step_of_any_part_never_waits(part: Registered, tmp_path: Pat
 
 @pytest.mark.parametrize("changes", [{}, VALUES], ids=["symbols", "values"])
 def test_no_float64_is_on_the_device(tmp_path: Path, device: PretendDevice, changes: dict[str, Any]) -> None:
-    """Apple's devices have none. Sums of metrics are float64, and on the CPU."""
+    """Apple's devices do not support float64. Sums of metrics are float64 on the CPU."""
     train(device, variant_of(tmp_path, changes))
     assert device.wide == []
 
@@ -210,7 +210,7 @@ def test_metrics_of_steps_are_copied_once_per_row(tmp_path: Path, device: Preten
 def test_validation_copies_losses_once_and_batches_never(tmp_path: Path, device: PretendDevice) -> None:
     changes = {"train.validation_batches": 3, "train.metrics": ["token_accuracy"], "model.decoder": PLAIN}
     *_, last = train(device, variant_of(tmp_path, changes))
-    ours = [wait for wait in last if f"{Path(seqtool.__file__).parent}/" in wait]  # and not the trainer's tidying up
+    ours = [wait for wait in last if f"{Path(seqtool.__file__).parent}/" in wait]  # excludes the trainer's teardown
     inwards = [wait for wait in ours if wait.startswith("a copy to")]
     outwards = [wait for wait in ours if wait.startswith("a copy from")]
     assert len(inwards) == 3 * len(fields(Batch))

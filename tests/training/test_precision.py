@@ -1,4 +1,4 @@
-"""Every precision that a CPU has trains."""
+"""Training works in every precision that a CPU supports."""
 
 import json
 from pathlib import Path

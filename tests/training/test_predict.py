@@ -1,4 +1,4 @@
-"""A trained run that was moved: loaded, predicting from Python."""
+"""Loading a moved run and predicting from Python."""
 
 import pickle
 import re
@@ -172,7 +172,7 @@ def test_a_run_without_a_checkpoint(moved: Path, tmp_path: Path) -> None:
 
 
 class Evil:
-    """Runs code when it is unpickled."""
+    """Runs code when unpickled."""
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str, ...]]:
         return (exec, ("raise SystemExit('the checkpoint ran code')",))

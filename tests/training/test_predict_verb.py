@@ -1,4 +1,4 @@
-"""`seqtool predict`, as typed: files, standard input, bad lines, and asking."""
+"""`seqtool predict` on the command line: files, standard input, bad lines, interactive mode."""
 
 import io
 import json
@@ -24,7 +24,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 class Typed:
-    """Standard input of bytes, as the interpreter has it."""
+    """Standard input with bytes, as in the interpreter."""
 
     def __init__(self, content: bytes) -> None:
         self.buffer = io.BytesIO(content)
@@ -43,7 +43,7 @@ class Typed:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process: exit code, stdout, stderr."""
+    """Run a command in this process; return its exit code, stdout and stderr."""
 
     def run(*arguments: str | Path, typed: bytes = b"") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.stdin", Typed(typed))

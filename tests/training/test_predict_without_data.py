@@ -1,4 +1,4 @@
-"""A run over a file of pairs: the file goes, the run stays and predicts."""
+"""A run predicts after its file of pairs was removed."""
 
 import json
 import shutil

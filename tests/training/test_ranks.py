@@ -1,4 +1,4 @@
-"""Two processes train as one would on their joined batches, and leave one run directory."""
+"""Two processes train like one process on their joined batches, and write one run directory."""
 
 import json
 import os
@@ -28,12 +28,12 @@ LAUNCHERS = {
 
 
 def joined(batches: list[Batch]) -> Batch:
-    """Batches of equal widths as one."""
+    """Batches of equal lengths joined into one."""
     return Batch(*(torch.cat(side) for side in zip(*(vars(batch).values() for batch in batches), strict=True)))
 
 
 def losses_of_one_process(recipe: Path) -> list[float]:
-    """A bare torch loop over the batches of both ranks, joined."""
+    """A bare torch loop over the joined batches of both ranks."""
     variant = seqtool.load_recipe(recipe, overrides=[f"train.steps={STEPS}"]).variants["default"]
     assembly = assemble(variant, seed=0)
     optimizer, schedule = assembly.optimizer, assembly.schedule
@@ -64,7 +64,7 @@ def launch(launcher: str, *arguments: str | Path, **extra: str) -> "subprocess.P
 
 
 def finish(process: "subprocess.Popen[str]") -> str:
-    """What a process printed, once it has ended well."""
+    """The output of a process after a successful exit."""
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     return out
@@ -72,13 +72,13 @@ def finish(process: "subprocess.Popen[str]") -> str:
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_equal_one_on_joined_batches(small: Path, tmp_path: Path, launcher: str) -> None:
-    changes = CHANGES if launcher == "ddp" else CHANGES[:2]  # torchrun says how many there are
+    changes = CHANGES if launcher == "ddp" else CHANGES[:2]  # torchrun sets the number of processes
     flags = [word for change in changes for word in ("--set", change)]
     check_two_ranks(small, tmp_path, finish(launch(launcher, small, "--out", tmp_path / "run", *flags)))
 
 
 def test_processes_started_by_slurm(small: Path, tmp_path: Path) -> None:
-    """srun starts each process with these variables; there is no SLURM here, so the test sets them."""
+    """srun starts each process with these variables; the test sets them without SLURM."""
     flags = [word for change in CHANGES[:2] for word in ("--set", change)]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -112,7 +112,7 @@ def test_processes_started_by_slurm(small: Path, tmp_path: Path) -> None:
 
 
 def check_two_ranks(small: Path, tmp_path: Path, printed: str) -> None:
-    result = json.loads(printed)  # rank 0 alone speaks
+    result = json.loads(printed)  # only rank 0 prints
     assert result["variants"]["default"]["seeds"]["0"]["steps"] == STEPS
     found = [float(row["train_loss"]) for row in rows(tmp_path / "run/default/seed0")]
     assert found == pytest.approx(losses_of_one_process(small), rel=1e-5)
@@ -150,7 +150,7 @@ def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not (out / "default/seed0/last.ckpt").exists():
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
+    os.killpg(process.pid, signal.SIGINT)  # to every process of the group, as a terminal does
     _, told = process.communicate(timeout=60)
     assert process.returncode == 1, told
     assert told.count(f"go on with: seqtool run --resume {out}") == 1, told

@@ -1,4 +1,4 @@
-"""Stopped in any way and gone on with, a run ends as if nothing had happened."""
+"""A run that is stopped at any moment and resumed equals an uninterrupted one."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from seqtool.runs.files import TEMPORARY, read_json
 
 def test_same_recipe_and_seed_twice_are_equal_bit_for_bit(small: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        torch.rand(1)  # whatever the global generator stands at
+        torch.rand(1)  # independent of the global generator
         seqtool.run(small, out=tmp_path / name)
     same_run(tmp_path / "one/default/seed0", tmp_path / "two/default/seed0")
     seqtool.run(small, out=tmp_path / "three", seeds=[1])
@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_is_reported(small: Path, tmp_path: Path) -> None:
 
 
 def whole_files(run: Path) -> None:
-    """Nothing under its final name is half-written."""
+    """No file with its final name is incomplete."""
     for path in run.rglob("*"):
         if path.suffix == ".json":
             read_json(path)

@@ -1,4 +1,4 @@
-"""Scheduled sampling in a run: the draws belong to the step, so a resumed run makes the same ones."""
+"""Scheduled sampling in a run: draws depend on the step, so a resumed run has the same ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a run keeps of how its alignments formed, and of its validation sample at the end."""
+"""Snapshots of attention weights during training, and the final validation sample."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def test_snapshots_contain_the_weights_at_their_step(small: Path, tmp_path: Path) -> None:
-    """The last one against the last checkpoint, computed again."""
+    """The last snapshot equals the weights computed from the last checkpoint."""
     seqtool.run(small, out=tmp_path / "run")
     place = place_of(tmp_path / "run")
     assert place.snapshot_steps() == [25, 50, 60]

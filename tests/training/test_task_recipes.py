@@ -1,4 +1,4 @@
-"""The recipes of `recipes/tasks` reach what they say."""
+"""The recipes in `recipes/tasks` reach the accuracy that their comments state."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""TensorBoard files hold the rows of metrics.csv, and images of the attention weights."""
+"""TensorBoard files contain the rows of metrics.csv and images of attention weights."""
 
 import io
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_alignments_are_pictures_of_the_snapshots(small: Path, tmp_path: Path) -
                 assert pixels[12 * t, 12 * place].tolist() == [213, 94, 0]
             middle = pixels[6::12, 6 : 12 * int(real.sum()) : 12, 0].astype(
                 float
-            )  # of the first head, dark where much is
+            )  # of the first head, darker for larger weights
             wanted = 255 - weights[0] / max(0.25, weights[0].max()) * (255 - 8)
             assert np.abs(middle - wanted).max() <= 2
 

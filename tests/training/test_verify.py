@@ -1,4 +1,4 @@
-"""Claims: trained, measured, judged; taken up where they were left; refused where they are wrong."""
+"""Claims: training, measures, verdicts, resuming, and errors in claims."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ measures:
 
 @pytest.fixture
 def claim(tmp_path: Path) -> Path:
-    """A claim that holds, beside its recipe."""
+    """A claim that holds, next to its recipe."""
     (tmp_path / "reverses.yaml").write_text(REVERSES.replace("steps: 120", "steps: 20"))
     path = tmp_path / "few.yaml"
     path.write_text(CLAIM)
@@ -43,7 +43,7 @@ def claim(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was trained, in order."""
+    """The trained seeds, in order."""
     calls: list[dict[str, Any]] = []
     run = claim_runs.run
 
@@ -146,7 +146,7 @@ def test_earlier_runs_are_resumed(claim: Path, tmp_path: Path, trained: list[dic
     seqtool.run(recipe, out=folder / "c", seeds=[3])
     half = folder / "c/default/seed3"
     before = json.loads((half / "result.json").read_text())
-    (half / "result.json").unlink()  # as when it was killed behind its last checkpoint
+    (half / "result.json").unlink()  # as if killed after its last checkpoint
     verdict = seqtool.verify(claim, out=folder)
     assert [(call["resume"], call["seeds"]) for call in trained] == [(folder / "c", [3])]
     assert [(run["seed"], run["run"]) for run in verdict.runs] == [(3, "c"), (4, "a")]

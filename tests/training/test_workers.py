@@ -1,4 +1,4 @@
-"""Seeds trained by several worker processes: the same results, and every way in which a worker can end."""
+"""Training seeds in several worker processes: equal results, and all ways in which a worker can end."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def seqtool_components():
 
 @pytest.fixture
 def faulty(small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The small recipe with three seeds of the faulty task, which the module `faulty` of its folder brings."""
+    """The small recipe with three seeds of the faulty task in the module `faulty` of its folder."""
     (small.parent / "faulty.py").write_text(FAULTY)
     text = small.read_text().replace("type: alignment", "type: faulty").replace("seeds: [0]", "seeds: [0, 1, 2]")
     small.write_text(text)
@@ -79,7 +79,7 @@ def started(*arguments: str | Path) -> "subprocess.Popen[str]":
 
 
 def wait_for(there: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
-    """Wait for what a process does; the test fails after two minutes, or when the process ends before."""
+    """Wait for a condition; fail after two minutes, or if the process ends first."""
     for _ in range(2400):
         if there():
             return
@@ -90,7 +90,7 @@ def wait_for(there: Callable[[], bool], process: "subprocess.Popen[str] | None" 
 
 
 def others_of(session: int) -> dict[int, int]:
-    """The processes of a session that are alive, without its first: each with its parent."""
+    """The living processes of a session except its first, each with its parent."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -160,7 +160,7 @@ def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
     checkpoints = [out / f"default/seed{seed}/last.ckpt" for seed in (0, 1)]
     wait_for(lambda: all(path.exists() for path in checkpoints), process)
     if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # as a terminal does: every process of the group
+        os.killpg(process.pid, number)  # to every process of the group, as a terminal does
     else:
         process.send_signal(number)
     _, told = process.communicate(timeout=120)
@@ -186,7 +186,7 @@ def test_a_second_ctrl_c_ends_all_at_once(small: Path, tmp_path: Path) -> None:
     workers = [child for child, parent in others_of(process.pid).items() if parent != process.pid]
     assert len(workers) == 2, "children of the fork server"
     for worker in workers:
-        os.kill(worker, signal.SIGSTOP)  # none can save, so that only the second signal ends them
+        os.kill(worker, signal.SIGSTOP)  # saving fails, so only the second signal ends them
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=2)

@@ -1,4 +1,4 @@
-"""Dropout, zoneout and stacks train in encoder and decoder, and a run that was stopped ends as if it had not been."""
+"""Dropout, zoneout and stacks in encoder and decoder train, and resume exactly."""
 
 from pathlib import Path
 

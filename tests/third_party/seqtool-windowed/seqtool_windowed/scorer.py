@@ -7,7 +7,7 @@ from seqtool.api import Positive, Scorer
 
 
 class Windowed(Scorer):
-    """What a position holds, less how far it is from where step i is expected to look.
+    """Bilinear scores minus the distance of a position from the expected position of step i.
 
     Equation:
         e_ij = s_i . W h_j - |j - r i| / w,  j = 0 .. S - 1,  i = 0 .. T - 1
@@ -16,10 +16,10 @@ class Windowed(Scorer):
     Press et al. 2022, arXiv 2108.12409.
 
     Args:
-        query_size: Q, the width of a query s.
-        memory_size: M, the width of a memory vector h.
-        speed: r at the start, source positions a target step; learnt.
-        width: w at the start, source positions; learnt.
+        query_size: Q, the size of a query s.
+        memory_size: M, the size of a memory vector h.
+        speed: initial r, in source positions per target step; learnt.
+        width: initial w, in source positions; learnt.
     """
 
     def __init__(self, query_size: int, memory_size: int, *, speed: Positive = 1.0, width: Positive = 5.0) -> None:

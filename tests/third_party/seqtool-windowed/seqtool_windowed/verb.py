@@ -1,4 +1,4 @@
-"""A verb: what the window subtracts from the scores of one step."""
+"""A verb that prints what the window subtracts from the scores of a step."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Tasks with continuous sources or targets, as a plugin: `value_tasks`."""
+"""Tasks with continuous sources or targets, as a plugin: `continuous_tasks`."""
 
 from collections.abc import Iterable
 from typing import Any

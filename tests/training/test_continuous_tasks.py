@@ -1,4 +1,4 @@
-"""Tasks of values, all the way: trained, resumed, evaluated, predicted; and what is not for values, refused by name."""
+"""Continuous tasks: training, resuming, evaluation, prediction, and parts that are refused for them."""
 
 import csv
 import json
@@ -12,9 +12,9 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 import torch
+from continuous_tasks import Halves, Signs
 from registered import names
 from small_run import figures, rows
-from value_tasks import Halves, Signs
 
 import seqtool
 from seqtool.build.check import check
@@ -55,7 +55,7 @@ POINTER = "{type: pointer, cell: {type: gru, hidden_size: 8}, attention: {scorer
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    return discover(modules=["value_tasks"])
+    return discover(modules=["continuous_tasks"])
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +67,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(halves: Path, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be written to."""
+    """Tests must not write to it."""
     out = tmp_path_factory.mktemp("run") / "halves"
     seqtool.run(halves, out=out, registry=registry)
     return out
@@ -89,7 +89,7 @@ def test_files_of_a_run(run: Path) -> None:
     assert result["best"]["valid_within"] >= result["within"]
     assert "token_accuracy" not in result
     lines = [json.loads(line) for line in (seed / "predictions.jsonl").read_text().splitlines()]
-    assert len(lines) == 24  # what validation looks at: two batches of 12
+    assert len(lines) == 24  # the validation examples: two batches of 12
     for line in lines:
         assert line["score"] is None
         assert len(line["predicted"]) == len(line["target"]) == min(3, len(line["source"]))
@@ -167,22 +167,22 @@ def test_on_the_command_line(run: Path, command: Command, tmp_path: Path, monkey
     folder = str(Path(__file__).parents[1])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])]))
     (tmp_path / "in.txt").write_text("0.1,0.9 0.4,0.2 0.8,0.3\n0,0 1,1\n")
-    plain = command("predict", run, tmp_path / "in.txt", "-p", "value_tasks")
+    plain = command("predict", run, tmp_path / "in.txt", "-p", "continuous_tasks")
     assert plain.returncode == 0, plain.stderr
     lines = [line.split("\t") for line in plain.stdout.splitlines()[1:]]
     assert [line[:4] for line in lines] == [["1", "1", "", "0.1,0.9 0.4,0.2 0.8,0.3"], ["2", "1", "", "0,0 1,1"]]
     found = [json.loads(line) for line in command(
-        "predict", run, tmp_path / "in.txt", "-p", "value_tasks", "--json"
+        "predict", run, tmp_path / "in.txt", "-p", "continuous_tasks", "--json"
     ).stdout.splitlines()]  # fmt: skip
     assert [line["predictions"][0]["text"] for line in found] == [line[4] for line in lines]
     assert found[1]["source_symbols"] == ["0,0", "1,1"]
     values = found[0]["predictions"][0]["values"]
     assert " ".join(f"{a:.6g},{b:.6g}" for a, b in values) == lines[0][4]
-    refused = command("predict", run, tmp_path / "in.txt", "-p", "value_tasks", "--search", "beam")
+    refused = command("predict", run, tmp_path / "in.txt", "-p", "continuous_tasks", "--search", "beam")
     assert refused.returncode == 2
     assert "search search:beam requires symbols, and the targets of this task are continuous" in refused.stderr
     assert "allowed: greedy" in refused.stderr
-    measured = command("evaluate", run, "-p", "value_tasks", "--json")
+    measured = command("evaluate", run, "-p", "continuous_tasks", "--json")
     assert set(json.loads(measured.stdout)["overall"]["measures"]) == {
         "mean_squared_error", "mean_absolute_error", "within",
     }  # fmt: skip
@@ -231,7 +231,7 @@ def test_other_precisions(halves: Path, registry: Registry, tmp_path: Path, prec
 
 @pytest.mark.parametrize("per", ["token", "example"])
 def test_scheduled_sampling_feeds_continuous_predictions(run: Path, registry: Registry, per: str) -> None:
-    """Where nothing is taught, teacher forcing writes what free running does; where all is, what it did without."""
+    """With probability 0, the result equals free running and differs from teacher forcing."""
     loaded = seqtool.load(run, registry=registry)
     batch = loaded.task.batch("valid", 0, seed=0, rank=0, batch_size=4, device=torch.device("cpu"))
     with torch.no_grad():

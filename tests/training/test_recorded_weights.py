@@ -1,4 +1,4 @@
-"""What a run keeps of where its models look: weights, gates, and the figure of both."""
+"""Attention weights and gates stored in a run, and their figure."""
 
 from collections.abc import Callable
 from pathlib import Path
