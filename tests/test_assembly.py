@@ -104,8 +104,8 @@ def test_what_was_checked_is_what_is_trained(recipe: Path) -> None:
     prepared = planned.prepared.take("default", 3)
     assert prepared is not None
     assert prepared.assembly.task is planned.tasks.of(planned.variants["default"])
-    assert prepared.assembly.model.training, "the trial of two examples leaves the mode as it was"
-    assert planned.prepared.take("default", 3) is None, "a training is not started twice from one assembly"
+    assert prepared.assembly.model.training, "the trial of two examples restores the mode"
+    assert planned.prepared.take("default", 3) is None, "an assembly is trained only once"
     parameters = [group["params"] for group in prepared.assembly.optimizer.param_groups]
     assert [id(one) for held in parameters for one in held] == [id(one) for one in prepared.assembly.model.parameters()]
     assert prepared.assembly.options.label == "default, seed 3"
@@ -126,7 +126,7 @@ def test_only_as_many_models_are_kept_as_fit(recipe: Path, monkeypatch: pytest.M
     monkeypatch.setattr("seqtool.build.check.MAX_TRIED_PARAMETERS", 2 * size)
     assert list(check(loaded)) == ["a", "b"]
     monkeypatch.setattr("seqtool.build.check.MAX_TRIED_PARAMETERS", size - 1)
-    assert check(loaded) == {}, "larger ones are built without memory"
+    assert check(loaded) == {}, "larger models are built on the meta device"
 
 
 def digest(model: torch.nn.Module) -> str:

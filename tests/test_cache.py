@@ -16,4 +16,4 @@ def test_environment_variable_names_the_cache_folder(tmp_path: Path, monkeypatch
     if sys.platform == "linux":
         assert cache_folder() == tmp_path / "user" / "seqtool"
     assert cache_folder().name.lower() == "seqtool"
-    assert not list(tmp_path.iterdir()), "asking makes no folder"
+    assert not list(tmp_path.iterdir()), "a query creates no folder"

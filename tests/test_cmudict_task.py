@@ -82,7 +82,7 @@ def test_the_split_is_the_same_with_and_without_stress(
     phonemes = {phoneme for _, said in lines for phoneme in said.split()}
     assert {*made(stress=True).target_vocabulary.symbols} == {*phonemes, "</s>", "<s>"}
     trained = pairs(plain, plain.examples["train"])
-    assert len(trained) == len({*trained}), "pronunciations that differ in stress alone are one"
+    assert len(trained) == len({*trained}), "pronunciations that differ only in stress are equal"
     assert {*trained} == {(word, re.sub("[0-2]", "", said)) for word, said in stressed["train"]}
 
 

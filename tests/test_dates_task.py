@@ -117,7 +117,7 @@ def test_batches_on_a_device_are_padded_to_the_longest_possible_date() -> None:
         assert device.waits == []
     longest = here.shape[1]
     assert there.shape[1] == made.longest
-    assert longest <= made.longest < longest + 5, "some names of days and months never meet"
+    assert longest <= made.longest < longest + 5, "some names of days and months never occur together"
     assert torch.equal(there.inner[:, :longest], here)
     assert torch.equal(there_mask.inner[:, :longest], here_mask)
     assert not there_mask.inner[:, longest:].any()

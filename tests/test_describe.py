@@ -111,7 +111,7 @@ class Own(Inner):
 
 def test_argument_descriptions_are_inherited_with_the_constructor() -> None:
     assert describe(Deeper).options[0].meaning == "how deep."
-    assert describe(Own).options[0].meaning == "", "a constructor of its own is described anew"
+    assert describe(Own).options[0].meaning == "", "an overridden constructor has its own description"
 
 
 class Undocumented:
@@ -151,4 +151,4 @@ def test_every_built_in_part_loads_and_has_a_description(part: Registered) -> No
         assert description.equation
         assert description.source
     written = set(read_entries(read_sections(part.load().__doc__ or "").get("Args", "")))
-    assert written <= {name for name, _ in named}, "meanings of options that are not there"
+    assert written <= {name for name, _ in named}, "descriptions of options that do not exist"

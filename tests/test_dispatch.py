@@ -239,7 +239,7 @@ def test_an_override_uses_kernels_only_if_marked() -> None:
     cell, refusing = Marked(), Hundred("no")
     cell.kernels = {"unroll": (refusing,)}
     assert unrolled(cell) == 1
-    assert refusing.asked == 1, "`super()` asks again"
+    assert refusing.asked == 1, "`super()` dispatches again"
 
 
 def test_names_of_parts() -> None:

@@ -70,7 +70,7 @@ def test_each_epoch_contains_all_examples_in_a_new_order() -> None:
     epochs = [walk[50 * e : 50 * (e + 1)] for e in range(4)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
-    assert all(len(draw(task, k)) == 8 for k in range(25)), "7, 13 and 19 lie over the end of an epoch"
+    assert all(len(draw(task, k)) == 8 for k in range(25)), "batches 7, 13 and 19 span the end of an epoch"
     for other in ({"seed": 1}, {"rank": 1}):
         assert [number for k in range(6) for number in numbers(draw(task, k, **other))] != walk[:48]
 

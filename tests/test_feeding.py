@@ -62,7 +62,7 @@ def test_probability_one_is_teacher_forcing_bit_for_bit(tmp_path: Any, name: str
         again, again_weights = assembly.model(batch, Feeding(1.0, per))
         assert torch.equal(logits, again)
         assert (weights is None and again_weights is None) or torch.equal(weights, again_weights)
-    assert torch.equal(state, torch.get_rng_state()), "nothing is drawn where nothing is chosen"
+    assert torch.equal(state, torch.get_rng_state()), "without alternatives nothing is drawn"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -124,7 +124,7 @@ def test_shuffled_uses_one_permutation_at_every_step(heads: int) -> None:
     for row, length in enumerate(LENGTHS):
         for head in range(heads):
             before, after = own[row, head, :, :length].T.tolist(), weights[row, head, :, :length].T.tolist()
-            assert sorted(before) == sorted(after), "whole columns have moved"
+            assert sorted(before) == sorted(after), "columns were misaligned"
 
 
 def test_delayed_by_zero_keeps_the_models_own_weights() -> None:

@@ -144,7 +144,7 @@ def test_mqar_returns_values_in_the_order_of_queries(ending: str, noise: bool) -
         assert all(key.startswith("k") for key in values)
         assert all(value.startswith("v") for value in values.values())
         asked = [(i, symbol) for i, symbol in enumerate(source[10:]) if symbol in values]
-        assert sorted(key for _, key in asked) == sorted(values), "each key is asked for once"
+        assert sorted(key for _, key in asked) == sorted(values), "each key is queried once"
         assert target == [values[key] for _, key in asked] + closing(ending)
         assert gold == [places[key] for _, key in asked] + [-1] * (ending == "eos")
         others = {symbol for symbol in source[10:] if symbol not in values}

@@ -35,7 +35,7 @@ def test_searches_wait_only_every_eighth_step(part: Registered, vocabulary: Any)
     with PretendDevice() as device:
         there = search.search(to_device(model), *map(Elsewhere, sides), STEPS)
     questions = STEPS // 8 if vocabulary.end is not None else 0
-    assert len(device.waits) <= questions + 1, "and one for the length of what was written"
+    assert len(device.waits) <= questions + 1, "and one for the length of predictions"
     assert all(wait.startswith("a number is read") for wait in device.waits)
     assert device.wide == []
     for name in ("ids", "mask", "scores", "weights"):

@@ -67,7 +67,7 @@ def train_and_decode(cell: Any, decoder: Any) -> None:
     with torch.no_grad():
         for parameter, gradient in gradients.items():
             parameter -= 1e-4 * gradient / norm
-        assert total() < first, "a small step against the gradient lowers the loss of the same batch"
+        assert total() < first, "a small step against the gradient decreases the loss of the same batch"
         found = seqtool.make("search/greedy").search(model.eval(), batch.source, batch.source_mask, STEPS)
         logits, weights = model(batch, Feeding(0.0))
     assert torch.equal(logits.argmax(-1), found.ids[:, 0])

@@ -58,4 +58,6 @@ def test_attend_after_without_input_feeding_has_no_loop(scorer: Any) -> None:
     looping = seqtool.make("decoder/attend_after", 3, 5, (), 4, **options, input_feeding=True)
     few, many = operations(looping, 4), operations(looping, 40)
     assert many > 5 * few, "input feeding must loop, or this test counts nothing"
-    assert operations(at_once, 40) == operations(at_once, 4), "as many operations whatever the number of steps"
+    assert operations(at_once, 40) == operations(at_once, 4), (
+        "the number of operations does not depend on the number of steps"
+    )

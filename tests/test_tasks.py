@@ -42,7 +42,7 @@ def test_alignment_picks_the_symbols_in_order(ending: str) -> None:
         assert list(zip(target, gold, strict=True)) == [(symbol, place) for place, symbol in filled] + closing
         assert len(filled) == 5
         places.update(gold)
-    assert places - {-1} == set(range(13)), "symbols stand at every place"
+    assert places - {-1} == set(range(13)), "symbols occur at every position"
 
 
 def test_alignment_of_many_lengths() -> None:
@@ -132,7 +132,7 @@ def test_two_values_are_marked(name: str, length: int) -> None:
     for k in range(8):
         batch = batch_of(made, k)
         assert batch.source.shape == (64, length * 11 // 10, 2)
-        assert (batch.alignment == -1).all(), "two places, and so none"
+        assert (batch.alignment == -1).all(), "ambiguous, so no position"
         for source, mask, target in zip(batch.source, batch.source_mask, batch.target, strict=True):
             rows = source[mask].tolist()
             marks = [mark for _, mark in rows]

@@ -326,10 +326,10 @@ def test_the_split_depends_on_source_and_seed(tmp_path: Path) -> None:
     assert [len(part) for part in sources] == pytest.approx([320, 40, 40], abs=25)
     assert parts() == first
     assert parts(split_seed=1)[1] != first[1]
-    assert set(parts(test_share=0.0)[1]) == set(first[1]), "validation stays where it is when there is no test split"
-    assert [a for a, _ in first[1]] != sorted(a for a, _ in first[1]), "a sorted file gives no sorted sample"
+    assert set(parts(test_share=0.0)[1]) == set(first[1]), "the validation split does not change without a test split"
+    assert [a for a, _ in first[1]] != sorted(a for a, _ in first[1]), "the sample of a sorted file is not sorted"
     path.write_text("".join(sorted(path.read_text().splitlines(keepends=True))))
-    assert [set(part) for part in parts()] == [set(part) for part in first], "the order of the file means nothing"
+    assert [set(part) for part in parts()] == [set(part) for part in first], "the order of the file has no effect"
 
 
 def read(task: TextPairs, split: Split) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ def test_subwords_restore_their_texts(model: str) -> None:
         assert learnt.join(pieces) == text
         assert "".join(pieces) == text.replace(" ", SPACE)
         assert again.split(text) == pieces
-        assert all(SPACE not in piece.lstrip(SPACE) for piece in pieces), "none goes over the end of a word"
+        assert all(SPACE not in piece.lstrip(SPACE) for piece in pieces), "none spans the end of a word"
     used = {piece for text in TEXTS for piece in learnt.split(text)}
     assert max(map(len, used)) > 2
     assert len(used) < 120

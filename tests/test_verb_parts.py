@@ -87,7 +87,7 @@ def test_a_verb_is_listed_and_described_like_any_part(cli: Cli, fakes: Fakes) ->
     fakes.installed("polite", greeting())
     listed = json.loads(cli("list", "verb", "--json")[1])["parts"]
     assert {"verb/greet_x", "verb/run", "verb/doctor"} <= {part["label"] for part in listed}
-    assert "verb/" not in cli("list")[1], "no recipe can name one"
+    assert "verb/" not in cli("list")[1], "recipes cannot name one"
     code, out, _ = cli("describe", "verb/greet_x")
     assert code == 0
     lines = out.splitlines()

@@ -155,4 +155,4 @@ def test_unknown_references_are_refused(problems: Problems, value: str, words: s
     found = problems(text)
     assert all(problem.origin is not None and problem.origin.line == 9 for problem in found)
     assert words in "\n".join(problem.message for problem in found)
-    assert not any("expected" in problem.message for problem in found), "one fault, told once"
+    assert not any("expected" in problem.message for problem in found), "one fault is reported once"

@@ -227,7 +227,7 @@ def test_light_and_dark_follow_the_system_and_the_button(page: Page, report: Pat
     page.press("#theme", webdriver.Keys.ENTER)
     assert brightness(page) < 150
     page.open(report)
-    assert brightness(page) < 150, "it is remembered"
+    assert brightness(page) < 150, "the result is cached"
     page.driver.execute_script("localStorage.clear()")
 
 

@@ -43,4 +43,4 @@ def test_additive_attention_solves_it_within_4000_steps(tmp_path: Path, seed: in
     for mode in ("teacher_forced", "free_running"):
         assert forced["gold"][mode]["token_accuracy"].change.value >= 0
         for name in ("uniform", "shuffled"):
-            assert forced[name][mode]["token_accuracy"].value.value < 0.4, "what it writes hangs on where it looks"
+            assert forced[name][mode]["token_accuracy"].value.value < 0.4, "predictions depend on attention"

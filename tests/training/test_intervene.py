@@ -74,7 +74,7 @@ def test_options_select_interventions_and_results_are_reproducible(moved: Path) 
     found = loaded.intervene(only=["delayed", "shuffled"], delay=0, examples=33)
     assert list(found.measured) == ["own", "shuffled", "delayed_0"]
     assert found.examples == 33
-    assert found.measured["delayed_0"] == found.measured["own"], "delayed by nothing"
+    assert found.measured["delayed_0"] == found.measured["own"], "a delay of zero"
     assert found == loaded.intervene(only=["delayed", "shuffled"], delay=0, examples=33)
     assert (
         loaded.intervene(only=["delayed"], delay=1).measured["delayed_1"]
@@ -199,7 +199,7 @@ def test_intervene_from_the_command_line(moved: Path, tmp_path: Path, command: C
     assert lines[-1].startswith("default, seed 3, best checkpoint, step ")
     assert "40 examples of valid" in lines[-1]
     kept = run / "default/seed3/interventions.json"
-    assert not kept.exists(), "only where it is asked for"
+    assert not kept.exists(), "only on request"
     done = command("intervene", run, "--examples", "40", "--split", "test", "--save", "--json")
     content = json.loads(done.stdout)
     assert content == json.loads(kept.read_text())
@@ -225,4 +225,4 @@ def test_python_in_docs_works(moved: Path, capsys: pytest.CaptureFixture[str]) -
     one = names["model"].predict(["b a d c"])[0].weights
     with names["intervened"](names["model"].model.decoder, names["Backwards"]()):
         other = names["model"].predict(["b a d c"])[0].weights
-    assert np.allclose(one[:, 0, ::-1], other[:, 0], atol=1e-5), "the first look, before what is seen differs"
+    assert np.allclose(one[:, 0, ::-1], other[:, 0], atol=1e-5), "the first weights, before contexts differ"

@@ -221,7 +221,7 @@ def test_killed_at_thirty_moments_and_resumed(
         kills[where] += 1
         leftovers += bool(list(killed.rglob(f".*{TEMPORARY}")))
         whole_files(killed)
-    assert leftovers >= 5, "some kills must fall inside the writing of a file"
+    assert leftovers >= 5, "some kills must interrupt the writing of a file"
     done = command("run", "--resume", killed, "--quiet", timeout=300)
     assert done.returncode == 0, done.stderr
     whole_files(killed)

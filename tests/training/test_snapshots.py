@@ -108,7 +108,7 @@ def test_the_final_sample_has_up_to_200_examples(small: Path, tmp_path: Path) ->
     assert len(lines) == 200
     assert {array.shape[0] for array in found.values()} == {200}
     sources = {tuple(line["source"]) for line in lines}
-    assert len(sources) > 195, "each example stands there once"
+    assert len(sources) > 195, "each example occurs once"
     for line, mask in zip(lines, found["memory_mask"], strict=True):
         assert mask.sum() == len(line["source"])
         assert line["exact"] == (line["predicted"] == line["target"])

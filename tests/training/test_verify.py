@@ -78,7 +78,7 @@ def test_a_claim_that_holds(claim: Path, tmp_path: Path, trained: list[dict[str,
     assert written["runs"][0]["machine"]["cores"] >= 1
     assert len(trained) == 1
     again = seqtool.verify(claim, out=folder)
-    assert len(trained) == 1, "what is finished is not trained again"
+    assert len(trained) == 1, "finished seeds are not trained again"
     assert [finding.values for finding in again.findings] == [finding.values for finding in verdict.findings]
 
 
