@@ -191,10 +191,10 @@ def test_on_the_command_line(run: Path, command: Command, tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("0.1,0.9 0.4", "'0.4' is no position of the source: that is 2 finite numbers"),
+        ("0.1,0.9 0.4", "'0.4' is not a valid source position: it must be 2 comma-separated finite numbers"),
         ("0.1,0.9 a,1", "could not convert string to float: 'a'"),
-        ("0.1,nan", "no position of the source"),
-        ("1e999,0", "no position of the source"),
+        ("0.1,nan", "is not a valid source position"),
+        ("1e999,0", "is not a valid source position"),
         ("", "the source has no symbols"),
     ],
 )
