@@ -16,7 +16,7 @@ LENGTHS = (7, 1, 0, 4)
 SOURCE, STEPS, QUERY = max(LENGTHS), 4, 3
 
 Plain = Callable[[Vector, Matrix], Vector]
-"""(s, memory) -> scores of one row; `observe(weights)` where it looks at earlier weights."""
+"""(s, memory) -> scores of one row; with `observe(weights)` if it uses earlier weights."""
 
 
 def numbers(**tensors: Tensor) -> dict[str, Any]:
@@ -139,7 +139,7 @@ PLAIN: dict[str, Callable[[Any], Plain]] = {
     "location": plain_location,
     "location_aware": LocationAware,
 }
-"""How the parameters of a part enter the equation of its name."""
+"""The equation of each part, with the part's parameters."""
 
 
 def plain_scorer(name: str, part: Any) -> Plain:

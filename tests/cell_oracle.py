@@ -108,7 +108,7 @@ ALL_CELLS: dict[str, Callable[[Any], Step]] = CELLS | {
     "min_lstm": min_lstm_step,
     "phased_lstm": phased_lstm_step,
 }
-"""Each cell of one layer, by name: from a cell to its step."""
+"""A function from a cell to its plain step, for each cell with one layer."""
 
 SCANS = ("min_gru", "min_lstm")
 BATCH = len(LENGTHS)

@@ -12,7 +12,7 @@ from seqtool.registry import Plugin, Registry, discover
 PLUGINS = Path(__file__).parent.parent / "plugins"
 
 BUILT_IN = tuple(sorted(path.parent.name for path in PLUGINS.glob("*/__init__.py")))
-"""The modules of the plugins that ship, for `-p`: they are found where seqtool is not installed, too."""
+"""The modules of the built-in plugins, for `-p` without an installed seqtool."""
 
 HEADER = "from seqtool.api import Component, hookimpl\n"
 

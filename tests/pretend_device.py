@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("meta")
-"""A device that autograd knows and that no part asks for by name."""
+"""A device that autograd supports and that no part names."""
 CPU = torch.device("cpu")
 aten = torch.ops.aten
 READS = {

@@ -79,7 +79,7 @@ def test_teacher_forced_predictions(source: int, target: list[int], predicted: l
         assert metric.compute(metric.sums(ids, compared)) == pytest.approx(wanted)
 
 
-def test_ids_that_are_compared_hold_what_is_predicted_and_known() -> None:
+def test_compared_ids_contain_predicted_known_symbols() -> None:
     ids, mask = torch.tensor([[0, UNKNOWN, 1, 1]]), torch.tensor([[True, True, True, False]])
     assert comparable(ids, mask, Synonyms.target_vocabulary).tolist() == [[0, -1, 1, -1]]
     assert comparable(ids, mask, Vocabulary(("a", "b", "c"))).tolist() == [[0, 2, 1, -1]]

@@ -111,7 +111,7 @@ def test_help_lists_every_verb_and_imports_none(cli: Cli) -> None:
 
 
 FROM_FILES = {"report", "compare", "plot", "watch"}
-"""Verbs that read a run's files alone, and load no plugin."""
+"""Verbs that read only a run's files and load no plugin."""
 
 
 @pytest.mark.parametrize("name", [name for name, *_ in VERBS])
@@ -269,7 +269,7 @@ def test_list_gives_canonical_names_where_short_ones_clash(cli: Cli, windowed: F
     assert cli("describe", "scorer/other:windowed_x")[0] == 0
 
 
-def test_list_without_any_part_says_so_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_reports_missing_parts_on_stderr(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQTOOL_NO_PLUGINS", "1")
     verbs = ("-p", "seqtool_verbs")
     assert cli(*verbs, "list") == (0, "", "no part found: no working plugin provides one\n")

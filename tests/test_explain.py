@@ -19,7 +19,7 @@ from seqtool.registry import Registered, discover
 
 PARTS = [part for part in discover(modules=BUILT_IN).parts() if part.plugin.module in BUILT_IN]
 WORKED = ("cell", "decoder", "encoder", "normalizer", "readout", "scorer")
-"""The kinds whose parts all have an example."""
+"""The kinds for which every part has an example."""
 
 
 def written() -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 THIRD_PARTY = sorted((Path(__file__).parent / "third_party").rglob("*.py"))
 
 BASE = {"cache", "errors", "randomness", "registry", "statistics"}
-"""What every room may import; among themselves they import nothing else."""
+"""Layers that other layers may import; they import only each other."""
 
 MODELS = BASE | {"recipe", "nn", "parts", "build"}
 
@@ -39,11 +39,11 @@ MAY_IMPORT = {
     "experiment": MODELS | {"runs", "training", "launch", "analysis"},
     "api": BASE | {"nn", "parts"},
 }
-"""Each room or module of seqtool: what of seqtool it may import. Those that are not here stand on top."""
+"""The layers that each layer may import. Layers that are not listed may import all."""
 
 TORCH_FREE = BASE | {"analysis", "recipe", "runs"}
 NEEDS_TORCH = {"seqtool/runs/checkpoint.py"}
-"""The one module of the rooms without torch that imports it."""
+"""The only module in layers without torch that imports torch."""
 
 SAME_JOB = (
     {
@@ -57,7 +57,7 @@ SAME_JOB = (
     },
     {"seqtool/analysis/compare", "seqtool/analysis/report"},
 )
-"""Parallel folders: a contract, what composes it, its equation, its worked example, its suite and its kernels."""
+"""Parallel folders: contracts, their composition, equations, worked examples, contract suites and kernels."""
 
 OWN = {
     "seqtool_windowed": {"click"},
@@ -66,7 +66,7 @@ OWN = {
     "seqtool_text": {"datasets", "pyarrow", "regex", "tokenizers"},
     "seqtool_triton": {"triton"},
 }
-"""What a built-in plugin needs beside torch."""
+"""The dependencies of built-in plugins besides torch."""
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[str]:
@@ -151,7 +151,7 @@ def test_every_core_module_belongs_to_a_layer() -> None:
     above = {"__init__", "__main__", "cli", "testing", "verification"}
     known = set(MAY_IMPORT) | above
     found = {path.relative_to(ROOT / "seqtool").with_suffix("").parts[0] for path in CORE}
-    assert found <= known, f"say in MAY_IMPORT what these may import: {sorted(found - known)}"
+    assert found <= known, f"add to MAY_IMPORT: {sorted(found - known)}"
 
 
 def parallel(one: Path, other: Path) -> bool:

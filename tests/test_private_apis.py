@@ -29,7 +29,7 @@ INTERNALS = {
 }
 PRIVATE = re.compile("_[a-z][a-z0-9_]*")
 PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_field_defaults"}
-"""Documented, of NamedTuples: the underscore keeps them apart from fields."""
+"""Documented names of NamedTuples, whose underscore distinguishes them from fields."""
 OWN_OBJECT = {"self", "cls"}
 LIBRARY_NAMES = {
     name

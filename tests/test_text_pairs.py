@@ -134,7 +134,7 @@ def test_every_format_gives_the_same_pairs(name: str, packed: bool, tmp_path: Pa
     assert texts(whole(path, **options)) == PAIRS
 
 
-def test_tsv_is_unquoted_unless_the_recipe_says_so(tmp_path: Path) -> None:
+def test_tsv_is_unquoted_by_default(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tsv", '"a"\tb"b\r\n\n"c ""d"""\te\n'.replace('b"b', "bb"))
     assert texts(whole(path)) == [('"a"', "bb"), ('"c ""d"""', "e")]
     assert texts(whole(path, quoted=True)) == [("a", "bb"), ('c "d"', "e")]

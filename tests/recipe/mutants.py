@@ -9,7 +9,7 @@ import yaml
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LEGAL_WITHOUT = {"seeds", "embedding", "encoder", "normalizer", "variants", "optimizer", "clip_norm", "extends"}
-"""Entries of the shipped recipes that a recipe is still whole without; all others must be told when missing."""
+"""Optional entries of the bundled recipes; a missing other entry must be reported."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ train:
   validation_batch_size: 20
   accelerator: cpu
 """
-"""It learns most of its task, and makes mistakes."""
+"""A recipe that learns most of its task but makes errors."""
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -35,7 +35,7 @@ FILLED = {
     "decoder": DECODER,
     "loss": "cross_entropy",
 }
-"""What fills a slot that a part requires."""
+"""The part for each required slot."""
 PLAIN = {"type": "plain", "cell": GRU}
 STEPS = 2
 TRAIN = {
@@ -68,9 +68,9 @@ PLACES = {
     "embedding": "model.embedding",
     "optimizer": "train.optimizer",
 }
-"""Where a recipe has a part of each kind."""
+"""The path of each kind of part in a recipe."""
 VALUES = {"task": {"type": "adding", "length": 16}, "model.embedding": "continuous", "train.metrics": ["within"]}
-"""A task whose sides are numbers."""
+"""A task with continuous sources and targets."""
 PARTS = [pytest.param(part, id=f"{kind}/{part.name}") for kind in PLACES for part in default_registry().parts(kind)]
 
 

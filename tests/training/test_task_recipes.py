@@ -17,7 +17,7 @@ BOUNDS = {
     "transduction_copy": 0.9,
     "transduction_reverse": 0.9,
 }
-"""What a recipe must reach; the others 0.98."""
+"""The required accuracy of a recipe; default 0.98."""
 
 
 @pytest.mark.long

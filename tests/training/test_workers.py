@@ -55,7 +55,7 @@ class Faulty(Alignment):
 def seqtool_components():
     yield Component("task", "faulty", Faulty)
 """
-"""A plugin whose task fails in one seed, in a way that the environment names."""
+"""A plugin whose task fails for one seed in the way that an environment variable gives."""
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
 
 
 @pytest.mark.slow
-def test_a_second_ctrl_c_ends_all_at_once(small: Path, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_all_workers(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = started(small, "--out", out, "--set", "seeds=[0, 1]", "--set", "train.steps=100000")
     wait_for((out / "default/seed0/last.ckpt").exists, process)
