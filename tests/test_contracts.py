@@ -29,6 +29,17 @@ def pairs(first: str, second: str) -> list[object]:
     return [pytest.param(a, b, id=f"{a.name}-{b.name}") for a in parts[0] for b in parts[1]]
 
 
+def pairs_with_heads() -> list[object]:
+    """Each pair of scorer and normalizer once, with one head and with two in turn, so that each part meets both."""
+    scorers, normalizers = (default_registry().parts(kind) for kind in ("scorer", "normalizer"))
+    return [
+        pytest.param(scorer, normalizer, heads, id=f"{scorer.name}-{normalizer.name}-{heads}")
+        for i, scorer in enumerate(scorers)
+        for j, normalizer in enumerate(normalizers)
+        for heads in (1 + (i + j) % 2,)
+    ]
+
+
 def filled(part: Registered) -> partial[object]:
     """A slot filled with a part, as by a recipe."""
     cls = part.load()
@@ -72,8 +83,7 @@ def test_stand_ins_keep_the_contracts(kind: str) -> None:
     check(kind, STAND_INS[kind])
 
 
-@pytest.mark.parametrize(("scorer", "normalizer"), pairs("scorer", "normalizer"))
-@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize(("scorer", "normalizer", "heads"), pairs_with_heads())
 @pytest.mark.filterwarnings("ignore:.*takes scores as logarithms")
 def test_attention_of_any_scorer_and_normalizer(scorer: Registered, normalizer: Registered, heads: int) -> None:
     build = partial(Attention, scorer=filled(scorer), normalizer=filled(normalizer), heads=heads)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -402,9 +403,13 @@ train: {steps: 20, batch_size: 16, validate_every: 10, log_every: 1, accelerator
 """
 
 
-def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "seqtool", *map(str, arguments), "-p", "seqtool_text"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(call: Callable[..., tuple[int, str, str]]) -> Call:
+    """A seqtool command in this process."""
+    return lambda *arguments: subprocess.CompletedProcess(arguments, *call(*arguments, "-p", "seqtool_text"))
 
 
 @pytest.fixture
@@ -413,8 +418,8 @@ def recipe(tmp_path: Path) -> Path:
     return written(tmp_path / "pairs.yaml", RECIPE)
 
 
-def test_a_run_predicts_without_its_data(recipe: Path, tmp_path: Path) -> None:
-    done = call("run", recipe, "--out", tmp_path / "out")
+def test_a_run_predicts_without_its_data(recipe: Path, tmp_path: Path, command: Call) -> None:
+    done = command("run", recipe, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     before = made(EXAMPLE)
     (tmp_path / "numbers.tsv").unlink()
@@ -432,16 +437,16 @@ def test_a_run_predicts_without_its_data(recipe: Path, tmp_path: Path) -> None:
     assert assembly.task.decode_target(found.ids[0, 0][found.mask[0, 0]].tolist()).isdigit()
 
 
-def test_resuming_in_the_middle_of_an_epoch(recipe: Path, tmp_path: Path) -> None:
+def test_resuming_in_the_middle_of_an_epoch(recipe: Path, tmp_path: Path, command: Call) -> None:
     def figures(folder: Path) -> list[dict[str, str]]:
         with open(folder / "default/seed0/metrics.csv", newline="") as file:
             return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
-    straight = call("run", recipe, "--out", tmp_path / "straight")
+    straight = command("run", recipe, "--out", tmp_path / "straight")
     assert straight.returncode == 0, straight.stderr
     shutil.copytree(tmp_path / "straight", tmp_path / "broken")
     seed = tmp_path / "broken/default/seed0"
-    checkpoint = call("run", recipe, "--out", tmp_path / "short", "--set", "train.steps=10")
+    checkpoint = command("run", recipe, "--out", tmp_path / "short", "--set", "train.steps=10")
     assert checkpoint.returncode == 0, checkpoint.stderr
     (seed / "result.json").unlink()
     shutil.copy(tmp_path / "short/default/seed0/last.ckpt", seed / "last.ckpt")
@@ -452,16 +457,16 @@ def test_resuming_in_the_middle_of_an_epoch(recipe: Path, tmp_path: Path) -> Non
         if "finished" in state:
             state["finished"] = False
     torch.save(saved, seed / "last.ckpt")
-    done = call("run", "--resume", tmp_path / "broken")
+    done = command("run", "--resume", tmp_path / "broken")
     assert done.returncode == 0, done.stderr
     assert figures(tmp_path / "broken") == figures(tmp_path / "straight")
 
 
-def test_changed_data_are_refused_when_resuming(recipe: Path, tmp_path: Path) -> None:
-    assert call("run", recipe, "--out", tmp_path / "out").returncode == 0
+def test_changed_data_are_refused_when_resuming(recipe: Path, tmp_path: Path, command: Call) -> None:
+    assert command("run", recipe, "--out", tmp_path / "out").returncode == 0
     (tmp_path / "out/default/seed0/result.json").unlink()
     (tmp_path / "numbers.tsv").write_text((tmp_path / "numbers.tsv").read_text() + "zero\t0\n" * 50)
-    done = call("run", "--resume", tmp_path / "out")
+    done = command("run", "--resume", tmp_path / "out")
     assert done.returncode == 1
     assert "have changed since" in done.stderr
     assert "Traceback" not in done.stderr
@@ -478,15 +483,15 @@ def test_each_split_has_a_digest_of_its_rows() -> None:
         assert Examples(*map(Ragged.of, rows)).digest() == digests[split]
 
 
-def test_reordered_pairs_are_refused(recipe: Path, tmp_path: Path) -> None:
-    assert call("run", recipe, "--out", tmp_path / "out").returncode == 0
-    before = call("evaluate", tmp_path / "out", "--split", "test")
+def test_reordered_pairs_are_refused(recipe: Path, tmp_path: Path, command: Call) -> None:
+    assert command("run", recipe, "--out", tmp_path / "out").returncode == 0
+    before = command("evaluate", tmp_path / "out", "--split", "test")
     assert before.returncode == 0, before.stderr
     (tmp_path / "out/default/seed0/result.json").unlink()
     lines = (tmp_path / "numbers.tsv").read_text().splitlines(keepends=True)
     (tmp_path / "numbers.tsv").write_text("".join(reversed(lines)))
-    for command in (("run", "--resume", tmp_path / "out"), ("evaluate", tmp_path / "out", "--split", "test")):
-        done = call(*command)
+    for words in (("run", "--resume", tmp_path / "out"), ("evaluate", tmp_path / "out", "--split", "test")):
+        done = command(*words)
         assert done.returncode == 1
         assert "other examples" in done.stderr
         assert "Traceback" not in done.stderr
@@ -505,9 +510,9 @@ def test_paths_are_relative_to_the_recipe(recipe: Path, tmp_path: Path, monkeypa
     assert path("task.train=/some.tsv") == "/some.tsv"
 
 
-def test_bad_data_are_reported_at_their_position_in_the_recipe(recipe: Path, tmp_path: Path) -> None:
+def test_bad_data_are_reported_at_their_position_in_the_recipe(recipe: Path, tmp_path: Path, command: Call) -> None:
     (tmp_path / "numbers.tsv").write_text("a\tb\nc\n")
-    done = call("run", recipe, "--out", tmp_path / "out")
+    done = command("run", recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "pairs.yaml:3:33: task.train: numbers.tsv has 1 bad row of 2: line 2: 1 column" in done.stderr
     assert "allowed: valid rows; bad_rows: skip" in done.stderr

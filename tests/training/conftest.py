@@ -22,8 +22,18 @@ def small(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python -m seqtool` with these arguments, in one thread."""
+def command(call: Callable[..., tuple[int, str, str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `seqtool` with these arguments in this process, which has imported torch and Lightning already."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(arguments, *call(*arguments))
+
+    return run
+
+
+@pytest.fixture
+def spawn() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m seqtool` with these arguments in a process of its own, in one thread."""
 
     def run(*arguments: str | Path, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -77,14 +77,14 @@ def test_fused_without_any_kernel_is_refused_with_reasons(small: Path, tmp_path:
 
 
 def test_without_a_compiler_the_reference_is_used(
-    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+    small: Path, tmp_path: Path, spawn: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     bare = {"CC": "no-such-compiler", "XDG_CACHE_HOME": str(tmp_path)}
-    done = command("run", small, "--out", tmp_path / "run", "--set", "train.steps=3", **bare)
+    done = spawn("run", small, "--out", tmp_path / "run", "--set", "train.steps=3", **bare)
     assert done.returncode == 0, done.stderr
     reasons = environment(tmp_path / "run")["kernels"]["encoder.cells.0.unroll"]["reference"]
     assert reasons == {"fused:lstm": "no C compiler was found (no-such-compiler)"}
-    told = command("doctor", **bare)
+    told = spawn("doctor", **bare)
     assert told.returncode == 0
     assert "no C compiler was found (no-such-compiler)" in told.stdout
 
@@ -115,12 +115,12 @@ def test_compiled_reports_errors_of_torch(small: Path, tmp_path: Path, monkeypat
 
 @pytest.mark.slow
 def test_compiled_gives_similar_results(
-    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+    small: Path, tmp_path: Path, spawn: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     flags = ["--set", "train.steps=6", "--set", "train.validate_every=6", "--set", "task.min_target_length=4"]
     flags += ["--set", "task.min_source_length=9", "--set", "task.target_length=4"]
     for engine in ("compiled", "reference"):
-        done = command("run", small, "--out", tmp_path / engine, "--set", f"train.engine={engine}", *flags, timeout=900)
+        done = spawn("run", small, "--out", tmp_path / engine, "--set", f"train.engine={engine}", *flags, timeout=900)
         assert done.returncode == 0, done.stderr
     found = environment(tmp_path / "compiled")["kernels"]
     assert found["decoder.unroll"] == "torch.compile"

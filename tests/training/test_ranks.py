@@ -142,7 +142,7 @@ def test_validation_of_two_processes_equals_that_of_one(small: Path, tmp_path: P
 
 
 def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
-    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+    small: Path, tmp_path: Path, spawn: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     out = tmp_path / "run"
     flags = [word for change in (*CHANGES, "train.steps=600") for word in ("--set", change)]

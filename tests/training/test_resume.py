@@ -190,10 +190,10 @@ main(sys.argv[3:])
 
 @pytest.mark.slow
 def test_killed_at_thirty_moments_and_resumed(
-    small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+    small: Path, tmp_path: Path, spawn: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     changes = [word for change in ("train.steps=1500", "seeds=[0, 1]") for word in ("--set", change)]
-    done = command("run", small, "--out", tmp_path / "whole", "--quiet", *changes, timeout=300)
+    done = spawn("run", small, "--out", tmp_path / "whole", "--quiet", *changes, timeout=300)
     assert done.returncode == 0, done.stderr
     killed, chance = tmp_path / "killed", random.Random(20)
     kills = {"outside": 0, "write": 0, "replace": 0, "validation": 0}
@@ -222,7 +222,7 @@ def test_killed_at_thirty_moments_and_resumed(
         leftovers += bool(list(killed.rglob(f".*{TEMPORARY}")))
         whole_files(killed)
     assert leftovers >= 5, "some kills must interrupt the writing of a file"
-    done = command("run", "--resume", killed, "--quiet", timeout=300)
+    done = spawn("run", "--resume", killed, "--quiet", timeout=300)
     assert done.returncode == 0, done.stderr
     whole_files(killed)
     assert not list(killed.rglob(f".*{TEMPORARY}"))

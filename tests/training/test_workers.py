@@ -113,9 +113,9 @@ def test_two_workers_write_the_same_files_as_one_process(small: Path, tmp_path: 
     assert kept[0] == kept[1]
 
 
-def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, command: Command) -> None:
+def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, spawn: Command) -> None:
     flags = ("-p", "faulty", "--workers", "2", "--quiet")
-    done = command("run", faulty, "--out", "run", *flags, FAULT="raise")
+    done = spawn("run", faulty, "--out", "run", *flags, FAULT="raise")
     assert done.returncode == 1
     assert finished(Path("run")) == {0, 2}
     log = Path("run/default/seed1/error.log")
@@ -123,28 +123,28 @@ def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, c
     assert f"log: {log}" in done.stderr
     assert "try again with: seqtool run --resume run --workers 2 -p faulty" in done.stderr
     assert 'raise ValueError("seed 1 cannot be drawn")' in log.read_text()
-    assert command("run", "--resume", "run", *flags).returncode == 0
+    assert spawn("run", "--resume", "run", *flags).returncode == 0
     assert finished(Path("run")) == {0, 1, 2}
     assert not log.exists()
 
 
-def test_a_replacement_that_cannot_start_leaves_the_other_worker_alone(faulty: Path, command: Command) -> None:
-    done = command("run", faulty, "--out", "run", "-p", "faulty", "--quiet", "--workers", "2", FAULT="kill for good")
+def test_a_replacement_that_cannot_start_leaves_the_other_worker_alone(faulty: Path, spawn: Command) -> None:
+    done = spawn("run", faulty, "--out", "run", "-p", "faulty", "--quiet", "--workers", "2", FAULT="kill for good")
     assert done.returncode == 1
     assert Path("fatal").exists()
     assert finished(Path("run")) == {0, 2}
     assert "1 of 3 jobs failed" in done.stderr
 
 
-def test_a_killed_worker_fails_only_its_job_and_a_resume_completes_it(faulty: Path, command: Command) -> None:
+def test_a_killed_worker_fails_only_its_job_and_a_resume_completes_it(faulty: Path, spawn: Command) -> None:
     flags = ("-p", "faulty", "--quiet")
-    done = command("run", faulty, "--out", "run", *flags, "--workers", "2", FAULT="kill")
+    done = spawn("run", faulty, "--out", "run", *flags, "--workers", "2", FAULT="kill")
     assert done.returncode == 1
     assert finished(Path("run")) == {0, 2}
     assert "default, seed 1: its worker process was killed by SIGKILL" in done.stderr
     assert "killed by SIGKILL" in Path("run/default/seed1/error.log").read_text()
-    assert command("run", "--resume", "run", *flags, "--workers", "2").returncode == 0
-    assert command("run", faulty, "--out", "whole", *flags).returncode == 0
+    assert spawn("run", "--resume", "run", *flags, "--workers", "2").returncode == 0
+    assert spawn("run", faulty, "--out", "whole", *flags).returncode == 0
     for seed in range(3):
         same_run(Path(f"whole/default/seed{seed}"), Path(f"run/default/seed{seed}"))
 
@@ -152,7 +152,7 @@ def test_a_killed_worker_fails_only_its_job_and_a_resume_completes_it(faulty: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
-    small: Path, tmp_path: Path, command: Command, number: signal.Signals
+    small: Path, tmp_path: Path, spawn: Command, number: signal.Signals
 ) -> None:
     flags = ("--set", "seeds=[0, 1, 2]", "--set", "train.steps=400")
     out = tmp_path / "run"
@@ -172,8 +172,8 @@ def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
     steps = [torch.load(path, weights_only=True)["global_step"] for path in checkpoints]
     assert all(10 <= step < 400 for step in steps)
     assert finished(out) == set()
-    assert command("run", "--resume", out, "--workers", "2", "--quiet").returncode == 0
-    assert command("run", small, "--out", tmp_path / "whole", "--quiet", *flags).returncode == 0
+    assert spawn("run", "--resume", out, "--workers", "2", "--quiet").returncode == 0
+    assert spawn("run", small, "--out", tmp_path / "whole", "--quiet", *flags).returncode == 0
     for seed in range(3):
         same_run(tmp_path / f"whole/default/seed{seed}", out / f"default/seed{seed}")
 
@@ -197,7 +197,7 @@ def test_a_second_ctrl_c_ends_all_workers(small: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_workers_of_a_killed_command_save_and_end(small: Path, tmp_path: Path, command: Command) -> None:
+def test_workers_of_a_killed_command_save_and_end(small: Path, tmp_path: Path, spawn: Command) -> None:
     out = tmp_path / "run"
     flags = ("--set", "seeds=[0, 1]", "--set", "train.steps=400", "--set", "train.checkpoint_every=null")
     process = started(small, "--out", out, *flags, "--set", "train.validate_every=400")
@@ -208,7 +208,7 @@ def test_workers_of_a_killed_command_save_and_end(small: Path, tmp_path: Path, c
     wait_for(lambda: not others_of(process.pid))
     for seed in (0, 1):
         assert torch.load(out / f"default/seed{seed}/last.ckpt", weights_only=True)["global_step"] < 400
-    assert command("run", "--resume", out, "--quiet").returncode == 0
+    assert spawn("run", "--resume", out, "--quiet").returncode == 0
     assert finished(out) == {0, 1}
 
 
