@@ -26,7 +26,7 @@ from torch import Tensor
 
 from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
-from seqtool.testing.differences import named
+from seqtool.testing.differences import named_leaves
 
 TOLERANCE = 1e-5
 INPUT, MEMORY, SOURCES, STEPS = 11, 23, 60, 20
@@ -96,9 +96,9 @@ def numbers(part: Decoder, unroll: Callable[..., Any], mask: Tensor) -> dict[str
     fixed, first = part.start(Encoded(memory, mask, ()))
     first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
     features, weights, last = unroll(x, fixed, first)
-    found = {"features": features, "weights": weights, **named(last, "state")}
+    found = {"features": features, "weights": weights, **named_leaves(last, "state")}
     sum(((out * draw(*out.shape)).sum() for out in found.values()), like.new_zeros(())).backward()
-    leaves = {"x": x, "memory": memory, **named(first, "first")}
+    leaves = {"x": x, "memory": memory, **named_leaves(first, "first")}
     leaves |= dict(part.named_parameters())
     return found | {f"gradient of {name}": leaf.grad.clone() for name, leaf in leaves.items() if leaf.grad is not None}
 

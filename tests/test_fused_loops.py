@@ -14,8 +14,8 @@ from torch import Tensor
 import seqtool_fused
 from seqtool.api import Decoder, Encoded, tree
 from seqtool.build.assembly import make
-from seqtool.testing.differences import named
-from seqtool.testing.kernel_binding import bound, watched
+from seqtool.testing.differences import named_leaves
+from seqtool.testing.kernel_binding import attach_kernel, record_refusals
 from seqtool_fused.attend import AttendAfterKernel, AttendBeforeKernel
 from seqtool_fused.loop_arguments import LoopArguments
 
@@ -46,12 +46,14 @@ def numbers(part: Decoder, mask: Tensor, kernel: bool) -> dict[str, Tensor]:
     first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
     left: list[Any] = []
     if kernel:
-        bound(watched((AttendAfterKernel if hasattr(part, "combine") else AttendBeforeKernel)(), left), part)
+        attach_kernel(
+            record_refusals((AttendAfterKernel if hasattr(part, "combine") else AttendBeforeKernel)(), left), part
+        )
     features, weights, last = part.unroll(x, fixed, first)
     assert not left
-    found = {"features": features, "weights": weights, **named(last, "state")}
+    found = {"features": features, "weights": weights, **named_leaves(last, "state")}
     sum((out * draw(*out.shape)).sum() for out in found.values()).backward()
-    leaves = {"x": x, "memory": memory, **named(first, "first")}
+    leaves = {"x": x, "memory": memory, **named_leaves(first, "first")}
     leaves |= {name: leaf for name, leaf in part.named_parameters() if leaf.grad is not None}
     return found | {f"gradient of {name}": leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 

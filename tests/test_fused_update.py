@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import seqtool
-from seqtool.testing.kernel_binding import bound, watched
+from seqtool.testing.kernel_binding import attach_kernel, record_refusals
 from seqtool_fused.optimizer import AdamKernel, ClipKernel
 
 OTHERS: list[dict[str, Any]] = [{"amsgrad": True}, {"maximize": True}]
@@ -35,7 +35,7 @@ def test_options_of_a_loaded_state_use_the_reference(loaded: dict[str, Any]) -> 
     ours, theirs = made(), made()
     for optimizer in (ours, theirs):
         optimizer.load_state_dict(copy.deepcopy(source.state_dict()))
-    assert torch.equal(stepped(bound(AdamKernel(), ours)), stepped(theirs))
+    assert torch.equal(stepped(attach_kernel(AdamKernel(), ours)), stepped(theirs))
 
 
 def test_a_state_of_another_size_raises_the_references_error() -> None:
@@ -43,11 +43,11 @@ def test_a_state_of_another_size_raises_the_references_error() -> None:
     stepped(source)
     ours.load_state_dict(copy.deepcopy(source.state_dict()))
     with pytest.raises(RuntimeError, match="size"):
-        stepped(bound(AdamKernel(), ours))
+        stepped(attach_kernel(AdamKernel(), ours))
 
 
 def test_mean_with_beta_zero_is_the_gradient() -> None:
-    ours = bound(AdamKernel(), made(betas=(0.0, 0.999)))
+    ours = attach_kernel(AdamKernel(), made(betas=(0.0, 0.999)))
     (parameter,) = ours.param_groups[0]["params"]
     for size in (1.0, 1e4, 1e-4):
         parameter.grad = torch.full((50,), size)
@@ -57,7 +57,7 @@ def test_mean_with_beta_zero_is_the_gradient() -> None:
 
 def test_clipping_without_gradients_and_with_non_finite_ones() -> None:
     left: list[Any] = []
-    ours = bound(watched(ClipKernel(), left), made())
+    ours = attach_kernel(record_refusals(ClipKernel(), left), made())
     ours.clip(1.0)
     (parameter,) = ours.param_groups[0]["params"]
     parameter.grad = torch.ones(50)

@@ -163,7 +163,7 @@ def test_encoders_take_cells_of_any_state(name: str) -> None:
     check_encoder(lambda size: build("encoder", "rnn", size, cell=CELLS[name], bidirectional=True).float())
 
 
-DECODER_RULES = ("shapes", "rows", "rows_of_tensors", "unroll_is_steps", "unroll_continues", "parameters_learn")
+DECODER_RULES = ("shapes", "rows", "batched_trees", "unroll_is_steps", "unroll_continues", "parameters_learn")
 
 
 def attention(query_size: int, memory_size: int) -> Attention:
@@ -215,6 +215,6 @@ class CachedSearch(SearchContract):
 @pytest.mark.parametrize("search", names("search"))
 def test_searches_select_rows_of_a_cache(search: str) -> None:
     """Scores and weights of every hypothesis equal those of feeding it to the model."""
-    rules = ("lengths", "ends", "scores_are_log_probabilities", "weights_belong", "rows")
+    rules = ("lengths", "ends", "scores_are_log_probabilities", "weights_of_the_model", "rows")
     options = {"beam": {"size": 3, "best": 3}, "sample": {"samples": 3}}.get(search, {})
     CachedSearch(lambda: seqtool.make(f"search/{search}", **options)).check(rules)

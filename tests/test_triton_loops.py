@@ -14,8 +14,8 @@ from seqtool.build.assembly import make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
 from seqtool.testing import check
-from seqtool.testing.differences import named
-from seqtool.testing.kernel_binding import bound, watched
+from seqtool.testing.differences import named_leaves
+from seqtool.testing.kernel_binding import attach_kernel, record_refusals
 from seqtool_triton.small import AttendAfterKernel, AttendBeforeKernel
 
 pytest.importorskip("triton", reason="triton is not installed")
@@ -50,17 +50,17 @@ def numbers(part: Decoder, mask: Tensor, kernel: Any, steps: int = STEPS) -> dic
     x, memory = draw(len(mask), steps, INPUT).requires_grad_(), draw(*mask.shape, MEMORY).requires_grad_()
     fixed, first = part.start(Encoded(memory, mask.to(like.device), ()))
     first = tree.map(lambda leaf: (leaf + 0.3 * draw(*leaf.shape).abs()).detach().requires_grad_(), first)
-    features, weights, last = (bound(kernel, part) if kernel else part).unroll(x, fixed, first)
-    found = {"features": features, "weights": weights, **named(last, "state")}
+    features, weights, last = (attach_kernel(kernel, part) if kernel else part).unroll(x, fixed, first)
+    found = {"features": features, "weights": weights, **named_leaves(last, "state")}
     sum(((out * draw(*out.shape)).sum() for out in found.values()), like.new_zeros(())).backward()
-    leaves = {"x": x, "memory": memory, **named(first, "first")}
+    leaves = {"x": x, "memory": memory, **named_leaves(first, "first")}
     leaves |= dict(part.named_parameters())
     return found | {f"gradient of {name}": leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 
 
 def expect_same(part: Decoder, mask: Tensor | None = None, steps: int = STEPS) -> None:
     left: list[Any] = []
-    kernel = watched(kernel_of(part), left)
+    kernel = record_refusals(kernel_of(part), left)
     assert kernel.unsupported(part) is None
     mask = torch.arange(SOURCES) < torch.tensor(LENGTHS)[:, None] if mask is None else mask
     wanted = numbers(copy.deepcopy(part).double(), mask, None, steps)
@@ -117,19 +117,21 @@ def test_huge_scores() -> None:
     expect_same(part)
 
 
-@pytest.mark.parametrize("rule", ["gradients_of_their_own", "same_without_gradients", "twice", "leaves_the_rest"])
+@pytest.mark.parametrize(
+    "rule", ["separate_gradients", "same_without_gradients", "double_backward", "defers_to_reference"]
+)
 @pytest.mark.parametrize("kernel", [AttendBeforeKernel, AttendAfterKernel])
 def test_contract(kernel: Any, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/test_contracts.py runs the other rules at more sizes on a GPU."""
     monkeypatch.setattr(kernel, "examples", kernel.examples[:1])
-    monkeypatch.setattr("seqtool.testing.kernel.variations", lambda *_: ())
+    monkeypatch.setattr("seqtool.testing.kernel_cases.variations", lambda *_: ())
     monkeypatch.setattr("seqtool.testing.module_contract.BATCH", 2)
     check("kernel", kernel, rules=[rule])
 
 
 @pytest.mark.parametrize("kernel", [AttendBeforeKernel, AttendAfterKernel])
 def test_refusals_have_a_reason(kernel: Any) -> None:
-    check("kernel", kernel, rules=["available", "knows_its_parts", "refuses_in_words"])
+    check("kernel", kernel, rules=["available", "examples_cover_parts", "gives_reasons"])
 
 
 @pytest.mark.parametrize(
@@ -175,5 +177,5 @@ def test_auto_uses_triton_only_on_cuda() -> None:
 
 def test_a_large_memory_uses_the_reference() -> None:
     part, left = decoder("attend_before", "lstm", 7, "additive").to(DEVICE), list[Any]()
-    numbers(part, torch.ones(1, 2049, dtype=torch.bool), watched(AttendBeforeKernel(), left))
+    numbers(part, torch.ones(1, 2049, dtype=torch.bool), record_refusals(AttendBeforeKernel(), left))
     assert left == ["its memory of 2049 positions is too large"]

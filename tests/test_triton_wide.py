@@ -14,7 +14,7 @@ from seqtool.api import Attention, Decoder, Encoded, Encoder, Kernel, tree
 from seqtool.build.assembly import assemble, make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
-from seqtool.testing.kernel_binding import bound, watched
+from seqtool.testing.kernel_binding import attach_kernel, record_refusals
 from seqtool_triton.both_ways import BothWaysKernel
 from seqtool_triton.wide import AttentionKernel, WideAttendAfterKernel, WideAttendBeforeKernel
 
@@ -122,7 +122,7 @@ def with_kernel(part: nn.Module) -> nn.Module:
     """A copy whose kernel computes every call."""
     kernel, part = kernel_of(part), copy.deepcopy(part)
     assert kernel.unsupported(part) is None
-    result: nn.Module = bound(watched(kernel, NoneLeft()), part)
+    result: nn.Module = attach_kernel(record_refusals(kernel, NoneLeft()), part)
     return result
 
 
@@ -240,12 +240,12 @@ def test_a_step_launches_four_kernels_forward_and_backward_without_waiting(
 def test_calls_that_use_the_reference() -> None:
     part = decoder(*CASES["after, lstm, additive"])
     given = drawn(part)
-    double = bound(kernel_of(part), copy.deepcopy(part).double())
+    double = attach_kernel(kernel_of(part), copy.deepcopy(part).double())
     for name, value in outputs(double, given).items():
         assert torch.equal(value, outputs(copy.deepcopy(part).double(), given)[name])
     single = {name: x.float() if x.is_floating_point() else x for name, x in given.items()}
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
-        wanted, found = outputs(part, single), outputs(bound(kernel_of(part), copy.deepcopy(part)), single)
+        wanted, found = outputs(part, single), outputs(attach_kernel(kernel_of(part), copy.deepcopy(part)), single)
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 

@@ -1,12 +1,12 @@
-"""The contract suites, public: authors of plugins run the ones that we run.
+"""The contract suite, for authors of plugins and for the built-in parts.
 
     from seqtool.testing import check_scorer
 
     def test_my_scorer() -> None:
         check_scorer(lambda query_size, memory_size: MyScorer(query_size, memory_size, hidden_size=7))
 
-Each `check_*` takes a callable that builds the part from the sizes of its kind, and raises a `ContractViolation`
-that says in words what is wrong. `CONTRACTS[kind].rules()` lists what is asked of a kind.
+Each `check_*` takes a callable that builds the part from the sizes of its kind. It raises a `ContractViolation` that
+describes the broken rule. `CONTRACTS[kind].rules()` lists the rules of a kind.
 """
 
 from collections.abc import Callable, Iterable
@@ -92,16 +92,16 @@ def check(
     sizes: tuple[Any, ...] | None = None,
     rules: Iterable[str] = (),
 ) -> None:
-    """Hold a part of any kind against its contract.
+    """Check a part of any kind against its contract.
 
     Args:
         kind: "scorer", "cell", ..., or "attention".
         build: takes the sizes of the kind, and returns the part.
-        name: what messages call the part; its class's name unless given.
-        sizes: what to build with, in the place of the suite's own choices.
-        rules: which rules; all unless given.
+        name: name of the part in messages; default: the name of its class.
+        sizes: sizes to build with; default: those of the contract.
+        rules: names of rules to check; default: all.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     CONTRACTS[kind](build, name=name, sizes=sizes).check(rules)

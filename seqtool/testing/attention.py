@@ -1,4 +1,4 @@
-"""The contract of attention, as rules: any scorer with any normalizer."""
+"""The contract of attention: any scorer with any normalizer."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -7,7 +7,7 @@ import torch
 
 from seqtool.nn.attention import Attention
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs, named
+from seqtool.testing.differences import Outputs, named_leaves
 from seqtool.testing.gradients import GradientContract
 from seqtool.testing.module_contract import BATCH, STEPS
 
@@ -15,7 +15,7 @@ QUERY, MEMORY = 11, 13
 
 
 class AttentionContract(GradientContract):
-    """`build(query_size, memory_size)` makes the attention."""
+    """`build(query_size, memory_size)` returns the attention."""
 
     kind = "attention"
     all_sizes = ((QUERY, MEMORY), (QUERY, QUERY), (4, 6), (4, 4))
@@ -47,7 +47,7 @@ class AttentionContract(GradientContract):
             contexts.append(context)
             all_weights.append(weights)
         outputs = {"context": torch.cat(contexts, 1), "weights": torch.cat(all_weights, 2)}
-        return outputs | named(state, "state")
+        return outputs | named_leaves(state, "state")
 
     def shapes_of(self, part: Attention, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
@@ -56,16 +56,16 @@ class AttentionContract(GradientContract):
         return {
             "context": (batch_size, steps, self.sizes[1]),
             "weights": (batch_size, part.num_heads, steps, source_length),
-            **{name: tuple(leaf.shape) for name, leaf in named(state, "state").items()},
+            **{name: tuple(leaf.shape) for name, leaf in named_leaves(state, "state").items()},
         }
 
     @rule
-    def rows_of_tensors(self) -> None:
+    def batched_trees(self) -> None:
         """`fixed` and `state` are trees of tensors `[B, ...]`; with heads, `[B, N, ...]`."""
         part = self.part()
         inputs = self.draw(part)
         for name, tensors in zip(("fixed", "state"), part.start(inputs["memory"], inputs["mask"]), strict=True):
-            for path, x in named(tensors, name).items():
+            for path, x in named_leaves(tensors, name).items():
                 self.expect(x.shape[:1] == (BATCH,), f"{path} has the shape {list(x.shape)}, not [B, ...]")
 
     @rule
@@ -77,23 +77,23 @@ class AttentionContract(GradientContract):
         self.expect(not weights[~inputs["mask"]].any(), "weights at padding are not zero")
 
     @rule
-    def steps_at_once(self) -> None:
-        """T queries in one call equal T single calls: context, weights, state and gradients."""
+    def parallel_steps(self) -> None:
+        """T queries in one call equal T calls of one query: context, weights, state and gradients."""
         part = self.part()
         inputs = self.draw(part)
         self.expect_equal(
             self.with_gradients(part, inputs, self.run),
             self.with_gradients(part, inputs, self.run_singly),
             lambda name, row, values: (
-                f"row {row}'s {name} differ between {STEPS} queries at once and one by one: {values}"
+                f"row {row}'s {name} differ between one call of {STEPS} queries and single queries: {values}"
             ),
         )
 
 
 def check_attention(build: Callable[..., Attention], *, name: str = "", sizes: tuple[int, int] | None = None) -> None:
-    """Hold an attention against its contract. `build(query_size, memory_size)` makes it.
+    """Check an attention against its contract. `build(query_size, memory_size)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     AttentionContract(build, name=name, sizes=sizes).check()

@@ -1,4 +1,4 @@
-"""Batches to try losses and metrics with."""
+"""Example batches for the contracts of losses and metrics."""
 
 from dataclasses import fields
 
@@ -12,7 +12,7 @@ SOURCE, TARGET = 7, 3
 
 
 def example_batch(generator: torch.Generator, batch_size: int, symbols: int, modality: Modality = "symbols") -> Batch:
-    """Random ids, or `symbols` continuous values a position, as targets; T, 0, 1, T, ... positions, zeros behind."""
+    """Random targets: ids below `symbols`, or vectors of that size; lengths T, 0, 1, T, ..., zeros at padding."""
     source = torch.randint(symbols, (batch_size, SOURCE), generator=generator)
     target = torch.randint(symbols, (batch_size, TARGET), generator=generator)
     values = torch.randn(batch_size, TARGET, symbols, generator=generator)
@@ -34,5 +34,5 @@ def fill(x: Tensor, where: Tensor, value: float) -> Tensor:
 
 
 def join(first: Batch, second: Batch) -> Batch:
-    """Both, one under the other."""
+    """The rows of both batches."""
     return Batch(*(torch.cat([getattr(first, f.name), getattr(second, f.name)]) for f in fields(Batch)))

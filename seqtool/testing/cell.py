@@ -1,4 +1,4 @@
-"""The contract of a cell, as rules."""
+"""The contract of a cell."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ import torch
 from seqtool.parts import tree
 from seqtool.parts.cell import Cell
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs, common_part, named, structure
+from seqtool.testing.differences import Outputs, common_part, named_leaves, structure
 from seqtool.testing.gradients import GradientContract, Run
 from seqtool.testing.module_contract import BATCH, SOURCE, STEPS
 
@@ -16,7 +16,7 @@ INPUT = 11
 
 
 class CellContract(GradientContract):
-    """`build(input_size)` makes the cell."""
+    """`build(input_size)` returns the cell."""
 
     kind = "cell"
     all_sizes = ((INPUT,),)
@@ -32,37 +32,43 @@ class CellContract(GradientContract):
         """`unroll` from the start."""
         return unrolled(part, inputs, part.unroll)
 
-    def ways(self) -> list[Run]:
-        """All at once, and step by step."""
+    def runs(self) -> list[Run]:
+        """`unroll`, and a loop of `step`."""
         return [self.run, lambda cell, given: unrolled(cell, given, _loop(cell))]
 
     def shapes_of(self, part: Cell, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`."""
         _, state = part.start(batch_size, torch.zeros(1, dtype=torch.float64))
-        states = {name: tuple(leaf.shape) for name, leaf in named(state, "state").items()}
+        states = {name: tuple(leaf.shape) for name, leaf in named_leaves(state, "state").items()}
         outputs: dict[str, tuple[int, ...]] = {"outputs": (batch_size, source_length, part.output_size)}
         return outputs if self._grows(part) else outputs | states
 
     def _grows(self, part: Cell) -> bool:
-        """Whether some leaf of the state changes its shape from step to step."""
+        """Whether a leaf of the state changes its shape from step to step."""
         x = self.draw(part)["x"][:, 0]
         fixed, state = part.start(BATCH, x)
         _, after = part.step(x, fixed, state)
         return any(x.shape != y.shape for x, y in zip(tree.leaves(state), tree.leaves(after), strict=True))
 
     @rule
-    def rows_of_tensors(self) -> None:
-        """`fixed` and `state` are trees of tensors `[B, ...]`, each leaf one of its own; a step keeps the structure."""
+    def batched_trees(self) -> None:
+        """`fixed` and `state` are trees of separate tensors `[B, ...]`; `step` keeps the structure of the state."""
         part = self.part()
         x = self.draw(part)["x"][:, 0]
         fixed, state = part.start(BATCH, x)
         _, after = part.step(x, fixed, state)
-        for name, leaf in {**named(fixed, "fixed"), **named(state, "state"), **named(after, "state")}.items():
+        for name, leaf in {
+            **named_leaves(fixed, "fixed"),
+            **named_leaves(state, "state"),
+            **named_leaves(after, "state"),
+        }.items():
             self.expect(leaf.shape[:1] == (BATCH,), f"{name} has the shape {list(leaf.shape)}, which is not [B, ...]")
             right = not leaf.is_floating_point() or leaf.dtype == torch.float64
             self.expect(right, f"{name} is {leaf.dtype} where `like` is float64")
         found = tree.leaves(state)
-        self.expect(len({id(leaf) for leaf in found}) == len(found), "the state starts with one tensor in two places")
+        self.expect(
+            len({id(leaf) for leaf in found}) == len(found), "two leaves of the first state are the same tensor"
+        )
         same = structure(state) == structure(after)
         self.expect(same, f"a step turns the state {structure(state)} into {structure(after)}")
 
@@ -80,7 +86,7 @@ class CellContract(GradientContract):
 
     @rule
     def features_of_the_state(self) -> None:
-        """`features(state)` is a tree of floating-point leaves of the state, the same ones in every state."""
+        """`features(state)` is a tree of floating-point leaves of the state, the same ones after every step."""
         part = self.part()
         x = self.draw(part)["x"][:, 0]
         fixed, state = part.start(BATCH, x)
@@ -89,14 +95,17 @@ class CellContract(GradientContract):
         for one in (state, after):
             place = {id(leaf): at for at, leaf in enumerate(tree.leaves(one))}
             features = tree.leaves(part.features(one))
-            self.expect(all(id(leaf) in place for leaf in features), "features(state) makes tensors of its own")
+            self.expect(
+                all(id(leaf) in place for leaf in features),
+                "features(state) returns tensors that are not leaves of the state",
+            )
             self.expect(all(leaf.is_floating_point() for leaf in features), "features(state) contains a counter")
             places.append([place[id(leaf)] for leaf in features])
-        self.expect(places[0] == places[1], "features(state) picks other leaves after a step")
+        self.expect(places[0] == places[1], "features(state) returns other leaves after a step")
 
     @rule
     def gates_as_declared(self) -> None:
-        """`gates` are `[B, ...]` each, within [0, 1], and those of the state that they are given."""
+        """`gates` returns tensors `[B, ...]` within [0, 1]."""
         part = self.part()
         x = self.draw(part)["x"][:, 0]
         fixed, start = part.start(BATCH, x)
@@ -108,8 +117,8 @@ class CellContract(GradientContract):
             self.expect(inside, f"the gate {name} leaves [0, 1]: {gate.min():.3g} to {gate.max():.3g}")
 
     @rule
-    def masked_by_ones(self) -> None:
-        """`step_masked` by ones is `step`."""
+    def step_masked_by_ones(self) -> None:
+        """`step_masked` with a mask of ones equals `step`."""
         part = self.part()
         x = self.draw(part)["x"][:, 0]
         fixed, start = part.start(BATCH, x)
@@ -117,14 +126,14 @@ class CellContract(GradientContract):
         output, after = part.step(x, fixed, state)
         masked, also_after = part.step_masked(x, x.new_ones(BATCH, part.output_size), fixed, state)
         self.expect_equal(
-            {"output": output, **named(after, "state")},
-            {"output": masked, **named(also_after, "state")},
-            lambda name, row, values: f"row {row}'s {name} differ between step and step_masked by ones: {values}",
+            {"output": output, **named_leaves(after, "state")},
+            {"output": masked, **named_leaves(also_after, "state")},
+            lambda name, row, values: f"row {row}'s {name} differ between step and step_masked with ones: {values}",
         )
 
     @rule
     def unroll_is_steps(self) -> None:
-        """`unroll` equals the loop of `step`: outputs, states and gradients, whatever the padding."""
+        """`unroll` equals a loop of `step` in outputs, states and gradients, with any padding."""
         part = self.part()
         inputs = self.draw(part)
         loop = self.with_gradients(part, inputs, lambda cell, given: unrolled(cell, given, _loop(cell)))
@@ -140,19 +149,19 @@ class CellContract(GradientContract):
 
     @rule
     def unroll_continues(self) -> None:
-        """`unroll` goes on from the state that it is given: two halves make the whole."""
+        """`unroll` starts from the given state: two parts of a sequence give the same as the whole."""
         part = self.part()
         inputs = self.draw(part)
         x, mask = inputs["x"], inputs["mask"]
         fixed, state = part.start(BATCH, x)
         first, state = part.unroll(x[:, :STEPS], mask[:, :STEPS], fixed, state)
         second, state = part.unroll(x[:, STEPS:], mask[:, STEPS:], fixed, state)
-        halves = {"outputs": torch.cat([first, second], 1), **named(state, "state")}
+        halves = {"outputs": torch.cat([first, second], 1), **named_leaves(state, "state")}
         self.expect_equal(
             self.run(part, inputs),
             halves,
             lambda name, row, values: (
-                f"row {row}'s {name} differ when {SOURCE} positions are unrolled as {STEPS} and the rest: {values}"
+                f"row {row}'s {name} differ when {SOURCE} positions are unrolled in two parts, after {STEPS}: {values}"
             ),
         )
 
@@ -164,8 +173,8 @@ class CellContract(GradientContract):
         self.expect(not self.run(part, inputs)["outputs"][~inputs["mask"]].any(), "outputs at padding are not zero")
 
     @rule
-    def no_step_at_all(self) -> None:
-        """`unroll` over no position, or over padding alone, leaves the state as it is."""
+    def no_real_steps(self) -> None:
+        """`unroll` over no positions, or over padding only, does not change the state."""
         part = self.part()
         x, mask = self.draw(part)["x"], torch.zeros(BATCH, SOURCE, dtype=torch.bool)
         fixed, start = part.start(BATCH, x)
@@ -174,33 +183,33 @@ class CellContract(GradientContract):
             outputs, after = part.unroll(x[:, :length], mask[:, :length], fixed, state)
             shape = (BATCH, length, part.output_size)
             self.expect(outputs.shape == shape, f"{length} positions give outputs {list(outputs.shape)}")
-            moved = named(after, "state")
-            pairs = {name: common_part(leaf, moved[name]) for name, leaf in named(state, "state").items()}
+            moved = named_leaves(after, "state")
+            pairs = {name: common_part(leaf, moved[name]) for name, leaf in named_leaves(state, "state").items()}
             self.expect_equal(
                 {name: pair[0] for name, pair in pairs.items()},
                 {name: pair[1] for name, pair in pairs.items()},
                 lambda name, row, values, length=length: (  # type: ignore[misc]
-                    f"row {row}'s {name} moves over {length} positions of padding: {values}"
+                    f"row {row}'s {name} changes over {length} positions of padding: {values}"
                 ),
             )
 
 
 def unrolled(part: Cell, inputs: Outputs, unroll: Callable[..., Any]) -> Outputs:
-    """What `unroll` gives from the start."""
+    """The outputs and the final state of `unroll` from the first state."""
     fixed, state = part.start(len(inputs["x"]), inputs["x"])
     outputs, state = unroll(inputs["x"], inputs["mask"], fixed, state)
-    return {"outputs": outputs, **named(state, "state")}
+    return {"outputs": outputs, **named_leaves(state, "state")}
 
 
 def _loop(part: Cell) -> Callable[..., Any]:
-    """The inherited `unroll`, whatever the cell overrides it with."""
+    """The inherited `unroll`, a loop of `step`."""
     return lambda x, mask, fixed, state: Cell.unroll(part, x, mask, fixed, state)
 
 
 def check_cell(build: Callable[..., Cell], *, name: str = "", sizes: tuple[int] | None = None) -> None:
-    """Hold a cell against its contract. `build(input_size)` makes it.
+    """Check a cell against its contract. `build(input_size)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     CellContract(build, name=name, sizes=sizes).check()

@@ -1,4 +1,4 @@
-"""What all contracts share: a part to build, rules to hold it against, words for what is wrong."""
+"""The base class of the contracts: it builds parts, checks rules and reports violations."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar
@@ -17,11 +17,11 @@ Method = TypeVar("Method", bound=Callable[..., None])
 
 
 class ContractViolation(AssertionError):  # noqa: N818
-    """A part does not keep the contract of its kind; the message says in words what is wrong."""
+    """A part breaks a rule of its contract; the message describes how."""
 
 
 def rule(method: Method) -> Method:
-    """Mark a method as a rule. Its docstring's first line is what the contract says."""
+    """Mark a method as a rule. The first line of its docstring states the rule."""
     method.__dict__["is_rule"] = True
     return method
 
@@ -30,16 +30,16 @@ MODALITIES: tuple[Modality, ...] = ("symbols", "continuous")
 
 
 class Contract:
-    """The rules of one kind, held against parts that `build` makes.
+    """The rules of one kind, checked on parts that `build` returns.
 
     Args:
-        build: takes the sizes of the kind, as a recipe's slot does, and returns the part.
-        name: what messages call the part; its class's name unless given.
-        sizes: what to call `build` with, in the place of the suite's own choices.
+        build: takes the sizes of the kind, and returns the part.
+        name: name of the part in messages; default: the name of its class.
+        sizes: arguments of `build`; default: the first of `all_sizes` that the part accepts.
 
     Attributes:
-        kind: the kind, as `seqtool.registry.kinds` names it.
-        all_sizes: sizes to try, all primes that differ; a part may refuse some by a `PartError`.
+        kind: a name in `seqtool.registry.kinds`.
+        all_sizes: sizes to try, different primes; a part may refuse sizes with a `PartError`.
     """
 
     kind: ClassVar[str]
@@ -55,7 +55,7 @@ class Contract:
 
     @classmethod
     def rules(cls) -> dict[str, str]:
-        """The names of the rules and what each says, the shared ones first."""
+        """Name -> statement of each rule, those of base classes first."""
         names = [
             name
             for owner in reversed(cls.__mro__)
@@ -65,10 +65,10 @@ class Contract:
         return {name: (getattr(cls, name).__doc__ or "").partition("\n")[0] for name in dict.fromkeys(names)}
 
     def check(self, names: Iterable[str] = ()) -> None:
-        """Hold the part against the named rules, or all; torch's global generator is left as it was.
+        """Check the named rules, or all; the state of torch's global generator is restored.
 
         Raises:
-            ContractViolation: at the first rule that is not kept.
+            ContractViolation: the first broken rule.
         """
         for name in names or self.rules():
             with torch.random.fork_rng(devices=[]):
@@ -80,7 +80,7 @@ class Contract:
             getattr(self, name)()
         except ContractViolation:
             raise
-        except Exception as error:  # whatever the code of a part does
+        except Exception as error:  # a part may raise anything
             message = " ".join(f"{type(error).__name__}: {error}".split())
             raise ContractViolation(
                 f"{self.label()}: raised {message} (while checking: {self.rules()[name]})"
@@ -100,7 +100,7 @@ class Contract:
         return f"{self.kind} {self.name or '(not built)'}"
 
     def part(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> Any:
-        """A new part for evaluation; its parameters differ from how they start, so that no zero hides a fault."""
+        """A new part in evaluation mode, with noise added to its parameters, because zeros could hide a fault."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             part = self._build()
@@ -124,70 +124,70 @@ class Contract:
             else:
                 self.sizes = sizes
                 return part
-        raise PartError("it refuses all sizes that were tried: " + "; ".join(refusals))
+        raise PartError("it refuses all sizes: " + "; ".join(refusals))
 
     def randn(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Normal numbers from the suite's own generator."""
+        """Normal random numbers from `self.generator`."""
         return torch.randn(shape, generator=self.generator, dtype=torch.float64).to(dtype)
 
     def exercise(self, part: Any) -> Outputs:
-        """Use the part once, in the way that training or validation would; equal at every call."""
+        """Use the part once, as training or validation does; the outputs are the same at every call."""
         raise NotImplementedError
 
     @rule
-    def options_are_its_constructors(self) -> None:
-        """Its constructor takes the sizes of its kind by position and names every option, with its type, by keyword."""
+    def constructor_signature(self) -> None:
+        """The constructor has the sizes of the kind as positional parameters and annotated keyword-only options."""
         cls = type(self.part())
         try:
             constructor = read_constructor(cls)
         except PartError as error:
             self.fail(str(error))
         count = len(KINDS[self.kind].sizes) if self.kind in KINDS else len(self.sizes)
-        self.expect(constructor.takes(count), f"its constructor cannot be called with {count} sizes alone")
+        self.expect(constructor.takes(count), f"its constructor cannot be called with only {count} sizes")
 
     @rule
     def repeatable(self) -> None:
-        """The same call gives the same result, bit for bit, and so does a second part built alike."""
+        """The same call gives bit-identical results, also in a second part built with the same seed."""
         part = self.part()
         first = self.exercise(part)
-        for other, when in ((part, "the second time"), (self.part(), "in another part built alike")):
+        for other, when in ((part, "the second time"), (self.part(), "in a second part built with the same seed")):
             second = self.exercise(other)
             for name, value in first.items():
                 found = difference(value, second[name], exact=True)
                 self.expect(found is None, f"{name} differ {when}: {found}")
 
     @rule
-    def writes_nothing(self) -> None:
-        """Use leaves no trace on the part: what moves is a state that is handed over by value."""
+    def no_side_effects(self) -> None:
+        """Use does not change the part: whatever changes is passed as state."""
         part = self.part()
         before = snapshot(part)
         self.exercise(part)
         after = snapshot(part)
         changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-        self.expect(not changed, f"use writes on self.{', self.'.join(changed)}; hand it over as state")
+        self.expect(not changed, f"use writes on self.{', self.'.join(changed)}; pass it as state")
 
     @rule
     def requires_known_names(self) -> None:
-        """`requires` is a frozenset of names that the core knows: see `REQUIREMENTS` and docs/plugins.md."""
+        """`requires` is a frozenset of known names: see `REQUIREMENTS` and docs/plugins.md."""
         part = self.part()
         problem = requirement_problem(type(part)) or requirement_problem(part)
         self.expect(not problem, problem)
 
     @rule
-    def own_randomness(self) -> None:
-        """Nothing is drawn from torch's global generator."""
+    def no_global_randomness(self) -> None:
+        """The part draws nothing from torch's global generator."""
         part = self.part()
         before = torch.get_rng_state()
         self.exercise(part)
         drawn = not torch.equal(before, torch.get_rng_state())
-        self.expect(not drawn, "draws from torch's global generator, so that resuming would need luck")
+        self.expect(not drawn, "draws from torch's global generator, so a resumed run could differ")
 
 
 class ModalityContract(Contract):
-    """A kind whose parts may require a modality: every rule is checked with each modality that a part takes.
+    """The contract of a kind whose parts may require a modality; each rule is checked for all accepted modalities.
 
     Attributes:
-        modality: the one that is checked now.
+        modality: the modality under test.
     """
 
     modality: Modality = "symbols"
@@ -197,13 +197,15 @@ class ModalityContract(Contract):
         names = tuple(names)
         part = self.part()
         self.requires_known_names()
-        taken = modalities(part)
-        self.expect(bool(taken), "it requires symbols and continuous values, and no task has both on one side")
-        for modality in taken:
+        accepted = modalities(part)
+        self.expect(
+            bool(accepted), "it requires symbols and continuous values, but a side of a task has only one of them"
+        )
+        for modality in accepted:
             self.modality = modality
             super().check(names)
 
 
 def modalities(part: Any) -> list[Modality]:
-    """The modalities that a part takes: the one that it requires, or both."""
+    """The modalities that a part accepts: the one that it requires, or both."""
     return [one for one in MODALITIES if not part.requires & set(MODALITIES) - {one}]

@@ -1,4 +1,4 @@
-"""Parts on a device, compared with the same parts on the CPU in float64."""
+"""Compare parts on a device with the same parts on the CPU in float64."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -11,8 +11,8 @@ from seqtool.errors import MisuseError, nearest_name
 from seqtool.testing.attention import AttentionContract
 from seqtool.testing.cell import CellContract
 from seqtool.testing.contract import Contract, ContractViolation, modalities
-from seqtool.testing.decoder import DecoderContract
-from seqtool.testing.differences import Outputs
+from seqtool.testing.decoder import DecoderContract, shrink_parameters
+from seqtool.testing.differences import Outputs, relative_error
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
 from seqtool.testing.gradients import GradientContract, Run
@@ -27,8 +27,6 @@ from seqtool.testing.task import TaskContract
 
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """The largest difference from the float64 reference, as a fraction of the largest number of a tensor."""
-MILD = 0.3
-"""Factor on a decoder's parameters: with large ones, rounding errors grow from step to step."""
 CONTRACTS: dict[str, type[Contract]] = {
     contract.kind: contract
     for contract in (
@@ -56,16 +54,16 @@ def check_on_device(
 ) -> None:
     """Compare a part's outputs and gradients on a device with those on the CPU in float64.
 
-    Parameters and inputs are those of the contract suite, rounded to `dtype` before both are computed. A difference
-    above `TOLERANCES[dtype]` is accepted if the CPU in `dtype` is at least a tenth as far off. Turn TF32 off first.
+    Parameters and inputs are those of the contract suite, rounded to `dtype` first. An error above `TOLERANCES[dtype]`
+    is accepted if it is at most ten times that of the CPU in `dtype`. Turn TF32 off first.
 
     Args:
         kind: one of `CONTRACTS`.
         build: takes the sizes of the kind and returns the part.
-        device: where to compute.
-        dtype: of parameters and inputs on the device.
-        name: what messages call the part; default: its class's name.
-        sizes: what to build with; default: the suite's own choices.
+        device: the device.
+        dtype: dtype of the parameters and inputs on the device.
+        name: name of the part in messages; default: the name of its class.
+        sizes: sizes to build with; default: those of the contract.
 
     Raises:
         MisuseError: there is no check on a device for this kind.
@@ -104,38 +102,26 @@ def _compare(
         here = found[name]
         contract.expect(here.device.type == device.type, f"{where}: {name} are on {here.device}")
         contract.expect(here.shape == value.shape, f"{where}: {name} are {list(here.shape)}, not {list(value.shape)}")
-        error = _error(value, here.to(CPU))
+        error = relative_error(value, here.to(CPU), nonfinite=True)
         if error <= TOLERANCES[dtype]:
             continue
         own = own or _attempt(compute, dtype)
-        allowed = 10 * _error(value, own[name]) if name in own else 0.0
+        allowed = 10 * relative_error(value, own[name], nonfinite=True) if name in own else 0.0
         contract.expect(error <= allowed < torch.inf, f"{where}: {name} are off by {error:.1e} of the largest number")
 
 
 def _attempt(compute: Compute, dtype: torch.dtype) -> Outputs:
-    """The CPU's numbers in `dtype`; none where the CPU lacks an operation for it."""
+    """The outputs on the CPU in `dtype`; empty if the CPU lacks an operation for it."""
     try:
         return compute(CPU, dtype)
     except (RuntimeError, NotImplementedError):
         return {}
 
 
-def _error(wanted: Tensor, found: Tensor) -> float:
-    """The largest difference as a fraction of the largest number; infinite for NaN and for differing integers."""
-    if not wanted.numel():
-        return 0.0
-    if not wanted.is_floating_point():
-        return 0.0 if torch.equal(wanted, found.to(wanted.dtype)) else torch.inf
-    ours, theirs = wanted.detach(), found.detach().double()
-    same = (ours == theirs) | (ours.isnan() & theirs.isnan())
-    scale = ours.masked_fill(~ours.isfinite(), 0).abs().max().clamp(min=1e-30)
-    return float(((ours - theirs).masked_fill(same, 0).abs().max() / scale).nan_to_num(torch.inf))
-
-
 def _computations(contract: Contract, dtype: torch.dtype) -> Iterator[Pair]:
-    """Everything that is compared for a kind; what is given is rounded to `dtype`."""
+    """Everything that is compared for a kind, with its description; inputs are rounded to `dtype`."""
     if isinstance(contract, GradientContract):
-        for number, run in enumerate(contract.ways()):
+        for number, run in enumerate(contract.runs()):
             yield ("step by step" if number else "whole"), _tensors(contract, run, dtype)
     elif isinstance(contract, LossContract | MetricContract):
         for modality in modalities(contract.part()):
@@ -154,9 +140,7 @@ def _tensors(contract: GradientContract, run: Run, rounded: torch.dtype) -> Comp
     exact = contract.part()
     inputs = contract.draw(exact, dtype=rounded)
     if contract.kind == "decoder":
-        with torch.no_grad():
-            for parameter in exact.parameters():
-                parameter.mul_(MILD)
+        shrink_parameters(exact)
     exact.to(rounded)
 
     def compute(device: torch.device, dtype: torch.dtype) -> Outputs:
@@ -195,9 +179,11 @@ def _metric(contract: MetricContract, rounded: torch.dtype) -> Compute:
 
 
 def _search(contract: SearchContract, device: torch.device, dtype: torch.dtype) -> Outputs:
-    """What is found with a random model; from a search that draws, only the mask's shape can be compared."""
+    """The hypotheses of a random model; of a stochastic search only whether scores are finite."""
     part, (source, mask) = contract.part(), contract.source()
-    exact = dtype if dtype in (torch.float32, torch.float64) else torch.float32  # coarser scores order otherwise
+    exact = (
+        dtype if dtype in (torch.float32, torch.float64) else torch.float32
+    )  # in lower precision the order of scores may differ
     model = contract.model(CLOSED).to(device=device, dtype=exact)
     found = part.search(model, source.to(device), mask.to(device), LENGTH)
     if part.stochastic:
@@ -219,15 +205,15 @@ def _optimizer(contract: OptimizerContract, device: torch.device, dtype: torch.d
 
 
 def _task(contract: TaskContract, device: torch.device) -> Outputs:
-    """Validation is the CPU's; a training batch is another one on each device, on it, and the same when drawn again."""
+    """The first validation batch; training batches differ by device, so they are only checked to be reproducible."""
     task = contract.part()
-    asked: dict[str, Any] = {"seed": 0, "rank": 0, "batch_size": 5, "device": device}
-    train, again = (task.batch("train", 3, **asked) for _ in range(2))
+    arguments: dict[str, Any] = {"seed": 0, "rank": 0, "batch_size": 5, "device": device}
+    train, again = (task.batch("train", 3, **arguments) for _ in range(2))
     for name, value in vars(train).items():
         if isinstance(value, Tensor):
             contract.expect(value.device.type == device.type, f"a training batch's {name} is on {value.device}")
             contract.expect(torch.equal(value, getattr(again, name)), f"a training batch's {name} differs when redrawn")
-    return {name: x for name, x in vars(task.batch("valid", 0, **asked)).items() if isinstance(x, Tensor)}
+    return {name: x for name, x in vars(task.batch("valid", 0, **arguments)).items() if isinstance(x, Tensor)}
 
 
 def _moved(x: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:

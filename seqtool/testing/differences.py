@@ -1,4 +1,4 @@
-"""Comparisons that end in words: which row, by how much."""
+"""Compare tensors and parts, and describe the differences in words."""
 
 from collections.abc import Mapping
 
@@ -9,33 +9,33 @@ from seqtool.parts.tree import Tree, leaves
 
 Outputs = dict[str, Tensor]
 CONTAINERS = {name for name, value in vars(nn.Module()).items() if isinstance(value, Mapping)}
-"""The attributes in which a module keeps its parameters, buffers and submodules: not part of their paths."""
+"""The attributes of a module that contain its parameters, buffers and submodules; they are omitted from paths."""
 
 
-def named(tree: Tree, name: str) -> Outputs:
+def named_leaves(tree: Tree, name: str) -> Outputs:
     """The leaves of a tree by their paths: `{"state.h": ..., "state.layers[0]": ...}`.
 
     Raises:
-        PartError: it is no tree.
+        PartError: it is not a tree.
     """
     if isinstance(tree, Tensor):
         return {name: tree}
     fields = getattr(tree, "_fields", None)
     found: Outputs = {}
     for place, part in enumerate(tree if isinstance(tree, tuple) else leaves(tree)):
-        found |= named(part, f"{name}.{fields[place]}" if fields else f"{name}[{place}]")
+        found |= named_leaves(part, f"{name}.{fields[place]}" if fields else f"{name}[{place}]")
     return found
 
 
 def structure(tree: Tree) -> object:
-    """What a tree is but for its tensors: equal for trees of one structure, with the dtype of each leaf."""
+    """The structure of a tree and the dtypes of its leaves, for comparison."""
     if isinstance(tree, tuple):
         return type(tree), tuple(structure(part) for part in tree)
     return tree.dtype if isinstance(tree, Tensor) else tree
 
 
 def difference(first: Tensor, second: Tensor, *, exact: bool = False, tolerance: float = 1e-8) -> str | None:
-    """Where two `[B, ...]` tensors differ, in words; None where they do not. NaN differs from everything."""
+    """Where two `[B, ...]` tensors differ, in words, or None. NaN differs from everything."""
     if first.shape != second.shape:
         return f"{list(first.shape)} and {list(second.shape)}"
     row = differing_row(first, second, exact=exact, tolerance=tolerance)
@@ -47,7 +47,7 @@ def difference(first: Tensor, second: Tensor, *, exact: bool = False, tolerance:
 
 
 def differing_row(first: Tensor, second: Tensor, *, exact: bool = False, tolerance: float = 1e-8) -> int | None:
-    """The first row in which two tensors of one shape differ, or None."""
+    """The first row in which two tensors of the same shape differ, or None."""
     ours, theirs = first.detach(), second.detach()
     if exact or not ours.is_floating_point():
         same = ours == theirs
@@ -58,15 +58,33 @@ def differing_row(first: Tensor, second: Tensor, *, exact: bool = False, toleran
 
 
 def common_part(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Both cut to the shorter one along every axis: what is left when padding grows."""
+    """Both tensors cut to the smaller size along every axis: what remains when padding is added."""
     if first.dim() != second.dim():
         return first, second
     cut = tuple(slice(min(sizes)) for sizes in zip(first.shape, second.shape, strict=True))
     return first[cut], second[cut]
 
 
-def not_finite(x: Tensor) -> int | None:
-    """The first row that holds NaN or an infinity, or None."""
+def relative_error(wanted: Tensor, found: Tensor, *, nonfinite: bool = False) -> float:
+    """The largest difference relative to the largest absolute value of `wanted`; infinite for different integers.
+
+    Args:
+        nonfinite: whether equal infinities, and NaN in both, are accepted; otherwise they are infinite errors.
+    """
+    if not wanted.numel():
+        return 0.0
+    if not wanted.is_floating_point():
+        return 0.0 if torch.equal(wanted, found.to(wanted.dtype)) else torch.inf
+    theirs, ours = wanted.detach().double(), found.detach().double()
+    same = (ours == theirs) | (ours.isnan() & theirs.isnan())
+    if not nonfinite:
+        same &= theirs.isfinite()
+    scale = theirs.masked_fill(~theirs.isfinite(), 0).abs().max().clamp(min=1e-30)
+    return float(((ours - theirs).masked_fill(same, 0).abs().max() / scale).nan_to_num(torch.inf))
+
+
+def nonfinite_row(x: Tensor) -> int | None:
+    """The first row that contains NaN or an infinity, or None."""
     wrong = (~torch.isfinite(x.detach())).reshape(x.shape[0] if x.dim() else 1, -1).any(1).nonzero()
     return int(wrong[0]) if len(wrong) else None
 
@@ -77,7 +95,7 @@ def is_prefix(mask: Tensor) -> bool:
 
 
 def snapshot(part: object) -> dict[str, object]:
-    """All that a part holds, by path: tensors by value, generators and foreign objects by identity."""
+    """Everything that a part contains, by path: tensors by value, generators and other objects by identity."""
     found: dict[str, object] = {}
     _snapshot(part, "", found, set())
     return found

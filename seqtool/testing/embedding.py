@@ -1,4 +1,4 @@
-"""The contract of an embedding, as rules."""
+"""The contract of an embedding."""
 
 from collections.abc import Callable
 
@@ -15,13 +15,13 @@ CONTINUOUS = Continuous(size=3)
 
 
 class EmbeddingContract(GradientContract):
-    """`build(vocabulary)` makes the embedding; of a continuous side, `build(continuous)`."""
+    """`build(vocabulary)` returns the embedding; for a continuous side, `build(continuous)`."""
 
     kind = "embedding"
     all_sizes = ((VOCABULARY,), (CONTINUOUS,))
 
     def inputs(self, part: Embedding, batch_size: int, source_length: int, steps: int) -> Outputs:
-        """See `ModuleContract.inputs`; every id comes up."""
+        """See `ModuleContract.inputs`; every id occurs."""
         if self.sizes[0].modality == "continuous":
             return {"values": self.randn(batch_size, source_length, self.sizes[0].size)}
         size = len(self.sizes[0])
@@ -38,32 +38,32 @@ class EmbeddingContract(GradientContract):
 
     @rule
     def modality_as_declared(self) -> None:
-        """It requires "symbols" if it embeds them alone, "continuous" if it embeds only continuous values."""
+        """It requires "symbols" if it embeds only symbols, and "continuous" if it embeds only continuous values."""
         part, given = self.part(), self.sizes[0].modality
-        self.expect(given in modalities(part), f"it takes {given}, and requires is {sorted(part.requires)}")
+        self.expect(given in modalities(part), f"it accepts {given}, and requires is {sorted(part.requires)}")
 
     @rule
-    def symbol_by_symbol(self) -> None:
-        """A symbol has one vector, wherever it stands: free-running decoding embeds one symbol at a time."""
+    def position_independent(self) -> None:
+        """The vector of a symbol does not depend on its position: decoding embeds one symbol at a time."""
         part = self.part()
         if self.sizes[0].modality == "continuous":
             values = self.draw(part)["values"]
             alone = part(values.flatten(0, 1).unsqueeze(1))
             same = torch.isclose(alone, part(values).flatten(0, 1).unsqueeze(1)).all()
-            self.expect(bool(same), "the vector of a position depends on where it stands or on what stands beside it")
+            self.expect(bool(same), "a vector depends on its position or on other positions")
             return
         ids = self.draw(part)["ids"]
         together = part(ids)
         for symbol, name in enumerate(self.sizes[0].symbols):
             alone = part(torch.tensor([[symbol]]))[0, 0]
             same = torch.isclose(together[ids == symbol], alone).all()
-            self.expect(bool(same), f"the vector of {name!r} depends on where it stands or on what stands beside it")
+            self.expect(bool(same), f"the vector of {name!r} depends on its position or on other positions")
 
 
 def check_embedding(build: Callable[..., Embedding], *, name: str = "", sizes: tuple[Vocabulary] | None = None) -> None:
-    """Hold an embedding against its contract. `build(vocabulary)` makes it.
+    """Check an embedding against its contract. `build(vocabulary)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     EmbeddingContract(build, name=name, sizes=sizes).check()

@@ -1,4 +1,4 @@
-"""The contract of an encoder, as rules."""
+"""The contract of an encoder."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -16,7 +16,7 @@ MANY_ROWS = 23
 
 
 class EncoderContract(GradientContract):
-    """`build(input_size)` makes the encoder."""
+    """`build(input_size)` returns the encoder."""
 
     kind = "encoder"
     all_sizes = ((INPUT,),)
@@ -50,11 +50,13 @@ class EncoderContract(GradientContract):
         """`final` has as many leaves as `final_sizes`."""
         part = self.part()
         found = len(tree.leaves(part(*self.draw(part).values()).final))
-        self.expect(found == len(part.final_sizes), f"ends with {found} final states, declares {part.final_sizes}")
+        self.expect(
+            found == len(part.final_sizes), f"returns {found} final states, and final_sizes is {part.final_sizes}"
+        )
 
     @rule
     def zero_at_padding(self) -> None:
-        """The memory at padding is exactly zero, and its mask is a bool prefix of each row."""
+        """The memory at padding is exactly zero; its mask is bool, and real positions come first."""
         part = self.part()
         encoded = part(*self.draw(part).values())
         self.expect(encoded.mask.dtype == torch.bool, f"the memory's mask is {encoded.mask.dtype}, not bool")
@@ -74,7 +76,7 @@ class EncoderContract(GradientContract):
 
     @rule
     def positions_correspond(self) -> None:
-        """Where the memory is as long as the source, memory j has looked at source position j in every column."""
+        """If the memory is as long as the source, each column of memory j depends on source position j."""
         part = self.part()
         self.generator.manual_seed(1)
         x = self.randn(MANY_ROWS, 6, *self.sizes)
@@ -95,9 +97,9 @@ class EncoderContract(GradientContract):
 
 
 def check_encoder(build: Callable[..., Encoder], *, name: str = "", sizes: tuple[int] | None = None) -> None:
-    """Hold an encoder against its contract. `build(input_size)` makes it.
+    """Check an encoder against its contract. `build(input_size)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     EncoderContract(build, name=name, sizes=sizes).check()

@@ -1,4 +1,4 @@
-"""Options for a part, read from its constructor, so that any part can be built and held against its contract."""
+"""Example options of a part, read from its constructor, to build any part for its contract."""
 
 import contextlib
 import inspect
@@ -13,18 +13,18 @@ from seqtool.registry.signature import read_constructor
 from seqtool.testing.stand_ins import STAND_INS
 
 EXAMPLE_SIZES = (31, 29, 23, 19)
-"""What the first, second, ... whole number that a constructor requires is set to."""
+"""The values of the integers that a constructor requires, in order."""
 
 _LIMITS = ("ge", "gt", "le", "lt")
 
 
 def example_options(part: type) -> dict[str, Any]:
-    """Values for the options that a part requires, and stand-ins for all of its slots.
+    """Values of the required options of a part, and `STAND_INS` for all of its slots.
 
-    Whole numbers are different primes, the largest first; slots are filled by small parts of this package.
+    Integers are different primes, the largest first.
 
     Raises:
-        PartError: an option is required and of a type that nobody can guess.
+        PartError: a required option has a type without example values.
     """
     numbers = iter(EXAMPLE_SIZES)
     options = {}
@@ -41,10 +41,10 @@ def example_options(part: type) -> dict[str, Any]:
 
 
 def variations(part: type, accepts: Callable[[dict[str, Any]], Any]) -> Iterator[dict[str, Any]]:
-    """Option by option, another value than the default: every choice of a `Literal`, the other bool, a number more.
+    """For each option values other than the default: every choice of a `Literal`, the other bool, another number.
 
-    Yields what is to be put over `example_options(part)`. `accepts` builds the part with all options; a change
-    that it refuses by a `PartError` is tried together with each other change, and left out where none helps.
+    Yields updates of `example_options(part)`. `accepts` builds the part with all options; an update that it refuses
+    with a `PartError` is combined with each other update, and omitted if all combinations are refused.
     """
     base = example_options(part)
     changes = [
@@ -53,8 +53,8 @@ def variations(part: type, accepts: Callable[[dict[str, Any]], Any]) -> Iterator
         for value in _others(option.annotation, base.get(option.name, option.default))
     ]
     for change in changes:
-        helpers = (other for other in changes if other.keys() != change.keys())
-        for candidate in itertools.chain([change], (change | other for other in helpers)):
+        others = (other for other in changes if other.keys() != change.keys())
+        for candidate in itertools.chain([change], (change | other for other in others)):
             try:
                 accepts(base | candidate)
             except PartError:
@@ -73,7 +73,7 @@ def _example(annotation: Any, numbers: Iterator[int]) -> Any:
     bare = _bare(annotation)
     origin, arguments = get_origin(bare), get_args(bare)
     if origin is Factory:
-        return _build_whole(arguments[0])
+        return _filled_factory(arguments[0])
     if origin is Literal:
         return arguments[0]
     if origin in (Union, types.UnionType):
@@ -86,7 +86,7 @@ def _example(annotation: Any, numbers: Iterator[int]) -> Any:
         return _within(next(numbers), limits)
     if bare is float:
         return _within(0.5, limits)
-    raise LookupError(f"{annotation} is neither a number, a choice, nor a slot; pass a value")
+    raise LookupError(f"{annotation} is not a number, a choice or a slot; pass a value")
 
 
 def _others(annotation: Any, default: Any) -> Iterator[Any]:
@@ -96,7 +96,7 @@ def _others(annotation: Any, default: Any) -> Iterator[Any]:
     if origin in (Union, types.UnionType):
         kinds = [argument for argument in arguments if argument is not type(None)]
         if default is None:
-            with contextlib.suppress(LookupError):  # text that nobody can guess stays away
+            with contextlib.suppress(LookupError):  # no example for a text
                 yield _example(kinds[0], iter((2,)))
         else:
             yield from _others(kinds[0], default)
@@ -117,7 +117,7 @@ def _others(annotation: Any, default: Any) -> Iterator[Any]:
 
 
 def _slot_kind(annotation: Any) -> str | None:
-    """The kind of part that fills a slot; None for what is none, or a slot without a kind."""
+    """The kind of part that fills a slot; None if it is not a slot or has no kind."""
     for note in getattr(annotation, "__metadata__", ()):
         if isinstance(note, SlotKind):
             return note.kind
@@ -131,8 +131,8 @@ def _stand_in(kind: str) -> type:
     return STAND_INS[kind]
 
 
-def _build_whole(owner: type) -> Callable[..., Any]:
-    """A factory of a class that is no kind, such as Attention: itself, its own slots filled."""
+def _filled_factory(owner: type) -> Callable[..., Any]:
+    """A factory of a class without a kind, such as Attention, with its slots filled."""
     options = example_options(owner)
     return lambda *sizes: owner(*sizes, **options)
 
@@ -142,7 +142,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def _limits(annotation: Any) -> dict[str, Any]:
-    """The bounds that annotated_types put on a number."""
+    """The bounds of a number, by annotated_types."""
     notes = getattr(annotation, "__metadata__", ())
     return {name: getattr(note, name) for note in notes for name in _LIMITS if getattr(note, name, None) is not None}
 

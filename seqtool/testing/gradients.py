@@ -1,4 +1,4 @@
-"""The rules of gradients: they are derivatives, reach all parameters, and survive padding and huge inputs."""
+"""The rules of gradients: correct derivatives, for all parameters, finite for padding and for huge inputs."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -19,20 +19,20 @@ Run = Callable[[Any, Outputs], Outputs]
 
 
 class GradientContract(ModuleContract):
-    """Adds the rules of gradients to those of tensors.
+    """The rules of gradients.
 
     Attributes:
-        extreme: by how much inputs grow for the rule on huge ones.
+        extreme: the factor of inputs in the rule `extreme_inputs`.
     """
 
     extreme: ClassVar[float] = 1e4
 
-    def ways(self) -> list[Run]:
-        """All ways of use that a model has, where a kind has several."""
+    def runs(self) -> list[Run]:
+        """All ways to use the part, for example over the whole sequence and step by step."""
         return [self.run]
 
     def weighted_sum(self, outputs: Outputs) -> Tensor:
-        """A scalar to which every number of every output counts, each by its own amount."""
+        """A weighted sum of all floating-point outputs, with a random weight for each number."""
         self.generator.manual_seed(2)
         floats = [x for x in outputs.values() if x.is_floating_point()]
         return sum(((x * self.randn(*x.shape, dtype=x.dtype).to(x.device)).sum() for x in floats), torch.zeros(()))
@@ -51,7 +51,7 @@ class GradientContract(ModuleContract):
 
     @rule
     def padding_gradient(self) -> None:
-        """What stands at padding gets no gradient, where it may be anything."""
+        """Inputs at padding get no gradient."""
         if not self.hostile_padding:
             return
         part = self.part()
@@ -64,7 +64,7 @@ class GradientContract(ModuleContract):
 
     @rule
     def long_inputs(self) -> None:
-        """Long inputs give finite outputs and gradients in a part that is new, in float32, or are refused in words."""
+        """Long inputs give finite outputs and gradients in a newly built part in float32, or a `SeqtoolError`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             part = self._build().eval()
@@ -78,16 +78,16 @@ class GradientContract(ModuleContract):
 
     @rule
     def mixed_precision(self) -> None:
-        """It works under autocast to bfloat16, from float32 inputs and from bfloat16 ones."""
+        """It works under autocast to bfloat16, with float32 and with bfloat16 inputs."""
         part = self.part(torch.float32)
-        for dtype, run in itertools.product((torch.float32, torch.bfloat16), self.ways()):
+        for dtype, run in itertools.product((torch.float32, torch.bfloat16), self.runs()):
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 outputs = self.with_gradients(part, self.draw(part, dtype=dtype), run)
-            self.expect_finite(outputs, f"under autocast to bfloat16, from {dtype} inputs")
+            self.expect_finite(outputs, f"under autocast to bfloat16, with {dtype} inputs")
 
     @rule
-    def no_real_position(self) -> None:
-        """A row of padding alone harms nothing: no NaN, forward or backward."""
+    def all_padding_row(self) -> None:
+        """A row of only padding gives no NaN, forward or backward."""
         if not self.source_axes:
             return
         part = self.part()
@@ -125,10 +125,10 @@ class GradientContract(ModuleContract):
                 self.fail(f"the gradient with respect to {name} {what}: {' '.join(str(error).split())}")
 
     def _is_derivative_along_one_direction(self, total: "_Total") -> bool:
-        """One check of all gradients together: a random direction in which each tensor counts about equally.
+        """Whether the derivative along one random direction, over all inputs and parameters, is correct.
 
-        An error of a part in ten thousand in any gradient fails it. A kink close by may fail it too; the checks
-        of the single tensors, which cost a multiple, decide then.
+        Each tensor contributes about equally, so a relative error of 1e-4 in one gradient is detected. A kink nearby
+        may fail as well; the checks of single tensors, which take longer, decide then.
         """
         found = self.with_gradients(total.part, total.inputs, self.run)
         directions = {}
@@ -148,7 +148,7 @@ class GradientContract(ModuleContract):
 
     @rule
     def parameters_learn(self) -> None:
-        """Every parameter gets a gradient in training."""
+        """Every parameter gets a gradient in training mode."""
         part = self.part().train()
         torch.default_generator.manual_seed(0)
         found = self.with_gradients(part, self.draw(part), self.run)
@@ -158,7 +158,7 @@ class GradientContract(ModuleContract):
 
 
 class _Total:
-    """A part's weighted sum as a function of its inputs and parameters."""
+    """The weighted sum of a part's outputs as a function of its inputs and parameters."""
 
     def __init__(self, contract: GradientContract, part: nn.Module, inputs: Outputs) -> None:
         self.contract = contract
@@ -168,14 +168,14 @@ class _Total:
         self._module = _Runner(part, contract.run)
 
     def __call__(self, values: Outputs) -> Tensor:
-        """The sum where the named inputs and parameters have these values."""
+        """The sum for these values of the named inputs and parameters."""
         parameters = {f"part.{name}": x for name, x in values.items() if name not in self.inputs}
         inputs = self.inputs | {name: x for name, x in values.items() if name in self.inputs}
         return self.contract.weighted_sum(functional_call(self._module, parameters, (inputs,)))
 
 
 class _Runner(nn.Module):
-    """A part and how it is used, as one module, so that `functional_call` may replace parameters."""
+    """A part and its `run` as one module, for `functional_call`."""
 
     def __init__(self, part: nn.Module, run: Run) -> None:
         super().__init__()
@@ -188,5 +188,5 @@ class _Runner(nn.Module):
 
 
 def _leaves(part: nn.Module, inputs: Outputs) -> dict[str, Tensor]:
-    """All that a gradient may be asked for, by name."""
+    """The tensors that can have a gradient, by name."""
     return {name: x for name, x in inputs.items() if x.is_floating_point()} | dict(part.named_parameters())

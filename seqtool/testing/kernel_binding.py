@@ -1,30 +1,30 @@
-"""Parts with one kernel, by hand: without an engine that chooses."""
+"""Give a part one kernel directly, without an engine that chooses kernels."""
 
 from typing import Any
 
 from seqtool.parts.kernel import Kernel
 
 
-def bound(kernel: Kernel, part: Any) -> Any:
-    """The part, whose method this kernel computes from now on where it can."""
+def attach_kernel(kernel: Kernel, part: Any) -> Any:
+    """The part, whose method the kernel computes from now on."""
     part.kernels = {kernel.method: (kernel,)}
     return part
 
 
-def watched(kernel: Kernel, left: list[Any]) -> Kernel:
-    """The same kernel, which also notes why it leaves a call to the reference: by `verify`, or by calling it."""
+def record_refusals(kernel: Kernel, refusals: list[Any]) -> Kernel:
+    """The same kernel, which appends to `refusals` why it does not compute a call itself."""
     own: Any = type(kernel)
 
-    class Watched(own):  # type: ignore[misc]
+    class Recording(own):  # type: ignore[misc]
         def verify(self, part: Any, *arguments: Any, **named: Any) -> str | None:
             reason: str | None = super().verify(part, *arguments, **named)
             if reason is not None:
-                left.append(reason)
+                refusals.append(reason)
             return reason
 
         def reference(self, part: Any, *arguments: Any, **named: Any) -> Any:
-            left.append("it calls the reference")
+            refusals.append("it calls the reference")
             return super().reference(part, *arguments, **named)
 
-    found: Kernel = Watched()
+    found: Kernel = Recording()
     return found

@@ -1,4 +1,4 @@
-"""The contract of a loss, as rules."""
+"""The contract of a loss."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,12 +18,12 @@ OUTPUT, HEADS = 11, 2
 
 
 class LossContract(ModalityContract):
-    """`build()` makes the loss."""
+    """`build()` returns the loss."""
 
     kind = "loss"
 
     def given(self, batch_size: int = 5, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Batch]:
-        """Logits, weights and a batch whose second row has no real target position."""
+        """Logits, weights, and a batch whose second row has no real target position."""
         batch = example_batch(self.generator, batch_size, OUTPUT, self.modality)
         shape = (batch_size, batch.target.shape[1])
         scores = self.randn(batch_size, HEADS, shape[1], batch.source.shape[1])
@@ -38,7 +38,7 @@ class LossContract(ModalityContract):
 
     @rule
     def two_scalars(self) -> None:
-        """It returns a sum and a count, two finite scalars; the sum has the dtype of the logits."""
+        """It returns a sum and a count: finite scalars, the sum in the dtype of the logits."""
         part = self.part()
         for dtype in (torch.float32, torch.float64):
             total, count = part(*self.given(dtype=dtype))
@@ -48,8 +48,8 @@ class LossContract(ModalityContract):
             self.expect(total.dtype == dtype, f"the sum is {total.dtype} where logits are {dtype}")
 
     @rule
-    def adds_up(self) -> None:
-        """Sums and counts of two batches are those of both joined: a sum, not a mean."""
+    def additive_sums(self) -> None:
+        """Sums and counts of two batches add up to those of the joined batch: a sum, not a mean."""
         part = self.part()
         first, second = self.given(5), self.given(3)
         joined = part(*(torch.cat(pair) for pair in zip(first[:2], second[:2], strict=True)), join(first[2], second[2]))
@@ -62,7 +62,7 @@ class LossContract(ModalityContract):
 
     @rule
     def ignores_padding(self) -> None:
-        """What stands at padding of the target changes neither sum nor count, and gets no gradient."""
+        """Numbers at padding of the target change neither sum nor count, and get no gradient."""
         part = self.part()
         logits, weights, batch = self.given()
         padding = ~batch.target_mask
@@ -74,7 +74,7 @@ class LossContract(ModalityContract):
         after = part(logits, weights, other)
         for name, one, two in zip(("sum", "count"), before, after, strict=True):
             found = difference(one, two)
-            self.expect(found is None, f"the {name} changes with what stands at padding: {found}")
+            self.expect(found is None, f"the {name} changes with numbers at padding: {found}")
         grads = torch.autograd.grad(after[0], (logits, weights), allow_unused=True)
         by_position = {"logits": grads[0], "weights": None if grads[1] is None else grads[1].movedim(1, 3)}
         found_any = False
@@ -86,14 +86,14 @@ class LossContract(ModalityContract):
 
     @rule
     def no_real_token(self) -> None:
-        """A batch of padding alone gives a sum of zero and a count of zero."""
+        """A batch of only padding gives a sum of zero and a count of zero."""
         part = self.part()
         logits, weights, batch = self.given()
         empty = torch.zeros_like(batch.target_mask)
         total, count = part(
             logits, weights, Batch(batch.source, batch.source_mask, batch.target, empty, batch.alignment)
         )
-        self.expect(float(total) == 0 == float(count), f"padding alone gives the sum {total} and the count {count}")
+        self.expect(float(total) == 0 == float(count), f"only padding gives the sum {total} and the count {count}")
 
     @rule
     def extreme_logits(self) -> None:
@@ -124,23 +124,23 @@ class LossContract(ModalityContract):
 
     @rule
     def without_weights(self) -> None:
-        """Without weights it gives the same kinds of numbers, or raises a `SeqtoolError` and requires "weights"."""
+        """Without weights it returns a finite sum, or it requires "weights" and raises a `SeqtoolError`."""
         part = self.part()
         logits, _, batch = self.given()
         requires = "weights" in part.requires
         try:
             total, _ = part(logits, None, batch)
         except SeqtoolError:
-            self.expect(requires, 'it refuses a decoder without weights, and does not require "weights"')
+            self.expect(requires, 'it refuses calls without weights, but does not require "weights"')
             return
-        self.expect(not requires, 'it requires "weights", and does without them')
+        self.expect(not requires, 'it requires "weights", but accepts calls without them')
         self.expect(bool(total.isfinite()), f"the sum is {total.item()} without weights")
 
 
 def check_loss(build: Callable[..., Loss], *, name: str = "") -> None:
-    """Hold a loss against its contract. `build()` makes it.
+    """Check a loss against its contract. `build()` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     LossContract(build, name=name).check()

@@ -1,4 +1,4 @@
-"""The contract of a metric, as rules."""
+"""The contract of a metric."""
 
 import math
 from collections.abc import Callable
@@ -14,19 +14,16 @@ from seqtool.testing.batches import example_batch, fill, join
 from seqtool.testing.contract import ModalityContract, rule
 from seqtool.testing.differences import Outputs
 
-SYMBOLS = 3
-
-
-HEADS = 2
+SYMBOLS, HEADS = 3, 2
 
 
 class MetricContract(ModalityContract):
-    """`build()` makes the metric. For one that requires "weights" `weight_sums` is called, for others `sums`."""
+    """`build()` returns the metric. If it requires "weights", `weight_sums` is called, otherwise `sums`."""
 
     kind = "metric"
 
     def given(self, batch_size: int = 7) -> tuple[Tensor, Tensor, Batch]:
-        """Predictions, some right, some -1 or NaN (a search wrote nothing there); weights; and their batch."""
+        """Predictions, some correct, some missing (-1 or NaN); weights; and their batch."""
         batch = example_batch(self.generator, batch_size, SYMBOLS, self.modality)
         scores = self.randn(batch_size, HEADS, batch.target.shape[1], batch.source.shape[1])
         weights = scores.masked_fill(~batch.source_mask[:, None, None], -torch.inf).softmax(3)
@@ -39,7 +36,7 @@ class MetricContract(ModalityContract):
         return predicted, weights, batch
 
     def sums(self, part: Any, predicted: Tensor, weights: Tensor, batch: Batch) -> Tensor:
-        """What it makes of them, `[2]`."""
+        """The sums of the metric over the batch, `[2]`."""
         if "weights" not in part.requires:
             found: Tensor = part.sums(predicted, batch)
             return found
@@ -55,28 +52,28 @@ class MetricContract(ModalityContract):
 
     @rule
     def two_sums(self) -> None:
-        """`sums` is `[2]`, `weight_sums` `[B, 2]`, float64 and finite; `compute` makes a number of them, or of none."""
+        """`sums` is `[2]`, `weight_sums` `[B, 2]`, finite float64; `compute` returns a float, for zero sums too."""
         part = self.part()
         sums = self.sums(part, *self.given())
         self.expect(tuple(sums.shape) == (2,), f"sums have the shape {list(sums.shape)}, not [2]")
         self.expect(sums.dtype == torch.float64, f"sums are {sums.dtype}, not float64")
         self.expect(bool(sums.isfinite().all()), f"sums are {sums.tolist()}")
         value = part.compute(sums)
-        self.expect(isinstance(value, float) and math.isfinite(value), f"compute gives {value!r}, not a number")
+        self.expect(isinstance(value, float) and math.isfinite(value), f"compute returns {value!r}, not a finite float")
         nothing = part.compute(torch.zeros(2, dtype=torch.float64))
-        self.expect(isinstance(nothing, float), f"compute gives {nothing!r} for no example at all, not a float")
+        self.expect(isinstance(nothing, float), f"compute returns {nothing!r} for zero sums, not a float")
 
     @rule
-    def says_what_it_reads(self) -> None:
-        """`predictions` is "teacher_forced" or "decoded", and "teacher_forced" for a metric that requires weights."""
+    def known_predictions(self) -> None:
+        """`predictions` is "teacher_forced" or, if it does not require "weights", "decoded"."""
         part = self.part()
         found = part.predictions
         allowed = ("teacher_forced",) if "weights" in part.requires else ("teacher_forced", "decoded")
         self.expect(found in allowed, f"predictions is {found!r}, not one of {allowed}")
 
     @rule
-    def adds_up(self) -> None:
-        """The sums of two batches are those of both joined."""
+    def additive_sums(self) -> None:
+        """The sums of two batches add up to those of the joined batch."""
         part = self.part()
         first, second = self.given(7), self.given(5)
         apart = self.sums(part, *first) + self.sums(part, *second)
@@ -84,12 +81,12 @@ class MetricContract(ModalityContract):
         joined = self.sums(part, predicted, weights, join(first[2], second[2]))
         self.expect(
             bool(torch.isclose(apart, joined).all()),
-            f"two batches joined have the sums {joined.tolist()}, and apart they add up to {apart.tolist()}",
+            f"the sums of two batches add up to {apart.tolist()}, and those of the joined batch are {joined.tolist()}",
         )
 
     @rule
     def ignores_padding(self) -> None:
-        """What is predicted at padding of the target, or looked at from there, changes nothing."""
+        """Predictions and weights at padding of the target do not change the sums."""
         part = self.part()
         predicted, weights, batch = self.given()
         before = self.sums(part, predicted, weights, batch)
@@ -98,12 +95,12 @@ class MetricContract(ModalityContract):
             after = self.sums(part, fill(predicted, ~batch.target_mask, id), other, batch)
             self.expect(
                 torch.equal(before, after),
-                f"sums change from {before.tolist()} to {after.tolist()} with what stands at padding",
+                f"sums change from {before.tolist()} to {after.tolist()} with predictions or weights at padding",
             )
 
     @rule
     def padded_memory(self) -> None:
-        """More padding of the source, where weights are 0, changes nothing."""
+        """More padding of the source, with weights of 0, does not change the sums."""
         part = self.part()
         predicted, weights, batch = self.given()
         before = self.sums(part, predicted, weights, batch)
@@ -117,9 +114,9 @@ class MetricContract(ModalityContract):
 
 
 def check_metric(build: Callable[..., Metric], *, name: str = "") -> None:
-    """Hold a metric against its contract. `build()` makes it.
+    """Check a metric against its contract. `build()` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     MetricContract(build, name=name).check()

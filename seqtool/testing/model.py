@@ -1,4 +1,4 @@
-"""A whole model as kernels of its methods are tried with: small, of few symbols."""
+"""The contract of a whole model, for kernels of its methods."""
 
 from typing import Any, ClassVar
 
@@ -8,11 +8,11 @@ from seqtool.build.assembly import make
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts import tree
 from seqtool.parts.vocabulary import Vocabulary
-from seqtool.testing.differences import Outputs, named
+from seqtool.testing.differences import Outputs, named_leaves
 from seqtool.testing.gradients import GradientContract
 
 SYMBOLS = Vocabulary(("a", "b"), start=1)
-"""So few that each of them stands at several positions of any batch."""
+"""So few that each symbol occurs several times in a batch."""
 CELL = {"type": "lstm", "hidden_size": 5}
 EXAMPLE: dict[str, dict[str, Any]] = {
     "embedding": {"type": "learned", "embedding_size": 3},
@@ -22,7 +22,7 @@ EXAMPLE: dict[str, dict[str, Any]] = {
 
 
 def example_model(**options: dict[str, Any]) -> Seq2Seq:
-    """A model of the parts `embedding`, `encoder` and `decoder`, as a recipe gives them; else those of `EXAMPLE`."""
+    """A model of `embedding`, `encoder` and `decoder`, with options as in a recipe; default: `EXAMPLE`."""
     given = {kind: dict(part) for kind, part in (EXAMPLE | options).items()}
 
     def build(kind: str, *sizes: Any) -> Any:
@@ -36,7 +36,7 @@ def example_model(**options: dict[str, Any]) -> Seq2Seq:
 
 
 class ModelContract(GradientContract):
-    """`build()` makes the model, of the symbols `SYMBOLS`."""
+    """`build()` returns the model, whose vocabulary is `SYMBOLS`."""
 
     kind = "model"
     source_axes: ClassVar[dict[str, int]] = {"source": 1, "mask": 1}
@@ -50,12 +50,12 @@ class ModelContract(GradientContract):
         return {"source": source, "mask": self.mask(batch_size, source_length), "target": target}
 
     def run(self, part: Seq2Seq, inputs: Outputs) -> Outputs:
-        """`encode`, `decode`."""
+        """`encode` and `decode`."""
         encoded = part.encode(inputs["source"], inputs["mask"])
         features, weights, state = part.decode(inputs["target"], *part.decoder.start(encoded))
         final = {f"final[{i}]": x for i, x in enumerate(tree.vectors(encoded.final))}
         seen = {} if weights is None else {"weights": weights}
-        return {"memory": encoded.memory, **final, "features": features, **seen, **named(state, "state")}
+        return {"memory": encoded.memory, **final, "features": features, **seen, **named_leaves(state, "state")}
 
     def shapes_of(self, part: Seq2Seq, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """See `ModuleContract.shapes_of`."""

@@ -1,4 +1,4 @@
-"""The rules of parts that turn tensors into tensors: shapes, dtypes, rows, padding, saving."""
+"""The rules of modules: shapes, dtypes, rows, padding and saving."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -7,28 +7,28 @@ import torch
 from torch import Tensor
 
 from seqtool.testing.contract import Contract, rule
-from seqtool.testing.differences import Outputs, common_part, difference, differing_row, not_finite
+from seqtool.testing.differences import Outputs, common_part, difference, differing_row, nonfinite_row
 
 BATCH, SOURCE, STEPS = 5, 7, 3
 Message = Callable[[str, int, str], str]
-"""What to say of an output's name, the row that is wrong, and the two values."""
+"""(name of an output, the row that differs, the two values) -> a message."""
 
 
 class ModuleContract(Contract):
-    """A kind says what goes in (`inputs`), how it is used (`run`), and which shapes come out (`shapes_of`).
+    """The contract of a kind of modules; a subclass defines `inputs`, `run` and `shapes_of`.
 
-    Inputs and outputs are `[B, ...]` by name. Outputs at padding that mean nothing are zero.
+    Inputs and outputs are tensors `[B, ...]` by name. `run` zeroes meaningless outputs at padding.
 
     Attributes:
-        source_axes: which inputs have source positions, and on which axis.
-        hostile_padding: whether inputs hold huge numbers at padding; else zeros, as an encoder's memory does.
+        source_axes: the axis of source positions in each input that has them.
+        hostile_padding: whether the inputs at padding are huge numbers; otherwise they are zeros, as in a memory.
     """
 
     source_axes: ClassVar[dict[str, int]] = {}
     hostile_padding: ClassVar[bool] = False
 
     def inputs(self, part: Any, batch_size: int, source_length: int, steps: int) -> Outputs:
-        """What the part is used with, drawn in float64 from `self.generator`."""
+        """The inputs of the part, drawn in float64 from `self.generator`."""
         raise NotImplementedError
 
     def run(self, part: Any, inputs: Outputs) -> Outputs:
@@ -36,7 +36,7 @@ class ModuleContract(Contract):
         raise NotImplementedError
 
     def shapes_of(self, part: Any, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
-        """The shape of each output that the contract fixes."""
+        """The shape of each output whose shape the contract determines."""
         raise NotImplementedError
 
     def draw(
@@ -47,7 +47,7 @@ class ModuleContract(Contract):
         steps: int = STEPS,
         dtype: torch.dtype = torch.float64,
     ) -> Outputs:
-        """The inputs of a batch, one row of which has no real position."""
+        """The inputs of a batch; one row consists of padding."""
         self.generator.manual_seed(1)
         inputs = self.inputs(part, BATCH, source_length, steps)
         if "mask" in inputs:
@@ -86,12 +86,12 @@ class ModuleContract(Contract):
     def expect_finite(self, outputs: Outputs, when: str) -> None:
         """Fail where an output or a gradient is NaN or infinite."""
         for name, value in outputs.items():
-            row = not_finite(value)
+            row = nonfinite_row(value)
             self.expect(row is None, f"row {row}'s {name} are not finite {when}")
 
     @rule
     def shapes(self) -> None:
-        """Every output has the shape of the contract, each size a different prime, and 1."""
+        """Every output has the shape of the contract, for sizes that are different primes, and for lengths of 1."""
         part = self.part()
         for source_length, steps in ((SOURCE, STEPS), (1, 1)):
             outputs = self.run(part, self.draw(part, source_length=source_length, steps=steps))
@@ -102,7 +102,7 @@ class ModuleContract(Contract):
 
     @rule
     def dtypes(self) -> None:
-        """float32 gives float32, and float64 gives float64."""
+        """float32 inputs and parameters give float32 outputs, and float64 gives float64."""
         for dtype in (torch.float32, torch.float64):
             part = self.part(dtype)
             for name, value in self.run(part, self.draw(part, dtype=dtype)).items():
@@ -110,14 +110,14 @@ class ModuleContract(Contract):
                 self.expect(right, f"{name} are {value.dtype} where inputs and parameters are {dtype}")
 
     @rule
-    def built_without_memory(self) -> None:
-        """The constructor works on the meta device, where every model of a recipe is checked."""
+    def meta_device(self) -> None:
+        """The constructor works on the meta device, on which `seqtool check` builds models."""
         with torch.device("meta"):
             self._build()
 
     @rule
     def rows(self) -> None:
-        """A batch of one equals the row of a batch."""
+        """The outputs of a row do not depend on the other rows of the batch."""
         part = self.part()
         inputs = self.draw(part)
         together = self.run(part, inputs)
@@ -127,13 +127,13 @@ class ModuleContract(Contract):
                 {name: x[row : row + 1] for name, x in together.items()},
                 alone,
                 lambda name, _, values, row=row: (  # type: ignore[misc]
-                    f"row {row}'s {name} change when the row stands alone: {values}"
+                    f"row {row}'s {name} change when the row is a batch of its own: {values}"
                 ),
             )
 
     @rule
     def padding(self) -> None:
-        """Padding changes nothing."""
+        """More padding changes no output."""
         if not self.source_axes:
             return
         part = self.part()
@@ -158,7 +158,7 @@ class ModuleContract(Contract):
 
     @rule
     def saved_and_loaded(self) -> None:
-        """`state_dict` holds all that is learnt."""
+        """`state_dict` contains all parameters: a part that loads it computes the same."""
         first, second = self.part(seed=0), self.part(seed=1)
         second.load_state_dict(first.state_dict())
         inputs = self.draw(first)

@@ -1,4 +1,4 @@
-"""The contract of a normalizer, as rules."""
+"""The contract of a normalizer."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -9,7 +9,7 @@ from torch import Tensor
 from seqtool.parts.normalizer import Normalizer
 from seqtool.parts.tree import Tree
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs, named, not_finite, structure
+from seqtool.testing.differences import Outputs, named_leaves, nonfinite_row, structure
 from seqtool.testing.gradients import GradientContract
 from seqtool.testing.module_contract import BATCH, STEPS
 
@@ -17,7 +17,7 @@ QUERY, MEMORY = 11, 13
 
 
 class NormalizerContract(GradientContract):
-    """`build(query_size)` makes the normalizer. It is used as `Attention` does: scores masked, weights masked."""
+    """`build(query_size)` returns the normalizer. Scores and weights are masked as in `Attention`."""
 
     kind = "normalizer"
     all_sizes = ((QUERY,),)
@@ -35,11 +35,11 @@ class NormalizerContract(GradientContract):
         }
 
     def run(self, part: Normalizer, inputs: Outputs) -> Outputs:
-        """All steps at once where the normalizer is parallel, else one by one."""
+        """All steps in one call if the normalizer is parallel, otherwise one call per step."""
         return self._run(part, inputs, len(inputs["query"][0]) if part.parallel else 1)
 
     def run_singly(self, part: Normalizer, inputs: Outputs) -> Outputs:
-        """One step at a time."""
+        """One call per step."""
         return self._run(part, inputs, 1)
 
     def _run(self, part: Normalizer, inputs: Outputs, stride: int) -> Outputs:
@@ -47,7 +47,7 @@ class NormalizerContract(GradientContract):
         mask = inputs["mask"]
         fits = weights.dim() == 3 and weights.shape[::2] == mask.shape
         shown = weights.masked_fill(~mask[:, None], 0) if fits else weights
-        return {"weights": shown, **named(state, "state")}
+        return {"weights": shown, **named_leaves(state, "state")}
 
     @staticmethod
     def _raw(part: Normalizer, inputs: Outputs, stride: int) -> tuple[Tensor, Tree]:
@@ -64,31 +64,31 @@ class NormalizerContract(GradientContract):
     def shapes_of(
         self, part: Normalizer, batch_size: int, source_length: int, steps: int
     ) -> dict[str, tuple[int, ...]]:
-        """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
+        """See `ModuleContract.shapes_of`; the state keeps its shape."""
         inputs = self.draw(part, source_length=source_length, steps=steps)
         state = part.start(inputs["memory"], inputs["mask"])
-        states = {name: tuple(leaf.shape) for name, leaf in named(state, "state").items()}
+        states = {name: tuple(leaf.shape) for name, leaf in named_leaves(state, "state").items()}
         return {"weights": (batch_size, steps, source_length), **states}
 
     @rule
-    def rows_of_tensors(self) -> None:
+    def batched_trees(self) -> None:
         """The state is a tree of tensors `[B, ...]`, and `forward` keeps its structure."""
         part = self.part()
         inputs = self.draw(part)
         state = part.start(inputs["memory"], inputs["mask"])
         _, after = self._raw(part, inputs, 1)
-        for path, x in (*named(state, "state").items(), *named(after, "state").items()):
+        for path, x in (*named_leaves(state, "state").items(), *named_leaves(after, "state").items()):
             self.expect(x.shape[:1] == (BATCH,), f"{path} has the shape {list(x.shape)}, not [B, ...]")
         same = structure(state) == structure(after)
         self.expect(same, f"a step turns the state {structure(state)} into {structure(after)}")
 
     @rule
-    def weights_are_weights(self) -> None:
-        """Weights are finite and not negative, and sum to one over the source where `normalized`."""
+    def valid_weights(self) -> None:
+        """Weights are finite and not negative, and sum to one over the source if `normalized`."""
         part = self.part()
         inputs = self.draw(part)
         raw, _ = self._raw(part, inputs, STEPS if part.parallel else 1)
-        row = not_finite(raw)
+        row = nonfinite_row(raw)
         self.expect(row is None, f"row {row}'s weights are not finite before they are masked")
         weights = self.run(part, inputs)["weights"]
         self.expect(not (weights < 0).any(), "some weights are negative")
@@ -105,8 +105,8 @@ class NormalizerContract(GradientContract):
             )
 
     @rule
-    def reads_what_it_says(self) -> None:
-        """Weights or the state depend on the query if, and only if, `reads_query`."""
+    def reads_as_declared(self) -> None:
+        """Weights or state depend on the query if and only if `reads_query`."""
         part = self.part()
         found = self.with_gradients(part, self.draw(part), self.run)
         reads = bool(found["gradients of query"].any())
@@ -114,8 +114,8 @@ class NormalizerContract(GradientContract):
         self.expect(reads == part.reads_query, f"weights {what} on the query, and reads_query is {part.reads_query}")
 
     @rule
-    def steps_at_once(self) -> None:
-        """Where `parallel`, T steps at once equal T single ones: weights, state and gradients."""
+    def parallel_steps(self) -> None:
+        """If `parallel`, a call of T steps equals T calls of one step: weights, state and gradients."""
         part = self.part()
         if not part.parallel:
             return
@@ -124,15 +124,15 @@ class NormalizerContract(GradientContract):
             self.with_gradients(part, inputs, self.run),
             self.with_gradients(part, inputs, self.run_singly),
             lambda name, row, values: (
-                f"row {row}'s {name} differ between {STEPS} steps at once and one by one: {values}"
+                f"row {row}'s {name} differ between one call of {STEPS} steps and single steps: {values}"
             ),
         )
 
 
 def check_normalizer(build: Callable[..., Normalizer], *, name: str = "", sizes: tuple[int] | None = None) -> None:
-    """Hold a normalizer against its contract. `build(query_size)` makes it.
+    """Check a normalizer against its contract. `build(query_size)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     NormalizerContract(build, name=name, sizes=sizes).check()

@@ -1,4 +1,4 @@
-"""The contract of an optimizer, as rules."""
+"""The contract of an optimizer."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from seqtool.testing.differences import Outputs
 
 
 class OptimizerContract(Contract):
-    """`build(params)` makes the optimizer."""
+    """`build(params)` returns the optimizer."""
 
     kind = "optimizer"
 
@@ -25,7 +25,7 @@ class OptimizerContract(Contract):
         return optimizer
 
     def exercise(self, part: Any) -> Outputs:
-        """See `Contract.exercise`; a fresh optimizer, since steps are what it keeps."""
+        """See `Contract.exercise`; a new optimizer, because steps change it."""
         optimizer = self.part()
         self._train(optimizer, 3)
         return {f"parameters[{i}]": p.detach().clone() for i, p in enumerate(self._parameters(optimizer))}
@@ -43,26 +43,26 @@ class OptimizerContract(Contract):
 
     @rule
     def is_torch_optimizer(self) -> None:
-        """It is a `torch.optim.Optimizer` with a learning rate that a schedule can move."""
+        """It is a `torch.optim.Optimizer` with a learning rate in each group."""
         optimizer = self.part()
-        self.expect(isinstance(optimizer, torch.optim.Optimizer), "is no torch.optim.Optimizer")
+        self.expect(isinstance(optimizer, torch.optim.Optimizer), "is not a torch.optim.Optimizer")
         self.expect(all("lr" in group for group in optimizer.param_groups), "its groups have no lr")
 
     @rule
-    def goes_down(self) -> None:
-        """Steps lower a loss; a parameter without a gradient stays as it is."""
+    def lowers_loss(self) -> None:
+        """Steps reduce a loss; a parameter without a gradient does not change."""
         optimizer = self.part()
         before = [parameter.detach().clone() for parameter in self._parameters(optimizer)]
         self._train(optimizer, 5)
         *moved, still = self._parameters(optimizer)
         for i, parameter in enumerate(moved):
             lower = bool(parameter.detach().norm() < before[i].norm())
-            self.expect(lower, f"five steps do not lower the loss of parameter {i}")
-        self.expect(torch.equal(still, before[2]), "a parameter without a gradient moves")
+            self.expect(lower, f"five steps do not reduce the loss of parameter {i}")
+        self.expect(torch.equal(still, before[2]), "a parameter without a gradient changes")
 
     @rule
     def resumes(self) -> None:
-        """`state_dict` holds all that it keeps: training goes on bit for bit after loading."""
+        """`state_dict` contains the whole state: training after loading is bit-identical."""
         whole, resumed = self.part(), self.part()
         self._train(whole, 3)
         with torch.no_grad():
@@ -72,13 +72,13 @@ class OptimizerContract(Contract):
         for optimizer in (whole, resumed):
             self._train(optimizer, 2)
         for i, (ours, theirs) in enumerate(zip(self._parameters(resumed), self._parameters(whole), strict=True)):
-            self.expect(torch.equal(ours, theirs), f"parameter {i} goes another way after loading a state_dict")
+            self.expect(torch.equal(ours, theirs), f"parameter {i} differs in training after loading a state_dict")
 
 
 def check_optimizer(build: Callable[..., torch.optim.Optimizer], *, name: str = "") -> None:
-    """Hold an optimizer against its contract. `build(params)` makes it.
+    """Check an optimizer against its contract. `build(params)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     OptimizerContract(build, name=name).check()

@@ -1,4 +1,4 @@
-"""The rules of a kernel that stands in for a method of an optimizer: the same numbers, the same state."""
+"""The rules of a kernel of an optimizer's method: the same numbers, the same state."""
 
 import copy
 from collections.abc import Iterator
@@ -16,81 +16,86 @@ from seqtool.parts.torch_internals import write_count
 from seqtool.testing.contract import Contract, rule
 from seqtool.testing.differences import Outputs, difference
 from seqtool.testing.example_options import variations
-from seqtool.testing.kernel_binding import bound, watched
+from seqtool.testing.kernel_binding import attach_kernel, record_refusals
 
 SHAPES = ((3,), (23, 7), (300, 301), (5,), ())
-"""Of parameters: less than a vector holds, with a rest, more than one thread takes; the last gets no gradient."""
+"""Of parameters: smaller than a vector, not a multiple of one, for several threads; the last gets no gradient."""
 OWN_GROUP = 3
-"""From this parameter on they are a group of their own, with another learning rate."""
+"""The index of the first parameter of the second group, which has another learning rate."""
 OPTIMIZERS = "optimizer/"
-"""What examples of this kind begin with."""
+"""The prefix of examples that are optimizers."""
 STEPS = 6
 LIMIT = 4.0
-Tried = tuple[str, torch.optim.Optimizer, bool]
-"""What an optimizer is, the optimizer of float32 parameters, whether it is an example itself."""
+Case = tuple[str, torch.optim.Optimizer, bool]
+"""Description, optimizer of float32 parameters, whether it is an example or a variation."""
 
 
 class OptimizerKernelRules(Contract):
-    """What a kernel keeps whose examples are optimizers; nothing is asked of others."""
+    """Rules of kernels whose examples are optimizers."""
 
     @rule
-    def same_updates(self) -> None:
-        """It leaves parameters, gradients and state as the float64 reference does, and tells what was written to.
+    def matches_reference_updates(self) -> None:
+        """Parameters, gradients and state equal those of the float64 reference, and autograd is told of all writes.
 
-        The first step, which makes a state, may be the reference's.
+        The first step, which creates the state, may run the reference.
         """
         for kernel, label, optimizer in self._served():
-            left: list[Any] = []
-            wanted, found = _double(optimizer), bound(watched(kernel, left), copy.deepcopy(optimizer))
+            refusals: list[Any] = []
+            wanted, found = (
+                _double(optimizer),
+                attach_kernel(record_refusals(kernel, refusals), copy.deepcopy(optimizer)),
+            )
             ours, theirs = self._trained(found), self._trained(wanted)
             for name, value in theirs.items():
                 error = float((ours[name].double() - value).abs().max() / value.abs().max().clamp(min=1e-30))
                 tolerance = kernel.tolerance
                 self.expect(error <= tolerance, f"{label}: {name} is off by {error:.1e} of the largest number")
-                told = write_count(ours[name]) > 0 or write_count(value) == 0
-                self.expect(told, f"{label}: autograd is not told that {name} was written to")
-            self.expect(len(left) <= 1, f"{label}: leaves {len(left)} of {STEPS} calls to the reference")
+                reported = write_count(ours[name]) > 0 or write_count(value) == 0
+                self.expect(reported, f"{label}: autograd is not told that {name} was written to")
+            self.expect(len(refusals) <= 1, f"{label}: leaves {len(refusals)} of {STEPS} calls to the reference")
 
     @rule
     def same_state(self) -> None:
-        """The reference goes on from its state, and it from the reference's; what a schedule changes counts."""
+        """The reference can continue from its state, and it from the reference's, also with another learning rate."""
         for kernel, label, optimizer in self._served():
-            plain, taken = copy.deepcopy(optimizer), bound(kernel, copy.deepcopy(optimizer))
+            plain, taken = copy.deepcopy(optimizer), attach_kernel(kernel, copy.deepcopy(optimizer))
             for one in (plain, taken):
                 self._trained(one)
             for source in (plain, taken):
                 found = []
-                for way in (False, True):
+                for use_kernel in (False, True):
                     other = _restored(source)
-                    found.append(self._trained(bound(kernel, other) if way else other, lr=0.003))
+                    found.append(self._trained(attach_kernel(kernel, other) if use_kernel else other, lr=0.003))
                 for name, value in found[0].items():
                     words = difference(value, found[1][name], tolerance=1e-5)
-                    self.expect(words is None, f"{label}, gone on with: {name} differs: {words}")
+                    self.expect(words is None, f"{label}, continued from a state: {name} differs: {words}")
 
     @rule
-    def leaves_other_updates(self) -> None:
-        """Parameters of another dtype, and gradients whose numbers do not stand in order, go to the reference."""
+    def defers_other_updates(self) -> None:
+        """The reference runs for parameters of another dtype and for gradients that are not contiguous."""
         for kernel, label, optimizer in self._served():
-            for what, other in (("float64", _double(optimizer)), ("turned gradients", optimizer)):
-                turned = other is optimizer
-                found = self._trained(bound(kernel, copy.deepcopy(other)), turned=turned)
-                for name, value in self._trained(copy.deepcopy(other), turned=turned).items():
+            for what, other in (("float64", _double(optimizer)), ("transposed gradients", optimizer)):
+                transposed = other is optimizer
+                found = self._trained(attach_kernel(kernel, copy.deepcopy(other)), transposed=transposed)
+                for name, value in self._trained(copy.deepcopy(other), transposed=transposed).items():
                     words = difference(value, found[name], exact=True)
                     self.expect(words is None, f"{label}, {what}: {name} is not the reference's: {words}")
 
     @rule
     def closures_and_hooks(self) -> None:
-        """A step runs its closure with gradients and gives what that returns; hooks run."""
+        """`step` runs its closure with gradients enabled and returns its result; hooks run."""
         for kernel, label, optimizer in self._served():
             if kernel.method != "step":
                 continue
-            taken = bound(kernel, copy.deepcopy(optimizer))
+            taken = attach_kernel(kernel, copy.deepcopy(optimizer))
             self._trained(taken)
             with torch.no_grad():
                 result = taken.step(torch.is_grad_enabled)
-            self.expect(result is True, f"{label}: a step gives {result!r}, not what its closure does with gradients")
+            self.expect(
+                result is True, f"{label}: step returns {result!r}, not the result of its closure with gradients"
+            )
             for register in ("register_step_pre_hook", "register_step_post_hook"):
-                hooked, seen = bound(kernel, copy.deepcopy(taken)), list[Any]()
+                hooked, seen = attach_kernel(kernel, copy.deepcopy(taken)), list[Any]()
                 getattr(hooked, register)(partial(_note, seen))
                 hooked.step()
                 self.expect(len(seen) == 1, f"{label}: a hook of {register} ran {len(seen)} times at a step")
@@ -103,8 +108,8 @@ class OptimizerKernelRules(Contract):
             if why is None:
                 yield kernel, label, optimizer
 
-    def optimizers(self, kernel: Kernel) -> Iterator[Tried]:
-        """The optimizers among its examples, and their variations."""
+    def optimizers(self, kernel: Kernel) -> Iterator[Case]:
+        """The optimizers among the examples, and their variations."""
         for spec, options in kernel.examples:
             if not spec.startswith(OPTIMIZERS):
                 continue
@@ -122,8 +127,8 @@ class OptimizerKernelRules(Contract):
         drawn = [nn.Parameter(self.randn(*shape, dtype=torch.float32)) for shape in SHAPES]
         return [{"params": drawn[:OWN_GROUP]}, {"params": drawn[OWN_GROUP:], "lr": 0.05}]
 
-    def _trained(self, optimizer: Any, *, lr: float | None = None, turned: bool = False) -> Outputs:
-        """Some steps, each with other gradients, of which some are clipped; all that is left behind."""
+    def _trained(self, optimizer: Any, *, lr: float | None = None, transposed: bool = False) -> Outputs:
+        """The parameters, gradients and state after some steps with different gradients, some of them clipped."""
         self.generator.manual_seed(4)
         *moved, _ = _parameters(optimizer)
         for k in range(STEPS):
@@ -131,18 +136,18 @@ class OptimizerKernelRules(Contract):
             kept = [i for i, parameter in enumerate(moved) if parameter.grad is not None]
             self.expect(not kept, f"zero_grad leaves the gradients of the parameters {kept}")
             for parameter in moved:
-                of = self.randn(*parameter.shape).to(parameter.dtype) * (1.0 if k % 2 else 0.001)
-                parameter.grad = of.t().contiguous().t() if turned and of.dim() == 2 else of
+                gradient = self.randn(*parameter.shape).to(parameter.dtype) * (1.0 if k % 2 else 0.001)
+                parameter.grad = gradient.t().contiguous().t() if transposed and gradient.dim() == 2 else gradient
             if isinstance(optimizer, ClippingOptimizer):
                 optimizer.clip(LIMIT)
             optimizer.step()
             for group in optimizer.param_groups:
                 group["lr"] = lr or group["lr"] * 0.9
-        left: Outputs = {f"parameter {i}": parameter.detach() for i, parameter in enumerate(_parameters(optimizer))}
-        left |= {f"gradient {i}": parameter.grad for i, parameter in enumerate(moved) if parameter.grad is not None}
+        outputs: Outputs = {f"parameter {i}": parameter.detach() for i, parameter in enumerate(_parameters(optimizer))}
+        outputs |= {f"gradient {i}": parameter.grad for i, parameter in enumerate(moved) if parameter.grad is not None}
         for i, state in enumerate(optimizer.state_dict()["state"].values()):
-            left |= {f"{name} of parameter {i}": value for name, value in state.items() if torch.is_tensor(value)}
-        return left
+            outputs |= {f"{name} of parameter {i}": value for name, value in state.items() if torch.is_tensor(value)}
+        return outputs
 
 
 def _note(seen: list[Any], *given: Any) -> None:
@@ -161,7 +166,7 @@ def _double(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
 
 
 def _restored(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """Another of its kind, with copies of its parameters, and its state by `state_dict`."""
+    """A copy, whose state is restored from the `state_dict`."""
     other = copy.deepcopy(optimizer)
     other.state.clear()
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))

@@ -1,4 +1,4 @@
-"""The contract of a readout, as rules."""
+"""The contract of a readout."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ FEATURE, OUTPUT = 11, 17
 
 
 class ReadoutContract(GradientContract):
-    """`build(feature_size, output_size)` makes the readout."""
+    """`build(feature_size, output_size)` returns the readout."""
 
     kind = "readout"
     all_sizes = ((FEATURE, OUTPUT),)
@@ -31,21 +31,21 @@ class ReadoutContract(GradientContract):
         return {"logits": (batch_size, steps, self.sizes[1])}
 
     @rule
-    def steps_at_once(self) -> None:
-        """T steps at once equal T single ones: free-running decoding reads out one at a time."""
+    def parallel_steps(self) -> None:
+        """A call of T steps equals T calls of one step, as free-running decoding makes them."""
         part = self.part()
         features = self.draw(part)["features"]
         self.expect_equal(
             {"logits": part(features)},
             {"logits": torch.cat([part(step) for step in features.split(1, 1)], 1)},
-            lambda name, row, values: f"row {row}'s {name} differ between all steps and one by one: {values}",
+            lambda name, row, values: f"row {row}'s {name} differ between one call and single steps: {values}",
         )
 
 
 def check_readout(build: Callable[..., Readout], *, name: str = "", sizes: tuple[int, int] | None = None) -> None:
-    """Hold a readout against its contract. `build(feature_size, output_size)` makes it.
+    """Check a readout against its contract. `build(feature_size, output_size)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     ReadoutContract(build, name=name, sizes=sizes).check()

@@ -1,4 +1,4 @@
-"""The contract of a schedule, as rules."""
+"""The contract of a schedule."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ STEPS = 37
 
 
 class ScheduleContract(Contract):
-    """`build(steps)` makes the schedule."""
+    """`build(steps)` returns the schedule."""
 
     kind = "schedule"
     all_sizes = ((STEPS,),)
@@ -24,8 +24,8 @@ class ScheduleContract(Contract):
         return {"factors": torch.tensor([part.factor(step) for step in range(2 * STEPS)], dtype=torch.float64)}
 
     @rule
-    def factors_are_factors(self) -> None:
-        """A factor is a finite float, at least 0, at every step, also after the last; not all are 0."""
+    def valid_factors(self) -> None:
+        """The factor of every step, also after the last, is a finite float of at least 0; not all are 0."""
         part = self.part()
         factors = [part.factor(step) for step in range(2 * STEPS)]
         for step, factor in enumerate(factors):
@@ -35,16 +35,16 @@ class ScheduleContract(Contract):
 
     @rule
     def any_order(self) -> None:
-        """A factor depends on the step alone, not on which steps were asked for before."""
+        """A factor depends only on the step, not on earlier calls."""
         part = self.part()
         forwards = [part.factor(step) for step in range(STEPS)]
         backwards = [part.factor(step) for step in reversed(range(STEPS))][::-1]
         wrong = [step for step in range(STEPS) if forwards[step] != backwards[step]]
-        self.expect(not wrong, f"the factor at step {wrong[:1]} depends on the steps asked for before")
+        self.expect(not wrong, f"the factor at step {wrong[:1]} depends on earlier calls")
 
     @rule
     def one_step(self) -> None:
-        """A run of one step has a factor too."""
+        """A run of one step has a factor."""
         self.part()
         if self.all_sizes == ((STEPS,),):
             factor = self.build(1).factor(0)
@@ -52,9 +52,9 @@ class ScheduleContract(Contract):
 
 
 def check_schedule(build: Callable[..., Schedule], *, name: str = "", sizes: tuple[int] | None = None) -> None:
-    """Hold a schedule against its contract. `build(steps)` makes it.
+    """Check a schedule against its contract. `build(steps)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     ScheduleContract(build, name=name, sizes=sizes).check()

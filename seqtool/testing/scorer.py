@@ -1,4 +1,4 @@
-"""The contract of a scorer, as rules."""
+"""The contract of a scorer."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -10,7 +10,7 @@ from seqtool.parts import tree
 from seqtool.parts.scorer import Scorer
 from seqtool.parts.tree import Tree
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs, named, structure
+from seqtool.testing.differences import Outputs, named_leaves, structure
 from seqtool.testing.gradients import GradientContract
 from seqtool.testing.module_contract import BATCH, STEPS
 
@@ -18,7 +18,7 @@ QUERY, MEMORY = 11, 13
 
 
 class ScorerContract(GradientContract):
-    """`build(query_size, memory_size)` makes the scorer; it may refuse unequal sizes by a `PartError`."""
+    """`build(query_size, memory_size)` returns the scorer; it may refuse unequal sizes with a `PartError`."""
 
     kind = "scorer"
     all_sizes = ((QUERY, MEMORY), (QUERY, QUERY))
@@ -34,7 +34,7 @@ class ScorerContract(GradientContract):
         }
 
     def run(self, part: Scorer, inputs: Outputs) -> Outputs:
-        """All queries at once where the scorer is parallel, else one by one, each followed by `observe`."""
+        """All queries in one call if the scorer is parallel, otherwise one call and one `observe` per query."""
         if not part.parallel:
             return self.run_singly(part, inputs)
         fixed, state = part.start(inputs["memory"], inputs["mask"])
@@ -42,7 +42,7 @@ class ScorerContract(GradientContract):
         return self._outputs(scores, inputs["mask"], state)
 
     def run_singly(self, part: Scorer, inputs: Outputs) -> Outputs:
-        """One query at a time; `observe` sees the softmax of the scores."""
+        """One call per query; `observe` gets the softmax of the scores."""
         mask = inputs["mask"]
         fixed, state = part.start(inputs["memory"], mask)
         steps = []
@@ -61,31 +61,31 @@ class ScorerContract(GradientContract):
     def _outputs(scores: Tensor, mask: Tensor, state: Tree) -> Outputs:
         fits = scores.shape[::2] == mask.shape
         shown = scores.masked_fill(~mask[:, None], 0) if fits else scores
-        return {"scores": shown, **named(state, "state")}
+        return {"scores": shown, **named_leaves(state, "state")}
 
     def shapes_of(self, part: Scorer, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
-        """See `ModuleContract.shapes_of`; a state keeps the shape that it starts with."""
+        """See `ModuleContract.shapes_of`; the state keeps its shape."""
         inputs = self.draw(part, source_length=source_length, steps=steps)
         _, state = part.start(inputs["memory"], inputs["mask"])
-        states = {name: tuple(leaf.shape) for name, leaf in named(state, "state").items()}
+        states = {name: tuple(leaf.shape) for name, leaf in named_leaves(state, "state").items()}
         return {"scores": (batch_size, steps, source_length), **states}
 
     @rule
-    def rows_of_tensors(self) -> None:
+    def batched_trees(self) -> None:
         """`fixed` and `state` are trees of tensors `[B, ...]`, and `score` keeps the structure of the state."""
         part = self.part()
         inputs = self.draw(part)
         fixed, state = part.start(inputs["memory"], inputs["mask"])
         _, after = part.score(inputs["query"][:, :1], fixed, state)
         for name, tensors in (("fixed", fixed), ("state", state), ("state", after)):
-            for path, x in named(tensors, name).items():
+            for path, x in named_leaves(tensors, name).items():
                 self.expect(x.shape[:1] == (BATCH,), f"{path} has the shape {list(x.shape)}, not [B, ...]")
         same = structure(state) == structure(after)
         self.expect(same, f"a step turns the state {structure(state)} into {structure(after)}")
 
     @rule
     def finite_at_padding(self) -> None:
-        """Scores at padding are finite: masking is not the scorer's work."""
+        """Scores at padding are finite: `Attention` masks, not the scorer."""
         part = self.part()
         inputs = self.draw(part)
         fixed, state = part.start(inputs["memory"], inputs["mask"])
@@ -93,8 +93,8 @@ class ScorerContract(GradientContract):
         self.expect(bool(scores.isfinite().all()), "scores at padding are not finite; leave masking to Attention")
 
     @rule
-    def steps_at_once(self) -> None:
-        """Where `parallel`, T queries at once equal T single ones: scores, state and gradients."""
+    def parallel_steps(self) -> None:
+        """If `parallel`, a call of T queries equals T calls of one query: scores, state and gradients."""
         part = self.part()
         if not part.parallel:
             return
@@ -103,19 +103,19 @@ class ScorerContract(GradientContract):
             self.with_gradients(part, inputs, self.run),
             self.with_gradients(part, inputs, self.run_singly),
             lambda name, row, values: (
-                f"row {row}'s {name} differ between {STEPS} queries at once and one by one: {values}"
+                f"row {row}'s {name} differ between one call of {STEPS} queries and single queries: {values}"
             ),
         )
 
     @rule
-    def reads_what_it_says(self) -> None:
-        """Scores depend on what the memory holds if, and only if, `reads_memory`; on the query, `reads_query`."""
+    def reads_as_declared(self) -> None:
+        """Scores depend on the memory if and only if `reads_memory`, and on the query if and only if `reads_query`."""
         part = self.part()
         found = self.with_gradients(part, self.draw(part), self.run)
         for name in ("memory", "query"):
-            reads, says = bool(found[f"gradients of {name}"].any()), getattr(part, f"reads_{name}")
-            what = "depend" if reads else "do not depend"
-            self.expect(reads == says, f"scores {what} on the {name}, and reads_{name} is {says}")
+            depends, declared = bool(found[f"gradients of {name}"].any()), getattr(part, f"reads_{name}")
+            what = "depend" if depends else "do not depend"
+            self.expect(depends == declared, f"scores {what} on the {name}, and reads_{name} is {declared}")
 
     @rule
     def observes_in_order(self) -> None:
@@ -128,13 +128,13 @@ class ScorerContract(GradientContract):
         same = structure(state) == structure(after)
         self.expect(same, f"observe turns the state {structure(state)} into {structure(after)}")
         moved = any(not torch.equal(x, y) for x, y in zip(tree.leaves(state), tree.leaves(after), strict=True))
-        self.expect(not (part.parallel and moved), "observe changes the state, and yet parallel is True")
+        self.expect(not (part.parallel and moved), "observe changes the state, but parallel is True")
 
 
 def check_scorer(build: Callable[..., Scorer], *, name: str = "", sizes: tuple[int, int] | None = None) -> None:
-    """Hold a scorer against its contract. `build(query_size, memory_size)` makes it.
+    """Check a scorer against its contract. `build(query_size, memory_size)` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     ScorerContract(build, name=name, sizes=sizes).check()

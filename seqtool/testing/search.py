@@ -1,4 +1,4 @@
-"""The contract of a search, as rules. It is tried on small random models with and without attention and end symbol."""
+"""The contract of a search, checked on small random models, with and without attention and end symbol."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,12 +25,12 @@ NUMBERS = Continuous(size=2)
 
 
 class SearchContract(Contract):
-    """`build()` makes the search."""
+    """`build()` returns the search."""
 
     kind = "search"
 
     def model(self, vocabulary: Vocabulary, *, attention: bool = True) -> Seq2Seq:
-        """A random model, decided enough that symbols differ from step to step."""
+        """A random model with parameters so large that symbols differ from step to step."""
         size = StandInEmbedding.output_size
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -55,7 +55,7 @@ class SearchContract(Contract):
         return source.masked_fill(~mask, 0), mask
 
     def cases(self) -> list[tuple[Seq2Seq, Hypotheses]]:
-        """What the search finds in each model."""
+        """Each model and its hypotheses."""
         part, found = self.part(), []
         for vocabulary in (OPEN, CLOSED):
             for attention in (True, False):
@@ -86,52 +86,54 @@ class SearchContract(Contract):
 
     @rule
     def lengths(self) -> None:
-        """At most `max_length` symbols, exactly that many where no end symbol is; one symbol may be asked for."""
+        """At most `max_length` symbols, exactly that many without an end symbol; `max_length` may be 1."""
         for model, found in self.cases():
             steps = found.ids.shape[2]
-            self.expect(steps <= LENGTH, f"writes {steps} symbols where max_length is {LENGTH}")
+            self.expect(steps <= LENGTH, f"returns {steps} symbols for max_length {LENGTH}")
             if model.target_vocabulary.end is None:
                 full = steps == LENGTH and bool(found.mask.all())
-                self.expect(full, f"writes {steps} symbols, not all {LENGTH}, where there is no end symbol")
+                self.expect(full, f"returns {steps} symbols, not {LENGTH}, without an end symbol")
         one = self.part().search(self.model(CLOSED), *self.source(), 1)
-        self.expect(one.ids.shape[2] == 1, f"writes {one.ids.shape[2]} symbols where max_length is 1")
+        self.expect(one.ids.shape[2] == 1, f"returns {one.ids.shape[2]} symbols for max_length 1")
 
     @rule
     def ends(self) -> None:
-        """A hypothesis ends with the end symbol, or with `max_length` symbols; nothing comes after an end symbol."""
+        """A hypothesis ends with the end symbol or has `max_length` symbols; no symbol follows an end symbol."""
         for model, found in self.cases():
             ids, mask = found.ids.flatten(0, 1), found.mask.flatten(0, 1)
-            self.expect(is_prefix(mask), "a hypothesis goes on after padding")
+            self.expect(is_prefix(mask), "a hypothesis continues after padding")
             self.expect(not ids[~mask].any(), "ids at padding are not 0")
-            for row, (written, real) in enumerate(zip(ids, mask, strict=True)):
-                words = written[real].tolist()
+            for row, (predicted, real) in enumerate(zip(ids, mask, strict=True)):
+                words = predicted[real].tolist()
                 closed = words.count(model.target_vocabulary.end)
                 early = closed and words.index(model.target_vocabulary.end) < len(words) - 1
-                self.expect(not early, f"hypothesis {row} goes on after the end symbol: {words}")
-                self.expect(bool(closed) or len(words) == LENGTH, f"hypothesis {row} stops before any end: {words}")
+                self.expect(not early, f"hypothesis {row} continues after the end symbol: {words}")
+                self.expect(
+                    bool(closed) or len(words) == LENGTH, f"hypothesis {row} ends without an end symbol: {words}"
+                )
 
     @rule
-    def writes_symbols(self) -> None:
-        """Ids are symbols that may be predicted, never the start symbol."""
+    def valid_symbols(self) -> None:
+        """Ids are symbols that can be predicted, never the start symbol."""
         for model, found in self.cases():
             count = model.target_vocabulary.num_outputs
             inside = (found.ids >= 0) & (found.ids < count)
-            self.expect(bool(inside.all()), f"writes ids outside 0 to {count - 1}: {found.ids[~inside][:3].tolist()}")
+            self.expect(bool(inside.all()), f"returns ids outside 0 to {count - 1}: {found.ids[~inside][:3].tolist()}")
 
     @rule
     def scores_are_log_probabilities(self) -> None:
-        """A score is the sum of the log-probabilities of its symbols, which the model observes; best first."""
+        """A score is the sum of the log-probabilities of the symbols, all observed by the model; best first."""
         for model, found in self.cases():
             for beam in range(found.ids.shape[1]):
                 wanted, _ = _replay(model, *self.source(), found, beam)
                 wrong = difference(found.scores[:, beam].double(), wanted, tolerance=1e-5)
                 self.expect(wrong is None, f"a score is not the sum of its log-probabilities: {wrong}")
             ranks = self.part().rank(found.scores, found.mask.sum(2))
-            self.expect(bool((ranks[:, 1:] <= ranks[:, :-1]).all()), "hypotheses are not sorted, the best first")
+            self.expect(bool((ranks[:, 1:] <= ranks[:, :-1]).all()), "hypotheses are not sorted by score, best first")
 
     @rule
-    def weights_belong(self) -> None:
-        """Weights are those that the model had when it wrote the symbol."""
+    def weights_of_the_model(self) -> None:
+        """The weights are those of the model along the hypothesis."""
         for model, found in self.cases():
             if found.weights is None:
                 continue
@@ -139,11 +141,11 @@ class SearchContract(Contract):
                 _, wanted = _replay(model, *self.source(), found, beam)
                 real = found.mask[:, beam, None, :, None]
                 wrong = difference(found.weights[:, beam] * real, wanted * real, tolerance=1e-5)
-                self.expect(wrong is None, f"weights are not the model's own along the hypothesis: {wrong}")
+                self.expect(wrong is None, f"weights are not those of the model along the hypothesis: {wrong}")
 
     @rule
-    def writes_continuous_targets(self) -> None:
-        """Without requiring "symbols", it outputs `max_length` vectors, each fed to the next step, after zeros."""
+    def continuous_targets(self) -> None:
+        """For continuous targets, unless it requires "symbols": `max_length` vectors, each fed to the next step."""
         part = self.part()
         if "symbols" in part.requires:
             return
@@ -151,26 +153,26 @@ class SearchContract(Contract):
             model = self.model(NUMBERS, attention=attention)
             found = part.search(model, *self.source(), LENGTH)
             wanted = (BATCH, 1, LENGTH, NUMBERS.size)
-            self.expect(found.ids.shape == wanted, f"writes values {list(found.ids.shape)}, not {list(wanted)}")
-            self.expect(bool(found.mask.all()), "values have no end, and not all are marked as written")
-            self.expect(bool(found.scores.isnan().all()), "the score of values is not NaN")
+            self.expect(found.ids.shape == wanted, f"returns vectors {list(found.ids.shape)}, not {list(wanted)}")
+            self.expect(bool(found.mask.all()), "the mask is not True at all positions of continuous targets")
+            self.expect(bool(found.scores.isnan().all()), "the score of continuous targets is not NaN")
             fixed, state = model.start(*self.source())
-            vector, looked = torch.zeros(BATCH, NUMBERS.size), []
+            vector, all_weights = torch.zeros(BATCH, NUMBERS.size), []
             for step in range(LENGTH):
                 if step:
                     state = model.observe(vector, fixed, state)
                 vector, weights, state = model.step(vector, fixed, state)
                 wrong = difference(found.ids[:, 0, step], vector, tolerance=1e-5)
-                self.expect(wrong is None, f"position {step} is not what the model says after its own values: {wrong}")
-                looked.append(weights)
+                self.expect(wrong is None, f"position {step} is not the model's output after its own vectors: {wrong}")
+                all_weights.append(weights)
             given = None if found.weights is None else found.weights[:, 0]
-            stacked = None if looked[0] is None else torch.stack(looked, 2)  # type: ignore[arg-type]
+            stacked = None if all_weights[0] is None else torch.stack(all_weights, 2)  # type: ignore[arg-type]
             alike = given is stacked is None or torch.allclose(given, stacked)  # type: ignore[arg-type]
-            self.expect(alike, "weights of values are not the model's own")
+            self.expect(alike, "the weights of continuous targets are not those of the model")
 
     @rule
     def rows(self) -> None:
-        """A source alone gives what it gives in a batch, unless the search says that it is `stochastic`."""
+        """The hypotheses of a source do not depend on the other rows of the batch, unless `stochastic`."""
         part, model = self.part(), self.model(CLOSED)
         source, mask = self.source()
         together = part.search(model, source, mask, LENGTH)
@@ -180,33 +182,35 @@ class SearchContract(Contract):
             alone = part.search(model, source[row : row + 1], mask[row : row + 1], LENGTH)
             for beam in range(together.ids.shape[1]):
                 pair = [x.ids[i, beam][x.mask[i, beam]].tolist() for x, i in ((together, row), (alone, 0))]
-                self.expect(pair[0] == pair[1], f"source {row} gives {pair[0]} in a batch and {pair[1]} alone")
+                self.expect(
+                    pair[0] == pair[1], f"source {row} gives {pair[0]} in a batch and {pair[1]} as a batch of its own"
+                )
 
 
 def _replay(model: Seq2Seq, source: Tensor, mask: Tensor, found: Hypotheses, beam: int) -> tuple[Tensor, Tensor]:
-    """The score and the weights of a hypothesis, found by feeding it to the model."""
+    """The score and the weights of a hypothesis, computed by feeding it to the model."""
     fixed, state = model.start(source, mask)
     start = model.target_vocabulary.start
     assert start is not None
     ids = torch.full_like(source[:, 0], start)
     score, all_weights = torch.zeros(len(source), dtype=torch.float64), []
-    for step, (written, real) in enumerate(
+    for step, (predicted, real) in enumerate(
         zip(found.ids[:, beam].unbind(1), found.mask[:, beam].unbind(1), strict=True)
     ):
         if step:
             state = model.observe(ids, fixed, state)
         logits, weights, state = model.step(ids, fixed, state)
-        log_probability = logits.log_softmax(-1).gather(1, written[:, None]).squeeze(1)
+        log_probability = logits.log_softmax(-1).gather(1, predicted[:, None]).squeeze(1)
         score = score + log_probability.masked_fill(~real, 0)
         all_weights.append(logits.new_zeros(0) if weights is None else weights)
-        ids = written
+        ids = predicted
     return score, torch.stack(all_weights, 2) if all_weights[0].dim() == 3 else all_weights[0]
 
 
 def check_search(build: Callable[..., Search], *, name: str = "") -> None:
-    """Hold a search against its contract. `build()` makes it.
+    """Check a search against its contract. `build()` returns it.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     SearchContract(build, name=name).check()

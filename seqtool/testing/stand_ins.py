@@ -1,7 +1,7 @@
-"""Small parts that keep every contract, to fill the slots of a part that is held against its own.
+"""Small parts that fill the slots of the part under test.
 
-They use all that a contract allows (a cell with a fixed tensor and a counter, whose output is not the first leaf of its
-state; a scorer that counts steps; a decoder that observes), so that an owner which assumes more is found.
+They use everything that a contract allows: a cell with a fixed tensor and a counter, whose output is not the first leaf
+of its state; a scorer that counts steps; a decoder that observes. A part that assumes more than the contract fails.
 """
 
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class StandInState(NamedTuple):
 
 
 class StandInCell(Cell):
-    """h' = g tanh(W [x; h; r; n] + b), r' = r / 2 + (the first two of h'), n = 0.1 in every other step; g is fixed."""
+    """h' = g tanh(W [x; h; r; n] + b), r' = r / 2 + h'_{1,2}, n = 0.1 in every second step, g fixed."""
 
     output_size = 29
 
@@ -65,7 +65,7 @@ class StandInCell(Cell):
 
 
 class StandInEncoder(Encoder):
-    """A cell, forwards."""
+    """A forward `StandInCell`."""
 
     memory_size = StandInCell.output_size
     final_sizes = FINAL_SIZES
@@ -124,7 +124,7 @@ class StandInReadout(Readout):
 
 
 class StandInEmbedding(Embedding):
-    """A learnt vector a symbol."""
+    """One learned vector per symbol."""
 
     output_size = 11
 
@@ -139,7 +139,7 @@ class StandInEmbedding(Embedding):
 
 
 class StandInContinuousEmbedding(Embedding):
-    """Values times a learnt matrix."""
+    """Continuous values times a learned matrix."""
 
     output_size = 11
     requires = frozenset({"continuous"})
@@ -155,7 +155,7 @@ class StandInContinuousEmbedding(Embedding):
 
 
 class StandInParts(NamedTuple):
-    """What a `StandInDecoder` keeps: the trees of its cell and of its attention."""
+    """The trees of a decoder's cell and attention."""
 
     cell: Tree
     attention: Tree = ()
@@ -210,7 +210,7 @@ class StandInDecoder(Decoder):
 
 
 class ObservingDecoder(StandInDecoder):
-    """A `StandInDecoder` whose trace is turned round by the symbol that was generated, beside its embedding."""
+    """A `StandInDecoder` that also multiplies its trace by a sign that depends on the generated symbol."""
 
     def observe(self, ids: Tensor, fixed: StandInParts, state: StandInParts) -> StandInParts:
         """See `Decoder.observe`."""
@@ -219,7 +219,7 @@ class ObservingDecoder(StandInDecoder):
 
 
 class StandInLoss(Loss):
-    """L = -log p of the gold symbol, and the square of each weight."""
+    """L = -log p of the gold symbol, plus the squares of all weights."""
 
     requires = frozenset({"symbols", "weights"})
 

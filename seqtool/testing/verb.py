@@ -1,4 +1,4 @@
-"""The contract of a verb: a command whose help explains it."""
+"""The contract of a verb: a command with help."""
 
 import click
 from click.testing import CliRunner
@@ -7,10 +7,10 @@ from seqtool.testing.contract import ContractViolation
 
 
 def check_verb(command: click.Command, *, name: str = "") -> None:
-    """Check a verb: its help prints, and explains the command and each option.
+    """Check that a verb prints its help, which describes the command and each option.
 
     Raises:
-        ContractViolation: what is wrong, in words.
+        ContractViolation: the first broken rule.
     """
     label = f"verb {name or getattr(command, 'name', '')}"
     if not isinstance(command, click.Command):
