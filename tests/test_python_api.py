@@ -117,7 +117,7 @@ def test_attention_refuses_tensors_of_other_shapes(memory: tuple[int, ...], mask
     fixed, state = attention.start(torch.randn(2, 5, 6), torch.ones(2, 5, dtype=torch.bool))
     with pytest.raises(SeqtoolError, match="B = 2"):
         attention(torch.randn(1, 1, 6), fixed, state)
-    with pytest.raises(SeqtoolError, match="a memory"):
+    with pytest.raises(SeqtoolError, match="takes memory"):
         attention.start(torch.randn(2, 5, 6), torch.ones(2, 5))
 
 
