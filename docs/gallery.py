@@ -20,7 +20,7 @@ import seqtool
 from seqtool.analysis.alignments import Alignment, alignment_with_gate, draw_alignment, draw_gate, has_weights
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.runs.files import write_atomic
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 ROOT = Path(__file__).parent.parent
 RECIPES = ROOT / "recipes" / "comparisons"
@@ -98,7 +98,7 @@ def losses(run: RunDirectory) -> Figure:
 
 def alignments(run: RunDirectory, numbers: Iterable[int] = (0,)) -> list[Alignment]:
     """The attention weights of each variant for each of these examples."""
-    first = {name: found[0] for name, found in Reader(run.path).read().variants.items()}
+    first = {name: found[0] for name, found in read_run(run.path).variants.items()}
     numbers = list(numbers)
     return [
         replace(

@@ -132,7 +132,7 @@ def test_a_run_folder_that_exists(recipe: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "out/precious").write_text("mine")
     code, told = refused(capsys, "run", recipe, "--out", tmp_path / "out")
     assert code == 1
-    assert "exists already" in told
+    assert "already exists" in told
     assert "--resume" in told
     assert os.listdir(tmp_path / "out") == ["precious"]
 
@@ -168,7 +168,7 @@ def test_folders_that_are_not_runs_are_not_resumed(
     assert "is not a run" in told
     code, told = refused(capsys, "run")
     assert code == 2
-    assert "a recipe is needed" in told
+    assert "a recipe or --resume with a run is required" in told
     (tmp_path / "run.json").write_text('{"format": 2}')
     _, told = refused(capsys, "run", "--resume", tmp_path)
     assert "format 2" in told

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "inference": MODELS | {"runs"},
     "launch": MODELS | {"runs", "training"},
     "analysis": BASE | {"runs"},
-    "experiment": MODELS | {"runs", "training", "launch", "analysis"},
+    "plan": MODELS | {"runs", "training"},
+    "experiment": MODELS | {"runs", "training", "launch", "analysis", "plan"},
     "api": BASE | {"nn", "parts"},
 }
 """The layers that each layer may import. Layers that are not listed may import all."""

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from seqtool.analysis.figures import COLOURS, averaged, render_figure
 from seqtool.analysis.plots import FIGURES, PlotOptions, plot
 from seqtool.errors import MisuseError, SeqtoolError
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
 def drawn(run: Path, name: str, **options: object) -> dict[str, Figure | str]:
-    return dict(FIGURES[name](Reader(run).read(), PlotOptions(**options)))
+    return dict(FIGURES[name](read_run(run), PlotOptions(**options)))
 
 
 def test_all_figures_in_all_formats(tmp_path: Path, call: Call) -> None:

@@ -430,7 +430,7 @@ def test_a_run_predicts_without_its_data(recipe: Path, tmp_path: Path, command: 
     assembly = assemble(variant, 0, saved=directory.read_task("default"))
     assert assembly.task.encode_source("forty") == before.encode_source("forty")
     assert assembly.task.target_vocabulary == before.target_vocabulary
-    state = torch.load(directory.seed("default", 0).last, weights_only=True)["state_dict"]
+    state = torch.load(directory.seed("default", 0).last_checkpoint, weights_only=True)["state_dict"]
     assembly.model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     source = torch.tensor([assembly.task.encode_source("forty")])
     found = assembly.search.search(assembly.model, source, torch.ones_like(source, dtype=torch.bool), 4)

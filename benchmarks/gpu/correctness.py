@@ -266,7 +266,7 @@ def _interrupted_after_a_checkpoint() -> Iterator[None]:
 
 def _weights(directory: RunDirectory) -> dict[str, Any]:
     (place,) = _seeds(directory)
-    found: dict[str, Any] = torch.load(place.last, weights_only=True, map_location="cpu")["state_dict"]
+    found: dict[str, Any] = torch.load(place.last_checkpoint, weights_only=True, map_location="cpu")["state_dict"]
     return found
 
 

@@ -65,13 +65,13 @@ def draw_weights(run: Run, path: Path) -> None:
 
 def has_weights(seed: Seed, example: int) -> bool:
     """Whether this example and its attention weights can be read."""
-    return seed.looks is not None and example < min(len(seed.looks.weights), len(seed.examples))
+    return seed.attention is not None and example < min(len(seed.attention.weights), len(seed.examples))
 
 
 def alignment_of(title: str, seed: Seed, example: int, head: int | None = None) -> Alignment:
     """The alignment of an example that `has_weights`; `head` None is the mean over heads."""
-    assert seed.looks is not None
-    arrays, one = seed.looks, seed.examples[example]
+    assert seed.attention is not None
+    arrays, one = seed.attention, seed.examples[example]
     weights = arrays.weights[example].mean(0) if head is None else arrays.weights[example][head]
     weights, gold, source = weights[:, arrays.memory_mask[example]], arrays.gold[example], one.source
     predicted = (one.predicted or one.target)[: len(weights)]

@@ -14,8 +14,8 @@ from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.results import title
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.runs.contents import Example, Run, Seed
-from seqtool.runs.files import telling, write_atomic
-from seqtool.runs.read import Reader
+from seqtool.runs.files import translate_write_errors, write_atomic
+from seqtool.runs.read import read_run
 from seqtool.statistics.length_groups import LengthGroups
 
 MAX_HEADS = 8
@@ -66,7 +66,7 @@ def plot(
     """
     if not run.is_dir():
         raise SeqtoolError(f"{run} is not a run: there is no such folder")
-    found = Reader(run).read()
+    found = read_run(run)
     if not found.seeds:
         raise SeqtoolError(f"{run} is not a run: it has no seeds in <variant>/seed<k>")
     for wanted, known in [*((v, list(found.variants)) for v in variants), *((n, list(FIGURES)) for n in names)]:
@@ -76,7 +76,7 @@ def plot(
             )
     found.variants = {name: seeds for name, seeds in found.variants.items() if not variants or name in variants}
     folder, paths, notes = out or run / "figures", [], list(found.notes)
-    with telling(folder):
+    with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name in names or FIGURES:
         with styled():
@@ -135,7 +135,7 @@ def alignments(run: Run, options: PlotOptions) -> NamedFigures:
         file = f"alignments-{variant}"
         chosen = [seed for seed in seeds if options.seed in (None, seed.seed)]
         seed = next((seed for seed in chosen if any(has_weights(seed, example) for example in options.examples)), None)
-        if seed is None or seed.looks is None:
+        if seed is None or seed.attention is None:
             yield file, "no attention weights of these examples can be read"
             continue
         examples = [example for example in options.examples if has_weights(seed, example)]
@@ -143,8 +143,8 @@ def alignments(run: Run, options: PlotOptions) -> NamedFigures:
 
 
 def _grid(variant: str, seed: Seed, examples: Sequence[int], width: float) -> Figure:
-    assert seed.looks is not None
-    _, all_heads, longest, memory = seed.looks.weights.shape
+    assert seed.attention is not None
+    _, all_heads, longest, memory = seed.attention.weights.shape
     heads = min(MAX_HEADS, all_heads)
     cells = [(example, head) for example in examples for head in range(heads)]
     fit = max(1, min(3, int(width / (memory * LABEL_INCHES + 0.6))))  # leaves room for the labels if possible

@@ -14,7 +14,7 @@ from seqtool.errors import SeqtoolError
 from seqtool.runs import SeedDirectory
 from seqtool.runs.contents import Seed
 from seqtool.runs.parse import read_rows
-from seqtool.runs.read import Reader
+from seqtool.runs.read import RunReader
 
 RECENT_ROWS = 20
 """Number of last rows that the speed is computed from."""
@@ -73,14 +73,14 @@ class RunProgress:
         return {"seeds": [asdict(seed) for seed in self.seeds], "problems": self.problems}
 
 
-class _RowsReader(Reader):
+class _RowsReader(RunReader):
     """Skips predictions and weights, which are large and written last."""
 
-    def _seed(self, variant: str, number: int) -> Seed:
+    def read_seed(self, variant: str, number: int) -> Seed:
         place = self.directory.seed(variant, number)
         seed = Seed(variant, number, finished=place.finished)
         if place.metrics.exists():
-            seed.rows = self._guarded(place.metrics, read_rows) or {}
+            seed.rows = self._try_read(place.metrics, read_rows) or {}
         if seed.finished:
             seed.result = self._object(place.result)
         return seed
@@ -128,7 +128,9 @@ def read_progress(path: Path, now: float | None = None, held: Callable[[Path], b
 
 def _progress(place: SeedDirectory, seed: Seed, steps: int | None, now: float, held: bool | None) -> SeedProgress:
     writes = [
-        written for path in (place.metrics, place.last, place.result) if (written := _write_time(path)) is not None
+        written
+        for path in (place.metrics, place.last_checkpoint, place.result)
+        if (written := _write_time(path)) is not None
     ]
     silent = max(0.0, now - max(writes)) if writes else None
     seconds = seed.rows.get("seconds", {})

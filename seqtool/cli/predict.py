@@ -107,12 +107,12 @@ def _name(file: str) -> str:
 @contextmanager
 def _sink(out: Path | None) -> Iterator[Callable[[str], None]]:
     """A writer of UTF-8 text: to standard output, or to a file that is renamed into place when complete."""
-    from seqtool.runs.files import written_whole
+    from seqtool.runs.files import atomic_file
 
     if out is None:
         yield lambda text: click.echo(text.encode(), nl=False)
         return
-    with written_whole(out) as file:
+    with atomic_file(out) as file:
         yield lambda text: _write(file, text)
 
 

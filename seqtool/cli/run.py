@@ -62,11 +62,12 @@ def command(
     Writes a run directory: the resolved recipe, metrics.csv, checkpoints, predictions, result.json, losses.png.
     Ctrl-C saves a checkpoint and prints the command that resumes the run.
     """
-    from seqtool.launch.process_start import start_server
+    from seqtool.launch.process_start import start_fork_server
 
     if workers > 1 and not dry_run:
-        start_server()
-    from seqtool.experiment import plan, run
+        start_fork_server()
+    from seqtool.experiment import run
+    from seqtool.plan import plan
 
     arguments: dict[str, Any] = {
         "out": out,

@@ -129,7 +129,7 @@ def _show(verdict: "Verdict") -> None:
         rows.append((finding.measure.name, *map(_number, numbers), finding.measure.band, published, holds))
     emit_table(heading, rows)
     note = f"\n{document.note}" if document.note else ""
-    click.echo(f"{note}\n{verdict.words}; {schedule}, {verdict.about['recipe']}")
+    click.echo(f"{note}\n{verdict.text}; {schedule}, {verdict.about['recipe']}")
 
 
 def _number(value: float) -> str:

@@ -14,7 +14,7 @@ from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry, default_registry
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.runs.checkpoint import read_checkpoint
-from seqtool.runs.kept_variant import kept_variant
+from seqtool.runs.resolved_variant import load_resolved_variant
 
 CHECKPOINTS = ("best", "last")
 DEVICES = ("cpu", "cuda", "cuda:0", "mps", "auto")
@@ -63,7 +63,7 @@ def _loaded(
     device: torch.device,
     registry: Registry,
 ) -> Predictor:
-    variant = kept_variant(directory, name, registry)
+    variant = load_resolved_variant(directory, name, registry)
     refuse_float64(device, variant.train.precision)
     read = read_checkpoint(path, variant, seed)
     assembly = assemble(variant, seed, directory.read_task(name))
@@ -105,7 +105,7 @@ def _seed(directory: RunDirectory, seeds: list[int], wanted: int | None) -> int:
 
 
 def _checkpoint(place: SeedDirectory, checkpoint: str) -> Path:
-    paths = {"best": place.best, "last": place.last}
+    paths = {"best": place.best_checkpoint, "last": place.last_checkpoint}
     if not paths[checkpoint].exists():
         others = [f"the checkpoint {other!r} (--checkpoint {other})" for other in CHECKPOINTS if paths[other].exists()]
         allowed = f"\n    allowed: {', '.join(others)}" if others else ""

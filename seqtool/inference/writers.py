@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqtool.inference.prediction import Hypothesis, Prediction
-from seqtool.runs.files import written_whole
+from seqtool.runs.files import atomic_file
 
 COLUMNS = ("line", "rank", "score", "source", "prediction")
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})
@@ -60,7 +60,7 @@ def weights_file(path: Path) -> Iterator[Callable[[int, Prediction], None]]:
 
     Arrays are written as they are added; the complete file appears when the context exits without an error.
     """
-    with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
 
         def add(number: int, prediction: Prediction) -> None:
             for rank, found in enumerate(prediction.hypotheses, start=1):

@@ -1,1 +1,1 @@
-"""Jobs, each one seed of one variant, and where they run."""
+"""Jobs (one seed of one variant each) and the launchers that run them."""

@@ -1,4 +1,4 @@
-"""A job: one seed of one variant, trained in its own folder."""
+"""A job: the training of one seed of one variant in its own folder."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -16,16 +16,16 @@ from seqtool.training.stopping import StopSignal
 
 @dataclass(frozen=True)
 class Job:
-    """One seed of one variant.
+    """The training of one seed of one variant.
 
-    A job that is finished is not run again, and one that was stopped resumes from its last checkpoint, so running a
-    job twice is harmless.
+    Launchers skip a finished job, and a stopped job resumes from its last checkpoint, so running a job twice is
+    harmless.
 
     Attributes:
         task: the variant's task, prepared.
-        run_directory: the run that it belongs to; None on ranks other than 0 of a new run, which write nothing.
+        run_directory: the run that the job belongs to; None on ranks other than 0 of a new run, which write nothing.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the recipe's.
-        prepared: trainings that this process has built already; this job takes its own.
+        prepared: trainings that this process has already built; the job takes its own.
     """
 
     variant: Variant
@@ -41,12 +41,12 @@ class Job:
 
     @property
     def directory(self) -> SeedDirectory | None:
-        """The folder of the seed."""
+        """The folder of the seed; None where `run_directory` is None."""
         return self.run_directory.seed(self.variant.name, self.seed) if self.run_directory else None
 
     @property
     def finished(self) -> bool:
-        """Whether its result is written."""
+        """Whether the seed's result.json exists."""
         return self.directory is not None and self.directory.finished
 
     def run(
@@ -56,28 +56,29 @@ class Job:
         show_bar: bool = False,
         listeners: Sequence[Callable[[dict[str, float]], None]] = (),
     ) -> None:
-        """Train it in this process, from its last checkpoint if it has one; on all ranks, of which rank 0 writes.
+        """Train in this process, from the last checkpoint if there is one. With several ranks, only rank 0 writes.
 
         Args:
-            stop: set when the user or the system wants the training to end.
-            show_bar: whether progress is shown on stderr.
+            stop: set when the user or the system requests the training to end.
+            show_bar: whether to show progress on stderr.
             listeners: called with each row of metrics.
 
         Raises:
-            Interrupted: `stop` was given; every step that was done is saved.
+            Interrupted: `stop` was set; all completed steps are saved.
             SeqtoolError: a part cannot be trained as the recipe says, or another process trains the same job.
         """
-        place = self.directory if is_rank_zero() else None
+        directory, checkpoint = self.directory, self.directory and self.directory.last_checkpoint
+        writable = directory if is_rank_zero() else None
         try:
-            with place.locked() if place else nullcontext():
+            with writable.locked() if writable else nullcontext():
                 fit_seed(
                     self.variant,
                     self.seed,
-                    place,
+                    writable,
                     stop,
                     task=self.task,
                     prepared=self.prepared.take(self.variant.name, self.seed) if self.prepared else None,
-                    resume=self.directory.last if self.directory and self.directory.last.exists() else None,
+                    resume=checkpoint if checkpoint and checkpoint.exists() else None,
                     device=self.device,
                     show_bar=show_bar and is_rank_zero(),
                     listeners=listeners,

@@ -1,4 +1,4 @@
-"""The contract of a launcher: it runs jobs somewhere."""
+"""The contract of launchers, which run jobs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from seqtool.errors import SeqtoolError
 from seqtool.launch.job import Job
 from seqtool.training.stopping import StopSignal
 
-SHOWN_LINES = 4
-SHOWN_JOBS = 10
+MAX_ERROR_LINES = 4
+MAX_FAILED_JOBS = 10
 
 
 class Launcher(Protocol):
-    """Runs jobs. What a job computes does not depend on the launcher."""
+    """Runs jobs. The results of a job do not depend on the launcher."""
 
     def run(self, jobs: Sequence[Job], stop: StopSignal, *, show_bar: bool = False) -> None:
-        """Run all jobs that are not finished, and return when all are.
+        """Run all unfinished jobs. Returns when every job is finished.
 
         Args:
-            jobs: in the order in which they should start; no two have the same folder, all the same registry.
-            stop: set when the user or the system wants the process to end.
-            show_bar: whether progress is shown on stderr.
+            jobs: in starting order; their folders differ, and they share one registry.
+            stop: set when the user or the system requests the process to end.
+            show_bar: whether to show progress on stderr.
 
         Raises:
-            Interrupted: `stop` was given; every step that was done is saved.
-            SeqtoolError: a job failed. A launcher that runs several at once finishes the others first, and raises
+            Interrupted: `stop` was set; all completed steps are saved.
+            SeqtoolError: a job failed. A launcher that runs jobs in parallel finishes the others first and raises
                 `FailedJobsError`.
         """
         ...
@@ -34,7 +34,7 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job that failed: its name, what the user reads of it, and the file that has all of it."""
+    """A failed job: its name, the error message, and the file with the traceback."""
 
     name: str
     error: str
@@ -45,13 +45,13 @@ class FailedJobsError(SeqtoolError):
     """Some jobs failed; all others are finished."""
 
     def __init__(self, failed: Sequence[FailedJob], count: int) -> None:
-        """`count` is how many jobs were run."""
+        """`count` is the number of jobs that were run."""
         self.failed = list(failed)
         lines = [f"{len(failed)} of {count} jobs failed"]
-        for job in failed[:SHOWN_JOBS]:
-            first = job.error.strip().splitlines()[:SHOWN_LINES]
-            head = first[0] if first[0].startswith(job.name) else f"{job.name}: {first[0]}"
-            lines += [f"    {head}", *(f"    {line}" for line in first[1:]), f"        log: {job.log}"]
-        if len(failed) > SHOWN_JOBS:
-            lines.append(f"    ... and {len(failed) - SHOWN_JOBS} more")
+        for job in failed[:MAX_FAILED_JOBS]:
+            first, *rest = job.error.strip().splitlines()[:MAX_ERROR_LINES]
+            head = first if first.startswith(job.name) else f"{job.name}: {first}"
+            lines += [f"    {head}", *(f"    {line}" for line in rest), f"        log: {job.log}"]
+        if len(failed) > MAX_FAILED_JOBS:
+            lines.append(f"    ... and {len(failed) - MAX_FAILED_JOBS} more")
         super().__init__("\n".join(lines))

@@ -7,10 +7,10 @@ from seqtool.training.stopping import StopSignal
 
 
 class LocalLauncher:
-    """Runs jobs in order, in this process. See `Launcher`."""
+    """Runs jobs one after the other in this process."""
 
     def run(self, jobs: Sequence[Job], stop: StopSignal, *, show_bar: bool = False) -> None:
-        """See `Launcher.run`. The first job that fails ends the run."""
+        """See `Launcher.run`. The first failure ends the run."""
         for job in jobs:
             if not job.finished:
                 job.run(stop, show_bar=show_bar)

@@ -1,4 +1,4 @@
-"""The launcher of processes: jobs run in several worker processes of this machine, which share its device."""
+"""The process launcher: jobs run in parallel worker processes on this machine and share its device."""
 
 import os
 import signal
@@ -14,43 +14,42 @@ import torch
 from seqtool.errors import SeqtoolError
 from seqtool.launch.job import Job
 from seqtool.launch.launcher import FailedJob, FailedJobsError
-from seqtool.launch.process_start import start_context
-from seqtool.launch.worker import Order, Report, Surroundings, work
+from seqtool.launch.process_start import worker_context
+from seqtool.launch.worker import JobRequest, Message, WorkerSettings, run_worker
 from seqtool.training.progress_bar import JobsBar
 from seqtool.training.stopping import Interrupted, StopSignal
 
-LOOK_EVERY = 0.2
-"""Seconds after which a wish to stop is noticed at the latest."""
-END_WITHIN = 10.0
-"""Seconds in which a worker that closed its connection must have ended."""
+POLL_SECONDS = 0.2
+"""Longest delay until a stop request is noticed."""
+JOIN_SECONDS = 10.0
+"""Time for a worker to end after it closed its connection."""
 
 
 class ProcessLauncher:
-    """Runs jobs in worker processes, torch's threads divided among them. See `Launcher`."""
+    """Runs jobs in parallel worker processes. torch's threads are divided among them."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers = num_workers
 
     def run(self, jobs: Sequence[Job], stop: StopSignal, *, show_bar: bool = False) -> None:
-        """See `Launcher.run`. A job that fails does not stop the others; the error names all that failed."""
-        left = [job for job in jobs if not job.finished]
-        if not left:
+        """See `Launcher.run`. A failed job does not stop the others; the error lists all failed jobs."""
+        unfinished = [job for job in jobs if not job.finished]
+        if not unfinished:
             return
-        surroundings = Surroundings(
-            os.getcwd(), left[0].variant.registry.discovery(), max(1, torch.get_num_threads() // self.workers)
-        )
-        with JobsBar([job.variant.train.steps for job in left], show_bar) as bar:
-            pool = _Pool(left, self.workers, surroundings, stop, bar)
+        threads = max(1, torch.get_num_threads() // self.num_workers)
+        settings = WorkerSettings(os.getcwd(), unfinished[0].variant.registry.discovery(), threads)
+        with JobsBar([job.variant.train.steps for job in unfinished], show_bar) as bar:
+            pool = _Pool(unfinished, self.num_workers, settings, stop, bar)
             pool.run()
         if stop.requested and pool.unfinished:
             raise Interrupted
         if pool.failed:
-            raise FailedJobsError(pool.failed, len(left))
+            raise FailedJobsError(pool.failed, len(unfinished))
 
 
 @dataclass(eq=False)
 class _Worker:
-    """A worker process as its parent sees it. `job` is the number of the job that it runs, None while it has none."""
+    """The parent's view of a worker process. `job` is the index of its current job, None if it has none."""
 
     process: BaseProcess
     connection: Connection
@@ -58,13 +57,13 @@ class _Worker:
     ready: bool = False
     dismissed: bool = False
 
-    def send(self, order: Order | None) -> None:
-        """Send an order; what became of a worker that has ended is read from its connection."""
+    def send(self, request: JobRequest | None) -> None:
+        """Send a job. An error is ignored here: reading from the connection reports that the worker has ended."""
         with suppress(OSError):
-            self.connection.send(order)
+            self.connection.send(request)
 
     def dismiss(self) -> None:
-        """Have it save and stop what it trains, and end."""
+        """Tell the worker to save its training and exit."""
         if not self.dismissed:
             self.dismissed = True
             self.send(None)
@@ -72,11 +71,11 @@ class _Worker:
 
 @dataclass
 class _Pool:
-    """The workers of one call, and the jobs by their number."""
+    """The workers and jobs of one call of `ProcessLauncher.run`."""
 
     jobs: Sequence[Job]
     size: int
-    surroundings: Surroundings
+    settings: WorkerSettings
     stop: StopSignal
     bar: JobsBar
     workers: list[_Worker] = field(default_factory=list)
@@ -87,97 +86,97 @@ class _Pool:
         self.unfinished = set(self.waiting)
 
     def run(self) -> None:
-        """Run all jobs. Leaves no process behind, however it is left."""
+        """Run all jobs. On exit or error no worker process is left."""
         try:
-            self._fill()
+            self._start_workers()
             while self.workers:
                 if self.stop.requested:
                     for worker in self.workers:
                         worker.dismiss()
                 by_connection = {worker.connection: worker for worker in self.workers}
-                for connection in wait(list(by_connection), LOOK_EVERY):
+                for connection in wait(list(by_connection), POLL_SECONDS):
                     self._receive(by_connection[connection])  # type: ignore[index]
         finally:
             for worker in self.workers:
                 worker.process.kill()
             for worker in self.workers:
-                worker.process.join(END_WITHIN)
+                worker.process.join(JOIN_SECONDS)
                 worker.connection.close()
 
-    def _fill(self) -> None:
-        """Start as many workers as there are jobs for, up to the size of the pool."""
+    def _start_workers(self) -> None:
+        """Start workers for the waiting jobs, up to the size of the pool."""
         busy = sum(worker.job is not None for worker in self.workers)
-        wanted = 0 if self.stop.requested else min(self.size, busy + len(self.waiting))
-        context = start_context()
-        while len(self.workers) < wanted:
+        num_needed = 0 if self.stop.requested else min(self.size, busy + len(self.waiting))
+        context = worker_context()
+        while len(self.workers) < num_needed:
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, self.surroundings))  # type: ignore[attr-defined]
+            process = context.Process(target=run_worker, args=(theirs, self.settings))  # type: ignore[attr-defined]
             process.start()
             theirs.close()
             self.workers.append(_Worker(process, ours))
 
     def _receive(self, worker: _Worker) -> None:
         try:
-            report: Report = worker.connection.recv()
+            message: Message = worker.connection.recv()
         except (EOFError, OSError):
-            self._ended(worker)
+            self._handle_exit(worker)
             return
-        if report.kind == "ready":
+        if message.kind == "ready":
             worker.ready = True
-        elif report.kind == "step" and worker.job is not None:
-            self.bar.show(worker.job, report.step)
+        elif message.kind == "step" and worker.job is not None:
+            self.bar.show(worker.job, message.step)
             return
-        elif report.kind == "finished" and worker.job is not None:
+        elif message.kind == "finished" and worker.job is not None:
             self.unfinished.discard(worker.job)
             self.bar.finish(worker.job)
-        elif report.kind == "failed":
-            self._fail(worker, report.error, report.trace)
-        elif report.kind == "stopped" and not self.stop.requested:
-            self._fail(worker, "its worker process was told to stop by SIGTERM; every step that was done is saved")
+        elif message.kind == "failed":
+            self._fail(worker, message.error, message.traceback)
+        elif message.kind == "stopped" and not self.stop.requested:
+            self._fail(worker, "its worker process was stopped by SIGTERM; all completed steps are saved")
         worker.job = None
-        if not report.last and report.kind != "stopped":
-            self._give(worker)
+        if not message.last and message.kind != "stopped":
+            self._assign_job(worker)
 
-    def _give(self, worker: _Worker) -> None:
+    def _assign_job(self, worker: _Worker) -> None:
         if self.stop.requested or not self.waiting:
             worker.dismiss()
             return
         worker.job = self.waiting.popleft()
         job = self.jobs[worker.job]
-        assert job.run_directory, "rank 0 of a run has its directory"
-        worker.send(Order(job.run_directory.path, job.variant.name, job.seed, job.device))
+        assert job.run_directory, "rank 0 always has a run directory"
+        worker.send(JobRequest(job.run_directory.path, job.variant.name, job.seed, job.device))
 
-    def _ended(self, worker: _Worker) -> None:
-        """Account for a worker whose connection is closed; another one takes its place while jobs wait."""
-        worker.process.join(END_WITHIN)
+    def _handle_exit(self, worker: _Worker) -> None:
+        """Record the result of a worker whose connection is closed, and start another one if jobs are waiting."""
+        worker.process.join(JOIN_SECONDS)
         worker.connection.close()
         self.workers.remove(worker)
-        how = _how_it_ended(worker.process.exitcode)
+        exit_text = _describe_exit(worker.process.exitcode)
         if worker.job is not None:
-            self._fail(worker, f"its worker process {how}")
+            self._fail(worker, f"its worker process {exit_text}")
         elif not worker.ready:
             if self.workers or self.stop.requested or not self.waiting:
-                return  # others take the jobs that wait
+                return  # other workers run the waiting jobs
             raise SeqtoolError(
-                f"a worker process {how} before it took a job\n"
-                "    allowed: no --workers; in a script, a call of seqtool.run within `if __name__ == '__main__':`"
+                f"a worker process {exit_text} before it started a job\n"
+                "    allowed: no --workers; in a script, call seqtool.run inside `if __name__ == '__main__':`"
             )
-        self._fill()
+        self._start_workers()
 
-    def _fail(self, worker: _Worker, error: str, trace: str = "") -> None:
+    def _fail(self, worker: _Worker, error: str, traceback: str = "") -> None:
         if worker.job is None:
             return
         job = self.jobs[worker.job]
-        assert job.directory, "rank 0 of a run has its directory"
-        job.directory.write_error(trace or f"{error}\n")
+        assert job.directory, "rank 0 always has a run directory"
+        job.directory.write_error(traceback or f"{error}\n")
         self.failed.append(FailedJob(job.name, error, job.directory.error))
 
 
-def _how_it_ended(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None:
         return "closed its connection"
     if code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    memory = ", which the system sends when memory runs out" if name == "SIGKILL" else ""
     return f"was killed by {name}{memory}"

@@ -1,4 +1,4 @@
-"""A worker process: runs the jobs that its parent sends, one after the other."""
+"""A worker process: runs the jobs that its parent sends, one at a time."""
 
 import os
 import queue
@@ -21,18 +21,18 @@ from seqtool.recipe import Variant
 from seqtool.registry import Registry, discover
 from seqtool.registry.records import one_line
 from seqtool.runs import RunDirectory
-from seqtool.runs.kept_variant import kept_variant
+from seqtool.runs.resolved_variant import load_resolved_variant
 from seqtool.training.stopping import Interrupted, StopSignal
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a worker takes over from its parent, as plain data.
+class WorkerSettings:
+    """Settings of the parent process that a worker adopts, as plain data.
 
     Attributes:
         folder: the working directory.
         plugins: the arguments of `discover`.
-        threads: how many threads torch may use.
+        threads: number of torch threads.
     """
 
     folder: str
@@ -41,8 +41,8 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Order:
-    """A job as plain data: the worker reads its variant from the run directory, as `--resume` does."""
+class JobRequest:
+    """A job as plain data. The worker loads the variant from the run directory, as `--resume` does."""
 
     run: Path
     variant: str
@@ -51,92 +51,92 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a worker sends its parent.
+class Message:
+    """A message from a worker to its parent.
 
     Attributes:
-        kind: "ready" for the first job; a "step" of the job was done; the job is "finished", has "failed", or was
-            "stopped" with every step saved.
-        step: how many steps are done.
-        error: what the user reads of a failure.
-        trace: where it was raised.
-        last: whether the worker ends after this failure, since no later job can trust the process.
+        kind: "ready" to start the first job; a "step" was completed; the job is "finished", "failed", or "stopped"
+            with all completed steps saved.
+        step: number of completed steps.
+        error: the error message of a failure.
+        traceback: its traceback.
+        last: whether the worker exits after this failure, since the process may be in an invalid state.
     """
 
     kind: Literal["ready", "step", "finished", "failed", "stopped"]
     step: int = 0
     error: str = ""
-    trace: str = ""
+    traceback: str = ""
     last: bool = False
 
 
-def work(connection: Connection, surroundings: Surroundings) -> None:
-    """Run jobs until the parent sends None, or ends: then save what is in training, and return.
+def run_worker(connection: Connection, settings: WorkerSettings) -> None:
+    """Run jobs until the parent sends None or exits; then save the current training and return.
 
-    Ctrl-C reaches every process of a terminal, so it is left to the parent; SIGTERM saves and stops this worker.
+    Ctrl-C reaches every process of a terminal, so only the parent handles it. SIGTERM saves and stops this worker.
     """
-    stop, orders = StopSignal(), queue.SimpleQueue[Order | None]()
+    stop, requests = StopSignal(), queue.SimpleQueue[JobRequest | None]()
 
     def end(*_: object) -> None:
         stop.requested = True
-        orders.put(None)
+        requests.put(None)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, end)
-    os.chdir(surroundings.folder)
-    torch.set_num_threads(surroundings.threads)
-    threading.Thread(target=_listen, args=(connection, orders, end), daemon=True).start()
-    found = surroundings.plugins
-    registry = discover(modules=found["modules"], plugins_dirs=found["plugins_dirs"], disabled=found["disabled"])
-    bench = _Bench(connection, registry, stop)
-    bench.send(Report("ready"))
-    while (order := orders.get()) is not None:
-        report = bench.run(order)
-        bench.send(report)
-        if report.last or stop.requested:
+    os.chdir(settings.folder)
+    torch.set_num_threads(settings.threads)
+    threading.Thread(target=_listen, args=(connection, requests, end), daemon=True).start()
+    plugins = settings.plugins
+    registry = discover(modules=plugins["modules"], plugins_dirs=plugins["plugins_dirs"], disabled=plugins["disabled"])
+    runner = _JobRunner(connection, registry, stop)
+    runner.send(Message("ready"))
+    while (request := requests.get()) is not None:
+        message = runner.run(request)
+        runner.send(message)
+        if message.last or stop.requested:
             return
 
 
-def _listen(connection: Connection, orders: "queue.SimpleQueue[Order | None]", end: Callable[[], None]) -> None:
-    """Pass orders on while the main thread trains; the end of the connection is the end of the parent."""
+def _listen(connection: Connection, requests: "queue.SimpleQueue[JobRequest | None]", end: Callable[[], None]) -> None:
+    """Queue requests while the main thread trains. A closed connection means that the parent has exited."""
     with suppress(EOFError, OSError):
-        while (order := connection.recv()) is not None:
-            orders.put(order)
+        while (request := connection.recv()) is not None:
+            requests.put(request)
     end()
 
 
-class _Bench:
-    """Where jobs are run: variants and tasks are read once for all their seeds."""
+class _JobRunner:
+    """Runs jobs. Variants and tasks are loaded once for all seeds."""
 
     def __init__(self, connection: Connection, registry: Registry, stop: StopSignal) -> None:
         self._connection, self._registry, self._stop = connection, registry, stop
         self._variants: dict[tuple[Path, str], Variant] = {}
         self._tasks = PreparedTasks()
 
-    def send(self, report: Report) -> None:
-        """Send a report; a parent that has ended needs none."""
+    def send(self, message: Message) -> None:
+        """Send a message. An error is ignored: the parent has exited."""
         with suppress(OSError):
-            self._connection.send(report)
+            self._connection.send(message)
 
-    def run(self, order: Order) -> Report:
-        """Run one job to its end, whatever that is."""
+    def run(self, request: JobRequest) -> Message:
+        """Run one job and return its outcome."""
         try:
-            self._job(order).run(self._stop, listeners=[self._show])
+            self._job(request).run(self._stop, listeners=[self._send_step])
         except Interrupted:
-            return Report("stopped")
+            return Message("stopped")
         except SeqtoolError as error:
-            return Report("failed", error=str(error), trace=traceback.format_exc())
-        except Exception as error:  # whatever a part raises: the other jobs go on, in another process
-            return Report("failed", error=one_line(error), trace=traceback.format_exc(), last=True)
-        return Report("finished")
+            return Message("failed", error=str(error), traceback=traceback.format_exc())
+        except Exception as error:  # raised by a part: other jobs continue, in another process
+            return Message("failed", error=one_line(error), traceback=traceback.format_exc(), last=True)
+        return Message("finished")
 
-    def _show(self, row: dict[str, float]) -> None:
-        self.send(Report("step", step=int(row["step"])))
+    def _send_step(self, row: dict[str, float]) -> None:
+        self.send(Message("step", step=int(row["step"])))
 
-    def _job(self, order: Order) -> Job:
-        directory = RunDirectory.open(order.run)
-        key = order.run, order.variant
+    def _job(self, request: JobRequest) -> Job:
+        directory = RunDirectory.open(request.run)
+        key = request.run, request.variant
         if key not in self._variants:
-            self._variants[key] = kept_variant(directory, order.variant, self._registry)
+            self._variants[key] = load_resolved_variant(directory, request.variant, self._registry)
         variant = self._variants[key]
-        return Job(variant, order.seed, self._tasks.of(variant), directory, order.device)
+        return Job(variant, request.seed, self._tasks.of(variant), directory, request.device)

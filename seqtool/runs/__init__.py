@@ -1,4 +1,4 @@
-"""Run directories: their layout, their files, and how they are read."""
+"""Run directories: layout, writing and reading."""
 
 from seqtool.runs.directory import RunDirectory
 from seqtool.runs.seed_directory import FORMAT, SeedDirectory

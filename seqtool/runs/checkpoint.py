@@ -1,4 +1,4 @@
-"""Checkpoints, read: plain data alone, and of the recipe and seed that they are said to be of."""
+"""Reads checkpoints as plain data, and checks that they belong to the recipe and seed."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from seqtool.recipe import Variant
 
 
 def fingerprint(variant: Variant, seed: int) -> str:
-    """What a checkpoint must share with the variant that goes on with it: the resolved recipe and the seed."""
+    """A hash of the resolved recipe and the seed. A checkpoint can only be resumed with an equal fingerprint."""
     return _digest(variant.data, seed)
 
 
@@ -22,20 +22,20 @@ def _digest(data: dict[str, Any], seed: int) -> str:
 
 
 def read_checkpoint(path: Path, variant: Variant, seed: int) -> dict[str, Any]:
-    """A checkpoint of this variant and seed.
+    """Read a checkpoint of this variant and seed.
 
     Raises:
-        SeqtoolError: it cannot be read, or belongs to another recipe or seed.
+        SeqtoolError: the file cannot be read, or belongs to another recipe or seed.
     """
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = checkpoint["seqtool"]["fingerprint"]
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise SeqtoolError(f"cannot read the checkpoint {path}: {error}") from error
-    # a run of before an option was thought of has all that there was then in its resolved recipe
+    # the resolved recipe of an older run lacks options that were added since
     if found not in (fingerprint(variant, seed), _digest(variant.given, seed)):
         raise SeqtoolError(
-            f"{path} is a checkpoint of another recipe or seed than {variant.name}, seed {seed}\n"
-            "    allowed: the checkpoint that this run wrote; a changed recipe needs a new run"
+            f"{path} belongs to another recipe or seed than {variant.name}, seed {seed}\n"
+            "    allowed: a checkpoint of this run; a changed recipe needs a new run"
         )
     return checkpoint

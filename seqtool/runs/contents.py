@@ -1,4 +1,4 @@
-"""What can be known of a run, whole or not: plain data between the reader and the page."""
+"""The contents of a run directory as plain data, as far as they could be read."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 Rows = dict[str, dict[int, float]]
-"""Column -> step -> value; a value that is empty or not finite is left out."""
+"""Column -> step -> value. Empty and non-finite values are omitted."""
 
 
 @dataclass
 class Example:
-    """One validation example. `predicted` is None where it is not known yet.
+    """One validation example.
 
-    `judged`: whether a symbol is right or not; values are more or less near, and `exact` is None of them.
-    `correct`: the number of correct symbols, of the `tokens` of the accepted target nearest to the prediction; None if
-    the file has none.
+    Attributes:
+        predicted: None if there is no prediction yet.
+        exact: whether the prediction is correct; None for continuous targets or without a prediction.
+        symbolic: whether the target consists of symbols; False for continuous targets.
+        correct: the number of correct symbols, of the `tokens` of the accepted target nearest to the prediction; None
+            if the file has none.
     """
 
     source: list[str]
@@ -23,7 +26,7 @@ class Example:
     predicted: list[str] | None = None
     score: float | None = None
     exact: bool | None = None
-    judged: bool = True
+    symbolic: bool = True
     correct: int | None = None
     tokens: int | None = None
 
@@ -37,23 +40,25 @@ class Example:
 
 
 @dataclass
-class Looks:
-    """Where a model looked in the first examples: `weights [E, N, T, S]`, `memory_mask [E, S]`, `gold [E, T]`.
+class AttentionWeights:
+    """Attention in the first examples: `weights [E, N, T, S]`, `memory_mask [E, S]`, `gold [E, T]`.
 
-    `right [E, T]` where each symbol was judged alone, as under teacher forcing.
+    `correct [E, T]`: whether each symbol is correct under teacher forcing; None for decoded predictions.
     """
 
     weights: Any
     memory_mask: Any
     gold: Any
-    right: Any = None
+    correct: Any = None
 
 
 @dataclass
 class Seed:
-    """What one seed of one variant left, as far as it can be read.
+    """The files of one seed of one variant, as far as they could be read.
 
-    `gates`: for each gate of a cell its values in the examples, `[E, steps, units]`, where the run kept them.
+    Attributes:
+        gates: for each gate of a cell its values in the examples `[E, steps, units]`, if the run kept them.
+        snapshot_examples: the examples of `snapshots`.
     """
 
     variant: str
@@ -63,16 +68,16 @@ class Seed:
     environment: dict[str, Any] = field(default_factory=dict)
     rows: Rows = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
-    looks: Looks | None = None
+    attention: AttentionWeights | None = None
     gates: dict[str, Any] = field(default_factory=dict)
-    watched: list[Example] = field(default_factory=list)
-    snapshots: dict[int, Looks] = field(default_factory=dict)
+    snapshot_examples: list[Example] = field(default_factory=list)
+    snapshots: dict[int, AttentionWeights] = field(default_factory=dict)
     interventions: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Run:
-    """A run directory. `problems` says what could not be read, `notes` what is not there yet."""
+    """A run directory. `problems` lists what could not be read, `notes` what does not exist yet."""
 
     path: Path
     plan: dict[str, Any] = field(default_factory=dict)
@@ -84,13 +89,13 @@ class Run:
 
     @property
     def seeds(self) -> list[Seed]:
-        """Those of all variants."""
+        """The seeds of all variants."""
         return [seed for seeds in self.variants.values() for seed in seeds]
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """A finite number, which true and false are not."""
+    """Whether `value` is a finite number and not a bool."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an int beyond floats
+    except OverflowError:  # an int too large for a float
         return False

@@ -1,21 +1,21 @@
-"""The run directory: the only module that knows its layout. No torch.
+"""The run directory and its layout, which no module outside `seqtool.runs` knows. No torch.
 
 RUN/                       runs/<recipe>/<run id>, or --out
-  run.json                 what was asked: recipe, variants, seeds, versions, git commit
+  run.json                 recipe, variants, seeds, command, versions, git commit
   recipe.yaml              the recipe, verbatim
-  result.json              what came out, over all variants and seeds
+  result.json              results of all variants and seeds
   losses.png  weights.png  report.html
-  <variant>/resolved.yaml  the whole recipe of the variant, defaults filled in
-  <variant>/task.json      what its task needs to encode and decode without its data
+  <variant>/resolved.yaml  the complete recipe of the variant, including defaults
+  <variant>/task.json      the state that the task needs to encode and decode without its data
   <variant>/seed<k>/
     environment.json       device, precision, threads, parameters
     metrics.csv            one row every `log_every` steps and one for each validation
     last.ckpt  best.ckpt
     predictions.jsonl  alignments.npz  gates.npz   a fixed validation sample
-    snapshots/<step>.npz   where the model looked in a few examples of it, while it was trained
-    result.json            written last: a seed that has one is finished
-    error.log              why it failed, with `--workers`
-    interventions.json     of `seqtool intervene --save`
+    snapshots/<step>.npz   attention weights of a few examples during training
+    result.json            written last; marks the seed as finished
+    error.log              the traceback of a failed job, with `--workers`
+    interventions.json     from `seqtool intervene --save`
 """
 
 import contextlib
@@ -29,13 +29,21 @@ from pathlib import Path
 from typing import Any
 
 from seqtool.errors import Origin, Problem, RecipeError, SeqtoolError
-from seqtool.runs.files import TEMPORARY, held, read_json, sweep, telling, write_atomic, write_json
+from seqtool.runs.files import (
+    TEMPORARY,
+    file_lock,
+    read_json,
+    remove_temporary_files,
+    translate_write_errors,
+    write_atomic,
+    write_json,
+)
 from seqtool.runs.seed_directory import FORMAT, SeedDirectory
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """One run of one recipe: its variants and their seeds."""
+    """The directory of one run: all variants and seeds of a recipe."""
 
     path: Path
 
@@ -48,19 +56,17 @@ class RunDirectory:
         resolved: Mapping[str, str],
         tasks: Mapping[str, Mapping[str, Any]],
     ) -> "RunDirectory":
-        """A new folder, `path` or runs/<recipe>/<a new run id>, with all that is known before training.
-
-        It appears whole, under its name, or not at all.
+        """Create a run directory with everything that is known before training. Atomic.
 
         Args:
-            path: where; it must not exist, or be an empty folder.
+            path: a new or empty folder; default: runs/<recipe>/<new run id>.
             plan: the content of run.json.
             recipe: the recipe, verbatim.
             resolved: the resolved recipe of each variant, as YAML.
             tasks: the state of each variant's task.
 
         Raises:
-            SeqtoolError: it exists and is not empty, or cannot be written.
+            SeqtoolError: the folder is not empty, or cannot be written.
         """
         if path is None:
             run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
@@ -68,18 +74,18 @@ class RunDirectory:
         path = path.resolve() if path.name in ("", "..") else path
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise SeqtoolError(
-                f"{path} exists already, and a run never writes over another\n"
-                f"    allowed: another --out, or --resume {path} to go on with it"
+                f"{path} already exists, and a run never overwrites another\n"
+                f"    allowed: another --out, or --resume {path}"
             )
-        with telling(path):
+        with translate_write_errors(path):
             existed = path.exists()
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path / f".draft.{os.getpid()}{TEMPORARY}" if existed else path.with_name(f".{path.name}{TEMPORARY}")
             draft.mkdir()
         try:
             cls(draft)._write_plan(plan, recipe, resolved, tasks)
-            with telling(path):
-                if existed:  # it may be somebody's working directory: fill it where it stands, run.json last
+            with translate_write_errors(path):
+                if existed:  # may be a working directory: move the files into it, run.json last
                     for child in sorted(draft.iterdir(), key=lambda child: child.name == "run.json"):
                         os.rename(child, path / child.name)
                     draft.rmdir()
@@ -99,7 +105,7 @@ class RunDirectory:
     ) -> None:
         write_atomic(self.path / "recipe.yaml", recipe.encode())
         for variant, text in resolved.items():
-            with telling(self.path):
+            with translate_write_errors(self.path):
                 self.resolved(variant).parent.mkdir()
             write_atomic(self.resolved(variant), text.encode())
             write_json(self.task(variant), {"format": FORMAT, "state": tasks[variant]})
@@ -107,42 +113,42 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
-        """An existing run.
+        """Open an existing run.
 
         Raises:
-            SeqtoolError: no run is there, or it is of a later format.
+            SeqtoolError: there is no run at `path`, or it has another format.
         """
         if not (path / "run.json").is_file():
             why = "it has no run.json" if path.is_dir() else "there is no such folder"
             raise SeqtoolError(f"{path} is not a run: {why}")
         found = read_json(path / "run.json").get("format")
         if found != FORMAT:
-            raise SeqtoolError(f"{path} is a run of format {found!r}; this seqtool reads format {FORMAT}")
+            raise SeqtoolError(f"{path} has format {found!r}; this seqtool reads format {FORMAT}")
         return cls(path)
 
     @property
     def lock(self) -> Path:
-        """The file that a process holds while it trains the run."""
+        """The lock file of the process that trains the run."""
         return self.path / ".lock"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the system releases it when the process ends, however it ends.
+        """Lock the run for this process, then remove temporary files of killed processes.
 
-        What a killed process was writing is swept away first.
+        The system releases the lock when the process ends.
 
         Raises:
-            SeqtoolError: another process trains it.
+            SeqtoolError: another process trains the run.
         """
-        with held(self.lock, f"another process is training {self.path}"):
-            sweep(self.path)
+        with file_lock(self.lock, f"another process is training {self.path}"):
+            remove_temporary_files(self.path)
             yield
 
     def seed(self, variant: str, seed: int) -> SeedDirectory:
         return SeedDirectory(self.path / variant / f"seed{seed}")
 
-    def gather(self) -> dict[str, Any]:
-        """The results of all finished seeds of all variants, as result.json holds them."""
+    def collect_results(self) -> dict[str, Any]:
+        """The results of all finished seeds of all variants, in the format of result.json."""
         plan, variants = self.read_plan(), {}
         for name in plan["variants"]:
             finished = {
@@ -159,11 +165,11 @@ class RunDirectory:
         return self.path / "result.json"
 
     @property
-    def losses(self) -> Path:
+    def losses_plot(self) -> Path:
         return self.path / "losses.png"
 
     @property
-    def weights(self) -> Path:
+    def weights_plot(self) -> Path:
         return self.path / "weights.png"
 
     @property
@@ -173,24 +179,22 @@ class RunDirectory:
     def resolved(self, variant: str) -> Path:
         return self.path / variant / "resolved.yaml"
 
-    def kept_recipe(self, variant: str) -> Path:
-        """The file that a variant is built from again.
+    def resolved_recipe(self, variant: str) -> Path:
+        """The path of resolved.yaml, from which the variant is built again.
 
         Raises:
-            RecipeError: it is gone.
+            RecipeError: the file is missing.
         """
         path = self.resolved(variant)
         if not path.is_file():
-            raise RecipeError(
-                [Problem("it is gone from the run, which cannot be loaded without", (), Origin(str(path)))]
-            )
+            raise RecipeError([Problem("the file is missing, and the run needs it", (), Origin(str(path)))])
         return path
 
     def task(self, variant: str) -> Path:
         return self.path / variant / "task.json"
 
     def read_task(self, variant: str) -> dict[str, Any]:
-        """What the variant's task gave as its state; none in a run from before tasks had one."""
+        """The saved state of the variant's task; empty for runs written before tasks had one."""
         if not self.task(variant).exists():
             return {}
         state: dict[str, Any] = read_json(self.task(variant))["state"]
@@ -203,7 +207,7 @@ class RunDirectory:
         return read_json(self.result)
 
     def write_result(self) -> dict[str, Any]:
-        """Write result.json from what the seeds left, and return it."""
-        result = self.gather()
+        """Write result.json from the results of the seeds, and return it."""
+        result = self.collect_results()
         write_json(self.result, result)
         return result

@@ -1,10 +1,10 @@
-"""Files that are whole or not there, and held by one process at a time."""
+"""Atomic writing, file locks, and JSON files."""
 
 import contextlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,25 +15,25 @@ from seqtool.errors import SeqtoolError
 TEMPORARY = ".tmp"
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed process was writing in `folder`."""
-    with telling(folder):
+def remove_temporary_files(folder: Path) -> None:
+    """Remove files that killed processes left unfinished in `folder`."""
+    with translate_write_errors(folder):
         for leftover in folder.glob(f".*{TEMPORARY}"):
             leftover.unlink()
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Read a JSON object from a file.
 
     Raises:
-        SeqtoolError: it cannot be read, or is no JSON object.
+        SeqtoolError: the file cannot be read, or does not contain a JSON object.
     """
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise SeqtoolError(f"cannot read {path}: {error}") from error
     if not isinstance(found, dict):
-        raise SeqtoolError(f"cannot read {path}: it holds no JSON object")
+        raise SeqtoolError(f"cannot read {path}: it does not contain a JSON object")
     return found
 
 
@@ -42,25 +42,20 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a whole file or none of it."""
-    write_atomic_with(path, lambda file: file.write(content))
-
-
-def write_atomic_with(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have `write` fill a file that appears whole. Raises: see `written_whole`."""
-    with written_whole(path) as file:
-        write(file)
+    """Write a file atomically. Raises: see `atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A temporary file beside `path`, put in its place, safely on the disk, when the block is left without an error.
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` for writing; on success, sync it to disk and rename it to `path`.
 
     Raises:
-        SeqtoolError: the folder cannot be written, or the disk is full; `path` is as it was.
+        SeqtoolError: the folder cannot be written, or the disk is full. `path` is then unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    with telling(path):
+    with translate_write_errors(path):
         try:
             with open(temporary, "wb") as file:
                 yield file
@@ -73,30 +68,30 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def telling(path: Path) -> Iterator[None]:
-    """Tell an operating system's refusal to write `path` in our words."""
+def translate_write_errors(path: Path) -> Iterator[None]:
+    """Raise an `OSError` while writing `path` as a `SeqtoolError`."""
     try:
         yield
-    except BrokenPipeError:  # whoever read our output has gone, which is no fault of the file
+    except BrokenPipeError:  # the reader of our output has exited; not an error of the file
         raise
     except OSError as error:
         raise SeqtoolError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
-def held(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the lock file `path`, created if missing; the system releases it when the process ends, however it ends.
+def file_lock(path: Path, message: str) -> Iterator[None]:
+    """Hold the lock file `path`, which is created if missing. The system releases it when the process ends.
 
     Raises:
-        SeqtoolError: another process holds it; `refusal` is the message.
+        SeqtoolError: another process holds the lock; with `message`.
     """
     lock = FileLock(path, blocking=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise SeqtoolError(refusal) from error
+        raise SeqtoolError(message) from error
     except OSError as error:  # some network file systems have no locks
-        warnings.warn(f"{path} cannot be locked ({error}): use it from one process at a time", stacklevel=3)
+        warnings.warn(f"{path} cannot be locked ({error}); use it from only one process at a time", stacklevel=3)
     try:
         yield
     finally:

@@ -1,9 +1,9 @@
-"""The files of a run that may be damaged: what each holds, and what is wrong with it.
+"""Parsers for the files of a run, which may be damaged.
 
-Each function gives what it could read and a list of faults.
+Each function returns what it could read and a list of faults.
 
 Raises:
-    UnreadableError: nothing of the file can be used.
+    UnreadableError: no part of the file can be used.
 """
 
 import csv
@@ -16,33 +16,33 @@ from typing import Any
 
 import numpy as np
 
-from seqtool.runs.contents import Example, Looks, Rows, is_number
+from seqtool.runs.contents import AttentionWeights, Example, Rows, is_number
 
-LARGEST = 1 << 30
-"""No file is read that holds more bytes."""
-COLUMNS = 60
-"""So many columns of a metrics.csv are read."""
+MAX_BYTES = 1 << 30
+"""Larger files are not read."""
+MAX_COLUMNS = 60
+"""Number of columns read from metrics.csv."""
 
 
 class UnreadableError(Exception):
-    """A file is not what it should be; the message says how."""
+    """A file cannot be used; the message says why."""
 
 
-def short(value: Any) -> str:
+def short_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) < 80 else f"{text[:79]}…"
 
 
 def read_bytes(path: Path) -> tuple[bytes, list[str]]:
-    if path.stat().st_size > LARGEST:
-        raise UnreadableError(f"has {path.stat().st_size:,} bytes, more than a report reads")
+    if path.stat().st_size > MAX_BYTES:
+        raise UnreadableError(f"has {path.stat().st_size:,} bytes, more than the limit of {MAX_BYTES:,}")
     return path.read_bytes(), []
 
 
 def read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
     found = _parsed(read_bytes(path)[0])
     if not isinstance(found, dict):
-        raise UnreadableError("holds no JSON object")
+        raise UnreadableError("contains no JSON object")
     return found, []
 
 
@@ -50,22 +50,22 @@ def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content, parse_constant=lambda name: None)
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"is no whole JSON ({short(str(error))})") from error
+        raise UnreadableError(f"is not valid JSON ({short_repr(str(error))})") from error
 
 
 def read_rows(path: Path) -> tuple[Rows, list[str]]:
-    """Columns of a metrics.csv; rows and cells that are no numbers are left out and told."""
+    """The columns of metrics.csv. Rows and cells that are not numbers are omitted and reported."""
     text = read_bytes(path)[0].decode(errors="replace")
     lines, faults, bad = text.splitlines(keepends=True), [], 0
     if not lines or "step" not in lines[0].strip().split(","):
         raise UnreadableError("has no column `step`")
     if not lines[-1].endswith("\n"):
-        faults.append("ends within a row")
+        faults.append("ends with an incomplete row")
         lines = lines[:-1] or [lines[0]]
     names = [name for name in dict.fromkeys(lines[0].strip().split(",")) if name not in ("", "step")]
-    if len(names) > COLUMNS:
-        faults.append(f"has {len(names)} columns, of which {COLUMNS} are shown")
-    columns: Rows = {name: {} for name in names[:COLUMNS]}
+    if len(names) > MAX_COLUMNS:
+        faults.append(f"has {len(names)} columns, of which {MAX_COLUMNS} are shown")
+    columns: Rows = {name: {} for name in names[:MAX_COLUMNS]}
     try:
         for row in csv.DictReader(lines):
             step = _number(row.get("step"))
@@ -79,9 +79,9 @@ def read_rows(path: Path) -> tuple[Rows, list[str]]:
                 if value is not None:
                     columns[name][int(step)] = value
     except csv.Error as error:
-        faults.append(f"stops being a table: {error}")
+        faults.append(f"is not a valid table: {error}")
     if bad:
-        faults.append(f"has {bad} row{'s' * (bad > 1)} with something that is no finite number")
+        faults.append(f"has {bad} row{'s' * (bad > 1)} with a value that is not a finite number")
     found: Rows = {name: dict(sorted(values.items())) for name, values in columns.items() if values}
     return found, faults
 
@@ -95,32 +95,32 @@ def _number(text: Any) -> float | None:
 
 
 def read_examples(path: Path) -> tuple[list[Example], list[str]]:
-    """Examples, a line each, up to the first line that is none: those after it would have another number."""
+    """One example per line, up to the first invalid line, so that examples keep their line numbers."""
     found: list[Example] = []
     for number, line in enumerate(read_bytes(path)[0].splitlines(), 1):
         try:
             found.append(_example(_parsed(line)))
         except UnreadableError as error:
-            return found, [f"line {number} {error}; it and those after it are left out"]
+            return found, [f"line {number} {error}; it and all later lines are omitted"]
     return found, []
 
 
 def _example(line: Any) -> Example:
     if not isinstance(line, dict):
-        raise UnreadableError("holds no JSON object")
+        raise UnreadableError("contains no JSON object")
     source, target, predicted = (_symbols(line.get(key)) for key in ("source", "target", "predicted"))
     if source is None or target is None:
-        raise UnreadableError("has no source and target as lists of symbols")
+        raise UnreadableError("has no lists of symbols as source and target")
     if predicted is None and line.get("predicted") is not None:
-        raise UnreadableError("has a prediction that is no list of symbols")
-    judged, exact = all(isinstance(symbol, str) for symbol in line["target"]), line.get("exact")
-    if predicted is None or not judged:
+        raise UnreadableError("has a prediction that is not a list of symbols")
+    symbolic, exact = all(isinstance(symbol, str) for symbol in line["target"]), line.get("exact")
+    if predicted is None or not symbolic:
         exact = None
-    elif not isinstance(exact, bool):  # a run from before it was written down
+    elif not isinstance(exact, bool):  # runs written before the field existed
         exact = predicted == target
     score = line.get("score")
     correct, tokens = (_count(line.get(key)) for key in ("correct", "tokens"))
-    return Example(source, target, predicted, score if is_number(score) else None, exact, judged, correct, tokens)
+    return Example(source, target, predicted, score if is_number(score) else None, exact, symbolic, correct, tokens)
 
 
 def _count(value: Any) -> int | None:
@@ -128,57 +128,57 @@ def _count(value: Any) -> int | None:
 
 
 def _symbols(value: Any) -> list[str] | None:
-    """Symbols, or values as they are shown; None for anything else."""
+    """Symbols, or continuous values formatted for display; None for anything else."""
     if not isinstance(value, list):
         return None
-    found = [symbol if isinstance(symbol, str) else _shown_value(symbol) for symbol in value]
+    found = [symbol if isinstance(symbol, str) else _format_vector(symbol) for symbol in value]
     return None if None in found else [symbol for symbol in found if symbol is not None]
 
 
-def _shown_value(value: Any) -> str | None:
-    """A vector: "0.5" of one number, "(0.5, 1)" of several."""
+def _format_vector(value: Any) -> str | None:
+    """Format a number as "0.5" and a vector as "(0.5, 1)"; None for anything else."""
     numbers = value if isinstance(value, list) else [value]
     if not all(map(is_number, numbers)):
         return None
-    shown = ", ".join(f"{number:.4g}" for number in numbers)
-    return shown if len(numbers) == 1 else f"({shown})"
+    text = ", ".join(f"{number:.4g}" for number in numbers)
+    return text if len(numbers) == 1 else f"({text})"
 
 
-def read_looks(path: Path) -> tuple[Looks | None, list[str]]:
-    """Weights and gold alignment of an .npz file; None for a model without attention."""
+def read_attention(path: Path) -> tuple[AttentionWeights | None, list[str]]:
+    """Attention weights and gold alignment of an .npz file; None for a model without attention."""
     arrays = _read_arrays(path)
     if "weights" not in arrays:
         return None, []
     weights, faults = arrays["weights"], []
     if weights.ndim != 4:
-        raise UnreadableError(f"has weights of {weights.ndim} dimensions instead of 4")
+        raise UnreadableError(f"has weights with {weights.ndim} dimensions instead of 4")
     examples, heads, steps, memory = weights.shape
     if not heads:
-        raise UnreadableError("has weights of no head")
+        raise UnreadableError("has weights without heads")
     scale = arrays.get("scale", np.float32(255)).astype(np.float64)
     if scale.ndim and scale.shape != (examples, heads):
-        raise UnreadableError("has a scale of another shape than its weights")
+        raise UnreadableError("has a scale whose shape does not match its weights")
     weights = weights * (scale.reshape(*scale.shape, 1, 1) / 255)
     if not np.isfinite(weights).all() or (weights < 0).any():
-        faults.append("has weights that are negative or not finite; they are shown as 0")
+        faults.append("has weights that are negative or not finite; they are replaced by 0")
         weights = np.where(np.isfinite(weights) & (weights > 0), weights, 0)
     weights = np.minimum(weights, 1e30)
     mask = _shaped(arrays, "memory_mask", (examples, memory), True, faults).astype(bool)
     gold = _shaped(arrays, "gold", (examples, steps), -1, faults).astype(np.int64)
-    right = arrays.get("right")
-    if right is not None and (right.shape != (examples, steps) or right.dtype.kind not in "biu"):
-        faults.append("has no `right` for its weights")
-        right = None
-    return Looks(weights.astype(np.float32), mask, gold, right), faults
+    correct = arrays.get("right")
+    if correct is not None and (correct.shape != (examples, steps) or correct.dtype.kind not in "biu"):
+        faults.append("has no valid `right` for its weights")
+        correct = None
+    return AttentionWeights(weights.astype(np.float32), mask, gold, correct), faults
 
 
 def read_gates(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The arrays of an .npz file with gates, `[E, steps, units]` each; others are left out."""
+    """The gates in an .npz file, `[E, steps, units]` each. Other arrays are omitted."""
     return {name: array for name, array in _read_arrays(path).items() if array.ndim == 3}, []
 
 
-def _shaped(arrays: dict[str, Any], name: str, shape: tuple[int, ...], otherwise: Any, faults: list[str]) -> Any:
-    """An array of this shape; of one that has more columns, the first; `otherwise` everywhere where there is none."""
+def _shaped(arrays: dict[str, Any], name: str, shape: tuple[int, ...], default: Any, faults: list[str]) -> Any:
+    """The array `name`, cut to `shape`; filled with `default` if it is missing or does not fit."""
     found = arrays.get(name)
     if (
         found is not None
@@ -188,22 +188,22 @@ def _shaped(arrays: dict[str, Any], name: str, shape: tuple[int, ...], otherwise
         and found.shape[1] >= shape[1]
     ):
         return found[:, : shape[1]]
-    faults.append(f"has no `{name}` for its weights")
-    return np.full(shape, otherwise)
+    faults.append(f"has no valid `{name}` for its weights")
+    return np.full(shape, default)
 
 
 def _read_arrays(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > LARGEST:
-                raise UnreadableError(f"unpacks to more than {LARGEST:,} bytes")
+            if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:
+                raise UnreadableError(f"unpacks to more than {MAX_BYTES:,} bytes")
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, MemoryError) as error:
-        raise UnreadableError(f"is no whole .npz file ({short(str(error))})") from error
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise UnreadableError(f"is no whole .npz file ({short(str(error))})") from error
+    except (
+        ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        raise UnreadableError(f"is not a valid .npz file ({short_repr(str(error))})") from error
     for name, array in found.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-            raise UnreadableError(f"has `{name}` that holds no numbers")
+            raise UnreadableError(f"has an array `{name}` that is not numeric")
     return found

@@ -1,4 +1,4 @@
-"""What a run was made of and how: for its run.json, and for the line that resumes it."""
+"""The content of run.json: command, versions, plugins, machine and git commit of a run."""
 
 import datetime
 import importlib.metadata
@@ -42,24 +42,24 @@ def provenance(
             if plugin.status == "ok"
         ],
         "machine": machine(),
-        "git": revision(recipe.path.parent),
+        "git": git_revision(recipe.path.parent),
     }
 
 
 def machine() -> dict[str, Any]:
-    """What this process runs on: processor, number of cores, system."""
+    """Processor, number of cores and operating system."""
     return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 
 def plugin_flags(registry: Registry) -> str:
-    """The flags that found other plugins than those installed, for the line that resumes."""
+    """The command-line flags that select the plugins of `registry`, for the resume command."""
     flags = {"modules": "-p", "plugins_dirs": "--plugins-dir", "disabled": "--no-plugin"}
-    found = registry.discovery()
-    return "".join(f" {flag} {shlex.quote(value)}" for name, flag in flags.items() for value in found[name])
+    options = registry.discovery()
+    return "".join(f" {flag} {shlex.quote(value)}" for name, flag in flags.items() for value in options[name])
 
 
 def _processor() -> str:
-    """The processor's name; Linux tells Python only its architecture, and the rest in a file."""
+    """The processor's name. On Linux it is in /proc/cpuinfo; Python reports only the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -68,8 +68,8 @@ def _processor() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def revision(folder: Path) -> dict[str, Any] | None:
-    """The commit that `folder` stands at, None where there is none."""
+def git_revision(folder: Path) -> dict[str, Any] | None:
+    """The git commit of `folder` and whether files are changed; None outside a repository."""
     try:
         head, status = (
             subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout

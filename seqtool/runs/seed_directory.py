@@ -1,6 +1,6 @@
-"""The folder of one seed of one variant: its files by name, and how its metrics grow. No torch.
+"""The folder of one seed of one variant: its file names, and writing its metrics. No torch.
 
-The layout is that of `seqtool.runs.directory`.
+`seqtool.runs.directory` describes the layout.
 """
 
 import contextlib
@@ -12,15 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqtool.runs.files import held, read_json, sweep, telling, write_atomic, write_json
+from seqtool.runs.files import (
+    file_lock,
+    read_json,
+    remove_temporary_files,
+    translate_write_errors,
+    write_atomic,
+    write_json,
+)
 
 FORMAT = 1
-"""The number of the layout; a run directory of another one is refused."""
+"""The version of the layout. Run directories of other versions are refused."""
 
 
 @dataclass(frozen=True)
 class SeedDirectory:
-    """What one seed of one variant leaves behind."""
+    """The files of one seed of one variant."""
 
     path: Path
 
@@ -29,11 +36,11 @@ class SeedDirectory:
         return self.path / "metrics.csv"
 
     @property
-    def last(self) -> Path:
+    def last_checkpoint(self) -> Path:
         return self.path / "last.ckpt"
 
     @property
-    def best(self) -> Path:
+    def best_checkpoint(self) -> Path:
         return self.path / "best.ckpt"
 
     @property
@@ -69,7 +76,7 @@ class SeedDirectory:
         return self.path / "interventions.json"
 
     def write_interventions(self, found: Mapping[str, Any]) -> None:
-        """Keep what `seqtool intervene` measured; it replaces what was kept before."""
+        """Write the results of `seqtool intervene`, replacing earlier ones."""
         write_json(self.interventions, {"format": FORMAT, **found})
 
     @property
@@ -84,11 +91,11 @@ class SeedDirectory:
         return self.snapshots / "examples.jsonl"
 
     def snapshot_steps(self) -> list[int]:
-        """The steps of which there is a snapshot, in order."""
+        """The steps that have a snapshot, in ascending order."""
         return sorted(int(path.stem) for path in self.snapshots.glob("*.npz") if path.stem.isdecimal())
 
     def read_predictions(self) -> list[dict[str, Any]]:
-        """An object an example: source, target, predicted, score, exact."""
+        """One object for each example, with source, target, predicted, score and exact."""
         return [json.loads(line) for line in self.predictions.read_bytes().splitlines()]
 
     @property
@@ -96,7 +103,7 @@ class SeedDirectory:
         return self.result.exists()
 
     def read_result(self) -> dict[str, Any]:
-        """What `write_result` was given."""
+        """The result that `write_result` wrote."""
         result = read_json(self.result)
         del result["format"]
         return result
@@ -106,19 +113,19 @@ class SeedDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process, made where it is not there yet.
+        """Lock the folder for this process. The folder is created if it is missing.
 
         Raises:
-            SeqtoolError: another process trains it, such as one that a killed run left behind for its last step.
+            SeqtoolError: another process trains this seed, for example a worker that outlives a killed run.
         """
-        with telling(self.path):
+        with translate_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with held(self.path / ".lock", f"another process is training {self.path}"):
+        with file_lock(self.path / ".lock", f"another process is training {self.path}"):
             yield
 
     def write_error(self, text: str) -> None:
-        """Keep why the job failed, instead of what was kept before; the next attempt removes it."""
-        with telling(self.path):
+        """Write error.log, replacing an earlier one. The next attempt removes it."""
+        with translate_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         write_atomic(self.error, text.encode())
 
@@ -126,19 +133,20 @@ class SeedDirectory:
         write_json(self.environment, {"format": FORMAT, **environment})
 
     def prepare(self, columns: Iterable[str], step: int) -> None:
-        """Make ready to go on after `step`: rows and snapshots after it are dropped, as is every half-written file.
+        """Prepare the folder for training after `step`.
 
-        Rows of an earlier seqtool keep their cells under their names; columns that it lacked stay empty in them.
+        Removes later rows and snapshots, incomplete rows and temporary files. Existing rows keep their values by column
+        name; columns that they lack stay empty.
         """
-        with telling(self.path):
+        with translate_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lines = self.metrics.read_text().splitlines(keepends=True) if step else []
             self.error.unlink(missing_ok=True)
-        sweep(self.path)
-        sweep(self.snapshots)
-        for late in self.snapshot_steps():
-            if late > step:
-                self.snapshot(late).unlink()
+        remove_temporary_files(self.path)
+        remove_temporary_files(self.snapshots)
+        for snapshot_step in self.snapshot_steps():
+            if snapshot_step > step:
+                self.snapshot(snapshot_step).unlink()
         rows = csv.DictReader(line for line in lines if line.endswith("\n"))
         text = io.StringIO()
         writer = csv.DictWriter(text, list(columns), extrasaction="ignore", lineterminator="\n")
@@ -147,8 +155,8 @@ class SeedDirectory:
         write_atomic(self.metrics, text.getvalue().encode())
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add rows in one write, so that a kill leaves whole rows; a column that a row lacks stays empty."""
-        with telling(self.metrics):
+        """Append rows in a single write, so that a kill leaves no partial row. Missing columns stay empty."""
+        with translate_write_errors(self.metrics):
             with open(self.metrics) as file:
                 columns = file.readline().rstrip("\n").split(",")
             text = io.StringIO()
@@ -158,7 +166,7 @@ class SeedDirectory:
                 written = sink.write(content)
                 if written != len(content):
                     sink.truncate(sink.tell() - (written or 0))
-                    raise OSError("no space left for a whole row")
+                    raise OSError("no space left for a complete row")
 
     def read_metrics(self) -> list[dict[str, str]]:
         if not self.metrics.exists():

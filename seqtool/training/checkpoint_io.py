@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
-from seqtool.runs.files import write_atomic_with
+from seqtool.runs.files import atomic_file
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -14,7 +14,8 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`."""
-        write_atomic_with(Path(path), lambda file: torch.save(checkpoint, file))
+        with atomic_file(Path(path)) as file:
+            torch.save(checkpoint, file)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> Any:
         """Read tensors and plain data only; torch refuses anything else."""

@@ -188,7 +188,7 @@ class Recorder(pl.callbacks.Checkpoint):
     def _save(self, trainer: pl.Trainer, best: bool = False) -> None:
         """Save a checkpoint. All ranks take part; rank 0 writes, and the other ranks' path is ignored."""
         directory = self.directory or SeedDirectory(Path("unused"))
-        trainer.save_checkpoint(directory.best if best else directory.last)
+        trainer.save_checkpoint(directory.best_checkpoint if best else directory.last_checkpoint)
 
 
 def _diverged(module: SequenceModule, step: int, what: str) -> SeqtoolError:

@@ -12,7 +12,7 @@ from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
 from seqtool.parts.task import Task
 from seqtool.runs import SeedDirectory
-from seqtool.runs.files import telling, write_atomic
+from seqtool.runs.files import translate_write_errors, write_atomic
 from seqtool.training.sample_files import readable, write_arrays
 
 MAX_EXAMPLES = 8
@@ -75,7 +75,7 @@ def write_snapshot(directory: SeedDirectory, step: int, snapshot: Snapshot, task
     Weights are stored in 8 bits as `weights / scale * 255`, with one scale for each example and head.
     """
     batch = snapshot.batch
-    with telling(directory.snapshots):
+    with translate_write_errors(directory.snapshots):
         directory.snapshots.mkdir(exist_ok=True)
     if not directory.snapshot_examples.exists():
         lines = (

@@ -1,1 +1,1 @@
-"""Published numbers held against what recipes reach: a claim, its runs, a verdict."""
+"""Verification of published numbers: claims, their runs, and verdicts."""

@@ -1,4 +1,4 @@
-"""Claims: a recipe, what was published, and the bands that our numbers must lie in. One YAML file each."""
+"""Claims: a recipe, the published numbers, and the bands that our numbers must lie in. One YAML file each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,18 +21,19 @@ Text = Annotated[str, MinLen(1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One number of each seed, and where it must lie.
+    """One measured number of each seed, and its band.
 
     Args:
-        name: what it is called.
-        variant: of which variant; null where the recipe has only one.
-        result: a key of the seed's result.json, such as `train_loss`, the mean over the last 20 steps; or else
-        metric: a measure of `seqtool evaluate`, with the next four.
-        split, search, checkpoint: as of `seqtool evaluate`; null for the recipe's search.
-        batches: at most so many of the split; null for all, or the recipe's number where they have no end.
-        published: the number that was published, null where there is none.
-        over: what must lie in the band: "each" seed, or their "mean".
-        least, most: the band, its ends included. Without either the number is reported, and nothing asked of it.
+        name: a name for tables.
+        variant: the variant; may be null if the recipe has only one.
+        result: a key of the seed's result.json, such as `train_loss`, the mean over the last 20 steps. Either this or
+            `metric` is required.
+        metric: a measure of `seqtool evaluate`, with the next four options.
+        split, search, checkpoint: as for `seqtool evaluate`; a null search is the recipe's.
+        batches: the most batches of the split; null for all, or for the recipe's number if the split is endless.
+        published: the published number; null if there is none.
+        over: whether "each" seed or the "mean" of all seeds must lie in the band.
+        least, most: the inclusive bounds of the band. Without bounds the number is only reported.
     """
 
     name: Text
@@ -50,19 +51,19 @@ class Measure:
 
     def __post_init__(self) -> None:
         if (self.result is None) == (self.metric is None):
-            raise PartError("a measure takes one of `result` and `metric`", option="metric")
+            raise PartError("a measure takes exactly one of `result` and `metric`", option="metric")
         if self.least is not None and self.most is not None and self.least > self.most:
-            raise PartError(f"nothing lies between {self.least} and {self.most}", option="least")
+            raise PartError(f"least, {self.least}, is above most, {self.most}", option="least")
 
     @property
-    def asks(self) -> bool:
-        """Whether there is a band."""
+    def has_band(self) -> bool:
+        """Whether the measure has a band."""
         return self.least is not None or self.most is not None
 
     @property
     def band(self) -> str:
-        """The band in words."""
-        if not self.asks:
+        """The band as text, such as ">= 0.98" or "mean 0.05 to 0.3"."""
+        if not self.has_band:
             return "reported"
         ends = ">=" if self.most is None else "<=" if self.least is None else ""
         numbers = " to ".join(format(end, "g") for end in (self.least, self.most) if end is not None)
@@ -74,13 +75,14 @@ class Document:
     """The sections of a claim.
 
     Args:
-        title: what is claimed, in a line.
-        published: what was published, in words. source: by whom.
-        recipe: our schedule: the name of a bundled recipe, or a path beside the claim.
-        as_published: the recipe with the schedule of the source to the letter, where there is one.
-        seeds: those that the claim is about.
-        note: what else a reader must know, such as where our set-up differs.
-        measures: what is measured.
+        title: the claim in one line.
+        published: the published result, in words.
+        source: the publication.
+        recipe: the recipe with our schedule: the name of a bundled recipe, or a path relative to the claim.
+        as_published: the recipe with exactly the published schedule; null if there is none.
+        seeds: the seeds to train.
+        note: further information, such as differences between the set-ups.
+        measures: what to measure.
     """
 
     seqtool: Literal[1]
@@ -96,84 +98,91 @@ class Document:
     def __post_init__(self) -> None:
         twice = next((seed for i, seed in enumerate(self.seeds) if seed in self.seeds[:i]), None)
         if twice is not None:
-            raise PartError(f"seed {twice} stands twice", option="seeds")
+            raise PartError(f"seed {twice} is listed twice", option="seeds")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim that was read and found right in itself.
+    """A valid claim.
 
     Attributes:
-        measures: those of the document. places: where each option of each measure stands.
-        recipe, as_published: the files.
+        measures: the measures of the document.
+        references: the position of each option of each measure in the file.
+        recipe, as_published: the recipe files.
     """
 
     name: str
     document: Document = field(repr=False)
     measures: tuple[Measure, ...]
-    places: tuple[Reference, ...] = field(repr=False)
+    references: tuple[Reference, ...] = field(repr=False)
     recipe: Path
     as_published: Path | None
 
     def load_recipe(self, as_published: bool, registry: Registry) -> Recipe:
-        """The recipe of our schedule, or of the published one.
+        """Load the recipe with our schedule, or with the published one.
 
         Raises:
-            MisuseError: the claim has none of the latter. RecipeError: the recipe is wrong.
+            MisuseError: the claim has no published schedule. RecipeError: the recipe is invalid.
         """
         path = self.as_published if as_published else self.recipe
         if path is None:
             note = f"\n    {self.document.note}" if self.document.note else ""
-            raise MisuseError(f"{self.name} has no schedule as published: its recipe is our own{note}")
+            raise MisuseError(f"{self.name} has no published schedule: its recipe is our own{note}")
         return load_recipe(path, registry=registry)
 
     def variant_of(self, measure: Measure, recipe: Recipe) -> str:
-        """The variant that a measure is about. Raises: see `fits`."""
+        """The variant of a measure.
+
+        Raises:
+            RecipeError: the recipe has no such variant, or has several and the measure names none.
+        """
         if measure.variant is None and len(recipe.variants) == 1:
             return next(iter(recipe.variants))
         if measure.variant not in recipe.variants:
-            place = self.places[self.measures.index(measure)]
+            reference = self.references[self.measures.index(measure)]
             names = ", ".join(recipe.variants)
-            what = f"the recipe has no variant {measure.variant!r}" if measure.variant else "say which variant"
+            what = f"the recipe has no variant {measure.variant!r}" if measure.variant else "a variant is required"
             near = nearest_name(measure.variant or "", recipe.variants)
-            raise RecipeError([self._problem(place, "variant", what, names, near)])
+            raise RecipeError([self._problem(reference, "variant", what, names, near)])
         return measure.variant
 
-    def check_figure(self, measure: Measure, metrics: Sequence[str], results: Sequence[str]) -> None:
-        """Refuse a metric that is not among those of the recipe's task, and a result that no run writes.
+    def check_measure(self, measure: Measure, metrics: Sequence[str], results: Sequence[str]) -> None:
+        """Check that the measure's metric is one of `metrics`, or its result one of `results`.
 
         Raises:
-            RecipeError: it is none, with its place in the claim.
+            RecipeError: it is not, with its position in the claim.
         """
-        for option, name, names, who in (
-            ("metric", measure.metric, metrics, "evaluate measures"),
+        for option, name, names, subject in (
+            ("metric", measure.metric, metrics, "seqtool evaluate measures"),
             ("result", measure.result, results, "a run of this recipe writes"),
         ):
             if name is not None and name not in names:
-                place = self.places[self.measures.index(measure)]
+                reference = self.references[self.measures.index(measure)]
                 near = nearest_name(name, names)
-                raise RecipeError([self._problem(place, option, f"{who} no {name!r}", ", ".join(names), near)])
+                raise RecipeError([self._problem(reference, option, f"{subject} no {name!r}", ", ".join(names), near)])
 
     @staticmethod
-    def _problem(place: Reference, option: str, message: str, allowed: str, nearest: str) -> Problem:
-        origin = place.origins[option]
-        return Problem(message, (*place.path, option), origin if origin.line else place.origin, allowed, nearest)
+    def _problem(reference: Reference, option: str, message: str, allowed: str, nearest: str) -> Problem:
+        origin = reference.origins[option]
+        return Problem(
+            message, (*reference.path, option), origin if origin.line else reference.origin, allowed, nearest
+        )
 
 
 def bundled_claims() -> dict[str, Path]:
-    """The claims that come with seqtool, by name."""
+    """The paths of the claims included in seqtool, by name."""
     folder = Path(seqtool.__file__).parent / "claims"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def load_claim(name_or_path: str | Path, registry: Registry) -> Claim:
-    """Read a claim.
+    """Load a claim.
 
     Args:
-        name_or_path: the name of one that comes with seqtool, or a file.
+        name_or_path: the name of a bundled claim, or a file.
 
     Raises:
-        MisuseError: there is none. RecipeError: all that is wrong with it.
+        MisuseError: there is no such claim. RecipeError: the claim is invalid; lists all problems.
     """
     bundled = bundled_claims()
     path = bundled.get(str(name_or_path), Path(name_or_path))
@@ -181,23 +190,23 @@ def load_claim(name_or_path: str | Path, registry: Registry) -> Claim:
         nearest = nearest_name(str(name_or_path), bundled)
         raise MisuseError(f"no such claim: {str(name_or_path)!r}", allowed=bundled, nearest=nearest)
     tree = read_tree(path, read_text(path))
-    reference = Filler(registry).fixed(Document, tree, (), "a claim")
-    document: Document = reference()
-    places: list[Any] = list(document.measures)
-    measures = tuple(place() for place in places)
-    files = [_recipe(path, name, document, reference.origins) for name in ("recipe", "as_published")]
+    whole = Filler(registry).fixed(Document, tree, (), "a claim")
+    document: Document = whole()
+    references: list[Any] = list(document.measures)
+    measures = tuple(reference() for reference in references)
+    files = [_recipe(path, name, document, whole.origins) for name in ("recipe", "as_published")]
     assert files[0] is not None
-    return Claim(path.stem, document, measures, tuple(places), files[0], files[1])
+    return Claim(path.stem, document, measures, tuple(references), files[0], files[1])
 
 
 def _recipe(path: Path, option: str, document: Document, origins: Any) -> Path | None:
-    """The file of a recipe that a claim names: one beside it, or else a bundled one, wherever one works."""
+    """The file of a recipe that a claim names: relative to the claim, or else a bundled recipe."""
     name: str | None = getattr(document, option)
     if name is None:
         return None
-    beside, bundled = path.parent / name, bundled_recipes()
-    if beside.is_file():
-        return beside
+    relative, bundled = path.parent / name, bundled_recipes()
+    if relative.is_file():
+        return relative
     if name not in bundled:
         origin: Origin = origins[option]
         nearest = nearest_name(name, bundled)

@@ -1,4 +1,4 @@
-"""What came out of a claim: numbers of each seed, and whether they lie where they must."""
+"""The verdict on a claim: the numbers of each seed, and whether they lie in their bands."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Finding:
-    """One measure: its number for each seed."""
+    """The value of one measure for each seed."""
 
     measure: Measure
     variant: str
@@ -25,17 +25,17 @@ class Finding:
 
     @property
     def holds(self) -> bool | None:
-        """Whether it lies in the band; None where there is none."""
+        """Whether the values lie in the band; None without a band."""
         measure = self.measure
-        if not measure.asks:
+        if not measure.has_band:
             return None
         low = -math.inf if measure.least is None else measure.least
         high = math.inf if measure.most is None else measure.most
-        looked_at = [self.mean] if measure.over == "mean" else self.values.values()
-        return all(low <= value <= high for value in looked_at)
+        compared = [self.mean] if measure.over == "mean" else self.values.values()
+        return all(low <= value <= high for value in compared)
 
     def plain(self) -> dict[str, Any]:
-        """As verdict.json has it."""
+        """The entry of verdict.json."""
         measure = self.measure
         return {
             "name": measure.name,
@@ -54,12 +54,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All measures of a claim.
+    """The results of all measures of a claim.
 
     Attributes:
-        seeds: those that were looked at; fewer than the claim's make it partial.
-        runs: of each variant and seed, where it was trained, on what and in which time.
-        about: the rest of verdict.json: the recipe, the commit, the date.
+        seeds: the measured seeds; the verdict is partial if the claim has more.
+        runs: for each variant and seed the run, the machine and the training time.
+        about: recipe, commit and date, for verdict.json.
     """
 
     claim: Claim
@@ -71,7 +71,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether every number that has a band lies in it."""
+        """Whether every measure with a band lies in it."""
         return all(finding.holds is not False for finding in self.findings)
 
     @property
@@ -79,16 +79,16 @@ class Verdict:
         return set(self.seeds) != set(self.claim.document.seeds)
 
     @property
-    def words(self) -> str:
-        """The verdict in a line."""
+    def text(self) -> str:
+        """The verdict in one line."""
         failed = ", ".join(finding.measure.name for finding in self.findings if finding.holds is False)
-        said = "HOLDS" if self.holds else f"DOES NOT HOLD: {failed}"
+        text = "HOLDS" if self.holds else f"DOES NOT HOLD: {failed}"
         if all(finding.holds is None for finding in self.findings):
-            said = "REPORTED: no measure has a band"
+            text = "REPORTED: no measure has a band"
         if not self.partial:
-            return said
-        seeds, wanted = (", ".join(map(str, numbers)) for numbers in (self.seeds, self.claim.document.seeds))
-        return f"{said} (partial: seeds {seeds} of {wanted})"
+            return text
+        seeds, claimed = (", ".join(map(str, numbers)) for numbers in (self.seeds, self.claim.document.seeds))
+        return f"{text} (partial: seeds {seeds} of {claimed})"
 
     def plain(self) -> dict[str, Any]:
         """The content of verdict.json (docs/verify.md)."""
@@ -103,7 +103,7 @@ class Verdict:
             "as_published": self.as_published,
             "holds": self.holds,
             "partial": self.partial,
-            "verdict": self.words,
+            "verdict": self.text,
             "seeds": list(self.seeds),
             "measures": [finding.plain() for finding in self.findings],
             "runs": list(self.runs),
@@ -112,7 +112,7 @@ class Verdict:
 
 
 def _quantity(measure: Measure) -> dict[str, Any]:
-    """What was measured, as the claim asks for it."""
+    """The measured quantity, as the claim specifies it."""
     if measure.result is not None:
         return {"result": measure.result}
     search: Any = measure.search
@@ -126,5 +126,5 @@ def _quantity(measure: Measure) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
+    """The value; None if it is not finite, since JSON has no NaN."""
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""From a claim to its verdict: train what is missing, measure, compare."""
+"""Verifies a claim: trains missing runs, measures them, and compares with the bands."""
 
 import datetime
 from collections.abc import Sequence
@@ -15,17 +15,15 @@ from seqtool.inference.evaluation import Evaluation, measure_names
 from seqtool.inference.loading import load
 from seqtool.recipe import Recipe, Reference
 from seqtool.registry import Registry, default_registry
-from seqtool.runs.files import read_json, telling, write_json
-from seqtool.runs.provenance import revision
+from seqtool.runs.files import read_json, translate_write_errors, write_json
+from seqtool.runs.provenance import git_revision
 from seqtool.verification.claim import Claim, Measure, load_claim
-from seqtool.verification.claim_runs import Key, Runs
+from seqtool.verification.claim_runs import ClaimRuns, Key
 from seqtool.verification.verdict import Finding, Verdict
 
 VERDICT = "verdict.json"
-
-
 RESULTS = ("train_loss", "valid_loss", "steps", "seconds", "steps_per_second", "parameters")
-"""What result.json holds beside the metrics of its variant."""
+"""The keys of a seed's result.json besides its metrics."""
 
 
 def verify(
@@ -39,58 +37,58 @@ def verify(
     workers: int = 1,
     show_bar: bool = False,
 ) -> Verdict:
-    """Hold a claim against what its recipe reaches, and write verdict.json.
+    """Compare the results of a claim's recipe with its bands, and write verdict.json.
 
     Args:
-        claim: the name of one that comes with seqtool, a file, or one that is loaded.
-        out: the folder of its runs, finished and begun ones in it are gone on with; default: runs/verify/<name>.
-        as_published: follow the schedule of the source to the letter, where the claim has it.
-        seeds: only these of the claim's; the verdict says that it is partial.
-        device: "cpu", "cuda", "cuda:1", "mps"; default: the recipe's to train, the CPU to evaluate.
-        registry: where parts are found; default: all installed plugins.
-        workers: how many seeds to train at a time; see `seqtool.run`.
-        show_bar: a progress bar on stderr.
+        claim: the name of a bundled claim, a file, or a loaded claim.
+        out: the folder of its runs; existing runs in it are used or resumed. Default: runs/verify/<name>.
+        as_published: whether to follow exactly the published schedule; the claim must have one.
+        seeds: a subset of the claim's seeds; the verdict is then partial.
+        device: "cpu", "cuda", "cuda:1", "mps"; default: the recipe's for training, the CPU for evaluation.
+        registry: the available parts; default: all installed plugins.
+        workers: number of seeds to train in parallel; see `seqtool.run`.
+        show_bar: whether to show a progress bar on stderr.
 
     Raises:
-        MisuseError: no such claim, seed, or schedule. RecipeError: the claim or its recipe is wrong.
-        SeqtoolError: what training and evaluating raise.
+        MisuseError: the claim, a seed or the schedule does not exist. RecipeError: the claim or its recipe is invalid.
+        SeqtoolError: training or evaluation failed.
     """
     registry = registry or default_registry()
     claim = claim if isinstance(claim, Claim) else load_claim(claim, registry)
-    chosen = _chosen(claim, seeds)
+    chosen = _select_seeds(claim, seeds)
     recipe = claim.load_recipe(as_published, registry)
-    variants = checked(claim, recipe)
+    variants = check_claim(claim, recipe)
     name = claim.name + ("_as_published" if as_published else "")
     folder = Path(out) if out is not None else Path("runs") / "verify" / name
     wanted = tuple((variant, seed) for variant in dict.fromkeys(variants) for seed in chosen)
-    runs = Runs(folder, recipe, wanted, registry)
+    runs = ClaimRuns(folder, recipe, wanted, registry)
     runs.find()
     runs.train(device, workers, show_bar)
     findings = _findings(claim, variants, chosen, runs, device, registry)
     about = {
         "recipe": recipe.name,
-        "git": revision(recipe.path.parent),
+        "git": git_revision(recipe.path.parent),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     trained = tuple(_trained(runs, key) for key in wanted)
     verdict = Verdict(claim, as_published, chosen, findings, trained, about)
-    with telling(folder):
+    with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / VERDICT, verdict.plain())
     return verdict
 
 
-def _chosen(claim: Claim, seeds: Sequence[int]) -> tuple[int, ...]:
+def _select_seeds(claim: Claim, seeds: Sequence[int]) -> tuple[int, ...]:
     known = claim.document.seeds
     if not isinstance(seeds, Sequence):
-        raise MisuseError(f"seeds is a list of whole numbers, such as [0, 1]; got {seeds!r}")
+        raise MisuseError(f"seeds is a list of integers, such as [0, 1]; got {seeds!r}")
     for seed in seeds:
         if seed not in known:
-            raise MisuseError(f"{claim.name} is about no seed {seed}", allowed=map(str, known))
+            raise MisuseError(f"{claim.name} has no seed {seed}", allowed=map(str, known))
     return tuple(dict.fromkeys(seeds)) or tuple(known)
 
 
-def checked(claim: Claim, recipe: Recipe) -> list[str]:
+def check_claim(claim: Claim, recipe: Recipe) -> list[str]:
     """The variant of each measure, once the whole claim is found to fit its recipe, before anything is trained."""
     tasks = PreparedTasks()
     check(recipe, tasks)
@@ -98,30 +96,30 @@ def checked(claim: Claim, recipe: Recipe) -> list[str]:
     for measure, variant in zip(claim.measures, variants, strict=True):
         task = tasks.of(recipe.variants[variant])
         metrics = build_metrics(recipe.variants[variant], Provided(task, num_heads=1))
-        claim.check_figure(measure, measure_names(task, metrics), (*RESULTS, *metrics))
+        claim.check_measure(measure, measure_names(task, metrics), (*RESULTS, *metrics))
         if measure.metric == "bleu":
-            Bleu(task, "tokens")  # what it needs may not be installed
+            Bleu(task, "tokens")  # raises if its dependency is not installed
     return variants
 
 
 def _findings(
-    claim: Claim, variants: list[str], seeds: Sequence[int], runs: Runs, device: str | None, registry: Registry
+    claim: Claim, variants: list[str], seeds: Sequence[int], runs: ClaimRuns, device: str | None, registry: Registry
 ) -> tuple[Finding, ...]:
-    """Every measure of every seed; what several of them ask of one evaluation is taken from it."""
+    """The value of every measure for every seed. Measures of the same evaluation share it."""
     evaluated: dict[Any, Evaluation] = {}
 
     def value(measure: Measure, key: Key) -> float:
         directory = runs.finished[key]
         if measure.result is not None:
-            return _of_result(directory.seed(*key).read_result(), measure.result, directory.seed(*key).result)
+            return _result_value(directory.seed(*key).read_result(), measure.result, directory.seed(*key).result)
         search = measure.search
         assert search is None or isinstance(search, Reference), "the slots of a claim hold references"
         bleu = "tokens" if measure.metric == "bleu" else None
-        how = key, measure.split, str(search and search.plain), measure.checkpoint, measure.batches, bleu
-        if how not in evaluated:
+        settings = key, measure.split, str(search and search.plain), measure.checkpoint, measure.batches, bleu
+        if settings not in evaluated:
             predictor = load(directory.path, *key, measure.checkpoint, device, registry=registry)
-            evaluated[how] = predictor.evaluate(measure.split, search=search, batches=measure.batches, bleu=bleu)
-        return evaluated[how].overall.measures[str(measure.metric)].value
+            evaluated[settings] = predictor.evaluate(measure.split, search=search, batches=measure.batches, bleu=bleu)
+        return evaluated[settings].overall.measures[str(measure.metric)].value
 
     return tuple(
         Finding(measure, variant, {seed: value(measure, (variant, seed)) for seed in seeds})
@@ -129,26 +127,25 @@ def _findings(
     )
 
 
-def _of_result(result: dict[str, Any], name: str, path: Path) -> float:
-    found = result.get(name)
-    if not isinstance(found, int | float):
-        numbers = ", ".join(key for key, value in result.items() if isinstance(value, int | float))
+def _result_value(result: dict[str, Any], name: str, path: Path) -> float:
+    value = result.get(name)
+    if not isinstance(value, int | float):
+        numbers = ", ".join(key for key, other in result.items() if isinstance(other, int | float))
         raise SeqtoolError(f"{path} has no number {name!r}\n    allowed: {numbers}")
-    return float(found)
+    return float(value)
 
 
-def _trained(runs: Runs, key: Key) -> dict[str, Any]:
-    """Where one seed of one variant was trained, on what, from which commit, and how long it took."""
+def _trained(runs: ClaimRuns, key: Key) -> dict[str, Any]:
+    """The run, machine, commit and training time of one seed of one variant."""
     directory = runs.finished[key]
-    place, plan = directory.seed(*key), directory.read_plan()
-    environment = read_json(place.environment)
-    inside = directory.path.relative_to(runs.folder).as_posix()
+    files, plan = directory.seed(*key), directory.read_plan()
+    environment, result = read_json(files.environment), files.read_result()
     return {
         "variant": key[0],
         "seed": key[1],
-        "run": inside,
-        "steps": place.read_result()["steps"],
-        "seconds": place.read_result()["seconds"],
+        "run": directory.path.relative_to(runs.folder).as_posix(),
+        "steps": result["steps"],
+        "seconds": result["seconds"],
         "device": environment["device"],
         "threads": environment["threads"],
         "machine": plan.get("machine"),

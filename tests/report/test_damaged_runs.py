@@ -11,7 +11,7 @@ import pytest
 from made_run import made_run, write_arrays
 
 from seqtool.analysis.report import Report, write_report
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 
 @pytest.fixture(scope="module")
@@ -60,71 +60,80 @@ def plan(**changes: object) -> Callable[[Path], object]:
 SEED = "attentive/seed0"
 DAMAGE = [
     (remove("run.json"), "run.json is missing"),
-    (cut("run.json", 0.5), "run.json is no whole JSON"),
-    (replace("run.json", b"[1, 2]"), "run.json holds no JSON object"),
-    (replace("run.json", b"\xff\xfe\x00"), "run.json is no whole JSON"),
-    (replace("run.json", b"[" * 100_000), "run.json is no whole JSON"),
-    (plan(format=2), "run.json is of format 2, this seqtool reads 1"),
-    (plan(variants=["../../etc", "attentive", "other"]), "run.json names variants that cannot be any: '../../etc'"),
-    (plan(variants="attentive"), "run.json names variants that cannot be any"),
-    (plan(variants=["\ud800", "x" * 300]), "run.json names variants that cannot be any"),
-    (plan(seeds=[0, -1]), "run.json names seeds that cannot be any: -1"),
-    (plan(seeds={"count": 2}), "run.json names seeds that cannot be any"),
-    (plan(seeds=[10**400]), "run.json names seeds that cannot be any"),
-    (plan(seeds=[0, 1, 2]), "attentive, seed 2: not begun"),
+    (cut("run.json", 0.5), "run.json is not valid JSON"),
+    (replace("run.json", b"[1, 2]"), "run.json contains no JSON object"),
+    (replace("run.json", b"\xff\xfe\x00"), "run.json is not valid JSON"),
+    (replace("run.json", b"[" * 100_000), "run.json is not valid JSON"),
+    (plan(format=2), "run.json has format 2; this seqtool reads 1"),
+    (plan(variants=["../../etc", "attentive", "other"]), "run.json has invalid variants: '../../etc'"),
+    (plan(variants="attentive"), "run.json has invalid variants"),
+    (plan(variants=["\ud800", "x" * 300]), "run.json has invalid variants"),
+    (plan(seeds=[0, -1]), "run.json has invalid seeds: -1"),
+    (plan(seeds={"count": 2}), "run.json has invalid seeds"),
+    (plan(seeds=[10**400]), "run.json has invalid seeds"),
+    (plan(seeds=[0, 1, 2]), "attentive, seed 2: not started"),
     (plan(recipe=3, created=[1], versions=7, plugins=["x", None], git="no", command={"a": 1}, overrides=0), ""),
     (remove("recipe.yaml"), "recipe.yaml is missing"),
     (remove("attentive/resolved.yaml"), "attentive/resolved.yaml is missing"),
     (replace("attentive/resolved.yaml", b"a: [\xff"), "attentive/resolved.yaml is not a valid recipe"),
     (replace("attentive/resolved.yaml", b"\x00\x01"), "attentive/resolved.yaml is not a valid recipe"),
     (remove(f"{SEED}/result.json"), "attentive, seed 0: not finished"),
-    (cut(f"{SEED}/result.json", 0.7), f"{SEED}/result.json is no whole JSON"),
+    (cut(f"{SEED}/result.json", 0.7), f"{SEED}/result.json is not valid JSON"),
     (replace(f"{SEED}/result.json", b'{"train_loss": "low", "seconds": null, "x": NaN, "y": 1e999}'), ""),
     (remove(f"{SEED}/environment.json"), f"{SEED}/environment.json is missing"),
     (replace(f"{SEED}/environment.json", b'{"parameters": [1], "device": {"a": [2]}}'), ""),
     (remove(f"{SEED}/metrics.csv"), f"{SEED}/metrics.csv is missing"),
-    (cut(f"{SEED}/metrics.csv", 0.5), f"{SEED}/metrics.csv ends within a row"),
+    (cut(f"{SEED}/metrics.csv", 0.5), f"{SEED}/metrics.csv ends with an incomplete row"),
     (replace(f"{SEED}/metrics.csv", b""), f"{SEED}/metrics.csv has no column `step`"),
-    (replace(f"{SEED}/metrics.csv", b"step"), f"{SEED}/metrics.csv ends within a row"),
+    (replace(f"{SEED}/metrics.csv", b"step"), f"{SEED}/metrics.csv ends with an incomplete row"),
     (replace(f"{SEED}/metrics.csv", b"a,b\n1,2\n"), f"{SEED}/metrics.csv has no column `step`"),
     (replace(f"{SEED}/metrics.csv", b"step,x\n1,nan\n2,high\n3,1\nx,1\n5,1,1\n"), f"{SEED}/metrics.csv has 4 rows"),
     (replace(f"{SEED}/metrics.csv", b"\x00\xff\n" * 9), f"{SEED}/metrics.csv has no column `step`"),
-    (replace(f"{SEED}/metrics.csv", b"step,x\n1," + b"9" * 200_000 + b"\n"), f"{SEED}/metrics.csv stops being a table"),
+    (
+        replace(f"{SEED}/metrics.csv", b"step,x\n1," + b"9" * 200_000 + b"\n"),
+        f"{SEED}/metrics.csv is not a valid table",
+    ),
     (replace(f"{SEED}/metrics.csv", b"step," + b",".join(b"c%d" % i for i in range(99)) + b"\n"), "has 99 columns"),
     (remove(f"{SEED}/predictions.jsonl"), f"{SEED}/predictions.jsonl is missing"),
-    (cut(f"{SEED}/predictions.jsonl", 0.5), f"{SEED}/predictions.jsonl line 2 is no whole JSON"),
-    (replace(f"{SEED}/predictions.jsonl", b'{"source": 1}\n'), f"{SEED}/predictions.jsonl line 1 has no source"),
+    (cut(f"{SEED}/predictions.jsonl", 0.5), f"{SEED}/predictions.jsonl line 2 is not valid JSON"),
+    (
+        replace(f"{SEED}/predictions.jsonl", b'{"source": 1}\n'),
+        f"{SEED}/predictions.jsonl line 1 has no lists of symbols",
+    ),
     (
         replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": ["a", {}]}\n'),
-        "no list of symbols",
+        "not a list of symbols",
     ),
     (replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": [], "predicted": [], "score": 1e999}\n'), ""),
     (replace(f"{SEED}/predictions.jsonl", b""), ""),
     (remove(f"{SEED}/alignments.npz"), f"{SEED}/alignments.npz is missing"),
-    (cut(f"{SEED}/alignments.npz", 0.6), f"{SEED}/alignments.npz is no whole .npz file"),
-    (replace(f"{SEED}/alignments.npz", b"PK\x03\x04 no zip"), f"{SEED}/alignments.npz is no whole .npz file"),
-    (replace(f"{SEED}/alignments.npz", b""), f"{SEED}/alignments.npz is no whole .npz file"),
-    (arrays(f"{SEED}/alignments.npz", weights=np.ones((2, 3))), "has weights of 2 dimensions instead of 4"),
-    (arrays(f"{SEED}/alignments.npz", weights=np.ones((3, 0, 5, 12))), "has weights of no head"),
+    (cut(f"{SEED}/alignments.npz", 0.6), f"{SEED}/alignments.npz is not a valid .npz file"),
+    (replace(f"{SEED}/alignments.npz", b"PK\x03\x04 no zip"), f"{SEED}/alignments.npz is not a valid .npz file"),
+    (replace(f"{SEED}/alignments.npz", b""), f"{SEED}/alignments.npz is not a valid .npz file"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.ones((2, 3))), "has weights with 2 dimensions instead of 4"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.ones((3, 0, 5, 12))), "has weights without heads"),
     (arrays(f"{SEED}/alignments.npz", weights=np.full((3, 1, 5, 12), np.nan)), "negative or not finite"),
-    (arrays(f"{SEED}/alignments.npz", weights=np.full((3, 1, 5, 12), 1e300)), "has no `gold` for its weights"),
-    (arrays(f"{SEED}/alignments.npz", weights=np.ones((9, 1, 1, 1)), gold=np.full((9, 1), 1.5)), "has no `gold`"),
-    (arrays(f"{SEED}/alignments.npz", weights=[["a"]]), "has `weights` that holds no numbers"),
-    (arrays(f"{SEED}/snapshots/25.npz", weights=np.ones((3, 1, 5, 12)), scale=np.ones(4)), "scale of another shape"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.full((3, 1, 5, 12), 1e300)), "has no valid `gold` for its weights"),
+    (arrays(f"{SEED}/alignments.npz", weights=np.ones((9, 1, 1, 1)), gold=np.full((9, 1), 1.5)), "has no valid `gold`"),
+    (arrays(f"{SEED}/alignments.npz", weights=[["a"]]), "has an array `weights` that is not numeric"),
+    (
+        arrays(f"{SEED}/snapshots/25.npz", weights=np.ones((3, 1, 5, 12)), scale=np.ones(4)),
+        "scale whose shape does not match",
+    ),
     (
         arrays(f"{SEED}/snapshots/25.npz", weights=np.ones((3, 1, 5, 12)), right=np.full((3, 5), np.nan)),
-        "has no `right`",
+        "has no valid `right`",
     ),
-    (cut(f"{SEED}/snapshots/50.npz", 0.5), f"{SEED}/snapshots/50.npz is no whole .npz file"),
+    (cut(f"{SEED}/snapshots/50.npz", 0.5), f"{SEED}/snapshots/50.npz is not a valid .npz file"),
     (remove(f"{SEED}/snapshots/examples.jsonl"), ""),
-    (lambda run: shutil.rmtree(run / SEED), "attentive, seed 0: not begun"),
+    (lambda run: shutil.rmtree(run / SEED), "attentive, seed 0: not started"),
     (
         lambda run: ((run / SEED / "metrics.csv").unlink(), (run / SEED / "metrics.csv").mkdir()),
-        "metrics.csv is no file",
+        "metrics.csv is not a file",
     ),
     (lambda run: shutil.rmtree(run / "attentive"), "attentive/resolved.yaml is missing"),
     (lambda run: (run / "attentive").rename(run / "renamed"), "renamed"),
-    (lambda run: (run / SEED).rename(run / "attentive/seed٣"), "attentive, seed 0: not begun"),
+    (lambda run: (run / SEED).rename(run / "attentive/seed٣"), "attentive, seed 0: not started"),
 ]
 
 
@@ -136,7 +145,7 @@ def test_unreadable_files_are_listed_and_others_shown(run: Path, damage: Callabl
     assert told in said or told in found.path.read_text()
     assert (said == "") == (told == "")
     assert "other" in found.path.read_text()
-    others = Reader(run).read().variants["other"]
+    others = read_run(run).variants["other"]
     assert all(seed.rows["train_loss"] and seed.examples and seed.result for seed in others if seed.seed < 2)
 
 
@@ -151,9 +160,9 @@ def test_an_unfinished_run_shows_its_progress(run: Path) -> None:
     (run / "result.json").unlink()
     found = write_report(run)
     assert (found.problems, found.notes) == ([], ["attentive, seed 0: not finished"])
-    seed = Reader(run).read().variants["attentive"][0]
+    seed = read_run(run).variants["attentive"][0]
     assert list(seed.snapshots) == [25, 50, 100]
-    assert len(seed.watched) == 3
+    assert len(seed.snapshot_examples) == 3
     assert max(seed.rows["train_loss"]) == 100
 
 
@@ -161,7 +170,7 @@ def test_a_folder_of_seeds_is_a_run_and_a_single_seed_is_not(run: Path, tmp_path
     shutil.copytree(run / SEED, tmp_path / "foreign/mine/seed7")
     found = write_report(tmp_path / "foreign")
     assert found.problems == ["run.json is missing", "recipe.yaml is missing", "mine/resolved.yaml is missing"]
-    assert [seed.seed for seed in Reader(tmp_path / "foreign").read().variants["mine"]] == [7]
+    assert [seed.seed for seed in read_run(tmp_path / "foreign").variants["mine"]] == [7]
 
 
 @pytest.mark.parametrize("seed", range(40))

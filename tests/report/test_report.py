@@ -22,7 +22,7 @@ from seqtool.analysis.report.visible_symbols import visible
 from seqtool.cli import main
 from seqtool.errors import SeqtoolError
 from seqtool.runs.contents import Example, Seed
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 
 def unpacked(text: str) -> tuple[dict, bytes]:
@@ -94,7 +94,7 @@ def test_correct_symbols_of_predictions_with_another_length() -> None:
 
 def test_packed_weights_equal_those_of_the_run(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", seeds=[0])
-    (seed, _) = Reader(run.path).read().seeds
+    (seed, _) = read_run(run.path).seeds
     header, content = unpacked(pack_seed(seed, 10**6))
     assert [header["symbols"][i] for i in header["examples"][3]["source"]] == seed.examples[3].source
     steps = [look["step"] for look in header["views"][0]]
@@ -105,14 +105,14 @@ def test_packed_weights_equal_those_of_the_run(tmp_path: Path) -> None:
             heads, target, memory = look["shape"]
             levels = np.frombuffer(content, np.uint8, heads * target * memory, look["at"]).reshape(look["shape"])
             weights = levels * np.array(look["scale"])[:, None, None] / 255
-            wanted = seed.looks if look["step"] == FINAL else seed.snapshots[look["step"]]
+            wanted = seed.attention if look["step"] == FINAL else seed.snapshots[look["step"]]
             assert np.abs(weights - wanted.weights[row]).max() <= wanted.weights[row].max() / 255
             assert look["gold"] == wanted.gold[row].tolist()
 
 
 def test_weights_of_later_examples_are_omitted_if_too_large(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", variants=["v"], seeds=[0], examples=30, dense=True)
-    (seed,) = Reader(run.path).read().seeds
+    (seed,) = read_run(run.path).seeds
     header, content = unpacked(pack_seed(seed, 6000))
     kept = [bool(looks) for looks in header["views"]]
     assert kept == sorted(kept, reverse=True)
@@ -171,7 +171,7 @@ def test_continuous_predictions_are_shown_without_errors(tmp_path: Path) -> None
     write_lines(run.seed("v", 0).predictions, [{**line, "exact": None}] * 2)
     found = write_report(run.path)
     assert found.problems == []
-    (seed,) = Reader(run.path).read().seeds
+    (seed,) = read_run(run.path).seeds
     assert (seed.examples[0].source, seed.examples[0].target) == (["(0.25, 1)", "(0.5, 0)"], ["0.1235"])
     assert (mistakes([seed]), by_length({"v": [seed]})) == (([], 0, 0), {})
     header, _ = unpacked(pack_seed(seed, 10**6))

@@ -106,7 +106,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 20)
-        with pytest.raises(SeqtoolError, match="go on with"):
+        with pytest.raises(SeqtoolError, match="resume with"):
             seqtool.run(halves, out=tmp_path / "parts", registry=registry)
     seqtool.run(resume=tmp_path / "parts", registry=registry)
     one, other = run / "default/seed5", tmp_path / "parts/default/seed5"

@@ -16,7 +16,7 @@ from small_run import REVERSES
 import seqtool
 from seqtool.errors import MisuseError, RecipeError, SeqtoolError
 from seqtool.parts.batch import Batch
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 Command = Callable[..., CompletedProcess[str]]
 
@@ -173,7 +173,7 @@ def test_training_also_counts_the_nearest_of_several_correct_targets(
     assert kinder["sequence_accuracy"] == pytest.approx(found["exact_match"].value)
     assert kinder["decoded_token_accuracy"] == pytest.approx(found["token_accuracy"].value)
     assert kinder["sequence_accuracy"] > plain["sequence_accuracy"] + 0.1
-    (seed,) = Reader(tmp_path / "kinder").read().variants["default"]
+    (seed,) = read_run(tmp_path / "kinder").variants["default"]
     right, tokens = (sum(counts) for counts in zip(*(one.accuracy for one in seed.examples), strict=True))
     assert (right / tokens, tokens) == (pytest.approx(found["token_accuracy"].value), evaluated.tokens)
 

@@ -242,4 +242,4 @@ def test_a_missing_resolved_recipe_is_reported(run: Run, moved: Path, tmp_path: 
     resolved = tmp_path / "run/default/resolved.yaml"
     resolved.unlink()
     code, _, err = run("predict", tmp_path / "run")
-    assert (code, err) == (2, f"error: {resolved}: it is gone from the run, which cannot be loaded without\n")
+    assert (code, err) == (2, f"error: {resolved}: the file is missing, and the run needs it\n")

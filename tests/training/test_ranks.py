@@ -153,7 +153,7 @@ def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
     os.killpg(process.pid, signal.SIGINT)  # to every process of the group, as a terminal does
     _, told = process.communicate(timeout=60)
     assert process.returncode == 1, told
-    assert told.count(f"go on with: seqtool run --resume {out}") == 1, told
+    assert told.count(f"resume with: seqtool run --resume {out}") == 1, told
     assert told.count("error: ") == 1, "only rank 0 prints"
     step = torch.load(out / "default/seed0/last.ckpt", weights_only=True)["global_step"]
     assert 10 <= step < 600

@@ -11,7 +11,7 @@ import seqtool
 from seqtool.analysis.alignments import Alignment, alignment_with_gate
 from seqtool.nn.gate_recording import record_gates
 from seqtool.runs import RunDirectory
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 SHORT = ("train.steps=2", "train.validation_batches=1")
 
@@ -86,7 +86,7 @@ def test_a_run_stores_gates_only_on_request(small: Path, tmp_path: Path) -> None
 
 
 def first_look(run: Path) -> Alignment:
-    (seed,) = Reader(run).read().seeds
+    (seed,) = read_run(run).seeds
     return alignment_with_gate("default", seed, 0)
 
 

@@ -59,7 +59,7 @@ def test_resuming_is_exact_in_every_precision(
     change = [f"train.precision={precision}", "train.optimizer.fused=false"]
     seqtool.run(small, out=tmp_path / "whole", overrides=change)
     monkeypatch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 20)
-    with pytest.raises(SeqtoolError, match="go on with"):
+    with pytest.raises(SeqtoolError, match="resume with"):
         seqtool.run(small, out=tmp_path / "parts", overrides=change)
     monkeypatch.undo()
     seqtool.run(resume=tmp_path / "parts")
@@ -73,7 +73,7 @@ def test_early_stopping_and_its_patience_survive_a_resume(
     seqtool.run(small, out=tmp_path / "whole", overrides=change)
     assert figures(tmp_path / "whole/default/seed0")["steps"] == 30
     monkeypatch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 20)
-    with pytest.raises(SeqtoolError, match="go on with"):
+    with pytest.raises(SeqtoolError, match="resume with"):
         seqtool.run(small, out=tmp_path / "parts", overrides=change)
     monkeypatch.undo()
     seqtool.run(resume=tmp_path / "parts")

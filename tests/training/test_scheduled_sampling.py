@@ -17,7 +17,7 @@ def test_scheduled_sampling_resumes_bit_for_bit(
     change = [f"train.scheduled_sampling={{schedule: {{type: linear, end: 0.2}}, per: {per}}}"]
     seqtool.run(small, out=tmp_path / "whole", overrides=change)
     monkeypatch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 20)
-    with pytest.raises(SeqtoolError, match="go on with"):
+    with pytest.raises(SeqtoolError, match="resume with"):
         seqtool.run(small, out=tmp_path / "parts", overrides=change)
     monkeypatch.undo()
     seqtool.run(resume=tmp_path / "parts")

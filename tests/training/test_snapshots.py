@@ -10,7 +10,7 @@ from small_run import REVERSES
 
 import seqtool
 from seqtool.build.assembly import assemble
-from seqtool.experiment import plan
+from seqtool.launch.plan import plan
 from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.training.snapshots import MAX_SNAPSHOTS, snapshot_steps
 
@@ -48,7 +48,7 @@ def test_snapshots_contain_the_weights_at_their_step(small: Path, tmp_path: Path
     assert place.snapshot_steps() == [25, 50, 60]
     (variant,) = plan(small).variants.values()
     assembly = assemble(variant, 0)
-    state = torch.load(place.last, weights_only=True)["state_dict"]
+    state = torch.load(place.last_checkpoint, weights_only=True)["state_dict"]
     assembly.model.load_state_dict(
         {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
     )

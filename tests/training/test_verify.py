@@ -58,7 +58,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_a_claim_that_holds(claim: Path, tmp_path: Path, trained: list[dict[str, Any]]) -> None:
     folder = tmp_path / "out"
     verdict = seqtool.verify(claim, out=folder)
-    assert (verdict.holds, verdict.partial, verdict.words) == (True, False, "HOLDS")
+    assert (verdict.holds, verdict.partial, verdict.text) == (True, False, "HOLDS")
     written = json.loads((folder / "verdict.json").read_text())
     assert written == {**verdict.plain(), "runs": [dict(run) for run in verdict.runs]}
     run = folder / "seed3_4"
@@ -106,7 +106,7 @@ def test_a_claim_without_bands_is_not_reported_to_hold(claim: Path) -> None:
 
     read = load_claim(claim, default_registry())
     bare, asked = (Finding(read.measures[k], "default", {3: 0.5, 4: 0.5}) for k in (2, 0))
-    words = [Verdict(read, False, (3, 4), found, (), {}).words for found in ((bare,), (bare, asked))]
+    words = [Verdict(read, False, (3, 4), found, (), {}).text for found in ((bare,), (bare, asked))]
     assert words == ["REPORTED: no measure has a band", "HOLDS"]
 
 
@@ -158,7 +158,7 @@ def test_the_folder_may_be_the_run(claim: Path, tmp_path: Path, trained: list[di
     seqtool.run(recipe, out=folder, seeds=[3])
     assert seqtool.verify(claim, out=folder, seeds=[3]).runs[0]["run"] == "."
     assert not trained
-    with pytest.raises(SeqtoolError, match=r"seeds are to be trained that it has not: 4\n    allowed: --out with a"):
+    with pytest.raises(SeqtoolError, match=r"is a run without these seeds: 4\n    allowed: --out with the"):
         seqtool.verify(claim, out=folder)
     recipe.write_text(recipe.read_text().replace("batch_size: 32", "batch_size: 16"))
     with pytest.raises(SeqtoolError, match="is a run of another recipe"):
@@ -166,7 +166,7 @@ def test_the_folder_may_be_the_run(claim: Path, tmp_path: Path, trained: list[di
 
 
 def test_as_published_uses_another_recipe(claim: Path, tmp_path: Path) -> None:
-    with pytest.raises(MisuseError, match="few has no schedule as published: its recipe is our own"):
+    with pytest.raises(MisuseError, match="few has no published schedule: its recipe is our own"):
         seqtool.verify(claim, out=tmp_path / "out", as_published=True)
     letter = (tmp_path / "reverses.yaml").read_text().replace("steps: 20", "steps: 3")
     (tmp_path / "letter.yaml").write_text(letter)
@@ -182,13 +182,17 @@ def test_as_published_uses_another_recipe(claim: Path, tmp_path: Path) -> None:
         ("recipe: reverses.yaml", "recipe: revers", "5:9: recipe: there is no recipe 'revers'"),
         ("recipe: reverses.yaml", "recipe: align_60_21", "did you mean 'align_60_20'?"),
         ("seeds: [3, 4]", "seeds: []", "6:8: seeds: expected"),
-        ("seeds: [3, 4]", "seeds: [3, 4, 3]", "6:8: seeds: seed 3 stands twice"),
-        ("result: train_loss, ", "", "8:5: measures.0.metric: a measure takes one of `result` and `metric`"),
-        ("result: train_loss", "result: x, metric: y", "8:37: measures.0.metric: a measure takes one of"),
+        ("seeds: [3, 4]", "seeds: [3, 4, 3]", "6:8: seeds: seed 3 is listed twice"),
+        ("result: train_loss, ", "", "8:5: measures.0.metric: a measure takes exactly one of `result` and `metric`"),
+        ("result: train_loss", "result: x, metric: y", "8:37: measures.0.metric: a measure takes exactly one of"),
         ("most: 5", "most: five", "8:44: measures.0.most: expected"),
-        ("least: 0,", "least: 2,", "9:73: measures.1.least: nothing lies between 2.0 and 1.0"),
+        ("least: 0,", "least: 2,", "9:73: measures.1.least: least, 2.0, is above most, 1.0"),
         ("type: beam", "type: beem", "did you mean 'beam'?"),
-        ("metric: exact_match", "metric: exact_macth", "9:27: measures.1.metric: evaluate measures no 'exact_macth'"),
+        (
+            "metric: exact_match",
+            "metric: exact_macth",
+            "9:27: measures.1.metric: seqtool evaluate measures no 'exact_macth'",
+        ),
         (
             "result: train_loss",
             "result: train_los",
@@ -208,7 +212,7 @@ def test_errors_in_a_claim_are_reported_with_their_position(claim: Path, old: st
 
 
 def test_seeds_are_a_list(claim: Path) -> None:
-    with pytest.raises(MisuseError, match="seeds is a list of whole numbers"):
+    with pytest.raises(MisuseError, match="seeds is a list of integers"):
         seqtool.verify(claim, seeds=3)  # type: ignore[arg-type]
 
 

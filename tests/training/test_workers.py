@@ -166,7 +166,7 @@ def test_ctrl_c_saves_every_seed_and_the_command_that_is_printed_resumes(
     _, told = process.communicate(timeout=120)
     assert process.returncode == 1, told
     assert told == (
-        f"error: stopped; every step that was done is saved\n    go on with: seqtool run --resume {out} --workers 2\n"
+        f"error: stopped; all completed steps are saved\n    resume with: seqtool run --resume {out} --workers 2\n"
     )
     wait_for(lambda: not others_of(process.pid))
     steps = [torch.load(path, weights_only=True)["global_step"] for path in checkpoints]
@@ -252,7 +252,7 @@ def test_which_launcher_runs_the_jobs() -> None:
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "2"])
 def test_an_invalid_number_of_workers(small: Path, workers: object) -> None:
-    with pytest.raises(MisuseError, match="workers is a whole number from 1 on"):
+    with pytest.raises(MisuseError, match="workers is an integer of at least 1"):
         seqtool.run(small, workers=workers)  # type: ignore[arg-type]
 
 

@@ -20,7 +20,7 @@ def test_stacks_of_wrapped_cells_train_and_resume(small: Path, tmp_path: Path, m
     losses = [float(row["train_loss"]) for row in rows(tmp_path / "whole/default/seed0") if row["train_loss"]]
     assert losses[-1] < losses[0] - 0.05
     monkeypatch.setattr("seqtool.training.stopping.StopSignal.agreed", lambda self, trainer, step: step == 17)
-    with pytest.raises(SeqtoolError, match="go on with"):
+    with pytest.raises(SeqtoolError, match="resume with"):
         seqtool.run(small, out=tmp_path / "parts", overrides=CELLS)
     monkeypatch.undo()
     seqtool.run(resume=tmp_path / "parts")

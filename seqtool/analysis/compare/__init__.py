@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtool.analysis.figures import Format
-from seqtool.runs.files import telling, write_atomic
+from seqtool.runs.files import translate_write_errors, write_atomic
 
 
 def compare(
@@ -44,7 +44,7 @@ def compare(
         return found
     drawn, remarks = figures(compared.variants, example)
     found["notes"] += remarks
-    with telling(out):
+    with translate_write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
         for form in formats:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.runs.contents import Run, Seed
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read_variants(paths: Sequence[Path], names: Sequence[str]) -> ComparedVarian
         if not path.is_dir():
             problems.append(f"{path} is not a run: there is no such folder")
             continue
-        run = Reader(path).read()
+        run = read_run(path)
         problems += [f"{before}{problem}" for problem in run.problems]
         notes += [f"{before}{note}" for note in run.notes]
         if run.seeds:

@@ -11,7 +11,7 @@ from seqtool.errors import SeqtoolError
 from seqtool.runs import RunDirectory
 from seqtool.runs.contents import Run
 from seqtool.runs.files import write_atomic
-from seqtool.runs.read import Reader
+from seqtool.runs.read import read_run
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def write_report(run: Path, out: Path | None = None) -> Report:
     """
     if not run.is_dir():
         raise SeqtoolError(f"{run} is not a run: there is no such folder")
-    found = Reader(run).read()
+    found = read_run(run)
     if not found.plan and not found.seeds:
         raise SeqtoolError(f"{run} is not a run: it has no run.json, and no seeds in <variant>/seed<k>")
     path = out or RunDirectory(run).report

@@ -99,7 +99,7 @@ def _mistake(seed: Seed, number: int, example: Example) -> Mistake:
         _truncated(example.target),
         list(zip(_truncated(predicted), right[:MAX_SYMBOLS], strict=True)),
         (len(example.source), len(example.target), len(predicted)),
-        seed.looks is not None,
+        seed.attention is not None,
     )
 
 

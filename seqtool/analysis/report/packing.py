@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from seqtool.runs.contents import Example, Looks, Seed
+from seqtool.runs.contents import AttentionWeights, Example, Seed
 
 MAX_SYMBOLS = 400
 """Maximum number of symbols of a source and of a target."""
@@ -45,19 +45,19 @@ def pack_seed(seed: Seed, budget: int) -> str:
             it limits the characters of symbols, and so the number of examples.
     """
     symbols, content = Symbols(), bytearray()
-    examples = _affordable(seed.examples or seed.watched, budget // 3)
+    examples = _affordable(seed.examples or seed.snapshot_examples, budget // 3)
     header: dict[str, Any] = {
         "examples": [_example(example, symbols) for example in examples],
         "symbols": list(symbols.numbers),
         "views": [],
         "omitted": 0,  # number of examples without weights
-        "total": len(seed.examples or seed.watched),
+        "total": len(seed.examples or seed.snapshot_examples),
     }
     used = 0
     for row, example in enumerate(examples):
         here = [(step, looks) for step, looks in seed.snapshots.items() if row < len(looks.weights)]
-        if seed.looks is not None and row < len(seed.looks.weights):
-            here.append((FINAL, seed.looks))
+        if seed.attention is not None and row < len(seed.attention.weights):
+            here.append((FINAL, seed.attention))
         blocks = [_block(step, row, looks, example) for step, looks in here]
         used += len(zlib.compress(b"".join(packed for _, packed in blocks), 1)) * 4 // 3
         if used > budget:
@@ -99,7 +99,7 @@ def _example(example: Example, symbols: Symbols) -> dict[str, Any]:
         found["lengths"].append(len(example.predicted))
         found["exact"] = example.exact
         found["score"] = example.score
-    if example.predicted is not None and example.judged:
+    if example.predicted is not None and example.symbolic:
         found["right"] = [int(right) for right in right_symbols(example.target, example.predicted)[:MAX_SYMBOLS]]
     return found
 
@@ -114,7 +114,7 @@ def right_symbols(target: Sequence[str], predicted: Sequence[str]) -> list[bool]
     return right
 
 
-def _block(step: int, row: int, looks: Looks, example: Example) -> tuple[dict[str, Any], bytes]:
+def _block(step: int, row: int, looks: AttentionWeights, example: Example) -> tuple[dict[str, Any], bytes]:
     """The real weights of one example in 8 bits, scaled by the maximum of each head."""
     written = example.predicted if step == FINAL and example.predicted is not None else example.target
     steps = min(len(written), MAX_SYMBOLS, looks.weights.shape[2])
@@ -129,6 +129,6 @@ def _block(step: int, row: int, looks: Looks, example: Example) -> tuple[dict[st
         "scale": [float(f"{one:.5g}") for one in scale],
         "gold": looks.gold[row, :steps].tolist(),
     }
-    if looks.right is not None and step != FINAL and example.judged:
-        view["right"] = [int(right) for right in looks.right[row, :steps]]
+    if looks.correct is not None and step != FINAL and example.symbolic:
+        view["right"] = [int(right) for right in looks.correct[row, :steps]]
     return view, levels.tobytes()

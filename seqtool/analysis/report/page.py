@@ -73,7 +73,7 @@ def _data(run: Run, lengths: Any, packed: list[tuple[Seed, str]]) -> dict[str, A
         for name, rows in lengths.items()
     }
     models = [
-        {"variant": seed.variant, "seed": seed.seed, "weights": bool(seed.looks or seed.snapshots)}
+        {"variant": seed.variant, "seed": seed.seed, "weights": bool(seed.attention or seed.snapshots)}
         for seed, _ in packed
     ]
     return {
@@ -90,7 +90,7 @@ def _titled(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _packed(run: Run) -> list[tuple[Seed, str]]:
     """The seeds that have examples, packed; the byte limit is divided equally among them."""
-    seeds = [seed for seed in run.seeds if seed.examples or seed.watched]
+    seeds = [seed for seed in run.seeds if seed.examples or seed.snapshot_examples]
     return [(seed, pack_seed(seed, WEIGHT_BYTES // len(seeds))) for seed in seeds]
 
 
