@@ -82,13 +82,13 @@ class MeanMetric(TokenAccuracy):
 
 
 class LooksFromPadding(AttentionSharpness):
-    def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
-        return weights.amax(3), torch.ones_like(looks)
+    def values(self, weights: Tensor, total: Tensor, attends: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
+        return weights.amax(3), torch.ones_like(attends)
 
 
 class CountsPaddingOfTheSource(AttentionCoverage):
-    def values(self, weights: Tensor, total: Tensor, looks: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
-        covered, _ = super().values(weights, total, looks, memory_mask)
+    def values(self, weights: Tensor, total: Tensor, attends: Tensor, memory_mask: Tensor) -> tuple[Tensor, Tensor]:
+        covered, _ = super().values(weights, total, attends, memory_mask)
         return covered, torch.ones_like(covered, dtype=torch.bool)
 
 

@@ -8,31 +8,43 @@ SEQTOOL_API = (1, 0)
 COMPONENTS = {
     "loss": (
         ("cross_entropy", "losses:CrossEntropy", "-log p of the gold symbol"),
-        ("mse", "losses:MSE", "squared errors of values"),
-        ("coverage", "attention_losses:Coverage", "looking twice costs"),
-        ("guided_attention", "attention_losses:GuidedAttention", "leaving the diagonal costs"),
-        ("supervised_attention", "attention_losses:SupervisedAttention", "missing gold costs"),
-        ("sum", "losses:Sum", "several losses, each times a factor"),
+        ("mse", "losses:MSE", "mean squared error of continuous targets"),
+        ("coverage", "attention_losses:Coverage", "penalizes attending to a position repeatedly"),
+        ("guided_attention", "attention_losses:GuidedAttention", "penalizes attention far from the diagonal"),
+        (
+            "supervised_attention",
+            "attention_losses:SupervisedAttention",
+            "cross-entropy of the weights with the gold alignment",
+        ),
+        ("sum", "losses:Sum", "weighted sum of losses"),
     ),
     "metric": (
-        ("token_accuracy", "metrics:TokenAccuracy", "right symbols, teacher-forced"),
-        ("decoded_token_accuracy", "metrics:DecodedTokenAccuracy", "right symbols, free-running"),
-        ("sequence_accuracy", "metrics:SequenceAccuracy", "wholly right sequences, free-running"),
+        ("token_accuracy", "metrics:TokenAccuracy", "correct symbols under teacher forcing"),
+        ("decoded_token_accuracy", "metrics:DecodedTokenAccuracy", "correct symbols in decoded output"),
+        ("sequence_accuracy", "metrics:SequenceAccuracy", "correct sequences in decoded output"),
         ("alignment_error_rate", "alignment_metrics:AlignmentErrorRate", "1 - F1 of the largest weights' links (AER)"),
         ("alignment_f1", "alignment_metrics:AlignmentF1", "F1 of the largest weights' links"),
-        ("alignment_exact", "alignment_metrics:AlignmentExact", "largest weights on the gold place"),
-        ("alignment_near", "alignment_metrics:AlignmentNear", "largest weights within 3 places of gold"),
-        ("alignment_nearest", "alignment_metrics:AlignmentNearest", "largest weights nearest to their own gold place"),
-        ("attention_entropy", "attention_metrics:AttentionEntropy", "spread of the weights, in nats"),
+        ("alignment_exact", "alignment_metrics:AlignmentExact", "largest weights on the gold position"),
+        ("alignment_near", "alignment_metrics:AlignmentNear", "largest weights within 3 positions of gold"),
+        (
+            "alignment_nearest",
+            "alignment_metrics:AlignmentNearest",
+            "largest weights nearest to their own gold position",
+        ),
+        ("attention_entropy", "attention_metrics:AttentionEntropy", "entropy of the weights, in nats"),
         (
             "attention_normalized_entropy",
             "attention_metrics:AttentionNormalizedEntropy",
-            "spread of the weights, 0 to 1",
+            "entropy of the weights, from 0 to 1",
         ),
         ("attention_sharpness", "attention_metrics:AttentionSharpness", "the largest weight"),
-        ("attention_monotonicity", "attention_metrics:AttentionMonotonicity", "steps that do not look back"),
-        ("attention_coverage", "attention_metrics:AttentionCoverage", "share of the source that was looked at"),
-        ("within", "metrics:Within", "values near enough, free-running"),
+        (
+            "attention_monotonicity",
+            "attention_metrics:AttentionMonotonicity",
+            "steps whose largest weight does not move back",
+        ),
+        ("attention_coverage", "attention_metrics:AttentionCoverage", "fraction of the source attended to"),
+        ("within", "metrics:Within", "decoded values within a tolerance"),
     ),
     "optimizer": (
         ("adam", "optimizers:Adam", "adaptive moments"),
@@ -40,15 +52,15 @@ COMPONENTS = {
         ("sgd", "optimizers:SGD", "stochastic gradient descent"),
     ),
     "schedule": (
-        ("linear", "schedules:Linear", "up, then down along a line"),
-        ("cosine", "schedules:Cosine", "up, then down along a cosine"),
-        ("inverse_sqrt", "schedules:InverseSqrt", "up, then as 1 / sqrt(step)"),
-        ("exponential", "schedules:Exponential", "a factor every so many steps"),
-        ("inverse_sigmoid", "schedules:InverseSigmoid", "down along a sigmoid (Bengio)"),
-        ("constant", "schedules:Constant", "the same at every step"),
+        ("linear", "schedules:Linear", "linear warmup, then linear decay"),
+        ("cosine", "schedules:Cosine", "linear warmup, then cosine decay"),
+        ("inverse_sqrt", "schedules:InverseSqrt", "linear warmup, then 1 / sqrt(step)"),
+        ("exponential", "schedules:Exponential", "exponential decay"),
+        ("inverse_sigmoid", "schedules:InverseSigmoid", "inverse sigmoid decay (Bengio)"),
+        ("constant", "schedules:Constant", "constant factor"),
     ),
 }
-"""By kind: the name, where in this package its class is, and what it does."""
+"""For each kind: name, class in this package, summary."""
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from seqtool.api import Batch, Factory, Loss, MinLen, NonNegative, PartError, Pr
 
 IGNORED = -100
 NARROW = 16
-"""Of fewer symbols, a softmax along the last dimension takes torch up to three times as long as along another."""
+"""With fewer symbols, torch's softmax over the last dimension takes up to three times as long as over another."""
 
 
 class CrossEntropy(Loss):
@@ -23,11 +23,11 @@ class CrossEntropy(Loss):
     Source: Bengio et al. 2003, Journal of Machine Learning Research 3; label smoothing: Szegedy et al. 2016,
     arXiv 1512.00567, section 7.
 
-    When to use: whenever symbols are predicted. Label smoothing (0.1, say) helps large vocabularies and beam search; it
-    fights decoders that copy, since it wants every symbol to be possible.
+    When to use: whenever symbols are predicted. Label smoothing (for example 0.1) helps with large vocabularies and
+    beam search. It conflicts with copying decoders, since it requires a positive probability of every symbol.
 
     Args:
-        label_smoothing: s, the share of each target that is spread over all symbols.
+        label_smoothing: s, the fraction of each target that is spread over all symbols.
     """
 
     default = True
@@ -39,21 +39,21 @@ class CrossEntropy(Loss):
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
         """See `Loss.forward`."""
         gold = torch.where(batch.target_mask, batch.target, IGNORED)
-        apart = logits.device.type == "cpu" and logits.shape[2] < NARROW  # no deterministic implementation on CUDA
-        written = (logits.transpose(1, 2), gold) if apart else (logits.flatten(0, 1), gold.flatten())
-        total = F.cross_entropy(*written, ignore_index=IGNORED, reduction="sum", label_smoothing=self.label_smoothing)
+        transpose = logits.device.type == "cpu" and logits.shape[2] < NARROW  # no deterministic implementation on CUDA
+        inputs = (logits.transpose(1, 2), gold) if transpose else (logits.flatten(0, 1), gold.flatten())
+        total = F.cross_entropy(*inputs, ignore_index=IGNORED, reduction="sum", label_smoothing=self.label_smoothing)
         return total, batch.target_mask.sum()
 
 
 class MSE(Loss):
-    """The mean square of the errors of values, over real target positions and their numbers.
+    """The mean squared error of continuous targets, over real target positions and features.
 
     Equation:
-        L = sum_i sum_f (o_if - y_if)^2 / F / number of real positions,  o what the model writes, y the target
+        L = sum_i sum_f (o_if - y_if)^2 / F / number of real positions,  o the prediction, y the target
 
     Source: the usual definition; Raffel & Ellis 2015, arXiv 1512.08756, section 3, for adding and multiplication.
 
-    When to use: whenever values are predicted.
+    When to use: whenever continuous targets are predicted.
     """
 
     requires = frozenset({"continuous"})
@@ -69,21 +69,21 @@ class MSE(Loss):
 
 
 class Sum(Loss):
-    """Several losses, each multiplied with its factor.
+    """A weighted sum of losses.
 
     Equation:
         L = sum_k factor_k L_k,  L_k = sum of loss k / count of loss k
 
     Source: the usual definition; with `coverage`: See et al. 2017, arXiv 1704.04368, eq. 13.
 
-    When to use: to attach a loss on the weights (`coverage`, `guided_attention`) to the loss on the symbols.
+    When to use: to add a loss on attention weights (`coverage`, `guided_attention`) to the loss on the symbols.
 
     Args:
-        losses: what is added up. The mean of each is over what it counts in a batch; the order does not matter.
-        factors: one for each loss; null for 1 each.
+        losses: the losses L_k. Each is a mean over what it counts in a batch.
+        factors: one for each loss; null means 1 for all.
 
     Raises:
-        PartError: as many factors as losses are needed.
+        PartError: the numbers of factors and losses differ.
     """
 
     requires = frozenset()
@@ -104,11 +104,11 @@ class Sum(Loss):
         self.requires = frozenset().union(*(loss.requires for loss in self.losses))
 
     def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See `Loss.forward`; the count is that of real target positions, and the sum that many times L."""
+        """See `Loss.forward`. The count is the number of real target positions, and the sum is L times this count."""
         total, tokens = logits.new_zeros(()), batch.target_mask.sum()
         for factor, loss in zip(self.factors, self.losses, strict=True):
-            one, count = loss(logits, weights, batch)
-            wide = torch.promote_types(one.dtype, torch.float32)
-            ratio = tokens.to(wide) / count.clamp(min=1).to(wide)  # exactly 1 where the loss counts all of them
-            total = total + factor * one * ratio.to(one.dtype)
+            loss_sum, count = loss(logits, weights, batch)
+            dtype = torch.promote_types(loss_sum.dtype, torch.float32)
+            ratio = tokens.to(dtype) / count.clamp(min=1).to(dtype)  # exactly 1 if the loss counts all real positions
+            total = total + factor * loss_sum * ratio.to(loss_sum.dtype)
         return total, tokens

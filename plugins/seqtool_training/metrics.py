@@ -1,4 +1,4 @@
-"""Accuracies."""
+"""Accuracy of predictions."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from seqtool.api import Batch, Metric, Positive
 
 
 class TokenAccuracy(Metric):
-    """The share of target symbols that are right when the gold symbols before them are given (teacher forcing).
+    """The fraction of target symbols predicted correctly under teacher forcing.
 
     Equation:
         sum_i [argmax_y p(y | gold y_1 .. y_{i-1}) = y_i] / number of real positions
 
     Source: the usual definition; the end symbol counts as a symbol.
 
-    When to use: to follow training; kinder than what the model does by itself, since every mistake is taken back.
+    When to use: to monitor training. It is higher than the accuracy of decoding, where errors accumulate.
     """
 
     predictions = "teacher_forced"
@@ -22,19 +22,19 @@ class TokenAccuracy(Metric):
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
-        right = (predicted == batch.target) & batch.target_mask
-        return torch.stack([right.sum(), batch.target_mask.sum()]).double()
+        correct = (predicted == batch.target) & batch.target_mask
+        return torch.stack([correct.sum(), batch.target_mask.sum()]).double()
 
 
 class DecodedTokenAccuracy(TokenAccuracy):
-    """The share of target symbols that are right when the model feeds itself (free-running search).
+    """The fraction of target symbols that are correct in decoded output.
 
     Equation:
         sum_i [decoded y_i = gold y_i] / number of real positions
 
     Source: the usual definition; the end symbol counts as a symbol.
 
-    When to use: to see how mistakes pile up when the model feeds itself: compare with `token_accuracy`.
+    When to use: to see how errors accumulate in decoding; compare with `token_accuracy`.
     """
 
     predictions = "decoded"
@@ -42,14 +42,14 @@ class DecodedTokenAccuracy(TokenAccuracy):
 
 
 class SequenceAccuracy(Metric):
-    """The share of targets that free-running search writes without any fault.
+    """The fraction of targets that are decoded without any error.
 
     Equation:
         sum over examples of [all decoded y_i = gold y_i] / number of examples
 
     Source: the usual definition, exact match; the end symbol counts as a symbol.
 
-    When to use: when only a wholly right target is of use (pronunciations, inflections, dates).
+    When to use: when only a completely correct target is useful (pronunciations, inflections, dates).
     """
 
     predictions = "decoded"
@@ -57,22 +57,23 @@ class SequenceAccuracy(Metric):
 
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
-        right = ((predicted == batch.target) | ~batch.target_mask).all(1)
-        return torch.stack([right.sum(), torch.full_like(right.sum(), len(batch))]).double()
+        correct = ((predicted == batch.target) | ~batch.target_mask).all(1)
+        return torch.stack([correct.sum(), torch.full_like(correct.sum(), len(batch))]).double()
 
 
 class Within(Metric):
-    """The share of targets that free-running search writes with every value near enough to its own.
+    """The fraction of continuous targets that are decoded with every value within a tolerance.
 
     Equation:
         sum over examples of [all |o_if - y_if| < tolerance] / number of examples
 
     Source: Raffel & Ellis 2015, arXiv 1512.08756, section 3, after Hochreiter & Schmidhuber 1997, section 5.4.
 
-    When to use: values that are right when they are near: adding and multiplication, where it is called accuracy.
+    When to use: continuous targets that count as correct within a tolerance: addition and multiplication, where it is
+    called accuracy.
 
     Args:
-        tolerance: how far a value may be from its own.
+        tolerance: the largest absolute error.
     """
 
     predictions = "decoded"
@@ -85,5 +86,5 @@ class Within(Metric):
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         """See `Metric.sums`."""
         near = ((predicted - batch.target).abs() < self.tolerance).all(2)
-        right = (near | ~batch.target_mask).all(1)
-        return torch.stack([right.sum(), torch.full_like(right.sum(), len(batch))]).double()
+        correct = (near | ~batch.target_mask).all(1)
+        return torch.stack([correct.sum(), torch.full_like(correct.sum(), len(batch))]).double()

@@ -1,4 +1,4 @@
-"""torch's optimizers, with options that a recipe can check. Fused kernels, on the CPU too, unless told otherwise."""
+"""torch's optimizers with typed options. By default they use torch's fused kernels, also on the CPU."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,9 +9,10 @@ from seqtool.api import ClippingOptimizer, NonNegative, PartError, Positive, Pro
 
 
 def step_of(optimizer: type[torch.optim.Optimizer]) -> Callable[..., Any]:
-    """The `step` of one of torch's optimizers with its hooks, which kernels may compute.
+    """The `step` of a torch optimizer, with its hooks, as a method that kernels can replace.
 
-    torch wraps the `step` of a class when it first builds one; a step that is marked as wrapped stays as it is.
+    torch wraps the `step` of a class in hooks when it creates the first instance. A step marked `hooked` is not wrapped
+    again.
     """
     step: Any = optimizer.step
     hooked = step if hasattr(step, "hooked") else torch.optim.Optimizer.profile_hook_step(step)
@@ -20,7 +21,7 @@ def step_of(optimizer: type[torch.optim.Optimizer]) -> Callable[..., Any]:
 
 
 class Adam(ClippingOptimizer, torch.optim.Adam):
-    """Adaptive moments.
+    """Adam.
 
     Equation:
         m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  w = w - lr m^ / (sqrt(v^) + eps)
@@ -30,12 +31,12 @@ class Adam(ClippingOptimizer, torch.optim.Adam):
     When to use: the default.
 
     Args:
-        params: what to train.
+        params: the parameters to train.
         lr: learning rate.
         betas: b1 and b2.
-        eps: the small number in the denominator.
-        weight_decay: an L2 penalty on the weights.
-        fused: use torch's fused kernel; `clip_norm` in 16-mixed precision needs false.
+        eps: added to the denominator for numerical stability.
+        weight_decay: the coefficient of an L2 penalty on the parameters.
+        fused: whether to use torch's fused kernel; `clip_norm` in 16-mixed precision requires false.
     """
 
     captured = True
@@ -56,22 +57,22 @@ class Adam(ClippingOptimizer, torch.optim.Adam):
 
 
 class AdamW(ClippingOptimizer, torch.optim.AdamW):
-    """Adam with weight decay apart from the gradient.
+    """Adam with decoupled weight decay.
 
     Equation:
         w = w - lr (m^ / (sqrt(v^) + eps) + weight_decay w)
 
     Source: Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2.
 
-    When to use: when weights should be kept small.
+    When to use: to regularize with weight decay.
 
     Args:
-        params: what to train.
+        params: the parameters to train.
         lr: learning rate.
         betas: b1 and b2.
-        eps: the small number in the denominator.
-        weight_decay: the share of a weight that each step takes away, times lr.
-        fused: use torch's fused kernel; `clip_norm` in 16-mixed precision needs false.
+        eps: added to the denominator for numerical stability.
+        weight_decay: each step subtracts lr times this fraction of a parameter.
+        fused: whether to use torch's fused kernel; `clip_norm` in 16-mixed precision requires false.
     """
 
     captured = True
@@ -92,23 +93,23 @@ class AdamW(ClippingOptimizer, torch.optim.AdamW):
 
 
 class SGD(ClippingOptimizer, torch.optim.SGD):
-    """Stochastic gradient descent, with momentum if wanted.
+    """Stochastic gradient descent, with optional momentum.
 
     Equation:
         b = momentum b + g;  w = w - lr b
 
     Source: Robbins & Monro 1951; momentum: Sutskever et al. 2013, ICML.
 
-    When to use: to repeat older papers, with `momentum` and a schedule; needs a learning rate of its own for every
+    When to use: to reproduce older papers, with `momentum` and a schedule. The learning rate must be tuned for every
     task.
 
     Args:
-        params: what to train.
+        params: the parameters to train.
         lr: learning rate.
-        momentum: how much of the last step stays.
-        nesterov: look ahead along the momentum.
-        weight_decay: an L2 penalty on the weights.
-        fused: use torch's fused kernel; `clip_norm` in 16-mixed precision needs false.
+        momentum: the momentum factor.
+        nesterov: whether to use Nesterov momentum.
+        weight_decay: the coefficient of an L2 penalty on the parameters.
+        fused: whether to use torch's fused kernel; `clip_norm` in 16-mixed precision requires false.
     """
 
     captured = True
