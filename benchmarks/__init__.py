@@ -1,1 +1,1 @@
-"""Timings, each a ratio from one interleaved run: `python -m benchmarks.loop`."""
+"""Benchmarks. Contestants run interleaved and are compared by ratios: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""What torch takes around a call of C with a gradient: `autograd.Function`, as kernels use, or a custom operator."""
+"""torch's overhead for a call with a gradient: `autograd.Function`, which the kernels use, or a custom operator."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -44,7 +44,7 @@ def _step(make: Callable[[], Callable[[Tensor, Tensor], Tensor]]) -> Callable[[]
 
 
 def races() -> Iterator[Race]:
-    """A sum of four numbers and its gradient, so that the call is all that there is."""
+    """A sum of four numbers and its gradient, so that the call overhead dominates."""
     yield Race(
         "a call with its gradient",
         [

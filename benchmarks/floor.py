@@ -1,7 +1,7 @@
-"""A lower bound: a model's matrix products and exponentials alone, each in as few calls as can be.
+"""A lower bound on the time of a training step: only the model's matrix products and exponentials, in few calls.
 
-No step waits for another, nothing is stored for a gradient, nothing is added up; the backward pass counts as two
-products for each of the forward pass. A step cannot take less time with the same products on the same machine.
+Steps do not depend on each other, and nothing is stored or accumulated. The backward pass counts as two products for
+each product of the forward pass.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from benchmarks.shapes import Shape
 
 
 def lstm(rows: int, inputs: int, hidden: int) -> Callable[[], None]:
-    """An LSTM's products and activations for so many examples times steps."""
+    """The products and activations of an LSTM for `rows` = examples x steps."""
     x, w = torch.randn(rows, inputs + hidden), torch.randn(inputs + hidden, 4 * hidden)
     gates = torch.randn(rows, 4 * hidden)
 
@@ -28,7 +28,7 @@ def lstm(rows: int, inputs: int, hidden: int) -> Callable[[], None]:
 
 
 def linear(rows: int, inputs: int, outputs: int) -> Callable[[], None]:
-    """A linear map's products."""
+    """The products of a linear layer."""
     x, w, y = torch.randn(rows, inputs), torch.randn(inputs, outputs), torch.randn(rows, outputs)
 
     def work() -> None:
@@ -40,7 +40,7 @@ def linear(rows: int, inputs: int, outputs: int) -> Callable[[], None]:
 
 
 def context(shape: Shape, memory: int) -> Callable[[], None]:
-    """Sums over the memory: weights times memory, and both gradients."""
+    """The context vectors, weights times memory, and both gradients."""
     weights, values = (
         torch.randn(shape.batch, shape.target, shape.source),
         torch.randn(shape.batch, shape.source, memory),
@@ -56,7 +56,7 @@ def context(shape: Shape, memory: int) -> Callable[[], None]:
 
 
 def elementwise(function: Callable[[Tensor], Tensor], count: int) -> Callable[[], None]:
-    """A function of so many numbers, in pieces that stay in the cache."""
+    """An elementwise function of `count` numbers, in pieces that fit the cache."""
     x = torch.randn(min(count, 1 << 16))
 
     def work() -> None:
@@ -67,33 +67,33 @@ def elementwise(function: Callable[[Tensor], Tensor], count: int) -> Callable[[]
 
 
 def training(family: str, shape: Shape) -> Callable[[], None]:
-    """The floor of a training step."""
+    """The lower bound of a training step."""
     size, symbols, hidden = shape.batch, shape.symbols, shape.hidden
-    written, read = size * shape.target, size * shape.source
+    target, source = size * shape.target, size * shape.source
     if family == "gmm":
         parts = [
-            lstm(written, 2 * symbols, hidden),
-            linear(written, symbols + hidden, 9),
-            elementwise(torch.exp, written * shape.source * 3),
+            lstm(target, 2 * symbols, hidden),
+            linear(target, symbols + hidden, 9),
+            elementwise(torch.exp, target * shape.source * 3),
             context(shape, symbols),
         ]
     elif family == "plain":
-        parts = [lstm(read, symbols, hidden), lstm(written, symbols, hidden)]
+        parts = [lstm(source, symbols, hidden), lstm(target, symbols, hidden)]
     else:
         fed = 3 * hidden if family == "attend_before" else 2 * hidden
         parts = [
-            lstm(read, hidden, hidden),
-            lstm(read, hidden, hidden),
-            linear(read, 2 * hidden, hidden),
-            linear(written, hidden, hidden),
-            elementwise(torch.tanh, written * shape.source * hidden),
-            elementwise(lambda x: x * x, 3 * written * shape.source * hidden),
+            lstm(source, hidden, hidden),
+            lstm(source, hidden, hidden),
+            linear(source, 2 * hidden, hidden),
+            linear(target, hidden, hidden),
+            elementwise(torch.tanh, target * shape.source * hidden),
+            elementwise(lambda x: x * x, 3 * target * shape.source * hidden),
             context(shape, 2 * hidden),
-            lstm(written, fed, hidden),
+            lstm(target, fed, hidden),
         ]
         if family != "attend_before":
-            parts.append(linear(written, 3 * hidden, hidden))
-    parts.append(linear(written, hidden, symbols))
+            parts.append(linear(target, 3 * hidden, hidden))
+    parts.append(linear(target, hidden, symbols))
 
     def step() -> None:
         with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""How time and memory grow with the lengths at a fixed width: slopes on log-log axes."""
+"""Growth of time and memory with length, width and batch size: slopes on log-log axes."""
 
 import math
 import subprocess
@@ -14,12 +14,12 @@ from benchmarks.shapes import Shape
 LENGTHS = (60, 20), (120, 40), (240, 80), (480, 160)
 WIDTHS = 32, 64, 128, 256
 BATCHES = 16, 64, 256
-STEEPEST = 1.15
+MAX_SLOPE = 1.15
 FAMILIES = ("plain", "gmm", "attend_before", "attend_after")
 
 
 def races(quick: bool) -> Iterator[Race]:
-    """One contestant a size: lengths, then units, then examples a batch."""
+    """Races over lengths, then units, then batch sizes. Each size is a contestant."""
     for family in FAMILIES:
         if quick:
             yield _race(family, "S x T", [Shape(8, 6, 3, 4), Shape(8, 12, 6, 4)])
@@ -39,7 +39,7 @@ def _name(shape: Shape) -> str:
 
 
 def _slopes(family: str, what: str, shapes: Sequence[Shape], result: Result) -> list[str]:
-    """Slopes of time and memory; a model without attention goes over T and S apart, so its lengths count once."""
+    """Slopes of time and memory. The cost of a model without attention depends on T, not on S times T."""
     sizes = {
         "S x T": [s.target if family == "plain" else s.source * s.target for s in shapes],
         "H": [s.hidden for s in shapes],
@@ -48,7 +48,7 @@ def _slopes(family: str, what: str, shapes: Sequence[Shape], result: Result) -> 
     against = "T" if (family, what) == ("plain", "S x T") else what
     time = slope(sizes, [result.median(_name(s)) for s in shapes])
     memory = [peak_memory(family, s) for s in shapes]
-    bound = f" (at most {STEEPEST}: {'holds' if time <= STEEPEST else 'MISSED'})" if what == "S x T" else ""
+    bound = f" (at most {MAX_SLOPE}: {'met' if time <= MAX_SLOPE else 'MISSED'})" if what == "S x T" else ""
     megabytes = ", ".join(f"{m:.0f}" for m in memory)
     return [
         f"slope of time against {against}: {time:.2f}{bound}",
@@ -57,7 +57,7 @@ def _slopes(family: str, what: str, shapes: Sequence[Shape], result: Result) -> 
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Of the line of least squares through the logarithms."""
+    """The slope of the least-squares line through the logarithms."""
     xs, ys = [math.log(v) for v in x], [math.log(v) for v in y]
     mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
     return sum((a - mx) * (b - my) for a, b in zip(xs, ys, strict=True)) / sum((a - mx) ** 2 for a in xs)
@@ -74,7 +74,7 @@ def peak():
 
 steps.training({family!r}, Shape({hidden}, 4, 2, 4), engine={engine!r})()
 step = steps.training({family!r}, Shape({hidden}, {source}, {target}, {batch}), engine={engine!r})
-Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+Path("/proc/self/clear_refs").write_text("5")  # resets the peak
 before = peak()
 step()
 print(peak() - before)
@@ -82,7 +82,7 @@ print(peak() - before)
 
 
 def peak_memory(family: str, shape: Shape, engine: str = "auto") -> float:
-    """Megabytes that a training step takes at its peak, in a process of its own; NaN where the system does not tell."""
+    """Peak memory of a training step in megabytes, measured in a separate process; NaN if it is not reported."""
     if not Path("/proc/self/clear_refs").exists():
         return math.nan
     program = MEASURED.format(family=family, engine=engine, **vars(shape))

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from benchmarks.racing import AbsentError
 from benchmarks.shapes import Shape
-from benchmarks.steps import batch, updated
+from benchmarks.steps import batch, training_step
 
 SPECIAL = 4
-"""Its unknown, padding, beginning and end symbols, which come before those of the task."""
+"""Number of special symbols (unknown, padding, beginning, end), which precede those of the task."""
 
 
 def _built(shape: Shape) -> Any:
-    """A bidirectional LSTM, Bahdanau's scores, an LSTM with input feeding, all of the same width."""
+    """A bidirectional LSTM encoder, Bahdanau attention and an LSTM decoder with input feeding, all of the same size."""
     try:
         from joeynmt.model import build_model
         from joeynmt.vocabulary import Vocabulary
@@ -28,7 +28,7 @@ def _built(shape: Shape) -> Any:
     )  # fmt: skip
     vocabulary = Vocabulary([str(symbol) for symbol in range(shape.symbols + 1)], names)
     part = {"rnn_type": "lstm", "hidden_size": shape.hidden, "embeddings": {"embedding_dim": shape.hidden}}
-    described = {
+    config = {
         "encoder": {"type": "recurrent", "bidirectional": True, **part},
         "decoder": {
             "type": "recurrent",
@@ -39,15 +39,15 @@ def _built(shape: Shape) -> Any:
         },
     }
     torch.manual_seed(0)
-    return build_model(described, vocabulary, vocabulary)
+    return build_model(config, vocabulary, vocabulary)
 
 
 def training(shape: Shape) -> Callable[[], None]:
-    """A training step on the batch that seqtool has."""
+    """A training step on the same batch as seqtool."""
     model, here = _built(shape), batch(shape)
     model.loss_function = ("crossentropy", 0.0)
     target = here.target + SPECIAL
-    given = {
+    inputs = {
         "src": here.source + SPECIAL,
         "src_length": here.source_mask.sum(1),
         "src_mask": here.source_mask.unsqueeze(1),
@@ -57,20 +57,20 @@ def training(shape: Shape) -> Callable[[], None]:
     }
 
     def loss() -> Tensor:
-        total: Tensor = model(return_type="loss", **given)[0]
+        total: Tensor = model(return_type="loss", **inputs)[0]
         return total / target.numel()
 
-    return updated(model, loss, torch.optim.Adam(model.parameters()))
+    return training_step(model, loss, torch.optim.Adam(model.parameters()))
 
 
 def decoding(shape: Shape, beam: int) -> Callable[[], None]:
-    """Its greedy or beam search for a batch; no hypothesis may end early, so that each writes the same number."""
+    """Greedy or beam search for a batch. No hypothesis may end early, so that all have the same length."""
     model, here = _built(shape), batch(shape)
     from joeynmt.search import search
 
     model.eval()
     model.loss_function = ("crossentropy", 0.0)
-    asked = SimpleNamespace(
+    request = SimpleNamespace(
         src=here.source + SPECIAL, src_length=here.source_mask.sum(1), src_mask=here.source_mask.unsqueeze(1),
         src_prompt_mask=None, trg_input=None, trg_prompt_mask=None, has_trg=False,
     )  # fmt: skip
@@ -78,7 +78,7 @@ def decoding(shape: Shape, beam: int) -> Callable[[], None]:
     def step() -> None:
         with torch.inference_mode():
             search(
-                model=model, batch=asked, max_output_length=shape.target, beam_size=beam, beam_alpha=-1,
+                model=model, batch=request, max_output_length=shape.target, beam_size=beam, beam_alpha=-1,
                 min_output_length=shape.target, return_prob="none",
             )  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""What the training loop costs beside a bare torch loop over the same model and data.
+"""Overhead of the training loop compared with a bare torch loop over the same model and data.
 
     OMP_NUM_THREADS=1 python -m benchmarks.loop align_60_20 --rounds 5
 
-Both train the same variant from the same start, in turn, so that a machine whose speed drifts slows both.
+Both train the same variant from the same initialization, in turn, so that changes in machine speed affect both.
 """
 
 import argparse
@@ -22,26 +22,26 @@ from seqtool.training.fit import fit_seed
 from seqtool.training.stopping import StopSignal
 
 WARMUP = 10
-"""Steps that neither loop's time counts; what the first row of metrics is the mean of."""
+"""Untimed steps of both loops; the first row of metrics covers them."""
 BOUND = 1.15, 0.8
-"""At most this many times the bare loop's time, or this many milliseconds a step more, whichever is larger."""
+"""At most this factor of the bare loop's time, or this many milliseconds per step more, whichever is larger."""
 
 
 def bare(variant: Variant, steps: int, device: torch.device = steps_of.CPU, *, graphs: bool = False) -> float:
-    """Milliseconds a step of the plainest loop, by the same engine: draw, forward, backward, clip, step.
+    """Milliseconds per step of a minimal loop with the same engine: draw, forward, backward, clip, step.
 
-    `graphs`: from the second step on, a step is replayed as a CUDA graph.
+    With `graphs`, steps after the first are replayed as a CUDA graph.
     """
-    (assembly, optimizer), train = steps_of.trained(variant, device), variant.train
-    step = steps_of.stepped(assembly, optimizer, graphs=graphs, limit=train.clip_norm)
-    begun = 0.0
+    (assembly, optimizer), train = steps_of.prepare(variant, device), variant.train
+    step = steps_of.batch_step(assembly, optimizer, graphs=graphs, limit=train.clip_norm)
+    start = 0.0
     for k in range(steps):
         if k == WARMUP:
             _synchronize(device)
-            begun = time.perf_counter()
+            start = time.perf_counter()
         step(assembly.task.batch("train", k, seed=0, rank=0, batch_size=train.batch_size, device=device))
     _synchronize(device)
-    return 1000 * (time.perf_counter() - begun) / (steps - WARMUP)
+    return 1000 * (time.perf_counter() - start) / (steps - WARMUP)
 
 
 def _synchronize(device: torch.device) -> None:
@@ -50,7 +50,7 @@ def _synchronize(device: torch.device) -> None:
 
 
 def seqtool_loop(variant: Variant, steps: int, device: str | None = None) -> float:
-    """Milliseconds a step of `seqtool run` at default logging, between its first row of metrics and its last."""
+    """Milliseconds per step of `seqtool run` with default logging, between its first and last rows of metrics."""
     with tempfile.TemporaryDirectory() as folder, StopSignal() as stop:
         directory = SeedDirectory(Path(folder))
         fit_seed(variant, 0, directory, stop, device=device)
@@ -67,11 +67,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--check", action="store_true", help="exit 1 if a variant costs more than the bound")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a variant exceeds the bound")
     arguments = parser.parse_args()
-    # one validation, after the last step: what is timed is the loop
-    changes = [f"train.steps={arguments.steps}", f"train.validate_every={arguments.steps}", "train.accelerator=cpu"]
-    variants = load_recipe(arguments.recipe, overrides=changes).variants
+    # only one validation, after the last step, so that only the loop is timed
+    overrides = [f"train.steps={arguments.steps}", f"train.validate_every={arguments.steps}", "train.accelerator=cpu"]
+    variants = load_recipe(arguments.recipe, overrides=overrides).variants
     report = {}
     for name, variant in variants.items():
         bare(variant, 20)
@@ -94,7 +94,7 @@ def main() -> None:
     for name, row in report.items():
         low, high = row["ratio_range"]
         print(
-            f"{name}: bare {row['bare_ms']:.2f} ms a step, seqtool {row['seqtool_ms']:.2f}; "
+            f"{name}: bare {row['bare_ms']:.2f} ms per step, seqtool {row['seqtool_ms']:.2f}; "
             f"ratio {row['ratio']:.3f} ({low:.3f} to {high:.3f}), {row['more_ms']:+.2f} ms"
         )
     if arguments.check and costly:

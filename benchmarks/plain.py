@@ -1,4 +1,4 @@
-"""The same models as anyone would write them in a few lines of PyTorch: a loop over target steps, no tricks."""
+"""The same models in plain PyTorch, with a loop over target steps and no optimizations."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from benchmarks.racing import AbsentError
 from benchmarks.shapes import Shape
-from benchmarks.steps import CPU, batch, updated
+from benchmarks.steps import CPU, batch, training_step
 from seqtool.parts.batch import Batch
 
 
 class Gmm(nn.Module):
-    """An LSTM that reads raw one-hot symbols through a window of three Gaussians (Graves 2013, arXiv 1308.0850)."""
+    """An LSTM with a window of three Gaussians over one-hot symbols (Graves 2013, arXiv 1308.0850)."""
 
     def __init__(self, symbols: int, hidden: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Gmm(nn.Module):
         self.out = nn.Linear(hidden, symbols)
 
     def forward(self, source: Tensor, gold: Tensor) -> Tensor:
-        """`source [B, S, F]`, `gold [B, T, F]`, the symbols written before -> logits `[B, T, V]`."""
+        """`source [B, S, F]`, `gold [B, T, F]`, the previous target symbols -> logits `[B, T, V]`."""
         size, steps = source.shape[:2]
         h = c = source.new_zeros(size, self.hidden)
         kappa = source.new_zeros(size, 3)
@@ -43,21 +43,24 @@ class Additive(nn.Module):
     def __init__(self, symbols: int, hidden: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.embedded, self.written = nn.Embedding(symbols + 1, hidden), nn.Embedding(symbols + 1, hidden)
+        self.source_embedding, self.target_embedding = (
+            nn.Embedding(symbols + 1, hidden),
+            nn.Embedding(symbols + 1, hidden),
+        )
         self.encoder = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
-        self.keys, self.ask = nn.Linear(2 * hidden, hidden, bias=False), nn.Linear(hidden, hidden)
+        self.keys, self.query = nn.Linear(2 * hidden, hidden, bias=False), nn.Linear(hidden, hidden)
         self.energy = nn.Linear(hidden, 1, bias=False)
         self.cell = nn.LSTMCell(3 * hidden, hidden)
         self.out = nn.Linear(hidden, symbols)
 
     def forward(self, source: Tensor, gold: Tensor) -> Tensor:
         """`source [B, S]`, `gold [B, T]` -> logits `[B, T, V]`."""
-        memory, _ = self.encoder(self.embedded(source))
+        memory, _ = self.encoder(self.source_embedding(source))
         keys = self.keys(memory)
         h = c = memory.new_zeros(len(source), self.hidden)
         logits = []
-        for given in self.written(gold).unbind(1):
-            scores = self.energy((self.ask(h)[:, None] + keys).tanh()).squeeze(2)
+        for given in self.target_embedding(gold).unbind(1):
+            scores = self.energy((self.query(h)[:, None] + keys).tanh()).squeeze(2)
             context = (scores.softmax(1)[:, None] @ memory).squeeze(1)
             h, c = self.cell(torch.cat([given, context], 1), (h, c))
             logits.append(self.out(h))
@@ -65,17 +68,20 @@ class Additive(nn.Module):
 
 
 class InputFeeding(nn.Module):
-    """A bidirectional LSTM, and an LSTM that is fed its last attentional vector (Luong et al. 2015, arXiv 1508.04025).
+    """A bidirectional LSTM, and an LSTM decoder with input feeding (Luong et al. 2015, arXiv 1508.04025).
 
     Additive attention and a linear bridge, as in Joey NMT (Kreutzer et al. 2019, arXiv 1907.12484).
     """
 
     def __init__(self, symbols: int, hidden: int) -> None:
         super().__init__()
-        self.embedded, self.written = nn.Embedding(symbols + 1, hidden), nn.Embedding(symbols + 1, hidden)
+        self.source_embedding, self.target_embedding = (
+            nn.Embedding(symbols + 1, hidden),
+            nn.Embedding(symbols + 1, hidden),
+        )
         self.encoder = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
         self.bridge = nn.Linear(2 * hidden, hidden)
-        self.keys, self.ask = nn.Linear(2 * hidden, hidden, bias=False), nn.Linear(hidden, hidden)
+        self.keys, self.query = nn.Linear(2 * hidden, hidden, bias=False), nn.Linear(hidden, hidden)
         self.energy = nn.Linear(hidden, 1, bias=False)
         self.cell = nn.LSTMCell(2 * hidden, hidden)
         self.combine = nn.Linear(3 * hidden, hidden)
@@ -83,14 +89,14 @@ class InputFeeding(nn.Module):
 
     def forward(self, source: Tensor, gold: Tensor) -> Tensor:
         """`source [B, S]`, `gold [B, T]` -> logits `[B, T, V]`."""
-        memory, (last, _) = self.encoder(self.embedded(source))
+        memory, (last, _) = self.encoder(self.source_embedding(source))
         keys = self.keys(memory)
         h = c = self.bridge(torch.cat([last[0], last[1]], 1)).tanh()
         vector = torch.zeros_like(h)
         vectors = []
-        for given in self.written(gold).unbind(1):
+        for given in self.target_embedding(gold).unbind(1):
             h, c = self.cell(torch.cat([given, vector], 1), (h, c))
-            scores = self.energy((self.ask(h)[:, None] + keys).tanh()).squeeze(2)
+            scores = self.energy((self.query(h)[:, None] + keys).tanh()).squeeze(2)
             context = (scores.softmax(1)[:, None] @ memory).squeeze(1)
             vector = self.combine(torch.cat([h, context], 1)).tanh()
             vectors.append(vector)
@@ -99,34 +105,37 @@ class InputFeeding(nn.Module):
 
 
 class Transformer(nn.Module):
-    """torch's transformer encoder, an LSTM over all target steps, additive attention afterwards."""
+    """torch's transformer encoder, an LSTM over all target steps, then additive attention."""
 
     def __init__(self, symbols: int, hidden: int) -> None:
         super().__init__()
-        self.embedded, self.written = nn.Embedding(symbols + 1, hidden), nn.Embedding(symbols + 1, hidden)
+        self.source_embedding, self.target_embedding = (
+            nn.Embedding(symbols + 1, hidden),
+            nn.Embedding(symbols + 1, hidden),
+        )
         layer = nn.TransformerEncoderLayer(hidden, 4, 4 * hidden, 0.0, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(hidden), enable_nested_tensor=False)
         self.decoder = nn.LSTM(hidden, hidden, batch_first=True)
-        self.keys, self.ask = nn.Linear(hidden, hidden, bias=False), nn.Linear(hidden, hidden)
+        self.keys, self.query = nn.Linear(hidden, hidden, bias=False), nn.Linear(hidden, hidden)
         self.energy = nn.Linear(hidden, 1, bias=False)
         self.combine = nn.Linear(2 * hidden, hidden, bias=False)
         self.out = nn.Linear(hidden, symbols)
 
     def forward(self, source: Tensor, gold: Tensor) -> Tensor:
         """`source [B, S]`, `gold [B, T]` -> logits `[B, T, V]`."""
-        x = self.embedded(source)
+        x = self.source_embedding(source)
         frequency = torch.arange(x.shape[2], device=x.device) / x.shape[2]
         angle = torch.arange(x.shape[1], device=x.device)[:, None] / 10000**frequency
         memory = self.encoder(x + angle.sin())
-        outputs, _ = self.decoder(self.written(gold))
-        scores = self.energy((self.ask(outputs)[:, :, None] + self.keys(memory)[:, None]).tanh()).squeeze(3)
+        outputs, _ = self.decoder(self.target_embedding(gold))
+        scores = self.energy((self.query(outputs)[:, :, None] + self.keys(memory)[:, None]).tanh()).squeeze(3)
         vectors = self.combine(torch.cat([scores.softmax(2) @ memory, outputs], 2)).tanh()
         logits: Tensor = self.out(vectors)
         return logits
 
 
 class EncoderDecoder(nn.Module):
-    """Two calls of `nn.LSTM`; the second begins where the first ends (Sutskever et al. 2014, arXiv 1409.3215)."""
+    """Two `nn.LSTM`; the second starts from the first's final state (Sutskever et al. 2014, arXiv 1409.3215)."""
 
     def __init__(self, symbols: int, hidden: int) -> None:
         super().__init__()
@@ -150,13 +159,13 @@ MODELS: dict[str, type[nn.Module]] = {
     "transformer": Transformer,
 }
 ONE_HOT = ("gmm", "plain")
-"""The families that take one-hot vectors in place of ids."""
+"""The families whose inputs are one-hot vectors instead of ids."""
 
 
 def training(
     family: str, shape: Shape, *, compiled: bool = False, mode: str | None = None, device: torch.device = CPU
 ) -> Callable[[], None]:
-    """A training step of the plain model on the batch that seqtool has; `mode` is torch.compile's."""
+    """A training step of the plain model on the same batch as seqtool; `mode` is passed to torch.compile."""
     here = batch(shape, device)
     torch.manual_seed(0)
     model: nn.Module = MODELS[family](shape.symbols, shape.hidden).to(device)
@@ -167,17 +176,17 @@ def training(
         logits = called(source, gold)
         return nn.functional.cross_entropy(logits.flatten(0, 1), here.target.flatten())
 
-    step = updated(model, loss, torch.optim.Adam(model.parameters()))
+    step = training_step(model, loss, torch.optim.Adam(model.parameters()))
     if compiled:
         try:
             step()
-        except Exception as error:  # whatever a compiler may say: then there is nobody to race
+        except Exception as error:  # any compiler error: the contestant is absent
             raise AbsentError(f"torch.compile failed: {type(error).__name__}") from error
     return step
 
 
 def inputs(here: Batch, symbols: int, *, one_hot: bool) -> tuple[Tensor, Tensor]:
-    """The source, and the target moved on by one: ids, or one-hot vectors whose last symbol is the zero vector."""
+    """The source, and the target shifted by one: ids, or one-hot vectors with a zero vector at the start."""
     gold = nn.functional.pad(here.target[:, :-1], (1, 0), value=symbols)
     if not one_hot:
         return here.source, gold

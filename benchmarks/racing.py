@@ -1,4 +1,4 @@
-"""Contestants timed in turn: what drifts, drifts for all of them."""
+"""Times contestants in turn, so that changes in machine speed affect all of them."""
 
 import statistics
 import time
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SHORTEST = 0.2
-"""Seconds that one timing lasts at the least: steps are repeated until they take as long."""
+MIN_SECONDS = 0.2
+"""Minimum duration of one timing; steps are repeated to reach it."""
 WARMUP = 3
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """What does the work: `prepare` builds it and gives the step that is timed, or raises `AbsentError`."""
+    """An implementation to time. `prepare` builds it and returns the step to time, or raises `AbsentError`."""
 
     name: str
     prepare: Callable[[], Callable[[], Any]]
@@ -21,10 +21,11 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Race:
-    """The same work, done by several.
+    """Several implementations of the same computation.
 
-    `bounds`: who is to be faster than whom, and how many times at the least.
-    `note`: what else there is to say of the result, in lines.
+    Attributes:
+        bounds: `(name, other, factor)`: `name` should be at least `factor` times as fast as `other`.
+        note: returns additional lines for a result.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Race:
 
 @dataclass
 class Result:
-    """A race's times in milliseconds a step, one a round, by contestant; who was absent, and why."""
+    """The times of a race, in milliseconds per step for each round and contestant, and why contestants are absent."""
 
     name: str
     times: dict[str, list[float]] = field(default_factory=dict)
@@ -44,16 +45,16 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
     def median(self, name: str) -> float:
-        """Milliseconds a step."""
+        """The median in milliseconds per step."""
         return statistics.median(self.times[name])
 
     def ratio(self, name: str, other: str) -> tuple[float, float, float]:
-        """How many times faster `name` is than `other`: the median of the rounds' ratios, the least and the largest."""
+        """How many times as fast `name` is as `other`: median, minimum and maximum over rounds."""
         ratios = [b / a for a, b in zip(self.times[name], self.times[other], strict=True)]
         return statistics.median(ratios), min(ratios), max(ratios)
 
     def as_json(self) -> dict[str, Any]:
-        """Times, medians, and the ratio of every pair."""
+        """Times, medians, and the ratios of all pairs."""
         names = list(self.times)
         return asdict(self) | {
             "medians": {name: self.median(name) for name in names},
@@ -65,10 +66,12 @@ class AbsentError(Exception):
     """This contestant cannot run here; the message says why."""
 
 
-def run(race: Race, rounds: int, shortest: float = SHORTEST, synchronize: Callable[[], Any] = lambda: None) -> Result:
-    """Time each contestant once a round, in an order that moves on by one from round to round.
+def run(
+    race: Race, rounds: int, min_seconds: float = MIN_SECONDS, synchronize: Callable[[], Any] = lambda: None
+) -> Result:
+    """Time each contestant once per round. The order rotates by one in each round.
 
-    `synchronize` waits for a device; it is called before and after the repeats that are timed.
+    `synchronize` waits for a device; it is called before and after each timing.
     """
     result, steps, repeats = Result(race.name, bounds=list(race.bounds)), {}, {}
     for contestant in race.contestants:
@@ -77,10 +80,10 @@ def run(race: Race, rounds: int, shortest: float = SHORTEST, synchronize: Callab
         except AbsentError as absent:
             result.absent[contestant.name] = str(absent)
             continue
-        for _ in range(WARMUP if shortest else 1):
+        for _ in range(WARMUP if min_seconds else 1):
             step()
         once = max(_seconds(step, 1, synchronize), 1e-6)
-        steps[contestant.name], repeats[contestant.name] = step, max(1, round(shortest / once))
+        steps[contestant.name], repeats[contestant.name] = step, max(1, round(min_seconds / once))
         result.times[contestant.name] = []
     names = list(steps)
     for k in range(rounds):
@@ -93,8 +96,8 @@ def run(race: Race, rounds: int, shortest: float = SHORTEST, synchronize: Callab
 
 def _seconds(step: Callable[[], Any], repeats: int, synchronize: Callable[[], Any]) -> float:
     synchronize()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(repeats):
         step()
     synchronize()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start

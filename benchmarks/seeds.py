@@ -1,7 +1,7 @@
-"""Sixteen seeds as one batched program against sixteen steps one after the other.
+"""Sixteen seeds in one batched program, compared with sixteen separate steps.
 
-The batched program is the plain loop over target steps with every parameter stacked, `[seeds, ...]`, and each product a
-batched one: what `seeds: {count: 16}` could train as. Clipping is per seed; Adam is elementwise, so it needs nothing.
+The batched program is the plain loop over target steps with all parameters stacked, `[seeds, ...]`, and batched matrix
+products. Gradients are clipped per seed. Adam is elementwise and needs no change.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ COUNT = 16
 
 
 class Stacked(nn.Module):
-    """So many of `plain.Gmm`, side by side."""
+    """`count` models `plain.Gmm` with stacked parameters."""
 
     def __init__(self, count: int, symbols: int, hidden: int) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class Stacked(nn.Module):
         return torch.baddbmm(self.out_bias, read, self.out_weight).unflatten(1, (size, -1))
 
 
-def at_once(count: int, shape: Shape) -> Callable[[], None]:
-    """A training step of all seeds together, each with a batch of its own."""
+def batched(count: int, shape: Shape) -> Callable[[], None]:
+    """A training step of all seeds together, each with its own batch."""
     torch.manual_seed(0)
     model, task = Stacked(count, shape.symbols, shape.hidden), assemble(variant("gmm", shape), seed=0).task
     drawn = [
@@ -69,7 +69,7 @@ def at_once(count: int, shape: Shape) -> Callable[[], None]:
     def step() -> None:
         optimizer.zero_grad()
         logits = model(source, gold)
-        # a sum over seeds of means: each gradient is what its seed alone would have
+        # a sum over seeds of means, so that each gradient equals that of the seed trained separately
         (
             nn.functional.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="sum") / target[0].numel()
         ).backward()
@@ -84,7 +84,7 @@ def at_once(count: int, shape: Shape) -> Callable[[], None]:
     return step
 
 
-def one_by_one(count: int, shape: Shape, engine: str) -> Callable[[], None]:
+def separate(count: int, shape: Shape, engine: str) -> Callable[[], None]:
     """A training step of each seed, one after the other."""
     alone = [steps.training("gmm", shape, engine=engine) for _ in range(count)]
 
@@ -96,13 +96,13 @@ def one_by_one(count: int, shape: Shape, engine: str) -> Callable[[], None]:
 
 
 def races(only: Shape | None) -> Iterator[Race]:
-    """Attentive gmm, the smallest model there is: the one that batching has most to give."""
+    """Attentive gmm, the smallest model, which gains most from batching."""
     shape, count = only or Shape(), 2 if only else COUNT
     yield Race(
         f"{count} seeds, attentive gmm, {shape}",
         [
-            Contestant("at once, plain PyTorch", partial(at_once, count, shape)),
-            Contestant("one by one, auto", partial(one_by_one, count, shape, "auto")),
-            Contestant("one by one, reference", partial(one_by_one, count, shape, "reference")),
+            Contestant("batched, plain PyTorch", partial(batched, count, shape)),
+            Contestant("separate, auto", partial(separate, count, shape, "auto")),
+            Contestant("separate, reference", partial(separate, count, shape, "reference")),
         ],
     )

@@ -1,4 +1,4 @@
-"""The sizes of a work, and its recipes."""
+"""The sizes of benchmarks, and their recipes."""
 
 import tempfile
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """How large a work is: examples a batch, source and target steps, units of each cell."""
+    """The sizes of a benchmark: units of each cell, source and target lengths, examples in a batch, symbols."""
 
     hidden: int = 32
     source: int = 60

@@ -1,4 +1,4 @@
-"""seqtool's own work: a training step, and decoding."""
+"""The functions to time in seqtool: a training step, and decoding."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +18,8 @@ from seqtool.training.graphed_step import GraphedStep
 CPU = torch.device("cpu")
 
 
-def trained(chosen: Variant, device: torch.device = CPU) -> tuple[Assembly, torch.optim.Optimizer]:
-    """That model with its task, its loss, its optimizer, and the kernels that its engine has for them."""
+def prepare(chosen: Variant, device: torch.device = CPU) -> tuple[Assembly, torch.optim.Optimizer]:
+    """The assembly of a variant with its engine's kernels, on a device, and its optimizer."""
     made = assemble(chosen, seed=0)
     made.model.to(device)
     made.loss.to(device)
@@ -28,15 +28,15 @@ def trained(chosen: Variant, device: torch.device = CPU) -> tuple[Assembly, torc
 
 
 def batch(shape: Shape, device: torch.device = CPU) -> Batch:
-    """A batch of the alignment task, the same for everyone."""
+    """A batch of the alignment task, the same for all contestants."""
     task = assemble(variant("plain", shape), seed=0).task
     return task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
 
 
-def updated(
+def training_step(
     model: nn.Module, loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer, limit: float | None = 1.0
 ) -> Callable[[], None]:
-    """A training step: forward, backward, clipping, the optimizer."""
+    """A training step: forward, backward, clipping, optimizer."""
 
     def step() -> None:
         optimizer.zero_grad()
@@ -48,7 +48,7 @@ def updated(
 
 
 def clip(model: nn.Module, optimizer: torch.optim.Optimizer, limit: float | None) -> None:
-    """By the optimizer where it can, as `seqtool run` does; by torch where it cannot; not at all without a limit."""
+    """Clip the gradients with the optimizer if it supports this, as `seqtool run` does, else with torch."""
     if limit is None:
         return
     if isinstance(optimizer, ClippingOptimizer):
@@ -60,23 +60,23 @@ def clip(model: nn.Module, optimizer: torch.optim.Optimizer, limit: float | None
 def training(
     family: str, shape: Shape, *, device: torch.device = CPU, graphs: bool = False, **options: str
 ) -> Callable[[], None]:
-    """A training step of seqtool's model on one batch; with `graphs`, replayed as a CUDA graph."""
-    made, optimizer = trained(variant(family, shape, **options), device)
+    """A training step of seqtool's model on a fixed batch; with `graphs`, replayed as a CUDA graph."""
+    made, optimizer = prepare(variant(family, shape, **options), device)
     here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
-    return partial(stepped(made, optimizer, graphs=graphs), here)
+    return partial(batch_step(made, optimizer, graphs=graphs), here)
 
 
-def stepped(
+def batch_step(
     made: Assembly, optimizer: torch.optim.Optimizer, *, graphs: bool = False, limit: float | None = 1.0
 ) -> Callable[[Batch], None]:
-    """A training step on any batch. With `graphs` it is replayed as a CUDA graph from the second on.
+    """A training step on any batch. With `graphs`, steps after the first are replayed as a CUDA graph.
 
     Args:
-        limit: what the norm of the gradients is clipped to; None does not clip.
+        limit: the maximum gradient norm; None for no clipping.
     """
 
     def eager(here: Batch) -> None:
-        updated(made.model, lambda: _objective(made, here)[0], optimizer, limit)()
+        training_step(made.model, lambda: _objective(made, here)[0], optimizer, limit)()
 
     if not graphs:
         return eager
@@ -84,7 +84,7 @@ def stepped(
     graphed = GraphedStep(made.model, partial(_objective, made), optimizer, clipped)
 
     def step(here: Batch) -> None:
-        if not optimizer.state:  # which the first step creates
+        if not optimizer.state:  # created by the first step
             eager(here)
             return
         graphed(here)
@@ -104,8 +104,8 @@ def _objective(made: Assembly, here: Batch) -> tuple[Tensor, Tensor]:
 def decoding(
     family: str, shape: Shape, search: str, *, device: torch.device = CPU, **options: str
 ) -> Callable[[], None]:
-    """Free-running search for a batch of sources; every hypothesis goes to the full length."""
-    made, _ = trained(variant(family, shape, **options), device)
+    """Decoding of a batch of sources; every hypothesis has the full length."""
+    made, _ = prepare(variant(family, shape, **options), device)
     found = make(f"search/{search}")
     here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
     made.model.eval()

@@ -1,12 +1,12 @@
-"""The Triton kernels on a GPU: every variant against the float64 reference, then times of forward and backward.
+"""Checks and times the Triton kernels on a GPU, against the float64 reference.
 
     python -m benchmarks.triton_check            # both, under a minute on 16 cores
-    python -m benchmarks.triton_check check      # numbers alone
-    python -m benchmarks.triton_check time       # times alone
+    python -m benchmarks.triton_check check      # only the check
+    python -m benchmarks.triton_check time       # only the timing
 
-A line of `check` gives the largest difference of any output, state or gradient, as a fraction of the largest number of
-that tensor. A line of `time` gives the medians, in microseconds, of one forward and backward pass of the loop, each
-replayed as a CUDA graph: the reference, and the kernels with 1, 2, 4 and 8 warps a program and as chosen.
+`check` prints the largest difference of any output, state or gradient, relative to the largest value of that tensor.
+`time` prints median microseconds of one forward and backward pass of the loop, each replayed as a CUDA graph: the
+reference, and the kernels with 1, 2, 4 and 8 warps per program and with the automatic choice.
 """
 
 import argparse
@@ -44,7 +44,7 @@ Variant = tuple[str, str, str, int]
 
 
 def variants() -> Iterator[Variant]:
-    """Decoder, cell, scorer, hidden size: every combination at 23 units, and the largest sizes once each."""
+    """Decoder, cell, scorer and hidden size: every combination with 23 units, and two with 64."""
     for kind, cell, scorer in itertools.product(("attend_before", "attend_after"), ("lstm", "gru"), SCORERS):
         yield kind, cell, scorer, 23
     for kind, cell, scorer in (("attend_before", "gru", "gmm"), ("attend_after", "lstm", "additive")):
@@ -52,7 +52,7 @@ def variants() -> Iterator[Variant]:
 
 
 def decoder(kind: str, cell: str, scorer: str, size: int, *, input_size: int, memory_size: int) -> Decoder:
-    """One variant with weights of its own."""
+    """A decoder with newly initialized parameters."""
     torch.manual_seed(0)
     score, normalizer = SCORERS[scorer]
     options: dict[str, Any] = {"cell": {"type": cell, "hidden_size": size}}
@@ -66,7 +66,7 @@ def decoder(kind: str, cell: str, scorer: str, size: int, *, input_size: int, me
 
 
 def kernel(part: Decoder) -> Callable[..., Any]:
-    """What takes over `unroll`."""
+    """The kernel of `unroll`."""
     from seqtool_triton.small import AttendAfterKernel, AttendBeforeKernel
 
     found = AttendAfterKernel() if hasattr(part, "combine") else AttendBeforeKernel()
@@ -77,7 +77,7 @@ def kernel(part: Decoder) -> Callable[..., Any]:
     def unroll(*arguments: Any) -> Any:
         reason = found.verify(part, *arguments)
         if reason:
-            raise RuntimeError(f"the call is left to the reference: {reason}")
+            raise RuntimeError(f"the call falls back to the reference: {reason}")
         return found(part, *arguments)
 
     return unroll
@@ -104,7 +104,7 @@ def numbers(part: Decoder, unroll: Callable[..., Any], mask: Tensor) -> dict[str
 
 
 def check(variant: Variant) -> tuple[bool, str]:
-    """The largest error of a variant, in words."""
+    """Whether a variant is correct, and a line with its largest error."""
     kind, cell, scorer, size = variant
     name = f"{kind:14} {cell:4} {scorer:10} H {size}"
     try:
@@ -132,12 +132,12 @@ def _error(wanted: Tensor, found: Tensor) -> float:
 
 
 def device() -> str:
-    """CUDA, or the CPU under Triton's interpreter."""
+    """CUDA, or the CPU with Triton's interpreter."""
     return "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 
 class Timed(NamedTuple):
-    """A loop of `benchmarks.shapes`, and how many warps to try."""
+    """A loop to time, and the numbers of warps to try."""
 
     variant: Variant
     memory_size: int
@@ -153,7 +153,7 @@ TIMED = (
 
 
 def passes(case: Timed, batch: int) -> tuple[Decoder, Callable[[Callable[..., Any], bool], Callable[[], None]]]:
-    """The decoder, and what makes a forward pass, or that and a backward pass, of its loop."""
+    """A decoder, and a function that returns its forward pass, or its forward and backward pass."""
     part = decoder(*case.variant, input_size=case.input_size, memory_size=case.memory_size).cuda()
     learned = case.variant[2] != "gmm"  # gmm is timed over one-hot symbols, which need no gradient
     inputs = torch.randn(batch, STEPS, case.input_size, device="cuda", requires_grad=learned)
@@ -174,7 +174,7 @@ def passes(case: Timed, batch: int) -> tuple[Decoder, Callable[[Callable[..., An
 
 
 def compile_for(case: Timed, count: int) -> None:
-    """Fill Triton's cache with the kernels that are timed."""
+    """Compile the kernels to time into Triton's cache."""
     from seqtool_triton import small_loop
 
     small_loop.warps = lambda *_: count
@@ -183,7 +183,7 @@ def compile_for(case: Timed, count: int) -> None:
 
 
 def timed(case: Timed, batch: int) -> str:
-    """A line of times."""
+    """Median times as one line."""
     from seqtool_triton import small_loop
 
     part, use = passes(case, batch)
@@ -214,7 +214,7 @@ def _graphed(run: Callable[[], Any]) -> float:
 
 
 def _median(run: Callable[[], Any], rounds: int = 15, calls: int = 10) -> float:
-    """Microseconds a call."""
+    """Median microseconds per call."""
     times = []
     for _ in range(rounds):
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
@@ -228,7 +228,6 @@ def _median(run: Callable[[], Any], rounds: int = 15, calls: int = 10) -> float:
 
 
 def main() -> int:
-    """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("check", "time"))
     what = parser.parse_args().what

@@ -1,1 +1,1 @@
-"""seqtool on an accelerator: correctness, then times. `python -m benchmarks gpu`."""
+"""Correctness and speed on an accelerator: `python -m benchmarks gpu`."""

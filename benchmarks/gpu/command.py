@@ -1,11 +1,11 @@
-"""seqtool on an accelerator: correctness, then times, to a table and JSON.
+"""Correctness and speed on an accelerator, printed and written as JSON.
 
     python -m benchmarks gpu                                          # all sections, under 6 minutes
     python -m benchmarks gpu correctness training --json gpu.json     # these sections
-    python -m benchmarks gpu --quick --device cpu                     # tiny sizes: that it runs
+    python -m benchmarks gpu --quick --device cpu                     # tiny sizes, as a smoke test
 
-Each section runs in a process of its own and within a budget of seconds; what fails is printed and counted, and the
-rest goes on. The exit status is 1 where something failed.
+Each section runs in its own process with a time budget. Failures are printed and counted, and the rest continues. The
+exit status is 1 if something failed.
 """
 
 import argparse
@@ -21,17 +21,17 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.report import Outcome, Setting, carried_out
+from benchmarks.gpu.report import Outcome, Setting, run_items
 
 SECTIONS = {"correctness": 110, "training": 50, "decoding": 10, "loop": 20, "seeds": 80, "compiled": 30}
-"""Seconds of each."""
+"""Time budget of each section in seconds."""
 GRACE = 40
-"""Seconds that a process may take beyond its section's budget: for starting, and until its last item is stopped."""
+"""Seconds beyond the budget after which the process of a section is stopped."""
 MARKS = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}
 
 
 def main(arguments: list[str]) -> None:
-    """Run the named sections, print what they found, write the JSON, exit 1 where something failed."""
+    """Run the named sections, print the results, write the JSON file, and exit with 1 if something failed."""
     given = _parser().parse_args(arguments)
     names = given.sections or list(SECTIONS)
     found = {"machine": machine(given.device), "sections": {}}
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
         print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), flush=True)
     begun = time.monotonic()
     for name in names:
-        run = _here if given.together or given.quick else _apart
+        run = _run_here if given.together or given.quick else _run_in_process
         found["sections"][name] = run(name, given)
         if given.json:
             given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -58,17 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; default: all")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--device", default="cuda", help="default: cuda")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round, in one process")
     parser.add_argument("--budget", type=float, default=1.0, help="multiplies the seconds of each section")
     parser.add_argument("--json", type=Path, help="write everything to this file")
-    parser.add_argument("--together", action="store_true", help="all sections in this process, without a summary")
+    parser.add_argument("--together", action="store_true", help="run all sections in this process, without a summary")
     return parser
 
 
-def _here(name: str, given: argparse.Namespace) -> dict[str, Any]:
-    """A section in this process."""
+def _run_here(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Run a section in this process."""
     begun = time.monotonic()
     budget = 600.0 if given.quick else SECTIONS[name] * given.budget
     print(f"\n== {name}, at most {budget:.0f} s", flush=True)
@@ -77,7 +77,7 @@ def _here(name: str, given: argparse.Namespace) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = importlib.import_module(f"benchmarks.gpu.{name}")
-        for outcome in carried_out(module.items(setting), setting):
+        for outcome in run_items(module.items(setting), setting):
             _show(outcome)
             section["outcomes"].append(outcome.as_json())
             section["seconds"] = round(time.monotonic() - begun, 1)
@@ -87,27 +87,27 @@ def _here(name: str, given: argparse.Namespace) -> dict[str, Any]:
     return section
 
 
-def _apart(name: str, given: argparse.Namespace) -> dict[str, Any]:
-    """A section in a process of its own, which a fault on the device or an endless item ends alone."""
+def _run_in_process(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Run a section in its own process, so that a device fault or a timeout ends only this section."""
     budget = SECTIONS[name] * given.budget
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "section.json"
         command = [sys.executable, "-m", "benchmarks", "gpu", name, "--together", "--device", given.device]
         command += ["--budget", str(given.budget), "--json", str(path)]
-        trouble = ""
+        problem = ""
         try:
             done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=budget + GRACE)
             if done.returncode not in (0, 1):
-                trouble = f"its process ended with {done.returncode}"
+                problem = f"its process ended with {done.returncode}"
         except subprocess.TimeoutExpired:
-            trouble = f"its process was stopped after {budget + GRACE:.0f} s"
+            problem = f"its process was stopped after {budget + GRACE:.0f} s"
         section: dict[str, Any] = {"outcomes": []}
         if path.exists():
             section = json.loads(path.read_text(encoding="utf-8"))["sections"][name]
-        elif not trouble:
-            trouble = "its process wrote nothing"
-    if trouble:
-        outcome = Outcome(f"the section {name}", "failed", lines=[trouble])
+        elif not problem:
+            problem = "its process wrote nothing"
+    if problem:
+        outcome = Outcome(f"the section {name}", "failed", lines=[problem])
         _show(outcome)
         section["outcomes"].append(outcome.as_json())
     return section
@@ -125,7 +125,7 @@ def _counts(sections: dict[str, Any]) -> dict[str, int]:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What was measured on."""
+    """The machine and the device."""
     from benchmarks.__main__ import machine as cpu
 
     found = cpu()
@@ -139,7 +139,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """The version of the driver, by nvidia-smi."""
+    """The driver version reported by nvidia-smi."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)

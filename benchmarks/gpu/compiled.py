@@ -1,4 +1,4 @@
-"""torch.compile on a device, of the plain model and of seqtool's decoder: apart, since it compiles for a minute."""
+"""torch.compile on a device, for the plain model and for seqtool. A separate section: compiling takes a minute."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +12,7 @@ from benchmarks.shapes import Shape
 
 
 def items(setting: Setting) -> Iterator[Item]:
-    """One size of gmm."""
+    """One race of gmm."""
     shape = Shape(8, 6, 3, 4) if setting.quick else Shape(32)
     if not setting.quick:
         yield Item(f"gmm, {shape}, B {shape.batch}", partial(_race, shape, setting), most=600)

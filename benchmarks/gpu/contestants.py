@@ -1,4 +1,4 @@
-"""Who is timed on a device: seqtool's engines and plain PyTorch. A race survives a failing contestant."""
+"""Contestants on a device: seqtool's engines and plain PyTorch. A failing contestant does not end a race."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks import plain, steps
-from benchmarks.gpu.report import Setting, TooLongError, described, stopped_after
+from benchmarks.gpu.report import Setting, TooLongError, describe, time_limit
 from benchmarks.racing import AbsentError, Contestant, Race, Result, run
 from benchmarks.shapes import Shape
 from seqtool.errors import SeqtoolError
@@ -18,19 +18,19 @@ ENGINES: dict[str, tuple[str, bool]] = {
     "reference, graphed": ("reference", True),
     "auto, graphed": ("auto", True),
 }
-"""Contestants: the engine that is installed, and whether steps are replayed as CUDA graphs."""
+"""Contestant -> engine, and whether steps are replayed as CUDA graphs."""
 PLAIN = "plain PyTorch"
 
 
 def engines(setting: Setting) -> dict[str, tuple[str, bool]]:
-    """Those of `ENGINES` that the device has; where it replays nothing, `auto` is one of them."""
+    """The engines of the device: `ENGINES` on CUDA, otherwise `reference` and `auto`."""
     if setting.device.type == "cuda":
         return ENGINES
     return {"reference": ("reference", False), "auto": ("auto", False)}
 
 
 def seqtool_training(family: str, shape: Shape, setting: Setting) -> list[Contestant]:
-    """A training step by each engine."""
+    """A training step with each engine."""
     prepare = partial(steps.training, family, shape, device=setting.device)
     return [
         Contestant(f"seqtool {name}", partial(prepare, engine=engine, graphs=graphs))
@@ -44,20 +44,20 @@ def plain_training(family: str, shape: Shape, setting: Setting) -> Contestant:
 
 
 def raced(race: Race, setting: Setting, most: float = 30.0) -> tuple[Result, dict[str, list[str]]]:
-    """The result, and the first lines of the errors of those that failed; they are absent from the result."""
+    """The result, and the first lines of each error. Failed contestants are absent from the result."""
     failed: dict[str, list[str]] = {}
     contestants = [Contestant(one.name, partial(_guarded, one, setting, most, failed)) for one in race.contestants]
-    rounds, shortest = (1, 0.0) if setting.quick else (3, 0.06)
+    rounds, min_seconds = (1, 0.0) if setting.quick else (3, 0.06)
     guarded = Race(race.name, contestants, race.bounds, race.note)
-    return run(guarded, rounds, shortest, setting.synchronize), failed
+    return run(guarded, rounds, min_seconds, setting.synchronize), failed
 
 
 def _guarded(contestant: Contestant, setting: Setting, most: float, failed: dict[str, list[str]]) -> Callable[[], Any]:
-    """Prepare a contestant and take its first steps; absent where either fails or takes longer than `most` seconds."""
+    """Prepare a contestant and run its first steps. It is absent if this fails or takes longer than `most` seconds."""
     try:
-        with stopped_after(min(most, max(setting.left, 1.0))):
+        with time_limit(min(most, max(setting.left, 1.0))):
             step = contestant.prepare()
-            for _ in range(2):  # a graph is captured at the second step
+            for _ in range(2):  # the second step captures a graph
                 step()
             setting.synchronize()
     except AbsentError:
@@ -70,29 +70,29 @@ def _guarded(contestant: Contestant, setting: Setting, most: float, failed: dict
         setting.free()
         raise AbsentError("out of memory") from error
     except Exception as error:
-        failed[contestant.name] = described(error)
+        failed[contestant.name] = describe(error)
         raise AbsentError(f"failed: {failed[contestant.name][0]}") from error
     return step
 
 
 def best(result: Result, names: Sequence[str] = ()) -> str | None:
-    """The fastest of seqtool's engines."""
+    """The fastest of seqtool's engines; None if none ran."""
     there = [name for name in names or result.times if name.startswith("seqtool") and name in result.times]
     return min(there, key=result.median, default=None)
 
 
 def table(result: Result) -> list[str]:
-    """A line a contestant: milliseconds, and how many times as fast as plain PyTorch."""
+    """One line for each contestant: milliseconds, and the speed relative to plain PyTorch."""
     lines = []
     for name in result.times:
-        beside = ""
+        comparison = ""
         if PLAIN in result.times and name != PLAIN:
             ratio, low, high = result.ratio(name, PLAIN)
-            beside = f"  {ratio:6.2f} times as fast as {PLAIN} [{low:.2f}, {high:.2f}]"
-        lines.append(f"  {name:<22} {result.median(name):9.3f} ms{beside}")
+            comparison = f"  {ratio:6.2f} times as fast as {PLAIN} [{low:.2f}, {high:.2f}]"
+        lines.append(f"  {name:<22} {result.median(name):9.3f} ms{comparison}")
     return [*lines, *(f"  {name:<22} absent: {why}" for name, why in result.absent.items())]
 
 
 def bound(label: str, found: float, least: float) -> str:
-    """A bound in words."""
-    return f"  bound: {label} {found:,.2f}, wanted at least {least:,.2f}: {'holds' if found >= least else 'MISSED'}"
+    """A line with a bound and whether it is met."""
+    return f"  bound: {label} {found:,.2f}, required at least {least:,.2f}: {'met' if found >= least else 'MISSED'}"

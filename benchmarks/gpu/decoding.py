@@ -1,4 +1,4 @@
-"""Free-running decoding on a device."""
+"""Decoding on a device."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,11 +12,11 @@ from benchmarks.shapes import Shape
 
 ENGINES = ("reference", "auto")
 SYMBOLS = 200_000
-"""Symbols a second that greedy decoding is to reach."""
+"""Required symbols per second of greedy decoding."""
 
 
 def items(setting: Setting) -> Iterator[Item]:
-    """Greedy, then a beam of 4."""
+    """Greedy search, then a beam of 4."""
     shape = Shape(8, 6, 3, 4) if setting.quick else Shape(256, batch=1024)
     for search in ("greedy", "beam"):
         for family in ("input_feeding", "gmm"):
@@ -29,10 +29,10 @@ def _race(search: str, family: str, shape: Shape, setting: Setting) -> tuple[lis
     contestants = [Contestant(f"seqtool {engine}", partial(prepare, engine=engine)) for engine in ENGINES]
     result, failed = raced(Race(search, contestants), setting)
     rates = {name: 1000 * shape.batch * shape.target / result.median(name) for name in result.times}
-    lines = table(result) + [f"  {name}: {rate:,.0f} symbols a second" for name, rate in rates.items()]
+    lines = table(result) + [f"  {name}: {rate:,.0f} symbols per second" for name, rate in rates.items()]
     fastest = best(result)
     if (search, family) == ("greedy", "input_feeding") and fastest:
-        lines.append(bound("symbols a second:", rates[fastest], SYMBOLS))
+        lines.append(bound("symbols per second:", rates[fastest], SYMBOLS))
     if failed:
         raise FailedError("\n".join([*lines, *(line for found in failed.values() for line in found)]))
     return lines, result.as_json() | {"symbols_per_second": rates}

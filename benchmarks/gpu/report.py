@@ -1,4 +1,4 @@
-"""Work that is done item by item within a time budget, whatever fails."""
+"""Runs items one by one within a time budget; a failing item does not end the others."""
 
 import gc
 import signal
@@ -13,13 +13,13 @@ from typing import Any, Literal
 import torch
 
 Status = Literal["passed", "failed", "skipped"]
-LINES = 12
-"""How much of a failure is printed."""
+MAX_LINES = 12
+"""Printed lines of a failure."""
 
 
 @dataclass
 class Outcome:
-    """What became of one item; `data` is for the JSON file, `lines` are printed."""
+    """The outcome of one item. `lines` are printed, `data` is written to the JSON file."""
 
     name: str
     status: Status
@@ -28,16 +28,16 @@ class Outcome:
     data: Any = None
 
     def as_json(self) -> dict[str, Any]:
-        """Everything."""
+        """All fields."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Item:
-    """A piece of work: `run` returns lines and data, or raises.
+    """One check or measurement. `run` returns lines and data, or raises.
 
     Attributes:
-        most: seconds after which it is stopped.
+        most: time limit in seconds.
     """
 
     name: str
@@ -46,24 +46,24 @@ class Item:
 
 
 class SkippedError(Exception):
-    """An item that cannot be done here; the message says why."""
+    """An item cannot run on this device; the message says why."""
 
 
 class FailedError(Exception):
-    """An item that found what is wrong: its message is printed without a traceback."""
+    """An item found a fault. The message is printed without a traceback."""
 
 
 class TooLongError(Exception):
-    """An item, or part of one, was stopped."""
+    """An item, or part of one, exceeded its time limit."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how large: what every section is given.
+    """The settings of a section.
 
     Attributes:
-        device: where to compute.
-        quick: tiny sizes, one round; the times mean nothing.
+        device: the device to test.
+        quick: whether to use tiny sizes and one round; the times are then meaningless.
         deadline: `time.monotonic()` at which the section's budget ends.
     """
 
@@ -73,7 +73,7 @@ class Setting:
 
     @property
     def left(self) -> float:
-        """Seconds of the budget."""
+        """Remaining seconds of the budget."""
         return self.deadline - time.monotonic()
 
     def synchronize(self) -> None:
@@ -82,46 +82,46 @@ class Setting:
             torch.cuda.synchronize(self.device)
 
     def free(self) -> None:
-        """Give cached memory back to the device."""
+        """Free cached device memory."""
         if self.device.type == "cuda":
             gc.collect()
             torch.cuda.empty_cache()
 
 
-def carried_out(items: Iterator[Item], setting: Setting) -> Iterator[Outcome]:
-    """The outcome of each item, failures included; skips what the budget no longer allows."""
+def run_items(items: Iterator[Item], setting: Setting) -> Iterator[Outcome]:
+    """The outcome of each item, including failures. Items beyond the budget are skipped."""
     for item in items:
         if setting.left <= 0:
             yield Outcome(item.name, "skipped", lines=["no time left"])
             continue
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
-            with stopped_after(min(item.most, setting.left)):
+            with time_limit(min(item.most, setting.left)):
                 lines, data = item.run()
             outcome = Outcome(item.name, "passed", lines=lines, data=data)
         except SkippedError as error:
             outcome = Outcome(item.name, "skipped", lines=[str(error)])
         except TooLongError:
-            outcome = Outcome(item.name, "skipped", lines=[f"stopped after {time.monotonic() - begun:.0f} s"])
+            outcome = Outcome(item.name, "skipped", lines=[f"stopped after {time.monotonic() - start:.0f} s"])
         except FailedError as error:
-            outcome = Outcome(item.name, "failed", lines=str(error).splitlines()[:LINES], data=str(error))
+            outcome = Outcome(item.name, "failed", lines=str(error).splitlines()[:MAX_LINES], data=str(error))
         except Exception as error:  # one failing item must not end the others
-            outcome = Outcome(item.name, "failed", lines=described(error), data=traceback.format_exc())
-        outcome.seconds = round(time.monotonic() - begun, 2)
+            outcome = Outcome(item.name, "failed", lines=describe(error), data=traceback.format_exc())
+        outcome.seconds = round(time.monotonic() - start, 2)
         yield outcome
         setting.free()
 
 
-def described(error: BaseException) -> list[str]:
+def describe(error: BaseException) -> list[str]:
     """The first lines of an error, and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
-    first = f"{type(error).__name__}: {error}".splitlines()[:LINES]
+    first = f"{type(error).__name__}: {error}".splitlines()[:MAX_LINES]
     return first + [f"  at {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
 
 
 @contextmanager
-def stopped_after(seconds: float) -> Iterator[None]:
-    """Raise `TooLongError` in the main thread after so many seconds, or when an outer limit is reached."""
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `TooLongError` in the main thread after `seconds`, or when an outer limit is reached."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -130,11 +130,11 @@ def stopped_after(seconds: float) -> Iterator[None]:
         raise TooLongError
 
     before = signal.signal(signal.SIGALRM, stop)
-    begun, outer = time.monotonic(), signal.getitimer(signal.ITIMER_REAL)[0]
+    start, outer = time.monotonic(), signal.getitimer(signal.ITIMER_REAL)[0]
     signal.setitimer(signal.ITIMER_REAL, max(min(seconds, outer) if outer else seconds, 0.01))
     try:
         yield
     finally:
-        left = max(outer - (time.monotonic() - begun), 0.01) if outer else 0.0
+        left = max(outer - (time.monotonic() - start), 0.01) if outer else 0.0
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, left)

@@ -1,4 +1,4 @@
-"""Sixteen seeds of a small model on one device: one after the other, and by processes that share it."""
+"""Sixteen seeds of a small model on one device: sequentially, and in processes that share it."""
 
 import json
 import subprocess
@@ -14,13 +14,13 @@ from typing import Any
 from benchmarks.gpu.contestants import bound
 from benchmarks.gpu.report import FailedError, Item, Setting
 
-TIMES = 3.0
-"""How many times faster than one after the other the best number of processes is to be."""
+SPEEDUP = 3.0
+"""Required speedup of the best number of processes over one process."""
 
 
 def items(setting: Setting) -> Iterator[Item]:
-    """One item, since its numbers are compared with each other."""
-    yield Item("seeds by processes", partial(_seeds, setting), most=600)
+    """A single item, since its times are compared with each other."""
+    yield Item("seeds in processes", partial(_seeds, setting), most=600)
 
 
 def _seeds(setting: Setting) -> tuple[list[str], Any]:
@@ -30,7 +30,7 @@ def _seeds(setting: Setting) -> tuple[list[str], Any]:
     for workers in numbers:
         if len(seconds) > 1 and setting.left < 1.2 * min(seconds.values()):
             continue
-        seconds[workers], training[workers] = _trained(count, steps, workers, setting)
+        seconds[workers], training[workers] = _train(count, steps, workers, setting)
     lines = [
         f"  {workers} workers: {taken:.1f} s; training of one seed {training[workers]:.2f} s"
         for workers, taken in sorted(seconds.items())
@@ -38,20 +38,20 @@ def _seeds(setting: Setting) -> tuple[list[str], Any]:
     fastest = min(seconds, key=seconds.__getitem__)
     data: dict[str, Any] = {"seeds": count, "steps": steps, "seconds": seconds, "training": training}
     if 1 in seconds:
-        lines.append(bound(f"{fastest} workers against one:", seconds[1] / seconds[fastest], TIMES))
+        lines.append(bound(f"{fastest} workers against one:", seconds[1] / seconds[fastest], SPEEDUP))
     return lines, data
 
 
-def _trained(count: int, steps: int, workers: int, setting: Setting) -> tuple[float, float]:
-    """Seconds of the whole command, and the mean of what each seed's training took."""
+def _train(count: int, steps: int, workers: int, setting: Setting) -> tuple[float, float]:
+    """Seconds of the complete command, and the mean training time of a seed."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["run", "align_60_20", "--variant", "attentive", "--out", f"{folder}/run", "--quiet"]
         words += ["--device", str(setting.device), "--workers", str(workers)]
         words += [word for seed in range(count) for word in ("--seed", str(seed))]
         words += ["--set", f"train.steps={steps}", "--set", f"train.validate_every={steps}"]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         _seqtool(*words, most=setting.left)
-        taken = time.perf_counter() - begun
+        taken = time.perf_counter() - start
         results = [json.loads(path.read_text()) for path in Path(folder).glob("run/*/seed*/result.json")]
         return taken, mean(result["seconds"] for result in results)
 

@@ -1,4 +1,4 @@
-"""Training steps on a device: families x units x batch x lengths, the sizes with bounds first."""
+"""Training steps on a device for several families and sizes; sizes with bounds come first."""
 
 import shutil
 import subprocess
@@ -16,16 +16,16 @@ from benchmarks.shapes import Shape
 
 FAMILIES = ("gmm", "input_feeding", "plain", "transformer")
 BOUNDS = {("gmm", Shape(32)): 8.0, ("input_feeding", Shape(256)): 4.0}
-"""How many times as fast as plain PyTorch the best engine is to be."""
-EXAMPLES = 50.0
-"""How many times the examples a second of two cores the device is to train."""
+"""Required speed of the best engine relative to plain PyTorch."""
+SPEEDUP = 50.0
+"""Required speed of the device relative to two CPU cores, in examples per second."""
 WIDE = Shape(256, batch=1024)
-GIGABYTES = 20.0
-"""What the attention of a family may store for its gradients."""
+MAX_GIGABYTES = 20.0
+"""Memory that attention may store for the backward pass."""
 
 
 def items(setting: Setting) -> Iterator[Item]:
-    """One race an item."""
+    """One race per item."""
     if setting.quick:
         shape = Shape(8, 6, 3, 4)
         yield Item("against two cores", partial(_against_cores, shape, setting))
@@ -33,30 +33,30 @@ def items(setting: Setting) -> Iterator[Item]:
             yield Item(f"{family}, {shape}, B {shape.batch}", partial(_race, family, shape, setting))
         return
     for family, shape in BOUNDS:
-        yield Item(_named(family, shape), partial(_race, family, shape, setting))
+        yield Item(_label(family, shape), partial(_race, family, shape, setting))
     yield Item("input_feeding: device against two cores", partial(_against_cores, WIDE, setting))
     done = set(BOUNDS)
     for (source, target), batch, hidden in product(((60, 20), (200, 200)), (64, 1024), (32, 256, 1024)):
         for family in FAMILIES:
             shape = Shape(hidden, source, target, batch)
             if (family, shape) not in done:
-                yield Item(_named(family, shape), partial(_race, family, shape, setting))
+                yield Item(_label(family, shape), partial(_race, family, shape, setting))
 
 
-def _named(family: str, shape: Shape) -> str:
+def _label(family: str, shape: Shape) -> str:
     return f"{family}, {shape}, B {shape.batch}"
 
 
 def _race(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any]:
     contestants = seqtool_training(family, shape, setting)
     contestants.append(plain_training(family, shape, setting))
-    if stored(family, shape) > GIGABYTES:
+    if stored(family, shape) > MAX_GIGABYTES:
         message = f"would store {stored(family, shape):.0f} GB"
         contestants = [c for c in contestants if c.name not in (PLAIN, "seqtool reference, graphed")]
     else:
         message = ""
-    result, failed = raced(Race(_named(family, shape), contestants), setting)
-    lines = table(result) + ([f"  {PLAIN} left out: {message}"] if message else [])
+    result, failed = raced(Race(_label(family, shape), contestants), setting)
+    lines = table(result) + ([f"  {PLAIN} omitted: it {message}"] if message else [])
     fastest = best(result)
     if (family, shape) in BOUNDS and fastest and PLAIN in result.times:
         lines.append(bound(f"{fastest} against {PLAIN}:", result.ratio(fastest, PLAIN)[0], BOUNDS[family, shape]))
@@ -71,7 +71,7 @@ def _finished(result: Result, failed: dict[str, list[str]], lines: list[str]) ->
 
 
 def stored(family: str, shape: Shape) -> float:
-    """Gigabytes of the tanh of additive scores, `[B, T, S, H]`, twice: what a plain loop keeps for its gradient."""
+    """Gigabytes that a plain loop stores for additive scores: twice the tanh, `[B, T, S, H]`."""
     if family not in ("input_feeding", "transformer"):
         return 0.0
     return 8e-9 * shape.batch * shape.target * shape.source * shape.hidden
@@ -91,7 +91,7 @@ print(time.perf_counter() - begun)
 
 
 def _against_cores(shape: Shape, setting: Setting) -> tuple[list[str], Any]:
-    """Examples a second by the best engine on the device, and by `auto` on two cores of the CPU."""
+    """Examples per second of the best engine on the device, and of `auto` on two CPU cores."""
     program = MEASURED.format(**vars(shape))
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -107,9 +107,9 @@ def _against_cores(shape: Shape, setting: Setting) -> tuple[list[str], Any]:
     if fastest is None:
         return _finished(result, failed, ["no engine ran"])
     here = 1000 * shape.batch / result.median(fastest)
-    lines = [*table(result), f"  examples a second: {here:,.0f} by {fastest}, {cores:,.0f} by two cores of the CPU"]
+    lines = [*table(result), f"  examples per second: {here:,.0f} with {fastest}, {cores:,.0f} on two CPU cores"]
     if not any(map(shutil.which, ("cc", "gcc", "clang"))):
         lines.append("  no C compiler was found: the CPU ran the reference implementation")
-    lines.append(bound("device against two cores:", here / cores, EXAMPLES))
+    lines.append(bound("device against two cores:", here / cores, SPEEDUP))
     lines, data = _finished(result, failed, lines)
     return lines, data | {"examples_per_second": here, "examples_per_second_two_cores": cores}

@@ -1,4 +1,4 @@
-"""Whole commands in processes of their own: what a user waits for."""
+"""Complete commands in separate processes, timed as a user sees them."""
 
 import os
 import shutil
@@ -37,12 +37,12 @@ train:
 
 
 def seqtool(*words: str) -> Callable[[], None]:
-    """`seqtool WORDS` in a process of its own."""
+    """`seqtool WORDS` in a separate process."""
     return _command([sys.executable, "-m", "seqtool", *words])
 
 
 def seqtool_pairs() -> Callable[[], None]:
-    """`seqtool run` on the pairs, to the end of its run directory."""
+    """`seqtool run` on the pairs, including the run directory and its report."""
     folder = _folder()
     epoch = PAIRS // BATCH
     text = RECIPE.format(hidden=HIDDEN, steps=EPOCHS * epoch, epoch=epoch, batch=BATCH)
@@ -51,7 +51,7 @@ def seqtool_pairs() -> Callable[[], None]:
 
 
 def yoyodyne_pairs() -> Callable[[], None]:
-    """`yoyodyne fit` on the same pairs: its attentive LSTM, of the same widths, optimizer and validation."""
+    """`yoyodyne fit` on the same pairs: its attentive LSTM with the same sizes, optimizer and validation."""
     program = shutil.which("yoyodyne", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         raise AbsentError("yoyodyne is not installed")
@@ -92,7 +92,7 @@ def spelled(number: int) -> str:
 
 
 def _folder() -> Path:
-    """A folder with the pairs, kept until the process ends."""
+    """A folder with the pairs, removed when the process ends."""
     held = tempfile.TemporaryDirectory()
     _KEPT.append(held)
     order = [(17 * k) % (PAIRS + HELD_OUT) for k in range(PAIRS + HELD_OUT)]
@@ -106,7 +106,7 @@ _KEPT: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _command(words: list[str], folder: Path | None = None) -> Callable[[], None]:
-    """That command; `{new}` stands for a folder that is not there yet, a new one at each call."""
+    """Runs a command. `{new}` in its words is replaced by the path of a new folder at each call."""
 
     def step() -> None:
         with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""The works that are raced, by name, and the bounds they are held to."""
+"""The races of each benchmark, and their bounds."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from benchmarks import floor, joey, plain, steps, whole
+from benchmarks import commands as command_steps
+from benchmarks import floor, joey, plain, steps
 from benchmarks.racing import Contestant, Race, Result
 from benchmarks.shapes import Shape, variant
 from seqtool.build.assembly import assemble
@@ -27,7 +28,7 @@ def _floor(family: str, shape: Shape) -> Contestant:
 
 
 def training(compiled: bool, only: Shape | None) -> Iterator[Race]:
-    """A training step of the recipes' models against plain PyTorch, and of Joey NMT's against Joey NMT."""
+    """Training steps: the recipes' models against plain PyTorch, and Joey NMT's model against Joey NMT."""
     small, middle, wide = (only, only, only) if only else (Shape(), Shape(hidden=128), Shape(hidden=256))
     for title, family, bound in (("attentive gmm", "gmm", 6.0), ("encoder_decoder", "plain", 1.3)):
         yield Race(
@@ -42,7 +43,7 @@ def training(compiled: bool, only: Shape | None) -> Iterator[Race]:
         )
     for shape, bound in ((small, 4.0), (middle, 0.0), (wide, 1.7)):
         yield Race(
-            f"additive, input feeding (Joey NMT's), {shape}",
+            f"additive attention, input feeding (Joey NMT), {shape}",
             [
                 *_seqtool("input_feeding", shape),
                 Contestant("Joey NMT", partial(joey.training, shape)),
@@ -51,7 +52,7 @@ def training(compiled: bool, only: Shape | None) -> Iterator[Race]:
             [("seqtool auto", "Joey NMT", bound)] * (bound > 0),
         )
         yield Race(
-            f"additive, context before the step (Bahdanau's), {shape}",
+            f"additive attention before the step (Bahdanau), {shape}",
             [
                 *_seqtool("attend_before", shape),
                 Contestant("plain PyTorch", partial(plain.training, "attend_before", shape)),
@@ -61,10 +62,10 @@ def training(compiled: bool, only: Shape | None) -> Iterator[Race]:
 
 
 def families(shapes: tuple[Shape, ...]) -> Iterator[Race]:
-    """Every cell, scorer and decoder: what `auto` gains over the reference."""
+    """Every cell, scorer and decoder: the engine `auto` against the reference."""
     for shape, family, cell, scorer in product(shapes, FAMILIES, CELLS, SCORERS):
         if scorer in ("dot", "scaled_dot"):
-            continue  # they take a memory of the query's width, and a bidirectional encoder's is twice that
+            continue  # they need a memory of the query's size, but a bidirectional encoder's is twice as large
         contestants = list(_seqtool(family, shape, cell=cell, scorer=scorer))
         yield Race(f"{family}, {cell}, {scorer}, {shape}", contestants)
     for shape, cell in product(shapes, CELLS):
@@ -72,7 +73,7 @@ def families(shapes: tuple[Shape, ...]) -> Iterator[Race]:
 
 
 def decoding(only: Shape | None) -> Iterator[Race]:
-    """256 sources, greedy and a beam of 4, until 20 symbols are written."""
+    """Greedy search and a beam of 4 for 256 sources and 20 target symbols."""
     shape = only or Shape(hidden=256, batch=256)
     for beam, bound in ((1, 2.0), (4, 0.0)):
         search = "greedy" if beam == 1 else "beam"
@@ -86,16 +87,16 @@ def decoding(only: Shape | None) -> Iterator[Race]:
                 Contestant("Joey NMT", partial(joey.decoding, shape, beam)),
             ],
             [("seqtool auto", "Joey NMT", bound)] * (bound > 0),
-            partial(_symbols_a_second, shape.batch * shape.target),
+            partial(_symbols_per_second, shape.batch * shape.target),
         )
 
 
-def _symbols_a_second(count: int, result: Result) -> list[str]:
-    return [f"{name}: {1000 * count / result.median(name):,.0f} symbols a second" for name in result.times]
+def _symbols_per_second(count: int, result: Result) -> list[str]:
+    return [f"{name}: {1000 * count / result.median(name):,.0f} symbols per second" for name in result.times]
 
 
 def data() -> Iterator[Race]:
-    """Drawing a batch of the alignment task."""
+    """Drawing batches of the alignment task."""
 
     def drawn(shape: Shape) -> Callable[[], Any]:
         task, cpu = assemble(variant("plain", shape), seed=0).task, torch.device("cpu")
@@ -106,13 +107,17 @@ def data() -> Iterator[Race]:
 
 
 def commands() -> Iterator[Race]:
-    """Whole commands, start to end: starting up, and a TSV beside yoyodyne."""
+    """Complete commands: start-up, and training on a TSV file against yoyodyne."""
     yield Race(
-        "start-up", [Contestant(f"seqtool {verb}", partial(whole.seqtool, verb)) for verb in ("--help", "plugins")]
+        "start-up",
+        [Contestant(f"seqtool {verb}", partial(command_steps.seqtool, verb)) for verb in ("--help", "plugins")],
     )
     yield Race(
         "a TSV of 800 pairs, 10 epochs, an attentive LSTM of 256 units",
-        [Contestant("seqtool run", whole.seqtool_pairs), Contestant("yoyodyne fit", whole.yoyodyne_pairs)],
+        [
+            Contestant("seqtool run", command_steps.seqtool_pairs),
+            Contestant("yoyodyne fit", command_steps.yoyodyne_pairs),
+        ],
         [("seqtool run", "yoyodyne fit", 2.0)],
     )
 
