@@ -13,8 +13,8 @@ from seqtool.errors import SeqtoolError
 from seqtool.launch.job import Job
 from seqtool.launch.launcher import FailedJobsError, Launcher
 from seqtool.launch.local import LocalLauncher
+from seqtool.launch.plan import Plan, plan
 from seqtool.launch.processes import ProcessLauncher
-from seqtool.plan import Plan, plan
 from seqtool.recipe import Recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry

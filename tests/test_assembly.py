@@ -12,9 +12,9 @@ import torch
 import seqtool
 from seqtool.build.assembly import Assembly, assemble
 from seqtool.build.check import check
+from seqtool.launch.plan import plan
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.task import Task
-from seqtool.launch.plan import plan
 from seqtool.randomness import derive
 from seqtool.recipe import Variant, load_recipe
 

@@ -36,8 +36,7 @@ MAY_IMPORT = {
     "inference": MODELS | {"runs"},
     "launch": MODELS | {"runs", "training"},
     "analysis": BASE | {"runs"},
-    "plan": MODELS | {"runs", "training"},
-    "experiment": MODELS | {"runs", "training", "launch", "analysis", "plan"},
+    "experiment": MODELS | {"runs", "training", "launch", "analysis"},
     "api": BASE | {"nn", "parts"},
 }
 """The layers that each layer may import. Layers that are not listed may import all."""

@@ -67,7 +67,7 @@ def command(
     if workers > 1 and not dry_run:
         start_fork_server()
     from seqtool.experiment import run
-    from seqtool.plan import plan
+    from seqtool.launch.plan import plan
 
     arguments: dict[str, Any] = {
         "out": out,

@@ -1,1 +1,1 @@
-"""Jobs (one seed of one variant each) and the launchers that run them."""
+"""Plans of runs, jobs (one seed of one variant each), and the launchers that run jobs."""

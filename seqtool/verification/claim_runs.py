@@ -9,7 +9,7 @@ from typing import Any
 
 from seqtool.errors import RecipeError, SeqtoolError
 from seqtool.experiment import run
-from seqtool.plan import resumed_variants, same_experiment
+from seqtool.launch.plan import resumed_variants, same_experiment
 from seqtool.recipe import Recipe
 from seqtool.registry import Registry
 from seqtool.runs import RunDirectory
