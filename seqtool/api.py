@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqtool.cache import cache_folder
+    from seqtool.cache import cache_folder, remove_leftovers
     from seqtool.errors import PartError, SeqtoolError
     from seqtool.nn.attention import Attention
     from seqtool.nn.bridge import Bridge, BridgeType
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from seqtool.registry.requirement_names import REQUIREMENTS
 
 _HOME = {
-    "seqtool.cache": ("cache_folder",),
+    "seqtool.cache": ("cache_folder", "remove_leftovers"),
     "seqtool.registry.component": ("Component",),
     "seqtool.errors": ("PartError", "SeqtoolError"),
     "seqtool.registry.hookspecs": ("API_VERSION", "hookimpl"),

@@ -357,18 +357,36 @@ def test_long_patterns_are_distinguished(large: Path) -> None:
     assert len(kept(large)) == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"ARROW1", None])
-def test_a_damaged_arrow_file_is_replaced(large: Path, damage: bytes | None) -> None:
-    first = made(large)
-    expected = texts(first)
+def flipped(whole: bytes, position: int) -> bytes:
+    """One bit differs."""
+    return whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :]
+
+
+def test_a_damaged_arrow_file_is_replaced(large: Path) -> None:
+    expected = texts(made(large))
     (path,) = kept(large)
     whole = path.read_bytes()
-    del first
-    path.unlink()
-    path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
-    assert read_arrow(path) is None
+    places = [*range(0, len(whole), len(whole) // 40), *range(len(whole) - 200, len(whole), 20)]
+    for content in (b"", b"ARROW1", whole[: len(whole) // 2], whole + b"\0", *(flipped(whole, at) for at in places)):
+        path.unlink()  # earlier content may be mapped
+        path.write_bytes(content)
+        assert read_arrow(path.parent, path.stem.partition("-")[0]) is None
+        assert not path.exists()
+        path.write_bytes(content)
     assert texts(made(large)) == expected
+    assert kept(large) == [path]
     assert path.read_bytes() == whole
+
+
+def test_temporary_files_of_killed_processes_are_removed(large: Path) -> None:
+    folder = large.parent / "cache/pairs"
+    folder.mkdir(parents=True)
+    old, new = folder / ".old.tmp", folder / ".new.tmp"
+    for path in (old, new):
+        path.write_bytes(b"ARROW1")
+    os.utime(old, (0, 0))
+    made(large)
+    assert [path.name for path in kept(large) if path.suffix != ".arrow"] == [".new.tmp"]
 
 
 def test_a_failed_conversion_leaves_no_file(large: Path) -> None:

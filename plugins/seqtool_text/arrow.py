@@ -1,11 +1,15 @@
-"""The pairs of a large file as a memory-mapped Arrow file, cached for later runs."""
+"""The pairs of a large file as a memory-mapped Arrow file, cached for later runs.
 
+The name of a file contains a digest of its content, and a file with another digest is never parsed.
+"""
+
+import hashlib
 import json
 import mmap
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -45,7 +49,7 @@ class Spool:
             yield np.frombuffer(data, dtype=kind)
 
 
-def write_arrow(path: Path, spool: Spool, summary: Summary) -> None:
+def write_arrow(folder: Path, key: str, spool: Spool, summary: Summary) -> None:
     """Write the pairs of a spool, one row per pair in one batch; the file appears when it is complete."""
     arrow = library()
     *flat, lines, split_keys = spool.arrays()
@@ -54,21 +58,37 @@ def write_arrow(path: Path, spool: Spool, summary: Summary) -> None:
     batch = arrow.record_batch([*sides, arrow.array(lines), arrow.array(split_keys)], names=names)
     metadata = asdict(summary) | {"symbols": [list(known) for known in summary.symbols]}
     schema = batch.schema.with_metadata({SUMMARY_KEY: json.dumps(metadata).encode()})
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=".tmp")
     try:
-        with open(handle, "wb") as file, arrow.ipc.new_file(file, schema) as writer:
-            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-        os.replace(name, path)
+        with open(handle, "w+b") as file:
+            with arrow.ipc.new_file(file, schema) as writer:
+                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+            file.flush()
+            os.fsync(file.fileno())
+            digest = _digest(file)
+        os.replace(name, folder / f"{key}-{digest}.arrow")
     except BaseException:
         os.unlink(name)
         raise
 
 
-def read_arrow(path: Path) -> Corpus | None:
-    """The pairs of a file, memory-mapped; None if the file is missing or damaged."""
+def read_arrow(folder: Path, key: str) -> Corpus | None:
+    """The pairs of a file, memory-mapped; None if there is no file. A damaged file is removed."""
+    for path in sorted(folder.glob(f"{key}-*.arrow")):
+        found = _read_file(path, path.stem.removeprefix(f"{key}-"))
+        if found is not None:
+            return found
+        with suppress(OSError):
+            path.unlink()
+    return None
+
+
+def _read_file(path: Path, digest: str) -> Corpus | None:
     arrow = library()
     try:
         with open(path, "rb") as file:
+            if _digest(file) != digest:
+                return None
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch requires writable memory
         whole = arrow.py_buffer(memory)
         with arrow.ipc.open_file(arrow.BufferReader(whole)) as reader:
@@ -105,6 +125,12 @@ def library() -> Any:
         message = "large files are cached with pyarrow, which is not installed: pip install 'seqtool[text]'"
         raise SeqtoolError(message) from error
     return pyarrow
+
+
+def _digest(file: IO[bytes]) -> str:
+    """A digest of the whole file."""
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _temporary_file(folder: Path) -> IO[bytes]:

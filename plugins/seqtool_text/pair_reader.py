@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqtool.api import PartError, SeqtoolError, Split, cache_folder
+from seqtool.api import PartError, SeqtoolError, Split, cache_folder, remove_leftovers
 from seqtool_text.arrow import Spool, read_arrow, write_arrow
 from seqtool_text.corpus import Columns, Corpus, Summary, corpus_from, read_columns
 from seqtool_text.hub import HUB, hub_rows
@@ -70,28 +70,30 @@ class PairReader:
     def _cached_corpus(self, split: Split, path: str) -> Corpus:
         """The pairs of a large file, from its Arrow file, which is written first if necessary."""
         folder = cache_folder() / "pairs"
-        place = folder / f"{self._cache_key(Path(path), self.layout.format_of(Path(path), split))}.arrow"
-        cached = read_arrow(place)
+        key = self._cache_key(Path(path), self.layout.format_of(Path(path), split))
+        cached = read_arrow(folder, key)
         if cached is None:
             try:
-                self._write_cache(split, path, place)
+                self._write_cache(split, path, folder, key)
             except OSError as error:
                 message = f"cannot cache the pairs of {path!r} in {str(folder)!r}: {error.strerror or error}"
                 raise SeqtoolError(f"{message}; set SEQTOOL_CACHE to another folder") from error
-            cached = read_arrow(place)
+            cached = read_arrow(folder, key)
         if cached is None:
             raise SeqtoolError(
-                f"{place} was written but cannot be read; remove it, or set SEQTOOL_CACHE to another folder"
+                f"the cached pairs of {path!r} in {str(folder)!r} cannot be read back after they were written\n"
+                "    allowed: SEQTOOL_CACHE, set to a folder on another disk"
             )
         return cached
 
-    def _write_cache(self, split: Split, path: str, place: Path) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True)
+    def _write_cache(self, split: Split, path: str, folder: Path, key: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         with ExitStack() as stack:
-            spool = Spool(place.parent, stack)
+            spool = Spool(folder, stack)
             columns, summary = self._read(split, path, spool.add)
             spool.add(columns)
-            write_arrow(place, spool, summary)
+            write_arrow(folder, key, spool, summary)
 
     def _cache_key(self, path: Path, kind: str) -> str:
         """A digest of the file and of all that its pairs depend on."""
