@@ -82,9 +82,9 @@ def test_fewer_examples_than_a_batch() -> None:
 
 
 def test_buckets_contain_the_same_examples_with_less_padding() -> None:
-    plain, bucketed = made(size=400), made(size=400, bucket=10)
-    batches = {task: [draw(task, k) for k in range(100)] for task in (plain, bucketed)}
-    for window in range(10):
+    plain, bucketed = made(size=1600), made(size=1600, bucket=10)
+    batches = {task: [draw(task, k) for k in range(200)] for task in (plain, bucketed)}
+    for window in range(20):
         drawn = [
             Counter(n for b in some[10 * window : 10 * window + 10] for n in numbers(b)) for some in batches.values()
         ]
@@ -92,9 +92,40 @@ def test_buckets_contain_the_same_examples_with_less_padding() -> None:
     padding = [sum(int((~b.source_mask).sum()) for b in some) for some in batches.values()]
     assert padding[1] < padding[0] / 2
     widths = [b.source.shape[1] for b in batches[bucketed]]
-    assert any(widths[i : i + 10] != sorted(widths[i : i + 10]) for i in range(0, 100, 10)), (
+    assert any(widths[i : i + 10] != sorted(widths[i : i + 10]) for i in range(0, 200, 10)), (
         "short ones need not be first"
     )
+
+
+def test_buckets_are_a_small_part_of_an_epoch() -> None:
+    small, limit = made(size=248, bucket=16), made(size=256, bucket=16)
+    plain = {task: made(size=task.size) for task in (small, limit)}
+    for k in range(64):
+        assert numbers(draw(small, k)) == numbers(draw(plain[small], k)), "31 batches an epoch: none are sorted"
+    pairs = [(numbers(draw(limit, k)) + numbers(draw(limit, k + 1)), k) for k in range(0, 64, 2)]
+    for drawn, k in pairs:
+        assert sorted(drawn) == sorted(numbers(draw(plain[limit], k)) + numbers(draw(plain[limit], k + 1))), (
+            "32 batches an epoch: two are sorted together"
+        )
+    assert [draw(limit, k).source.tolist() for k in range(64)] != [
+        draw(plain[limit], k).source.tolist() for k in range(64)
+    ]
+
+
+@pytest.mark.parametrize("size", [400, 404, 601])
+def test_buckets_stay_within_an_epoch(size: int) -> None:
+    task = made(size=size, bucket=3)
+    walk = [number for k in range(4 * size // 8) for number in numbers(draw(task, k))]
+    epochs = [walk[size * e : size * (e + 1)] for e in range(3)]
+    assert all(sorted(epoch) == list(range(size)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_batches_of_small_data_have_mixed_lengths() -> None:
+    """With 80 examples, 16 batches sorted together would be two epochs, and a batch would contain one length."""
+    task = made(size=80, bucket=16)
+    batches = [draw(task, k, size=16) for k in range(50)]
+    assert all(len(set(batch.source_mask.sum(1).tolist())) > 1 for batch in batches)
 
 
 def test_validation_reads_its_split_once_in_order() -> None:

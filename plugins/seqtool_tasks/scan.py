@@ -46,7 +46,8 @@ class Scan(ExampleTask):
         valid: validation is a random tenth of the training commands, without the added primitive. "trained": they
             remain in training, as published, so that validation measures the fit; "held_out": they are removed from it.
         split_seed: the seed of the simple split, of the validation set, and of the order of validation and test.
-        bucket: the number of training batches that are sorted by length together, to reduce padding.
+        bucket: the number of training batches that are sorted by length together, to reduce padding; at most a
+            sixteenth of an epoch.
 
     Raises:
         PartError: `percent` is missing or not from 1 to 99 for simple_p, or set for another split.

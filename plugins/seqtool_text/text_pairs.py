@@ -56,7 +56,8 @@ class TextPairs(ExampleTask):
         unknown: unknown symbols: "symbol" replaces them by <unk>, "drop" skips the pair, "fail" is an error.
         longest_source, longest_target: pairs with more tokens are skipped, with a warning; null: no limit.
         bad_rows: "fail" is an error that lists the first of them, "skip" skips them; task.json has their number.
-        bucket: the number of batches that are sorted by length together, to reduce padding.
+        bucket: the number of batches that are sorted by length together, to reduce padding; at most a sixteenth of an
+            epoch.
 
     Raises:
         PartError: options that contradict one another.

@@ -13,6 +13,9 @@ from seqtool.parts.batch import Batch
 from seqtool.parts.task import Split, Task
 from seqtool.randomness import derive
 
+MIN_BUCKETS = 16
+"""The least number of buckets in an epoch: with fewer, the batches of small data sets contain a single length."""
+
 
 @dataclass(frozen=True)
 class Ragged:
@@ -109,7 +112,8 @@ class ExampleTask(Task):
 
     Attributes:
         examples: the examples of each split.
-        bucket: how many training batches are sorted by length together, to reduce padding; 1 does not sort.
+        bucket: how many training batches are sorted by length together, to reduce padding; 1 does not sort. They belong
+            to one epoch and are at most a sixteenth of it, so that batches of small data sets stay random.
     """
 
     examples: dict[Split, Examples]
@@ -141,14 +145,28 @@ class ExampleTask(Task):
         return None if split == "train" else -(-len(self.examples[split]) // batch_size)
 
     def _training_rows(self, examples: Examples, k: int, batch_size: int, seed: int, rank: int) -> Tensor:
-        first = k - k % self.bucket
-        rows = _shuffled(len(examples), first * batch_size, self.bucket * batch_size, seed, rank)
-        if self.bucket == 1:
+        first, count = _sorted_together(k, self.bucket, len(examples), batch_size)
+        rows = _shuffled(len(examples), first * batch_size, count * batch_size, seed, rank)
+        if count == 1:
             return rows
         length = torch.maximum(examples.source.lengths(rows), examples.target.lengths(rows))
         rows = rows[length.argsort(stable=True)]
-        order = _permutation(self.bucket, derive(seed, rank, first, "bucket"))
-        return rows.view(self.bucket, batch_size)[order[k - first]]
+        order = _permutation(count, derive(seed, rank, first, "bucket"))
+        return rows.view(count, batch_size)[order[k - first]]
+
+
+def _sorted_together(k: int, bucket: int, size: int, batch_size: int) -> tuple[int, int]:
+    """The first batch and the number of batches that are sorted by length together with batch `k`.
+
+    They are within one epoch of `size` examples. A batch that contains examples of two epochs is not sorted.
+    """
+    epoch = k * batch_size // size
+    first_in_epoch, end = -(-epoch * size // batch_size), (epoch + 1) * size // batch_size
+    count = min(bucket, size // (batch_size * MIN_BUCKETS))
+    if count < 2 or k >= end:
+        return k, 1
+    first = k - (k - first_in_epoch) % count
+    return first, min(count, end - first)
 
 
 def _shuffled(size: int, start: int, count: int, seed: int, rank: int) -> Tensor:
