@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -25,6 +25,7 @@ from seqtool.runs import RunDirectory
 from seqtool.testing import CONTRACTS, check_task, example_options, variations
 from seqtool_text.lines import MAX_LINE_BYTES
 from seqtool_text.text_pairs import EXAMPLE, TextPairs
+from seqtool_text.tokenizer import NormalForm, normalize
 
 PAIRS = [(f"say {word} {n}", f"{word[::-1]}{n}") for n in range(9) for word in ("ab", "bcd", "dab")]
 ROOT = Path(__file__).parent.parent
@@ -145,6 +146,82 @@ def test_a_byte_order_mark_and_line_separators_of_unicode(tmp_path: Path) -> Non
     path = written(tmp_path / "a.tsv", "\ufeffa\u2028b\tc\n")
     pytest.importorskip("regex")
     assert texts(whole(path)) == [("a\u2028b", "c")]
+
+
+def test_byte_order_marks_anywhere_are_no_symbols(tmp_path: Path) -> None:
+    """Concatenated files have them within, and so have the columns of joined files."""
+    lines = "\ufeffa b\tc\n\ufeffd\t\ufeffe f\n"
+    task = whole(written(tmp_path / "a.tsv", lines), source_unit="words", target_unit="words")
+    assert texts(task) == [("a b", "c"), ("d", "e f")]
+    assert task.encode_source("\ufeffa b") == task.encode_source("a b")
+    quoted = written(tmp_path / "a.csv", '\ufeff"a,b",c\n\ufeff"d",e\n')
+    assert texts(whole(quoted)) == [("a,b", "c"), ("d", "e")]
+
+
+def test_utf_16_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PartError, match=r"cannot read .*: it is UTF-16, not UTF-8"):
+        whole(written(tmp_path / "a.tsv", "a\tb\n".encode("utf-16")))
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """Data are read several times: what was read of a pipe once would be missing later."""
+    os.mkfifo(tmp_path / "a.tsv")
+    for options in ({}, {"source_unit": "subwords", "source_subwords": 50}):
+        with pytest.raises(PartError, match=r"cannot read .*a.tsv': it is a pipe or a device"):
+            made(tmp_path / "a.tsv", **options)
+
+
+def test_a_field_of_csv_may_be_as_long_as_a_line(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    long = "a" * (MAX_LINE_BYTES - 10)
+    assert texts(whole(written(tmp_path / "a.csv", f'"{long}",b\nc,d\n'), source_unit="words"))[0] == (long, "b")
+    assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "string_view", "large_string"])
+def test_text_columns_of_parquet(kind: str, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    types = {"dictionary": lambda: pyarrow.dictionary(pyarrow.int8(), pyarrow.string())}
+    column = pyarrow.array(["a", "b", "a"]).cast(types.get(kind, getattr(pyarrow, kind))())
+    parquet.write_table(pyarrow.table({"x": column, "y": column}), tmp_path / "a.parquet")
+    assert texts(whole(tmp_path / "a.parquet")) == [("a", "a"), ("b", "b"), ("a", "a")]
+
+
+ALL_CHARACTERS = [
+    chr(i) for i in range(0x80, sys.maxunicode + 1) if unicodedata.category(chr(i)) not in ("Cc", "Cs", "Cn", "Co")
+]
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("form", get_args(NormalForm))
+def test_normalization_is_a_fixed_point(form: NormalForm, lowercase: bool) -> None:
+    """For all of Unicode, and for the capital of each composed letter, which need not be composed itself."""
+    capitals = [unicodedata.normalize("NFD", one).upper() for one in ALL_CHARACTERS]
+    once = normalize("|".join(ALL_CHARACTERS + capitals), form, lowercase)
+    assert normalize(once, form, lowercase) == once
+    assert form == "none" or unicodedata.is_normalized(form, once)
+
+
+def test_the_two_cases_of_a_letter_are_one_symbol(tmp_path: Path) -> None:
+    """The capital has no precomposed form: its lower case has to be composed."""
+    pytest.importorskip("regex")
+    task = whole(written(tmp_path / "a.tsv", "J\u030cab\tx\n\u01f0ab\ty\n"), lowercase=True)
+    assert texts(task) == [("\u01f0ab", "x"), ("\u01f0ab", "y")]
+    assert task.encode_source("J\u030cab") == task.encode_source("\u01f0ab")
+
+
+def test_features_and_splits_use_normalized_texts(tmp_path: Path) -> None:
+    """Else equal sources are in different splits, and the form of a typed feature decides whether it is known."""
+    pytest.importorskip("regex")
+    words = [f"{letter}{i}" for letter in ("é", "E\u0301", "e\u0301") for i in range(40)]
+    rows = "".join(f"{word}\t{word}\tcafe\u0301\n" for word in words)
+    task = made(written(tmp_path / "a.tsv", rows), lowercase=True, valid_share=0.3, feature_columns=(3,))
+    assert task.encode_source("é1\tcafé") == task.encode_source("E\u03011\tcafe\u0301")
+    train, valid = ({source for source, _ in texts(task, split)} for split in ("train", "valid"))
+    assert valid
+    assert not train & valid
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def read_columns(
             lengths[side] += len(tokens)
             columns.ends[side].append(lengths[side])
         columns.lines.append(number)
-        columns.split_keys.append(split_key(values[0], seed))
+        columns.split_keys.append(split_key(sides.source.normalize(values[0]), seed))
         if consume and len(columns.lines) >= CHUNK_SIZE:
             consume(columns)
     return columns, summary

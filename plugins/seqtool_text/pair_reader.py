@@ -17,7 +17,7 @@ from seqtool_text.tables import Layout, Row, rows
 
 LARGE_FILE_BYTES = 16 << 20
 """Files of more bytes are read through an Arrow file."""
-FORMAT = 1
+FORMAT = 2
 """Incremented when the same file and options give different pairs."""
 
 
@@ -40,6 +40,7 @@ class PairReader:
             yield from hub_rows(path, split, self.layout)
             return
         with reading_errors(Path(path), split):
+            file_size(Path(path))  # refuses pipes before anything is read
             yield from rows(Path(path), split, self.layout)
 
     def corpus(self, split: Split, path: str) -> Corpus:

@@ -50,4 +50,7 @@ def _name(column: int | str, names: list[str], path: Path, option: str) -> str:
 
 def _is_text(pyarrow: object, kind: object) -> bool:
     types = pyarrow.types  # type: ignore[attr-defined]
-    return types.is_string(kind) or types.is_large_string(kind)
+    if types.is_dictionary(kind):
+        kind = kind.value_type  # type: ignore[attr-defined]
+    views = getattr(types, "is_string_view", None)  # since pyarrow 16
+    return types.is_string(kind) or types.is_large_string(kind) or bool(views and views(kind))

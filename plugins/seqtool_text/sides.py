@@ -7,7 +7,7 @@ from typing import Any
 from seqtool.api import SeqtoolError
 from seqtool_text.subwords import Subwords
 from seqtool_text.tables import Row
-from seqtool_text.tokenizer import Tokenizer
+from seqtool_text.tokenizer import Tokenizer, normalize
 
 NAMES = ("source", "target")
 
@@ -29,7 +29,8 @@ class Sides:
         """
         tokens = self.source.split(fields[0])
         for field in fields[:0:-1]:
-            parts = [f"+{part.strip()}" for part in field.split(self.separator) if part.strip()]
+            parts = normalize(field, self.source.form, lowercase=False).split(self.separator)
+            parts = [f"+{part.strip()}" for part in parts if part.strip()]
             tokens[:0] = parts
         return tokens
 
@@ -67,11 +68,17 @@ class Sides:
         return self.symbols([values[0], *values[2:]]), self.target.split(values[1])
 
     def learn(self, rows: Callable[[], Iterable[Row]], is_trained: Callable[[str], bool]) -> None:
-        """Learn subwords from the training rows; `is_trained` receives their sources."""
+        """Learn subwords from the training rows; `is_trained` receives their normalized sources."""
         for place, tokens in enumerate((self.source, self.target)):
             if isinstance(tokens, Subwords):
                 valid = (values for _, values, fault in rows() if not fault)
-                tokens.learn(values[place] for values in valid if is_trained(values[0]))
+                tokens.learn(values[place] for values in valid if self._is_trained(values[0], is_trained))
+
+    def _is_trained(self, source: str, is_trained: Callable[[str], bool]) -> bool:
+        try:
+            return is_trained(self.source.normalize(source))
+        except ValueError:  # a bad row
+            return False
 
     def state(self) -> dict[str, Any]:
         """The learned subwords of each side, as plain JSON."""

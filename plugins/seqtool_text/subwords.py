@@ -76,6 +76,10 @@ class Subwords:
         """The text of tokens."""
         return "".join(tokens).replace(SPACE, " ")
 
+    def normalize(self, text: str) -> str:
+        """See `tokenizer.normalize`."""
+        return normalize(text, self.form, self.lowercase)
+
     def fingerprint(self) -> tuple[object, ...]:
         """All that the tokens depend on."""
         return self.form, self.lowercase, unicodedata.unidata_version, self.state()
@@ -97,7 +101,7 @@ class Subwords:
             raise SeqtoolError(f"the subwords saved in the run are damaged: {error}") from error
 
     def _mark_spaces(self, text: str) -> str:
-        text = normalize(text, self.form, self.lowercase)
+        text = self.normalize(text)
         if SPACE in text:
             raise ValueError(f"the character U+{ord(SPACE):04X}, which subwords use for spaces")
         return text.replace(" ", SPACE)

@@ -111,10 +111,16 @@ def find_name(column: str, names: list[str], path: Path, option: str) -> int:
 
 def _csv_splitter(separator: str) -> Callable[[str], list[str]]:
     def split(text: str) -> list[str]:
+        limit = csv.field_size_limit()
+        if len(text) > limit:  # a setting of the whole process
+            csv.field_size_limit(len(text))
         try:
             return next(csv.reader([text], delimiter=separator, strict=True))
         except csv.Error as error:
             raise RowFault(f"invalid quotes: {error}") from error
+        finally:
+            if len(text) > limit:
+                csv.field_size_limit(limit)
 
     return split
 

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from seqtool.api import PartError, SeqtoolError
+from seqtool_text.lines import BYTE_ORDER_MARK
 
 Unit = Literal["characters", "words", "regex", "subwords"]
 NormalForm = Literal["none", "NFC", "NFD", "NFKC", "NFKD"]
@@ -35,7 +36,7 @@ class Tokenizer:
         Raises:
             ValueError: the text contains characters that are not allowed.
         """
-        text = normalize(text, self.form, self.lowercase)
+        text = self.normalize(text)
         if self.unit == "words":
             return text.split()
         if self.pattern is None:
@@ -44,6 +45,10 @@ class Tokenizer:
         if _without_space(tokens) != _without_space(text):
             raise ValueError("characters that the pattern does not match")
         return tokens
+
+    def normalize(self, text: str) -> str:
+        """See the function `normalize`."""
+        return normalize(text, self.form, self.lowercase)
 
     def fingerprint(self) -> tuple[object, ...]:
         """All that the tokens depend on."""
@@ -56,15 +61,19 @@ class Tokenizer:
 
 
 def normalize(text: str, form: NormalForm, lowercase: bool) -> str:
-    """The text in the normal form.
+    """The text in the normal form, without byte-order marks. Normalizing it again changes nothing.
 
     Raises:
         ValueError: the text contains control characters.
     """
-    if form != "none" and not text.isascii():
-        text = unicodedata.normalize(form, text)
+    if not text.isascii():
+        text = text.replace(BYTE_ORDER_MARK, "")
+        if form != "none":
+            text = unicodedata.normalize(form, text)
     if lowercase:
         text = text.lower()
+        if form != "none" and not text.isascii():  # the lower case of a normalized text need not be normalized
+            text = unicodedata.normalize(form, text)
     unexpected = CONTROL.search(text)
     if unexpected:
         raise ValueError(f"the control character U+{ord(unexpected[0]):04X}")

@@ -1,5 +1,6 @@
 """Numbered lines of text files."""
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -22,9 +23,7 @@ def read_lines(files: Iterable[tuple[str, IO[bytes]]]) -> Iterator[Line]:
     for name, file in files:
         for within, line in enumerate(file, start=1):
             number += 1
-            content = line.removesuffix(b"\n").removesuffix(b"\r")
-            if within == 1:
-                content = content.removeprefix(b"\xef\xbb\xbf")
+            content = line.removesuffix(b"\n").removesuffix(b"\r").removeprefix(BOM_UTF8)
             yield Line(number, f"{name}:{within}", content)
 
 
@@ -37,4 +36,6 @@ def decode(line: Line) -> str:
     try:
         return line.content.decode()
     except UnicodeDecodeError as error:
+        if line.content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise SeqtoolError("UTF-16, not UTF-8") from error
         raise SeqtoolError(f"not UTF-8: {error.reason} at byte {error.start + 1} of the line") from error
