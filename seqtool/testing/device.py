@@ -82,7 +82,7 @@ def check_on_device(
                 _compare(contract, f"{label} on {place} in {_plain(dtype)}", compute, place, dtype)
         except ContractViolation:
             raise
-        except Exception as error:  # whatever the code of a part does
+        except Exception as error:  # a part may raise anything
             message = " ".join(f"{type(error).__name__}: {error}".split())
             raise ContractViolation(f"{contract.label()}: on {place} in {_plain(dtype)} raised {message}") from error
 

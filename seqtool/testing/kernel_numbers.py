@@ -30,17 +30,15 @@ class KernelNumberRules(KernelCases):
     def matches_reference(self) -> None:
         """Outputs, final states and gradients are those of the reference, at all lengths, with and without padding.
 
-        Each may be off by the kernel's `tolerance`. In a model the other parts compute in float32 too: where numbers
-        cancel, as in the gradient of a bridge, the reference itself exceeds the tolerance in float32. In such a tensor,
-        and in no other, the kernel may be off by twice the error of the reference.
+        Each may be off by the kernel's `tolerance`. In a model the other parts compute in float32 too. Where numbers
+        cancel, as in the gradient of a bridge, this alone can exceed the tolerance, so a tensor of a model may also be
+        off by twice the error of the reference in float32 in the same tensor.
         """
         kernel = self.part()
         for case in self.supported(kernel):
             if case.contract.kind == "decoder":
                 shrink_parameters(case.module)
-            self._compare_lengths(
-                kernel, case, _model_limit(kernel) if case.contract.kind == "model" else _limit(kernel)
-            )
+            self._compare_lengths(kernel, case, _limit(kernel, 2 if case.contract.kind == "model" else 0))
 
     @rule
     def matches_with_large_parameters(self) -> None:
@@ -117,12 +115,8 @@ class KernelNumberRules(KernelCases):
             self.expect_close(wanted, found, 1e-3, f"{case.label}, gradients of gradients")
 
 
-def _limit(kernel: Kernel) -> Limit:
-    return lambda own, largest: kernel.tolerance
-
-
-def _model_limit(kernel: Kernel) -> Limit:
-    return lambda own, largest: 2 * own if own > kernel.tolerance else kernel.tolerance
+def _limit(kernel: Kernel, own_factor: int) -> Limit:
+    return lambda own, largest: max(kernel.tolerance, own_factor * own)
 
 
 def _with_and_without_padding(inputs: Outputs) -> Iterator[tuple[str, Outputs]]:
