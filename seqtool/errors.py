@@ -1,7 +1,9 @@
 """The errors that users see. A message states the problem, its location, what is allowed, and the nearest name."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _SHOWN = 100
@@ -92,6 +94,20 @@ class RecipeError(SeqtoolError):
         head = f"{count} problems:\n" if count > 1 else ""
         more = f"\n... and {count - _SHOWN} more" if count > _SHOWN else ""
         return head + "\n".join(str(problem) for problem in self.problems[:_SHOWN]) + more
+
+
+@contextlib.contextmanager
+def refuse_exit(task: str) -> Iterator[None]:
+    """Turn a `sys.exit()` of a part or a library into an error. Its code 0 would report an unfinished `task` as done.
+
+    Raises:
+        SeqtoolError: the file and line that called `sys.exit()`.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise SeqtoolError(f"{task} was ended by sys.exit({error.code!r}) at {last.filename}:{last.lineno}") from error
 
 
 def dotted(path: Iterable[str | int]) -> str:

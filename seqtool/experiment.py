@@ -9,7 +9,7 @@ from typing import Any
 from seqtool.analysis.alignments import draw_weights
 from seqtool.analysis.loss_curves import draw_losses
 from seqtool.analysis.report import write_page
-from seqtool.errors import SeqtoolError
+from seqtool.errors import SeqtoolError, refuse_exit
 from seqtool.launch.job import Job
 from seqtool.launch.launcher import FailedJobsError, Launcher
 from seqtool.launch.local import LocalLauncher
@@ -59,17 +59,18 @@ def run(
         SeqtoolError: the device does not exist, the folder is not empty, or the run was interrupted (the message says
             how to resume it).
     """
-    planned = plan(
-        recipe,
-        out=out,
-        resume=resume,
-        overrides=overrides,
-        variants=variants,
-        seeds=seeds,
-        device=device,
-        registry=registry,
-        workers=workers,
-    )
+    with refuse_exit("the check of the recipe"):
+        planned = plan(
+            recipe,
+            out=out,
+            resume=resume,
+            overrides=overrides,
+            variants=variants,
+            seeds=seeds,
+            device=device,
+            registry=registry,
+            workers=workers,
+        )
     directory = planned.directory
     writes = is_rank_zero()
     if planned.recipe and writes:
@@ -81,9 +82,8 @@ def run(
         with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
             launcher(workers).run(_jobs(planned, directory), stop, show_bar=show_bar)
     except Interrupted as error:
-        raise SeqtoolError(
-            f"stopped; all completed steps are saved\n    resume with: {_resume_command(planned, directory)}"
-        ) from error
+        saved = "all completed steps are saved" if error.saved else "steps after the last checkpoint are not saved"
+        raise SeqtoolError(f"stopped; {saved}\n    resume with: {_resume_command(planned, directory)}") from error
     except FailedJobsError as error:
         raise SeqtoolError(f"{error}\n    try again with: {_resume_command(planned, directory)}") from error
     if not writes or not directory:

@@ -10,7 +10,7 @@ import click
 
 from seqtool import __version__
 from seqtool.cli.verb_options import Settings, debug_option, group_plugin_options, settings
-from seqtool.errors import SeqtoolError, nearest_name
+from seqtool.errors import SeqtoolError, nearest_name, refuse_exit
 from seqtool.registry import Plugin, Registered, Registry
 from seqtool.registry.component import Component
 
@@ -105,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1 (error) or 2 (misuse)."""
     shared = Settings(debug=os.environ.get("SEQTOOL_DEBUG", "") not in ("", "0"))
     try:
-        code = group.main(arguments, prog_name="seqtool", obj=shared, standalone_mode=False)
+        with refuse_exit("seqtool"):
+            code = group.main(arguments, prog_name="seqtool", obj=shared, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

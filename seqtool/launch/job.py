@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from seqtool.errors import PartError, SeqtoolError
+from seqtool.errors import PartError, SeqtoolError, refuse_exit
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
 from seqtool.runs import RunDirectory, SeedDirectory
@@ -64,13 +64,14 @@ class Job:
             listeners: called with each row of metrics.
 
         Raises:
-            Interrupted: `stop` was set; all completed steps are saved.
-            SeqtoolError: a part cannot be trained as the recipe says, or another process trains the same job.
+            Interrupted: `stop` was set; `Interrupted.saved` says whether all completed steps are saved.
+            SeqtoolError: a part cannot be trained as the recipe says or called `sys.exit()`, or another process trains
+                the same job.
         """
         directory, checkpoint = self.directory, self.directory and self.directory.last_checkpoint
         writable = directory if is_rank_zero() else None
         try:
-            with writable.locked() if writable else nullcontext():
+            with refuse_exit(self.name), writable.locked() if writable else nullcontext():
                 fit_seed(
                     self.variant,
                     self.seed,

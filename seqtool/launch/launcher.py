@@ -25,7 +25,7 @@ class Launcher(Protocol):
             show_bar: whether to show progress on stderr.
 
         Raises:
-            Interrupted: `stop` was set; all completed steps are saved.
+            Interrupted: `stop` was set; `Interrupted.saved` says whether all completed steps are saved.
             SeqtoolError: a job failed. A launcher that runs jobs in parallel finishes the others first and raises
                 `FailedJobsError`.
         """

@@ -42,7 +42,7 @@ class ProcessLauncher:
             pool = _Pool(unfinished, self.num_workers, settings, stop, bar)
             pool.run()
         if stop.requested and pool.unfinished:
-            raise Interrupted
+            raise Interrupted(saved=True)
         if pool.failed:
             raise FailedJobsError(pool.failed, len(unfinished))
 

@@ -47,7 +47,7 @@ class Reference:
             raise RecipeError([self._problem(error)]) from error
         except SeqtoolError:
             raise
-        except Exception as error:  # the plugin's code may raise anything
+        except (Exception, SystemExit) as error:  # the plugin's code may raise anything
             raise SeqtoolError(f"{self.origin}: {self} failed to build: {type(error).__name__}: {error}") from error
 
     def __str__(self) -> str:

@@ -66,7 +66,7 @@ def fit_seed(
 
     Raises:
         SeqtoolError: the checkpoint belongs to another recipe, the disk is full, or the loss is not finite.
-        Interrupted: a stop was requested; the last checkpoint is written.
+        Interrupted: a stop was requested.
     """
     checkpoint = read_checkpoint(resume, variant, seed) if resume else None
     done = checkpoint["global_step"] if checkpoint else 0

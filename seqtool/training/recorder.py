@@ -94,7 +94,7 @@ class Recorder(pl.callbacks.Checkpoint):
             self._fetch(pl_module, step)
             self._save(trainer)
         if stopping:
-            raise Interrupted
+            raise Interrupted(saved=True)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write a row, a snapshot and checkpoints, and stop on request. The step is complete."""
@@ -123,7 +123,7 @@ class Recorder(pl.callbacks.Checkpoint):
             self._save(trainer, best=True)
         self._save(trainer)
         if not self.finished and self.stop.agreed(trainer, step):
-            raise Interrupted
+            raise Interrupted(saved=True)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

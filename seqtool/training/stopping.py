@@ -11,8 +11,16 @@ AGREE_EVERY = 10
 """Steps between two exchanges of the stop request among ranks."""
 
 
-class Interrupted(Exception):  # noqa: N818
-    """Training stopped on request, after its last checkpoint was written."""
+class Interrupted(BaseException):
+    """Training stopped on request. Like KeyboardInterrupt it is no `Exception`, which a part may catch.
+
+    Attributes:
+        saved: whether the last checkpoint contains all completed steps.
+    """
+
+    def __init__(self, *, saved: bool) -> None:
+        super().__init__()
+        self.saved = saved
 
 
 class StopSignal:
@@ -45,5 +53,20 @@ class StopSignal:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise Interrupted
+            raise Interrupted(saved=False)
         self.requested = True
+
+
+class KeepHandlers(pl.Callback):
+    """Keeps the present handler of SIGTERM during a training.
+
+    Lightning adds its own, which ends a validation by an exception, at a step that is then neither complete nor saved.
+    """
+
+    def __init__(self) -> None:
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Replace Lightning's handler. Lightning restores the handlers that it found after the training."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._handler)

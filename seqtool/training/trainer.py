@@ -17,6 +17,7 @@ from seqtool.training.lightning_module import SequenceModule
 from seqtool.training.lightning_overhead import NoProfiler
 from seqtool.training.recorder import Recorder
 from seqtool.training.snapshots import Snapshot
+from seqtool.training.stopping import KeepHandlers
 
 NO_FOLDER = "unused"
 """A root folder that does not exist. Lightning would search its default, the working directory, for checkpoints."""
@@ -68,7 +69,7 @@ def connect(trainer: pl.Trainer, module: SequenceModule, recorder: Recorder, don
                 stopping.monitor, min_delta=stopping.min_delta, patience=stopping.patience, mode=mode
             )
         )
-    trainer.callbacks.append(recorder)  # type: ignore[attr-defined]
+    trainer.callbacks += [KeepHandlers(), recorder]  # type: ignore[attr-defined]
     if module.options.tensorboard and recorder.directory:
         folder = recorder.directory.tensorboard
         logger = pl.loggers.TensorBoardLogger(folder.parent, name="", version=folder.name, purge_step=done + 1)

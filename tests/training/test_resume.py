@@ -1,5 +1,6 @@
 """A run that is stopped at any moment and resumed equals an uninterrupted one."""
 
+import functools
 import json
 import os
 import random
@@ -21,6 +22,8 @@ from seqtool.api import SyntheticTask
 from seqtool.errors import SeqtoolError
 from seqtool.runs import RunDirectory
 from seqtool.runs.files import TEMPORARY, read_json
+from seqtool.training.lightning_module import SequenceModule
+from seqtool_attention.additive import Additive
 
 
 def test_same_recipe_and_seed_twice_are_equal_bit_for_bit(small: Path, tmp_path: Path) -> None:
@@ -50,6 +53,67 @@ def test_interrupted_after_any_step_and_resumed(
             seqtool.run(small, out=tmp_path / "parts")
     seqtool.run(resume=tmp_path / "parts")
     same_run(tmp_path / "whole/default/seed0", tmp_path / "parts/default/seed0")
+
+
+@pytest.mark.parametrize(
+    ("signals", "saved"),
+    [
+        ([signal.SIGTERM], "all completed steps are saved"),
+        ([signal.SIGINT] * 2, "after the last checkpoint are not saved"),
+    ],
+)
+def test_stopped_during_validation_and_resumed(
+    small: Path, tmp_path: Path, signals: list[signal.Signals], saved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = ["train.validation_batches=3", "train.steps=30"]
+    seqtool.run(small, out=tmp_path / "whole", overrides=overrides)
+    drawn, sent = SyntheticTask.batch, iter(signals)
+
+    def draw(self: object, split: str, k: int, **keys: object) -> object:
+        if split == "valid" and k == 1:  # the check of the recipe has drawn batch 0, batch 2 follows
+            for number in sent:
+                os.kill(os.getpid(), number)
+        return drawn(self, split, k, **keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SyntheticTask, "batch", draw)
+        with pytest.raises(SeqtoolError, match=saved):
+            seqtool.run(small, out=tmp_path / "parts", overrides=overrides)
+    folder = tmp_path / "parts/default/seed0"
+    step = torch.load(folder / "last.ckpt", weights_only=True)["global_step"]
+    assert step == (25 if len(signals) == 1 else 20), "validation of step 25, checkpoint every 10 steps"
+    seqtool.run(resume=tmp_path / "parts")
+    same_run(tmp_path / "whole/default/seed0", folder)
+
+
+@pytest.mark.parametrize(("place", "code"), [("__init__", None), ("start", 0), ("score", 3)])
+def test_a_part_that_exits_is_an_error(
+    small: Path,
+    tmp_path: Path,
+    place: str,
+    code: object,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    @functools.wraps(getattr(Additive, place))
+    def leave(self: object, *arguments: object, **options: object) -> None:
+        sys.exit(code)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Additive, place, leave)
+    found = command("run", small, "--out", tmp_path / "run", "--quiet")
+    assert found.returncode == 1
+    assert "test_resume.py" in found.stderr or "SystemExit" in found.stderr, found.stderr
+    assert command("validate", small).returncode == 1
+    with pytest.raises(SeqtoolError):
+        seqtool.run(small, out=tmp_path / "other")
+
+
+def test_a_training_that_exits_is_an_error(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a library could; `validate_every` is not reached in the check of a recipe."""
+    monkeypatch.setattr(SequenceModule, "on_validation_epoch_end", lambda self: sys.exit(0))
+    with pytest.raises(SeqtoolError, match=r"default, seed 0 was ended by sys.exit\(0\) at .*test_resume.py:\d+"):
+        seqtool.run(small, out=tmp_path / "run")
+    assert not RunDirectory(tmp_path / "run").seed("default", 0).finished
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
