@@ -175,9 +175,8 @@ class StandInDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.cell = StandInCell(input_size)
-        self.bridge = Bridge(
-            final_sizes, self.cell, "copy" if final_sizes == FINAL_SIZES else "zero", only_connection=False
-        )
+        bridge = "copy" if final_sizes == FINAL_SIZES else "zero"
+        self.bridge = Bridge(final_sizes, self.cell, bridge, only_connection=False)
         self.attention = None
         self.feature_size = self.cell.output_size
         if attention:
