@@ -1,5 +1,6 @@
 """Finds recipe files by path or bundled name, reads them, and merges them with the recipes that they extend."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,13 @@ from seqtool.recipe.loader import parse_text
 from seqtool.recipe.merge import merge
 from seqtool.recipe.nodes import Node
 from seqtool.recipe.scalars import shorten
+from seqtool.recipe.structure import TOP
 
 MAX_BYTES = 1_000_000
 MAX_PARENTS = 20
+_MARKS = tuple(name for name in TOP if name != "name")
+_SECTION = re.compile(rf"""(^|[{{,]\s*)["']?({"|".join(_MARKS)})["']?\s*:(\s|$)""", re.MULTILINE)
+"""A key that only recipes have: at the start of a line, or within braces."""
 
 
 def bundled_recipes() -> dict[str, Path]:
@@ -103,11 +108,16 @@ def read_tree(path: Path, text: str) -> Node:
 
 
 def _read_parent(parent: Path, extends: Node) -> str:
+    """The text of a parent. It must have a section of recipes, because errors show its lines, and it may be any file."""
     try:
-        return read_text(parent)
+        text = read_text(parent)
     except RecipeError as error:
         problems = [replace(problem, path=("extends",), origin=extends.origin) for problem in error.problems]
         raise RecipeError(problems) from error
+    if not _SECTION.search(text):
+        message = f"{shorten(str(extends.value))!r} is not a recipe: no line starts with a section"
+        raise RecipeError([Problem(message, ("extends",), extends.origin, ", ".join(_MARKS))])
+    return text
 
 
 def _parse(path: Path, text: str) -> Node:

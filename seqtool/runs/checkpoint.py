@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def read_checkpoint(path: Path, variant: Variant, seed: int) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = checkpoint["seqtool"]["fingerprint"]
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise SeqtoolError(f"cannot read the checkpoint {path}: {error}") from error
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError) as error:
+        raise SeqtoolError(f"cannot read the checkpoint {path}: {_reason(error)}") from error
     # the resolved recipe of an older run lacks options that were added since
     if found not in (fingerprint(variant, seed), _digest(variant.given, seed)):
         raise SeqtoolError(
@@ -39,3 +40,14 @@ def read_checkpoint(path: Path, variant: Variant, seed: int) -> dict[str, Any]:
             "    allowed: a checkpoint of this run; a changed recipe needs a new run"
         )
     return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    """Why a checkpoint cannot be read. torch's own message recommends to load files that can run code."""
+    if isinstance(error, OSError):
+        return str(error)
+    if isinstance(error, LookupError | TypeError):
+        return "it was not written by seqtool"
+    if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
+        return f"it contains {found[1]}, and a checkpoint contains only tensors and plain data, so it cannot run code"
+    return "it is damaged, or not a checkpoint"

@@ -120,6 +120,34 @@ def test_an_invalid_parent_is_reported_where_it_is_named(problems: Problems, ext
     assert (problem.origin.line, problem.origin.column) == (10, 10)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "root:hash:1:0\ndaemon:*:1\n",
+        "BEGIN hash KEY\n",
+        "token: hash\n",
+        "a: [hash\n",
+        "jobs:\n  task: hash\n",
+        "hash: task: a\n",
+    ],
+)
+def test_a_parent_that_is_not_a_recipe_is_not_shown(problems: Problems, write: Write, content: str) -> None:
+    write(content, "secret")
+    (problem,) = problems(WHOLE + "extends: secret\n")
+    assert "'secret' is not a recipe" in problem.message
+    assert "hash" not in str(problem)
+    assert problem.origin is not None
+    assert (problem.origin.line, problem.origin.column) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    "parent", [WHOLE, '{\n  "name": "small",\n  "train": {"steps": 5}\n}\n', "'train' : {steps: 5}\n"]
+)
+def test_a_parent_has_a_section_of_recipes(load: Load, write: Write, parent: str) -> None:
+    write(parent, "parent")
+    assert load(WHOLE.replace("train: {steps: 5}", "extends: parent")).variants["default"].train.steps == 5
+
+
 def test_a_fault_of_a_parent_is_reported_in_the_parent(write: Write, registry: Registry) -> None:
     parent = write(WHOLE.replace("hidden_size: 3", "hidden_size: many"), "parent.yaml")
     with pytest.raises(RecipeError) as caught:

@@ -181,12 +181,19 @@ class Evil:
 def test_a_checkpoint_cannot_run_code(moved: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(moved, tmp_path / "run"))
     place = run / "default/seed3/best.ckpt"
-    for content in (pickle.dumps(Evil(), protocol=2), b"nothing of the kind", place.read_bytes()[:1000]):
+    whole = place.read_bytes()
+    for content in (b"nothing of the kind", b"", whole[:1000]):
         place.write_bytes(content)
-        with pytest.raises(SeqtoolError, match="cannot read the checkpoint"):
+        with pytest.raises(SeqtoolError, match=r"cannot read the checkpoint .*: it is damaged, or not a checkpoint$"):
             seqtool.load(run)
+    place.write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(SeqtoolError, match=r"it contains (\w+\.)?exec, and a checkpoint contains only tensors"):
+        seqtool.load(run)
     torch.save({"state_dict": Evil()}, place)
-    with pytest.raises(SeqtoolError, match="cannot read the checkpoint"):
+    with pytest.raises(SeqtoolError, match=r"it contains (\w+\.)?exec, and a checkpoint contains only tensors"):
+        seqtool.load(run)
+    torch.save(torch.zeros(2), place)
+    with pytest.raises(SeqtoolError, match=r"it was not written by seqtool$"):
         seqtool.load(run)
 
 
