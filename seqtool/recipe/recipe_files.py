@@ -108,7 +108,7 @@ def read_tree(path: Path, text: str) -> Node:
 
 
 def _read_parent(parent: Path, extends: Node) -> str:
-    """The text of a parent. It must have a section of recipes, because errors show its lines, and it may be any file."""
+    """The text of a parent. It must have a section of recipes, because errors show lines of it."""
     try:
         text = read_text(parent)
     except RecipeError as error:
