@@ -4,7 +4,7 @@ They use everything that a contract allows: a cell with a fixed tensor and a cou
 of its state; a scorer that counts steps; a decoder that observes. A part that assumes more than the contract fails.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -175,7 +175,7 @@ class StandInDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.cell = StandInCell(input_size)
-        bridge = "copy" if final_sizes == FINAL_SIZES else "zero"
+        bridge: Literal["copy", "zero"] = "copy" if final_sizes == FINAL_SIZES else "zero"
         self.bridge = Bridge(final_sizes, self.cell, bridge, only_connection=False)
         self.attention = None
         self.feature_size = self.cell.output_size
