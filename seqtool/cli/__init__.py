@@ -4,11 +4,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from seqtool import __version__
+from seqtool.cli.streams import finish_streams, prepare_streams
 from seqtool.cli.verb_options import Settings, debug_option, group_plugin_options, settings
 from seqtool.errors import SeqtoolError, nearest_name, refuse_exit
 from seqtool.registry import Plugin, Registered, Registry
@@ -103,6 +105,15 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1 (error) or 2 (misuse)."""
+    prepare_streams()
+    code = 1
+    with suppress(BrokenPipeError):  # the program that reads the output has exited
+        code = _run(arguments)
+    sys.exit(code if finish_streams() else code or 1)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command line and return its exit code."""
     shared = Settings(debug=os.environ.get("SEQTOOL_DEBUG", "") not in ("", "0"))
     try:
         with refuse_exit("seqtool"):
@@ -110,16 +121,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
-        code = 1
+        return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        return 1
     except Exception as error:
-        code = _report(error, shared)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _report(error, shared)
+    return code if isinstance(code, int) else 0
 
 
 def _is_other_rank() -> bool:

@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from types import UnionType
@@ -33,7 +35,7 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
     """
     from pydantic import ValidationError
 
-    adapter, node = _adapter(annotation), _absolute_path(annotation, node)
+    adapter, node = _adapter(annotation), _absolute_path(annotation, node, path)
     try:
         text = json.dumps(node.plain(), allow_nan=False)
     except (TypeError, ValueError) as error:  # a Python value of a type that does not exist in YAML
@@ -45,15 +47,22 @@ def check_value(annotation: Any, node: Node, path: Path) -> Checked:
     return Checked(value, adapter.dump_python(value, mode="json", warnings=False))
 
 
-def _absolute_path(annotation: Any, node: Node) -> Node:
+def _absolute_path(annotation: Any, node: Node, steps: Path) -> Node:
     """Make a path absolute. A path in a file is relative to the file, other paths to the working directory.
 
     URLs such as `hub://...` are not paths.
+
+    Raises:
+        RecipeError: the path is not UTF-8.
     """
     if not isinstance(node.value, str) or not node.value or "://" in node.value or not _is_path(annotation):
         return node
     folder = FilePath(node.origin.source).parent if node.origin.line else FilePath()
-    return replace(node, value=str((folder / node.value).absolute()))
+    path = str((folder / node.value).absolute())
+    if re.search("[\ud800-\udfff]", path):
+        message = f"the name of the folder {os.path.dirname(path)!a} is not UTF-8, so a run cannot store it"
+        raise RecipeError([Problem(message, steps, node.origin)])
+    return replace(node, value=path)
 
 
 def _is_path(annotation: Any) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ def read_json(path: Path) -> dict[str, Any]:
         SeqtoolError: the file cannot be read, or does not contain a JSON object.
     """
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SeqtoolError(f"cannot read {path}: {error}") from error
     if not isinstance(found, dict):
@@ -38,7 +39,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    """Write a JSON object as UTF-8. Bytes of paths that are not UTF-8 become escapes, which `read_json` restores."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    content = re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text).encode()
+    write_atomic(path, content)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -212,8 +212,19 @@ def test_workers_of_a_killed_command_save_and_end(small: Path, tmp_path: Path, s
     assert finished(out) == {0, 1}
 
 
+class Terminal(io.StringIO):
+    """Standard error of 120 columns."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        monkeypatch.setenv("COLUMNS", "120")
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_the_bar_counts_jobs_and_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = io.StringIO()
+    shown = Terminal(monkeypatch)
     monkeypatch.setattr("sys.stderr", shown)
     with JobsBar([1000, 1000, 500], show=True) as bar:
         bar.show(0, 1000)
@@ -228,7 +239,7 @@ def test_the_bar_counts_jobs_and_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_early_stopping_counts_as_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = io.StringIO()
+    shown = Terminal(monkeypatch)
     monkeypatch.setattr("sys.stderr", shown)
     with JobsBar([1000], show=True) as bar:
         bar.show(0, 30)
