@@ -19,6 +19,7 @@ from seqtool.recipe import Recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry
 from seqtool.runs import FORMAT, RunDirectory
+from seqtool.runs.create import create_run
 from seqtool.runs.provenance import plugin_flags, provenance
 from seqtool.runs.read import read_run
 from seqtool.training.lightning_internals import is_rank_zero
@@ -77,7 +78,7 @@ def run(
         plan_content = provenance(planned.recipe, planned.variants, planned.seeds, planned.device, planned.registry)
         resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
         states = {name: planned.tasks.of(variant).state() for name, variant in planned.variants.items()}
-        directory = RunDirectory.create(planned.out, plan_content, planned.recipe.text, resolved, states)
+        directory = create_run(planned.out, plan_content, planned.recipe.text, resolved, states)
     try:
         with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
             launcher(workers).run(_jobs(planned, directory), stop, show_bar=show_bar)

@@ -20,10 +20,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
 
 import contextlib
 import os
-import secrets
-import shutil
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +29,12 @@ from seqtool.errors import Origin, Problem, RecipeError, SeqtoolError
 from seqtool.runs.files import (
     TEMPORARY,
     file_lock,
+    points_outside,
     read_json,
     remove_temporary_files,
-    translate_write_errors,
-    write_atomic,
     write_json,
 )
+from seqtool.runs.plan_file import read_plan
 from seqtool.runs.seed_directory import FORMAT, SeedDirectory
 
 
@@ -48,83 +45,47 @@ class RunDirectory:
     path: Path
 
     @classmethod
-    def create(
-        cls,
-        path: Path | None,
-        plan: Mapping[str, Any],
-        recipe: str,
-        resolved: Mapping[str, str],
-        tasks: Mapping[str, Mapping[str, Any]],
-    ) -> "RunDirectory":
-        """Create a run directory with everything that is known before training. Atomic.
-
-        Args:
-            path: a new or empty folder; default: runs/<recipe>/<new run id>.
-            plan: the content of run.json.
-            recipe: the recipe, verbatim.
-            resolved: the resolved recipe of each variant, as YAML.
-            tasks: the state of each variant's task.
-
-        Raises:
-            SeqtoolError: the folder is not empty, or cannot be written.
-        """
-        if path is None:
-            run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-            path = Path("runs") / plan["recipe"] / run_id
-        path = path.resolve() if path.name in ("", "..") else path
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise SeqtoolError(
-                f"{path} already exists, and a run never overwrites another\n"
-                f"    allowed: another --out, or --resume {path}"
-            )
-        with translate_write_errors(path):
-            existed = path.exists()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path / f".draft.{os.getpid()}{TEMPORARY}" if existed else path.with_name(f".{path.name}{TEMPORARY}")
-            draft.mkdir()
-        try:
-            cls(draft)._write_plan(plan, recipe, resolved, tasks)
-            with translate_write_errors(path):
-                if existed:  # may be a working directory: move the files into it, run.json last
-                    for child in sorted(draft.iterdir(), key=lambda child: child.name == "run.json"):
-                        os.rename(child, path / child.name)
-                    draft.rmdir()
-                else:
-                    os.rename(draft, path)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-        return cls(path)
-
-    def _write_plan(
-        self,
-        plan: Mapping[str, Any],
-        recipe: str,
-        resolved: Mapping[str, str],
-        tasks: Mapping[str, Mapping[str, Any]],
-    ) -> None:
-        write_atomic(self.path / "recipe.yaml", recipe.encode())
-        for variant, text in resolved.items():
-            with translate_write_errors(self.path):
-                self.resolved(variant).parent.mkdir()
-            write_atomic(self.resolved(variant), text.encode())
-            write_json(self.task(variant), {"format": FORMAT, "state": tasks[variant]})
-        write_json(self.path / "run.json", {"format": FORMAT, **plan})
-
-    @classmethod
     def open(cls, path: Path) -> "RunDirectory":
         """Open an existing run.
 
         Raises:
-            SeqtoolError: there is no run at `path`, or it has another format.
+            SeqtoolError: there is no run at `path`, it has another format, run.json is invalid, or a symbolic link in
+                the folder points outside.
         """
-        if not (path / "run.json").is_file():
+        directory = cls(path)
+        if not directory.plan.is_file():
+            if directory.incomplete.exists():
+                raise SeqtoolError(f"{path} was not completely created\n    allowed: the same command with --out again")
             why = "it has no run.json" if path.is_dir() else "there is no such folder"
             raise SeqtoolError(f"{path} is not a run: {why}")
-        found = read_json(path / "run.json").get("format")
+        found = read_json(directory.plan).get("format")
         if found != FORMAT:
             raise SeqtoolError(f"{path} has format {found!r}; this seqtool reads format {FORMAT}")
-        return cls(path)
+        directory.read_plan()
+        directory._refuse_outside_links()
+        return directory
+
+    def _refuse_outside_links(self) -> None:
+        for folder, folders, files in os.walk(self.path):
+            for path in (Path(folder) / name for name in (*folders, *files)):
+                if path.is_symlink() and points_outside(path, self.path):
+                    raise SeqtoolError(
+                        f"{path} is a symbolic link to a place outside of the run\n"
+                        "    allowed: a run directory that contains all of its files"
+                    )
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def incomplete(self) -> Path:
+        """Lists the names of a run that is being created; exists until all its files are written."""
+        return self.path / f".incomplete{TEMPORARY}"
 
     @property
     def lock(self) -> Path:
@@ -201,7 +162,8 @@ class RunDirectory:
         return state
 
     def read_plan(self) -> dict[str, Any]:
-        return read_json(self.path / "run.json")
+        """The checked content of run.json. Raises: see `plan_file.read_plan`."""
+        return read_plan(self.plan)
 
     def read_result(self) -> dict[str, Any]:
         return read_json(self.result)

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import re
+import secrets
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,10 +19,18 @@ TEMPORARY = ".tmp"
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove files that killed processes left unfinished in `folder`."""
+    """Remove files and folders that killed processes left unfinished in `folder`."""
     with translate_write_errors(folder):
         for leftover in folder.glob(f".*{TEMPORARY}"):
-            leftover.unlink()
+            remove(leftover)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with its content, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -55,13 +65,15 @@ def write_atomic(path: Path, content: bytes) -> None:
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` for writing; on success, sync it to disk and rename it to `path`.
 
+    The temporary file has a random name and is created by this call: no existing file or link is opened.
+
     Raises:
         SeqtoolError: the folder cannot be written, or the disk is full. `path` is then unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
     with translate_write_errors(path):
         try:
-            with open(temporary, "wb") as file:
+            with open(temporary, "xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -69,6 +81,11 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def points_outside(path: Path, folder: Path) -> bool:
+    """Whether `path` leads out of `folder` through symbolic links."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 @contextlib.contextmanager
@@ -87,8 +104,10 @@ def file_lock(path: Path, message: str) -> Iterator[None]:
     """Hold the lock file `path`, which is created if missing. The system releases it when the process ends.
 
     Raises:
-        SeqtoolError: another process holds the lock; with `message`.
+        SeqtoolError: another process holds the lock; with `message`. Or `path` is a symbolic link.
     """
+    if path.is_symlink():  # opening it would create or empty another file
+        raise SeqtoolError(f"{path} is a symbolic link, and a lock file must be a regular file")
     lock = FileLock(path, blocking=False)
     try:
         lock.acquire()

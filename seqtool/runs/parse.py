@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from seqtool.runs.contents import AttentionWeights, Example, Rows, is_number
+from seqtool.runs.plan_file import short_repr
 
 MAX_BYTES = 1 << 30
 """Larger files are not read."""
@@ -26,11 +27,6 @@ MAX_COLUMNS = 60
 
 class UnreadableError(Exception):
     """A file cannot be used; the message says why."""
-
-
-def short_repr(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:79]}…"
 
 
 def read_bytes(path: Path) -> tuple[bytes, list[str]]:

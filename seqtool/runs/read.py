@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from seqtool.runs import FORMAT, RunDirectory, SeedDirectory
 from seqtool.runs.contents import Run, Seed
+from seqtool.runs.files import points_outside
 from seqtool.runs.parse import (
     UnreadableError,
     read_attention,
@@ -14,11 +15,9 @@ from seqtool.runs.parse import (
     read_gates,
     read_object,
     read_rows,
-    short_repr,
 )
+from seqtool.runs.plan_file import MAX_LISTED, is_folder_name, is_seed, short_repr
 
-MAX_LISTED = 1000
-"""Longer lists of variants or seeds in run.json are ignored."""
 Content = TypeVar("Content")
 
 
@@ -37,10 +36,10 @@ class RunReader:
     def read(self) -> Run:
         """Everything that can be read, and a list of problems."""
         run = self.run
-        run.plan = self._object(run.path / "run.json")
+        run.plan = self._object(self.directory.plan)
         if run.plan and run.plan.get("format") != FORMAT:
-            self._report(run.path / "run.json", f"has format {run.plan.get('format')!r}; this seqtool reads {FORMAT}")
-        run.recipe = self._text(run.path / "recipe.yaml") or ""
+            self._report(self.directory.plan, f"has format {run.plan.get('format')!r}; this seqtool reads {FORMAT}")
+        run.recipe = self._text(self.directory.recipe) or ""
         listed, seeds = self._listed_variants(), self._listed_seeds()
         for variant in dict.fromkeys([*listed, *self._existing_variants()]):
             run.resolved[variant] = self._text(self.directory.resolved(variant)) or ""
@@ -50,17 +49,17 @@ class RunReader:
 
     def _listed_variants(self) -> list[str]:
         """The variants that run.json lists."""
-        return self._listed("variants", _is_folder_name)
+        return self._listed("variants", is_folder_name)
 
     def _listed_seeds(self) -> list[int]:
-        return self._listed("seeds", lambda seed: type(seed) is int and 0 <= seed < 10**18)
+        return self._listed("seeds", is_seed)
 
     def _listed(self, key: str, valid: Callable[[Any], bool]) -> list[Any]:
         names = self.run.plan.get(key, [])
         usable = isinstance(names, list) and len(names) <= MAX_LISTED
         wrong = [name for name in names if not valid(name)] if usable else [names]
         if wrong:
-            self._report(self.run.path / "run.json", f"has invalid {key}: {short_repr(wrong[0])}")
+            self._report(self.directory.plan, f"has invalid {key}: {short_repr(wrong[0])}")
         return [name for name in names if valid(name)] if usable else []
 
     def _existing_variants(self) -> list[str]:
@@ -116,6 +115,8 @@ class RunReader:
     def _try_read(self, path: Path, read: Callable[[Path], tuple[Content, list[str]]]) -> Content | None:
         """The result of `read` for a file; None, with an entry in `problems`, if it cannot be read."""
         try:
+            if points_outside(path, self.run.path):
+                raise UnreadableError("is reached through a symbolic link that leads out of the run")
             if path.exists() and not path.is_file():
                 raise UnreadableError("is not a file")
             found, faults = read(path)
@@ -148,9 +149,3 @@ def _children(folder: Path, pattern: str) -> list[Path]:
 def _seed_number(path: Path) -> int | None:
     digits = path.name.removeprefix("seed")
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
-
-
-def _is_folder_name(name: Any) -> bool:
-    if not isinstance(name, str) or name in ("", ".", "..") or {"/", "\\", "\0"} & set(name):
-        return False
-    return len(name.encode(errors="replace")) < 200 and not any(0xD800 <= ord(one) < 0xE000 for one in name)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqtool.runs import RunDirectory, SeedDirectory
+from seqtool.runs.create import create_run
 from seqtool.runs.files import write_atomic
 
 RESOLVED = """\
@@ -52,7 +53,7 @@ def made_run(
     }
     of = {variant: 2 if heads is None else heads[variant] for variant in variants}
     resolved = {variant: RESOLVED.format(heads=of[variant]) for variant in variants}
-    run = RunDirectory.create(path, plan, "seqtool: 1\nname: made\n", resolved, {variant: {} for variant in variants})
+    run = create_run(path, plan, "seqtool: 1\nname: made\n", resolved, {variant: {} for variant in variants})
     for i, variant in enumerate(variants):
         for seed in seeds:
             place = run.seed(variant, seed)
