@@ -141,5 +141,5 @@ def test_a_run_older_than_an_option_is_loaded_and_resumed(tmp_path: Path) -> Non
     assert seqtool.run(resume=run)["variants"]["default"]["seeds"]["3"]["steps"] == 5
     older["train"]["clip_norm"] = 2.0
     resolved.write_text(dump(older))
-    with pytest.raises(SeqtoolError, match="a checkpoint of another recipe or seed"):
+    with pytest.raises(SeqtoolError, match="belongs to another recipe or seed"):
         seqtool.load(run, checkpoint="last")

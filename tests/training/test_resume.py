@@ -195,7 +195,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(small: Path, tmp_path: Path) 
     seqtool.run(small, out=tmp_path / "two", overrides=["train.batch_size=4"])
     (tmp_path / "one/default/seed0/result.json").unlink()
     (tmp_path / "two/default/seed0/last.ckpt").replace(tmp_path / "one/default/seed0/last.ckpt")
-    with pytest.raises(SeqtoolError, match="checkpoint of another recipe or seed"):
+    with pytest.raises(SeqtoolError, match="belongs to another recipe or seed"):
         seqtool.run(resume=tmp_path / "one")
 
 
