@@ -14,6 +14,7 @@ from seqtool.build.assembly import (
     build_model,
     count_parameters,
 )
+from seqtool.build.plugin_faults import attributed
 from seqtool.build.recipe_errors import recipe_error
 from seqtool.errors import PartError, Problem, RecipeError, nearest_name
 from seqtool.parts.task import Task
@@ -57,7 +58,7 @@ def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
 
     A model of more than `MAX_TRIED_PARAMETERS` parameters is built on the meta device.
     """
-    with torch.device("meta"):
+    with attributed(variant), torch.device("meta"):
         size = count_parameters(build_model(variant, task, seed))
     needed, memory = 16 * size, _memory()
     if memory and needed > memory:
@@ -68,7 +69,7 @@ def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
         )
     if not size:
         raise recipe_error(variant, ("model",), "this model has no trainable parameters")
-    with torch.device("meta") if size > MAX_TRIED_PARAMETERS else contextlib.nullcontext():
+    with attributed(variant), torch.device("meta") if size > MAX_TRIED_PARAMETERS else contextlib.nullcontext():
         assembly = assemble(variant, seed, task=task)
     if size <= MAX_TRIED_PARAMETERS:
         _try(variant, assembly)
@@ -100,12 +101,18 @@ def _check_training(variant: Variant, assembly: Assembly) -> None:
 
 def _try(variant: Variant, assembly: Assembly) -> None:
     """Run the model and the loss on two validation examples, which finds lengths that a part refuses."""
-    batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
-    try:
+    with attributed(variant):
+        batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
+
+    def run() -> None:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assembly.loss(*assembly.model.eval()(batch), batch)
-            assembly.model.train()
+
+    try:
+        with attributed(variant, again=run):
+            run()
+        assembly.model.train()
     except PartError as error:
         raise recipe_error(variant, ("model",), str(error), error.allowed) from error
 

@@ -149,8 +149,13 @@ def _report(error: Exception, settings: Settings) -> int:
     if isinstance(error, OSError):  # disk full, permission denied, no such folder: not our error
         click.echo(f"error: {error}", err=True)
         return 1
+    from seqtool.registry.faults import plugin_fault
     from seqtool.registry.records import one_line
 
+    faults = [fault for registry in settings.registries.values() if (fault := plugin_fault(error, registry))]
+    if faults:
+        click.echo(f"error: {faults[0]}", err=True)
+        return 1
     again = "" if settings.debug else "; run again with --debug for the traceback"
     click.echo(f"internal error: {one_line(error)}{again}", err=True)
     return 1

@@ -36,6 +36,7 @@ class PluginFlags:
     def registry(self, *, warn: bool = True) -> "Registry":
         """Find and load the plugins, once for each command line, and print their warnings to stderr.
 
+        A module of `-p` that is broken is also a warning, whether or not one of its parts is needed.
         Like `python -m`, `-p` also finds modules in the current folder.
         """
         found = settings().registries
@@ -43,7 +44,8 @@ class PluginFlags:
             found[self] = self._discover()
         if warn:
             for plugin in found[self].plugins:
-                for warning in plugin.warnings:
+                requested = [plugin.error] if plugin.error and plugin.origin == "-p" else []
+                for warning in (*plugin.warnings, *requested):
                     click.echo(f"warning: plugin {plugin} {warning}", err=True)
         return found[self]
 

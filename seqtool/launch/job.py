@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from seqtool.build.plugin_faults import attributed
 from seqtool.errors import PartError, SeqtoolError, refuse_exit
 from seqtool.parts.task import Task
 from seqtool.recipe import Variant
@@ -71,7 +72,7 @@ class Job:
         directory, checkpoint = self.directory, self.directory and self.directory.last_checkpoint
         writable = directory if is_rank_zero() else None
         try:
-            with refuse_exit(self.name), writable.locked() if writable else nullcontext():
+            with attributed(self.variant), refuse_exit(self.name), writable.locked() if writable else nullcontext():
                 fit_seed(
                     self.variant,
                     self.seed,

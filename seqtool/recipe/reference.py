@@ -6,6 +6,8 @@ from typing import Any
 
 from seqtool.errors import Origin, PartError, Problem, RecipeError, SeqtoolError
 from seqtool.recipe.nodes import Path
+from seqtool.registry.kinds import KINDS
+from seqtool.registry.records import resolve
 
 PYTHON = Origin("python")
 
@@ -39,20 +41,31 @@ class Reference:
 
         Raises:
             RecipeError: the part refuses its options or sizes; located at the option at fault.
-            SeqtoolError: the constructor raised another exception.
+            SeqtoolError: the constructor raised another exception, or does not set an attribute of the contract.
         """
         try:
-            return self.cls(*sizes, **self.options)
+            part = self.cls(*sizes, **self.options)
         except PartError as error:
             raise RecipeError([self._problem(error)]) from error
         except SeqtoolError:
             raise
         except (Exception, SystemExit) as error:  # the plugin's code may raise anything
             raise SeqtoolError(f"{self.origin}: {self} failed to build: {type(error).__name__}: {error}") from error
+        if missing := self._missing(part):
+            raise SeqtoolError(
+                f"{self.origin}: {self} has no {' and no '.join(missing)}, which its constructor must set"
+            )
+        return part
 
     def __str__(self) -> str:
         label = f"{self.kind} {self.name}".strip()
         return f"{label} ({self.source})" if self.source else label
+
+    def _missing(self, part: Any) -> list[str]:
+        """The sizes that the contract of the kind declares and the part does not have."""
+        contract = resolve(KINDS[self.kind].contract) if self.kind else object
+        declared = vars(contract).get("__annotations__", {})
+        return [name for name in declared if name.endswith(("_size", "_sizes")) and not hasattr(part, name)]
 
     def _problem(self, error: PartError) -> Problem:
         origin = self.origins.get(error.option)

@@ -1,6 +1,7 @@
 """The records of plugins and their parts."""
 
 import importlib
+import inspect
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Literal
@@ -106,6 +107,13 @@ class Registered:
             constructor = read_constructor(part)
         except PartError as error:
             raise PluginError(f"{self}: {error}") from error
+        options = constructor.sizes[len(kind.sizes) :]
+        if options and all(option.default is not inspect.Parameter.empty for option in options):
+            names, plural = ", ".join(option.name for option in options), "s" * (len(options) > 1)
+            raise PluginError(
+                f"{self}: its option{plural} {names} must be keyword-only, after a *\n"
+                f"    allowed: {constructor.with_options_after(len(kind.sizes))}"
+            )
         if not constructor.takes(len(kind.sizes)):
             found = ", ".join(size.name for size in constructor.sizes)
             raise PluginError(

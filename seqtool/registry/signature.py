@@ -18,6 +18,12 @@ class Constructor:
         required = sum(size.default is inspect.Parameter.empty for size in self.sizes)
         return required <= count <= len(self.sizes)
 
+    def with_options_after(self, count: int) -> str:
+        """The text of a constructor like this one with `count` sizes, whose other parameters are options."""
+        own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        later = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in self.sizes[count:]]
+        return f"def __init__{inspect.Signature([own, *self.sizes[:count], *later, *self.options])}"
+
 
 def read_constructor(part: type) -> Constructor:
     """The sizes and options of a class.
