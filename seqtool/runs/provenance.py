@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from seqtool import __version__
 from seqtool.recipe import Recipe
 from seqtool.registry import Registry
+from seqtool.runs.git_revision import git_revision
 
 PACKAGES = ("torch", "pytorch-lightning", "numpy")
 
@@ -66,15 +66,3 @@ def _processor() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
-
-
-def git_revision(folder: Path) -> dict[str, Any] | None:
-    """The git commit of `folder` and whether files are changed; None outside a repository."""
-    try:
-        head, status = (
-            subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": head.strip(), "changed": bool(status.strip())}

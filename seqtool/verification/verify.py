@@ -16,7 +16,7 @@ from seqtool.inference.loading import load
 from seqtool.recipe import Recipe, Reference
 from seqtool.registry import Registry, default_registry
 from seqtool.runs.files import read_json, translate_write_errors, write_json
-from seqtool.runs.provenance import git_revision
+from seqtool.runs.git_revision import git_revision
 from seqtool.verification.claim import Claim, Measure, load_claim
 from seqtool.verification.claim_runs import ClaimRuns, Key
 from seqtool.verification.verdict import Finding, Verdict
