@@ -29,26 +29,26 @@ def races(quick: bool) -> Iterator[Race]:
         yield _race(family, "B", [Shape(batch=batch) for batch in BATCHES])
 
 
-def _race(family: str, what: str, shapes: Sequence[Shape]) -> Race:
+def _race(family: str, quantity: str, shapes: Sequence[Shape]) -> Race:
     contestants = [Contestant(_name(s), partial(steps.training, family, s, engine="auto")) for s in shapes]
-    return Race(f"growth of {family} with {what}", contestants, note=partial(_slopes, family, what, shapes))
+    return Race(f"growth of {family} with {quantity}", contestants, note=partial(_slopes, family, quantity, shapes))
 
 
 def _name(shape: Shape) -> str:
     return f"{shape}, B {shape.batch}"
 
 
-def _slopes(family: str, what: str, shapes: Sequence[Shape], result: Result) -> list[str]:
+def _slopes(family: str, quantity: str, shapes: Sequence[Shape], result: Result) -> list[str]:
     """Slopes of time and memory. The cost of a model without attention depends on T, not on S times T."""
     sizes = {
         "S x T": [s.target if family == "plain" else s.source * s.target for s in shapes],
         "H": [s.hidden for s in shapes],
         "B": [s.batch for s in shapes],
-    }[what]
-    against = "T" if (family, what) == ("plain", "S x T") else what
+    }[quantity]
+    against = "T" if (family, quantity) == ("plain", "S x T") else quantity
     time = slope(sizes, [result.median(_name(s)) for s in shapes])
     memory = [peak_memory(family, s) for s in shapes]
-    bound = f" (at most {MAX_SLOPE}: {'met' if time <= MAX_SLOPE else 'MISSED'})" if what == "S x T" else ""
+    bound = f" (at most {MAX_SLOPE}: {'met' if time <= MAX_SLOPE else 'MISSED'})" if quantity == "S x T" else ""
     megabytes = ", ".join(f"{m:.0f}" for m in memory)
     return [
         f"slope of time against {against}: {time:.2f}{bound}",

@@ -44,16 +44,16 @@ def _built(shape: Shape) -> Any:
 
 def training(shape: Shape) -> Callable[[], None]:
     """A training step on the same batch as seqtool."""
-    model, here = _built(shape), batch(shape)
+    model, data = _built(shape), batch(shape)
     model.loss_function = ("crossentropy", 0.0)
-    target = here.target + SPECIAL
+    target = data.target + SPECIAL
     inputs = {
-        "src": here.source + SPECIAL,
-        "src_length": here.source_mask.sum(1),
-        "src_mask": here.source_mask.unsqueeze(1),
+        "src": data.source + SPECIAL,
+        "src_length": data.source_mask.sum(1),
+        "src_mask": data.source_mask.unsqueeze(1),
         "trg_input": nn.functional.pad(target[:, :-1], (1, 0), value=model.bos_index),
         "trg": target,
-        "trg_mask": here.target_mask.unsqueeze(1),
+        "trg_mask": data.target_mask.unsqueeze(1),
     }
 
     def loss() -> Tensor:
@@ -65,13 +65,13 @@ def training(shape: Shape) -> Callable[[], None]:
 
 def decoding(shape: Shape, beam: int) -> Callable[[], None]:
     """Greedy or beam search for a batch. No hypothesis may end early, so that all have the same length."""
-    model, here = _built(shape), batch(shape)
+    model, data = _built(shape), batch(shape)
     from joeynmt.search import search
 
     model.eval()
     model.loss_function = ("crossentropy", 0.0)
     request = SimpleNamespace(
-        src=here.source + SPECIAL, src_length=here.source_mask.sum(1), src_mask=here.source_mask.unsqueeze(1),
+        src=data.source + SPECIAL, src_length=data.source_mask.sum(1), src_mask=data.source_mask.unsqueeze(1),
         src_prompt_mask=None, trg_input=None, trg_prompt_mask=None, has_trg=False,
     )  # fmt: skip
 

@@ -26,13 +26,13 @@ class Gmm(nn.Module):
         size, steps = source.shape[:2]
         h = c = source.new_zeros(size, self.hidden)
         kappa = source.new_zeros(size, 3)
-        place, logits = torch.arange(steps, device=source.device), []
-        for given in gold.unbind(1):
-            alpha, beta, delta = self.window(torch.cat([h, given], 1)).exp().chunk(3, 1)
+        positions, logits = torch.arange(steps, device=source.device), []
+        for symbol in gold.unbind(1):
+            alpha, beta, delta = self.window(torch.cat([h, symbol], 1)).exp().chunk(3, 1)
             kappa = kappa + delta
-            bumps = alpha[..., None] * (-beta[..., None] * (kappa[..., None] - place) ** 2).exp()
+            bumps = alpha[..., None] * (-beta[..., None] * (kappa[..., None] - positions) ** 2).exp()
             context = (bumps.sum(1)[:, None] @ source).squeeze(1)
-            h, c = self.cell(torch.cat([given, context], 1), (h, c))
+            h, c = self.cell(torch.cat([symbol, context], 1), (h, c))
             logits.append(self.out(h))
         return torch.stack(logits, 1)
 
@@ -59,10 +59,10 @@ class Additive(nn.Module):
         keys = self.keys(memory)
         h = c = memory.new_zeros(len(source), self.hidden)
         logits = []
-        for given in self.target_embedding(gold).unbind(1):
+        for symbol in self.target_embedding(gold).unbind(1):
             scores = self.energy((self.query(h)[:, None] + keys).tanh()).squeeze(2)
             context = (scores.softmax(1)[:, None] @ memory).squeeze(1)
-            h, c = self.cell(torch.cat([given, context], 1), (h, c))
+            h, c = self.cell(torch.cat([symbol, context], 1), (h, c))
             logits.append(self.out(h))
         return torch.stack(logits, 1)
 
@@ -94,8 +94,8 @@ class InputFeeding(nn.Module):
         h = c = self.bridge(torch.cat([last[0], last[1]], 1)).tanh()
         vector = torch.zeros_like(h)
         vectors = []
-        for given in self.target_embedding(gold).unbind(1):
-            h, c = self.cell(torch.cat([given, vector], 1), (h, c))
+        for symbol in self.target_embedding(gold).unbind(1):
+            h, c = self.cell(torch.cat([symbol, vector], 1), (h, c))
             scores = self.energy((self.query(h)[:, None] + keys).tanh()).squeeze(2)
             context = (scores.softmax(1)[:, None] @ memory).squeeze(1)
             vector = self.combine(torch.cat([h, context], 1)).tanh()
@@ -166,15 +166,15 @@ def training(
     family: str, shape: Shape, *, compiled: bool = False, mode: str | None = None, device: torch.device = CPU
 ) -> Callable[[], None]:
     """A training step of the plain model on the same batch as seqtool; `mode` is passed to torch.compile."""
-    here = batch(shape, device)
+    data = batch(shape, device)
     torch.manual_seed(0)
     model: nn.Module = MODELS[family](shape.symbols, shape.hidden).to(device)
-    source, gold = inputs(here, shape.symbols, one_hot=family in ONE_HOT)
-    called = torch.compile(model, mode=mode) if compiled else model
+    source, gold = inputs(data, shape.symbols, one_hot=family in ONE_HOT)
+    function = torch.compile(model, mode=mode) if compiled else model
 
     def loss() -> Tensor:
-        logits = called(source, gold)
-        return nn.functional.cross_entropy(logits.flatten(0, 1), here.target.flatten())
+        logits = function(source, gold)
+        return nn.functional.cross_entropy(logits.flatten(0, 1), data.target.flatten())
 
     step = training_step(model, loss, torch.optim.Adam(model.parameters()))
     if compiled:
@@ -185,10 +185,10 @@ def training(
     return step
 
 
-def inputs(here: Batch, symbols: int, *, one_hot: bool) -> tuple[Tensor, Tensor]:
+def inputs(data: Batch, symbols: int, *, one_hot: bool) -> tuple[Tensor, Tensor]:
     """The source, and the target shifted by one: ids, or one-hot vectors with a zero vector at the start."""
-    gold = nn.functional.pad(here.target[:, :-1], (1, 0), value=symbols)
+    gold = nn.functional.pad(data.target[:, :-1], (1, 0), value=symbols)
     if not one_hot:
-        return here.source, gold
-    source = nn.functional.one_hot(here.source, symbols + 1)[..., :symbols].float()
+        return data.source, gold
+    source = nn.functional.one_hot(data.source, symbols + 1)[..., :symbols].float()
     return source, nn.functional.one_hot(gold, symbols + 1)[..., :symbols].float()

@@ -23,13 +23,13 @@ class Stacked(nn.Module):
 
     def __init__(self, count: int, symbols: int, hidden: int) -> None:
         super().__init__()
-        alone = [plain.Gmm(symbols, hidden) for _ in range(count)]
+        models = [plain.Gmm(symbols, hidden) for _ in range(count)]
         self.hidden = hidden
         for name in ("cell.weight_ih", "cell.weight_hh", "window.weight", "out.weight"):
-            stacked = torch.stack([model.get_parameter(name).detach().T for model in alone])
+            stacked = torch.stack([model.get_parameter(name).detach().T for model in models])
             self.register_parameter(name.replace(".", "_"), nn.Parameter(stacked))
         for name in ("cell.bias_ih", "cell.bias_hh", "window.bias", "out.bias"):
-            stacked = torch.stack([model.get_parameter(name).detach()[None] for model in alone])
+            stacked = torch.stack([model.get_parameter(name).detach()[None] for model in models])
             self.register_parameter(name.replace(".", "_"), nn.Parameter(stacked))
 
     def forward(self, source: Tensor, gold: Tensor) -> Tensor:
@@ -37,15 +37,15 @@ class Stacked(nn.Module):
         count, size, length = source.shape[:3]
         h = c = source.new_zeros(count, size, self.hidden)
         kappa = source.new_zeros(count, size, 3)
-        place, outputs = torch.arange(length), []
+        positions, outputs = torch.arange(length), []
         bias = self.cell_bias_ih + self.cell_bias_hh
-        for given in gold.unbind(2):
-            asked = torch.cat([h, given], 2)
-            alpha, beta, delta = torch.baddbmm(self.window_bias, asked, self.window_weight).exp().chunk(3, 2)
+        for symbol in gold.unbind(2):
+            inputs = torch.cat([h, symbol], 2)
+            alpha, beta, delta = torch.baddbmm(self.window_bias, inputs, self.window_weight).exp().chunk(3, 2)
             kappa = kappa + delta
-            bumps = alpha[..., None] * (-beta[..., None] * (kappa[..., None] - place) ** 2).exp()
+            bumps = alpha[..., None] * (-beta[..., None] * (kappa[..., None] - positions) ** 2).exp()
             context = (bumps.sum(2)[:, :, None] @ source).squeeze(2)
-            gates = torch.baddbmm(bias, torch.cat([given, context], 2), self.cell_weight_ih)
+            gates = torch.baddbmm(bias, torch.cat([symbol, context], 2), self.cell_weight_ih)
             i, f, g, o = torch.baddbmm(gates, h, self.cell_weight_hh).chunk(4, 2)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = o.sigmoid() * c.tanh()
@@ -61,9 +61,9 @@ def batched(count: int, shape: Shape) -> Callable[[], None]:
     drawn = [
         task.batch("train", 0, seed=seed, rank=0, batch_size=shape.batch, device=steps.CPU) for seed in range(count)
     ]
-    pairs = [plain.inputs(here, shape.symbols, one_hot=True) for here in drawn]
+    pairs = [plain.inputs(data, shape.symbols, one_hot=True) for data in drawn]
     source, gold = (torch.stack(side) for side in zip(*pairs, strict=True))
-    target = torch.stack([here.target for here in drawn])
+    target = torch.stack([data.target for data in drawn])
     optimizer = torch.optim.Adam(model.parameters())
 
     def step() -> None:
@@ -86,11 +86,11 @@ def batched(count: int, shape: Shape) -> Callable[[], None]:
 
 def separate(count: int, shape: Shape, engine: str) -> Callable[[], None]:
     """A training step of each seed, one after the other."""
-    alone = [steps.training("gmm", shape, engine=engine) for _ in range(count)]
+    single_steps = [steps.training("gmm", shape, engine=engine) for _ in range(count)]
 
     def step() -> None:
-        for one in alone:
-            one()
+        for single_step in single_steps:
+            single_step()
 
     return step
 

@@ -18,13 +18,20 @@ from seqtool.training.graphed_step import GraphedStep
 CPU = torch.device("cpu")
 
 
-def prepare(chosen: Variant, device: torch.device = CPU) -> tuple[Assembly, torch.optim.Optimizer]:
+def prepare(recipe_variant: Variant, device: torch.device = CPU) -> tuple[Assembly, torch.optim.Optimizer]:
     """The assembly of a variant with its engine's kernels, on a device, and its optimizer."""
-    made = assemble(chosen, seed=0)
-    made.model.to(device)
-    made.loss.to(device)
-    install(made.model, chosen.train.engine, default_registry(), device, torch.float32, {"optimizer": made.optimizer})
-    return made, made.optimizer
+    assembly = assemble(recipe_variant, seed=0)
+    assembly.model.to(device)
+    assembly.loss.to(device)
+    install(
+        assembly.model,
+        recipe_variant.train.engine,
+        default_registry(),
+        device,
+        torch.float32,
+        {"optimizer": assembly.optimizer},
+    )
+    return assembly, assembly.optimizer
 
 
 def batch(shape: Shape, device: torch.device = CPU) -> Batch:
@@ -61,13 +68,13 @@ def training(
     family: str, shape: Shape, *, device: torch.device = CPU, graphs: bool = False, **options: str
 ) -> Callable[[], None]:
     """A training step of seqtool's model on a fixed batch; with `graphs`, replayed as a CUDA graph."""
-    made, optimizer = prepare(variant(family, shape, **options), device)
-    here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
-    return partial(batch_step(made, optimizer, graphs=graphs), here)
+    assembly, optimizer = prepare(variant(family, shape, **options), device)
+    data = assembly.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
+    return partial(batch_step(assembly, optimizer, graphs=graphs), data)
 
 
 def batch_step(
-    made: Assembly, optimizer: torch.optim.Optimizer, *, graphs: bool = False, limit: float | None = 1.0
+    assembly: Assembly, optimizer: torch.optim.Optimizer, *, graphs: bool = False, limit: float | None = 1.0
 ) -> Callable[[Batch], None]:
     """A training step on any batch. With `graphs`, steps after the first are replayed as a CUDA graph.
 
@@ -75,29 +82,29 @@ def batch_step(
         limit: the maximum gradient norm; None for no clipping.
     """
 
-    def eager(here: Batch) -> None:
-        training_step(made.model, lambda: _objective(made, here)[0], optimizer, limit)()
+    def eager(data: Batch) -> None:
+        training_step(assembly.model, lambda: _objective(assembly, data)[0], optimizer, limit)()
 
     if not graphs:
         return eager
-    clipped = partial(clip, made.model, optimizer, limit)
-    graphed = GraphedStep(made.model, partial(_objective, made), optimizer, clipped)
+    clipped = partial(clip, assembly.model, optimizer, limit)
+    graphed = GraphedStep(assembly.model, partial(_objective, assembly), optimizer, clipped)
 
-    def step(here: Batch) -> None:
+    def step(data: Batch) -> None:
         if not optimizer.state:  # created by the first step
-            eager(here)
+            eager(data)
             return
-        graphed(here)
+        graphed(data)
         if graphed.reason is not None:
             raise RuntimeError(f"the step is not captured: {graphed.reason}")
 
     return step
 
 
-def _objective(made: Assembly, here: Batch) -> tuple[Tensor, Tensor]:
+def _objective(assembly: Assembly, data: Batch) -> tuple[Tensor, Tensor]:
     """`(mean loss, [summed loss, real tokens])`."""
-    logits, weights = made.model(here)
-    total, count = made.loss(logits, weights, here)
+    logits, weights = assembly.model(data)
+    total, count = assembly.loss(logits, weights, data)
     return total / count, torch.stack([total.detach(), count.to(total.dtype)])
 
 
@@ -105,13 +112,13 @@ def decoding(
     family: str, shape: Shape, search: str, *, device: torch.device = CPU, **options: str
 ) -> Callable[[], None]:
     """Decoding of a batch of sources; every hypothesis has the full length."""
-    made, _ = prepare(variant(family, shape, **options), device)
-    found = make(f"search/{search}")
-    here = made.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
-    made.model.eval()
+    assembly, _ = prepare(variant(family, shape, **options), device)
+    searcher = make(f"search/{search}")
+    data = assembly.task.batch("train", 0, seed=0, rank=0, batch_size=shape.batch, device=device)
+    assembly.model.eval()
 
     def step() -> None:
         with torch.inference_mode():
-            found.search(made.model, here.source, here.source_mask, shape.target)
+            searcher.search(assembly.model, data.source, data.source_mask, shape.target)
 
     return step

@@ -32,21 +32,21 @@ MARKS = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}
 
 def main(arguments: list[str]) -> None:
     """Run the named sections, print the results, write the JSON file, and exit with 1 if something failed."""
-    given = _parser().parse_args(arguments)
-    names = given.sections or list(SECTIONS)
-    found = {"machine": machine(given.device), "sections": {}}
-    if not given.together:
+    options = _parser().parse_args(arguments)
+    names = options.sections or list(SECTIONS)
+    found = {"machine": machine(options.device), "sections": {}}
+    if not options.together:
         print(", ".join(f"{key} {value}" for key, value in found["machine"].items()), flush=True)
-    begun = time.monotonic()
+    start = time.monotonic()
     for name in names:
-        run = _run_here if given.together or given.quick else _run_in_process
-        found["sections"][name] = run(name, given)
-        if given.json:
-            given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        run = _run_here if options.together or options.quick else _run_in_process
+        found["sections"][name] = run(name, options)
+        if options.json:
+            options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     counts = _counts(found["sections"])
-    if given.together:
+    if options.together:
         sys.exit(bool(counts["failed"]))
-    print(f"\n{time.monotonic() - begun:.0f} s: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    print(f"\n{time.monotonic() - start:.0f} s: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     for name, section in found["sections"].items():
         for outcome in section["outcomes"]:
             if outcome["status"] == "failed":
@@ -67,12 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_here(name: str, given: argparse.Namespace) -> dict[str, Any]:
+def _run_here(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run a section in this process."""
-    begun = time.monotonic()
-    budget = 600.0 if given.quick else SECTIONS[name] * given.budget
+    start = time.monotonic()
+    budget = 600.0 if options.quick else SECTIONS[name] * options.budget
     print(f"\n== {name}, at most {budget:.0f} s", flush=True)
-    setting = Setting(torch.device(given.device), given.quick, begun + budget)
+    setting = Setting(torch.device(options.device), options.quick, start + budget)
     section: dict[str, Any] = {"outcomes": []}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -80,20 +80,20 @@ def _run_here(name: str, given: argparse.Namespace) -> dict[str, Any]:
         for outcome in run_items(module.items(setting), setting):
             _show(outcome)
             section["outcomes"].append(outcome.as_json())
-            section["seconds"] = round(time.monotonic() - begun, 1)
-            if given.json:
-                given.json.write_text(json.dumps({"sections": {name: section}}), encoding="utf-8")
-    print(f"== {name}: {time.monotonic() - begun:.1f} s", flush=True)
+            section["seconds"] = round(time.monotonic() - start, 1)
+            if options.json:
+                options.json.write_text(json.dumps({"sections": {name: section}}), encoding="utf-8")
+    print(f"== {name}: {time.monotonic() - start:.1f} s", flush=True)
     return section
 
 
-def _run_in_process(name: str, given: argparse.Namespace) -> dict[str, Any]:
+def _run_in_process(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run a section in its own process, so that a device fault or a timeout ends only this section."""
-    budget = SECTIONS[name] * given.budget
+    budget = SECTIONS[name] * options.budget
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "section.json"
-        command = [sys.executable, "-m", "benchmarks", "gpu", name, "--together", "--device", given.device]
-        command += ["--budget", str(given.budget), "--json", str(path)]
+        command = [sys.executable, "-m", "benchmarks", "gpu", name, "--together", "--device", options.device]
+        command += ["--budget", str(options.budget), "--json", str(path)]
         problem = ""
         try:
             done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=budget + GRACE)

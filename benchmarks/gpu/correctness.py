@@ -104,13 +104,13 @@ def _model(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any]
 
 def _gradients(family: str, shape: Shape, device: torch.device, engine: str) -> dict[str, torch.Tensor]:
     """The loss and each gradient, moved to the CPU in float64. The reference is computed there."""
-    place, dtype = (steps.CPU, torch.float64) if engine == "reference" else (device, torch.float32)
-    made, _ = steps.prepare(variant(family, shape, engine=engine), place)
-    made.model.to(dtype)
-    logits, weights = made.model(steps.batch(shape).to(place))
-    total, count = made.loss(logits, weights, steps.batch(shape).to(place))
+    target, dtype = (steps.CPU, torch.float64) if engine == "reference" else (device, torch.float32)
+    assembly, _ = steps.prepare(variant(family, shape, engine=engine), target)
+    assembly.model.to(dtype)
+    logits, weights = assembly.model(steps.batch(shape).to(target))
+    total, count = assembly.loss(logits, weights, steps.batch(shape).to(target))
     (total / count).backward()
-    found = {name: x.grad for name, x in made.model.named_parameters() if x.grad is not None}
+    found = {name: x.grad for name, x in assembly.model.named_parameters() if x.grad is not None}
     return {name: x.detach().to("cpu", torch.float64) for name, x in {"loss": total / count, **found}.items()}
 
 
@@ -123,11 +123,11 @@ def _graphs(family: str, shape: Shape, setting: Setting) -> tuple[list[str], Any
         raise SkippedError("CUDA graphs need a CUDA device")
     ends = []
     for graphs in (False, False, True):
-        made, optimizer = steps.prepare(variant(family, shape, engine="auto"), setting.device)
-        step = steps.batch_step(made, optimizer, graphs=graphs)
+        assembly, optimizer = steps.prepare(variant(family, shape, engine="auto"), setting.device)
+        step = steps.batch_step(assembly, optimizer, graphs=graphs)
         for k in range(8):
-            step(made.task.batch("train", k, seed=0, rank=0, batch_size=shape.batch, device=setting.device))
-        ends.append({name: x.detach().cpu() for name, x in made.model.state_dict().items()})
+            step(assembly.task.batch("train", k, seed=0, rank=0, batch_size=shape.batch, device=setting.device))
+        ends.append({name: x.detach().cpu() for name, x in assembly.model.state_dict().items()})
     eager, again, replayed = ends
     spread = max(float((again[name] - x).abs().max()) for name, x in eager.items())
     errors = {name: float((replayed[name] - x).abs().max()) for name, x in eager.items()}

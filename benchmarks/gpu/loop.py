@@ -31,10 +31,10 @@ def _compare(family: str, shape: Shape, engine: str, setting: Setting) -> tuple[
     bare(15)
     pairs = [(bare(count), loop.seqtool_loop(chosen, count, str(setting.device))) for _ in range(rounds)]
     ratio, more = median(b / a for a, b in pairs), median(b - a for a, b in pairs)
-    alone, whole = (median(side) for side in zip(*pairs, strict=True))
+    bare_ms, run_ms = (median(side) for side in zip(*pairs, strict=True))
     met = ratio <= RATIO or more <= MORE
-    line = f"  bare {alone:.3f} ms per step, seqtool run {whole:.3f}; ratio {ratio:.3f}, {more:+.3f} ms"
-    words = f"  bound: at most {RATIO} times, or {MORE} ms more: {'met' if met else 'MISSED'}"
-    if not whole > 0:
+    line = f"  bare {bare_ms:.3f} ms per step, seqtool run {run_ms:.3f}; ratio {ratio:.3f}, {more:+.3f} ms"
+    bound = f"  bound: at most {RATIO} times, or {MORE} ms more: {'met' if met else 'MISSED'}"
+    if not run_ms > 0:
         raise FailedError(f"{line}\nno time was measured")
-    return [line, words], {"bare_ms": alone, "seqtool_ms": whole, "ratio": ratio, "more_ms": more, "rounds": pairs}
+    return [line, bound], {"bare_ms": bare_ms, "seqtool_ms": run_ms, "ratio": ratio, "more_ms": more, "rounds": pairs}

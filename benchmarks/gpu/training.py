@@ -84,9 +84,9 @@ from benchmarks.shapes import Shape
 torch.set_num_threads(2)
 step = steps.training("input_feeding", Shape({hidden}, {source}, {target}, {batch}), engine="auto")
 step()
-begun = time.perf_counter()
+start = time.perf_counter()
 step()
-print(time.perf_counter() - begun)
+print(time.perf_counter() - start)
 """
 
 

@@ -52,17 +52,17 @@ train: {steps: 60, batch_size: 32, validate_every: 30, optimizer: {type: adam, l
 """
 
 
-def _trained(folder: str, setting: Setting, *changes: str, out: str = "run") -> RunDirectory:
+def _train(folder: str, setting: Setting, *changes: str, out: str = "run") -> RunDirectory:
     """A run of the tiny recipe on the device."""
     path = Path(folder) / "tiny.yaml"
     path.write_text(RECIPE, encoding="utf-8")
     count = 20 if setting.quick else 60
-    given = [f"train.steps={count}", f"train.validate_every={count // 2}", *changes]
-    _ran(path, out=Path(folder) / out, overrides=given, device=str(setting.device))
+    overrides = [f"train.steps={count}", f"train.validate_every={count // 2}", *changes]
+    _run(path, out=Path(folder) / out, overrides=overrides, device=str(setting.device))
     return RunDirectory.open(Path(folder) / out)
 
 
-def _ran(*arguments: Any, **named: Any) -> None:
+def _run(*arguments: Any, **named: Any) -> None:
     """`run`, with torch's deterministic mode switched off afterwards."""
     try:
         run(*arguments, **named)
@@ -79,10 +79,10 @@ def _trains(precision: str, setting: Setting) -> tuple[list[str], Any]:
     with tempfile.TemporaryDirectory() as folder:
         changes = [f"train.precision={precision}"]
         changes += ["train.optimizer.fused=false"] * (precision == "16-mixed")
-        directory = _trained(folder, setting, *changes)
-        (place,) = _seeds(directory)
-        losses = [float(row["train_loss"]) for row in place.read_metrics() if row["train_loss"]]
-        environment = json.loads(place.environment.read_text())
+        directory = _train(folder, setting, *changes)
+        (seed,) = _seeds(directory)
+        losses = [float(row["train_loss"]) for row in seed.read_metrics() if row["train_loss"]]
+        environment = json.loads(seed.environment.read_text())
     line = f"loss {losses[0]:.4f} -> {losses[-1]:.4f}; step {environment.get('step', 'eager')}"
     if not all(map(math.isfinite, losses)) or not losses[-1] < losses[0]:
         raise FailedError(f"{line}: it is not finite or does not decrease")
@@ -100,7 +100,7 @@ def _seeds(directory: RunDirectory) -> list[Any]:
 def _equal(setting: Setting) -> tuple[list[str], Any]:
     """Two runs with `deterministic: true` have bit-equal parameters."""
     with tempfile.TemporaryDirectory() as folder:
-        runs = [_trained(folder, setting, "train.deterministic=true", out=out) for out in ("one", "two")]
+        runs = [_train(folder, setting, "train.deterministic=true", out=out) for out in ("one", "two")]
         first, second = (_weights(directory) for directory in runs)
     _expect_equal(first, second)
     return ["parameters are equal"], None
@@ -111,16 +111,16 @@ def _resumed(setting: Setting) -> tuple[list[str], Any]:
     count = 20 if setting.quick else 60
     changes = ("train.deterministic=true", f"train.checkpoint_every={count // 4}")
     with tempfile.TemporaryDirectory() as folder:
-        whole = _trained(folder, setting, *changes, out="whole")
+        whole = _train(folder, setting, *changes, out="whole")
         with _interrupted_after_a_checkpoint():
             try:
-                _trained(folder, setting, *changes, out="stopped")
+                _train(folder, setting, *changes, out="stopped")
             except SeqtoolError as error:
                 if not str(error).startswith("stopped"):
                     raise
             else:
                 raise FailedError("the run was not interrupted")
-        _ran(resume=Path(folder) / "stopped", device=str(setting.device))
+        _run(resume=Path(folder) / "stopped", device=str(setting.device))
         first, second = _weights(whole), _weights(RunDirectory.open(Path(folder) / "stopped"))
     _expect_equal(first, second)
     return ["parameters are equal"], None
@@ -144,9 +144,9 @@ def _interrupted_after_a_checkpoint() -> Iterator[None]:
 
 
 def _weights(directory: RunDirectory) -> dict[str, Any]:
-    (place,) = _seeds(directory)
-    found: dict[str, Any] = torch.load(place.last_checkpoint, weights_only=True, map_location="cpu")["state_dict"]
-    return found
+    (seed,) = _seeds(directory)
+    state: dict[str, Any] = torch.load(seed.last_checkpoint, weights_only=True, map_location="cpu")["state_dict"]
+    return state
 
 
 def _expect_equal(first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -160,7 +160,7 @@ def _verbs(setting: Setting) -> tuple[list[str], Any]:
     """The commands predict, evaluate and intervene for one run, on the device and on the CPU."""
     lines, data = [], {}
     with tempfile.TemporaryDirectory() as folder:
-        directory = _trained(folder, setting)
+        directory = _train(folder, setting)
         sources = Path(folder) / "sources.txt"
         sources.write_text("_ a b _ c d\nd _ c b a\n" * 3, encoding="utf-8")
         asked = {
