@@ -204,7 +204,7 @@ class Predictor:
         if search is None and n_best is None:
             return self.assembly.search
         option = self.variant.train.search if search is None else search
-        return build_search(option, n_best, self.task, self.variant.registry)
+        return build_search(option, n_best, self.task, self.assembly.registry)
 
     def encode_source(self, text: str) -> tuple[Any, ...]:
         """The ids or vectors of a source. Raises SeqtoolError: an unknown symbol, no symbols, or no text."""
