@@ -9,6 +9,7 @@ from typing import Any
 from seqtool.analysis.alignments import draw_weights
 from seqtool.analysis.loss_curves import draw_losses
 from seqtool.analysis.report import write_page
+from seqtool.build.torch_settings import default_settings, reserved_for_training
 from seqtool.errors import SeqtoolError, refuse_exit
 from seqtool.launch.job import Job
 from seqtool.launch.launcher import FailedJobsError, Launcher
@@ -26,6 +27,8 @@ from seqtool.training.lightning_internals import is_rank_zero
 from seqtool.training.stopping import Interrupted, StopSignal
 
 
+@default_settings()
+@reserved_for_training()
 def run(
     recipe: str | Path | Recipe | None = None,
     *,
@@ -57,8 +60,8 @@ def run(
 
     Raises:
         RecipeError: the recipe is invalid; nothing was written.
-        SeqtoolError: the device does not exist, the folder is not empty, or the run was interrupted (the message says
-            how to resume it).
+        SeqtoolError: the device does not exist, the folder is not empty, another thread of this process trains, or the
+            run was interrupted (the message says how to resume it).
     """
     with refuse_exit("the check of the recipe"):
         planned = plan(

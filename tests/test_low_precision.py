@@ -10,6 +10,7 @@ from torch import Tensor
 import seqtool
 from seqtool.testing.stand_ins import StandInCell
 from seqtool_encoders.sinusoids import sinusoids
+from seqtool_training.attention_losses import relative_position
 
 STEPS, SOURCE = 300, 600
 HALF = torch.bfloat16
@@ -103,6 +104,12 @@ def test_sinusoids_are_rounded_once() -> None:
         for j in range(SOURCE)
     ]
     torch.testing.assert_close(found.double(), torch.tensor(wanted, dtype=torch.float64), atol=2**-8, rtol=0)
+
+
+def test_guided_attention_compares_exact_positions() -> None:
+    mask = torch.ones(1, SOURCE, dtype=torch.bool)
+    relative = relative_position(mask, torch.zeros(1, dtype=HALF))
+    assert (relative[0] * SOURCE).round().tolist() == list(range(SOURCE))
 
 
 def test_a_counter_of_a_cell_counts_in_any_precision() -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtool.api import Batch, Loss, PartError, Positive
+from seqtool.api import Batch, Loss, PartError, Positive, position_dtype
 
 
 class AttentionLoss(Loss):
@@ -83,10 +83,10 @@ class GuidedAttention(AttentionLoss):
     def costs(self, weights: Tensor, batch: Batch) -> Tensor:
         """See `AttentionLoss.costs`."""
         self.expect_source_length(weights, batch)
-        target, source = (relative_position(mask, weights.dtype) for mask in (batch.target_mask, batch.source_mask))
+        target, source = (relative_position(mask, weights) for mask in (batch.target_mask, batch.source_mask))
         distance = target.unsqueeze(2) - source.unsqueeze(1)
         penalty = 1 - torch.exp(-(distance**2) / (2 * self.width**2))
-        return weights * penalty.unsqueeze(1)
+        return weights * penalty.to(weights.dtype).unsqueeze(1)
 
 
 class SupervisedAttention(AttentionLoss):
@@ -119,7 +119,7 @@ class SupervisedAttention(AttentionLoss):
         return costs.masked_fill(~gold, 0)
 
 
-def relative_position(mask: Tensor, dtype: torch.dtype) -> Tensor:
+def relative_position(mask: Tensor, like: Tensor) -> Tensor:
     """The relative position in each row: 0, 1/n, 2/n, ... for n real positions, `[B, L]`."""
-    position = torch.arange(mask.shape[1], dtype=dtype, device=mask.device)
+    position = torch.arange(mask.shape[1], dtype=position_dtype(like), device=mask.device)
     return position / mask.sum(1, keepdim=True).clamp(min=1)

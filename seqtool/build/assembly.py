@@ -1,8 +1,7 @@
 """Recipe and registry -> assembly. Passes sizes from part to part."""
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from seqtool.build.loop_options import LoopOptions
 from seqtool.build.objectives import build_metrics, loss_reference
 from seqtool.build.recipe_errors import recipe_error
 from seqtool.build.requirements import Provided, built_parts, check_requirements, slot_parts
+from seqtool.build.torch_settings import seeded
 from seqtool.errors import MisuseError, PartError
 from seqtool.nn.attention import Attention
 from seqtool.nn.feeding import TEACHER_FORCING, Feeding
@@ -162,7 +162,7 @@ def build_model(variant: Variant, task: Task, seed: int = 0) -> Seq2Seq:
     """
     _check_copy_map(variant, task)
     check_requirements(variant, Provided(task), slot_parts(variant))
-    with _seeded(derive(seed, "parameters")):
+    with seeded(derive(seed, "parameters")):
         source_embedding = variant.embedding(task.source_vocabulary)
         target_embedding = (variant.target_embedding or variant.embedding)(task.target_vocabulary)
         encoder = variant.encoder(source_embedding.output_size)
@@ -199,14 +199,3 @@ def _feeding(variant: Variant) -> Callable[[int], Feeding]:
 def count_parameters(model: torch.nn.Module) -> int:
     """The number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's CPU generator while the context is open, then restore it."""
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before)

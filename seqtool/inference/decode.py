@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from seqtool.build.torch_settings import default_settings
 from seqtool.nn.memory_recording import record_memory_masks
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.search import Hypotheses, Search
@@ -22,6 +23,7 @@ class RawHypothesis(NamedTuple):
     weights: Any
 
 
+@default_settings()
 def decode_batch(
     model: Seq2Seq, search: Search, source: Tensor, mask: Tensor, max_length: int
 ) -> list[list[RawHypothesis]]:

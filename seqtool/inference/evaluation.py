@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqtool.build.torch_settings import default_settings
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.estimates import Estimate, corpus_estimate, estimates
@@ -123,6 +124,7 @@ class Evaluator:
     bleu: Bleu | None = None
     bootstrap_seed: int = 0
 
+    @default_settings()
     def evaluate_split(self, split: Split, batches: Iterable[Batch]) -> Evaluation:
         """Evaluate batches of a split.
 
@@ -138,6 +140,7 @@ class Evaluator:
         rows = {name: np.concatenate([sums[name] for sums in attention]) for name in attention[0]}
         return self._evaluation(split, parts, rows)
 
+    @default_settings()
     def evaluate_pairs(self, pairs: Sequence[Pair], batch_size: int) -> Evaluation:
         """Evaluate pairs of a source and its accepted targets.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from seqtool.build.torch_settings import default_settings
 from seqtool.errors import MisuseError, PartError, SeqtoolError, nearest_name
 from seqtool.inference.estimates import Estimate, differences, estimates
 from seqtool.inference.evaluation import Evaluator
@@ -59,6 +60,7 @@ class InterventionEffects:
         return content
 
 
+@default_settings()
 def intervention_effects(
     evaluator: Evaluator,
     batches: Sequence[Batch],
@@ -96,6 +98,7 @@ def intervention_effects(
     return InterventionEffects(split, examples, tokens, delay, shuffle_seed, bootstrap_seed, measured, left_out)
 
 
+@default_settings()
 def first_examples(batches: Iterable[Batch], count: int | None) -> list[Batch]:
     """The batches up to `count` examples, the last one cut; all if None."""
     kept, left = [], count

@@ -8,6 +8,7 @@ import torch
 from seqtool.build.assembly import assemble
 from seqtool.build.device_support import refuse_float64
 from seqtool.build.kernels import install
+from seqtool.build.torch_settings import default_settings
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.predictor import Predictor
 from seqtool.recipe.train_options import Engine
@@ -20,6 +21,7 @@ CHECKPOINTS = ("best", "last")
 DEVICES = ("cpu", "cuda", "cuda:0", "mps", "auto")
 
 
+@default_settings()
 def load(
     run: str | Path,
     variant: str | None = None,

@@ -1,11 +1,13 @@
 """Prepare the task of a trained model with its data."""
 
 from seqtool.build.assembly import prepared_task
+from seqtool.build.torch_settings import default_settings
 from seqtool.errors import SeqtoolError
 from seqtool.parts.task import Task, changed_entries
 from seqtool.recipe import Variant
 
 
+@default_settings()
 def task_with_data(variant: Variant, trained: Task) -> Task:
     """The variant's task with its data, which must be those of `trained`, the task restored from the run.
 

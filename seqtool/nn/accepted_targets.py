@@ -138,9 +138,10 @@ def replace_targets(batch: Batch, targets: Targets, width: int) -> Batch:
 
 def pad_rows(rows: Sequence[Sequence[Any]], width: int = 0) -> tuple[Tensor, Tensor]:
     """Pad rows with 0 to the longest, at least to `width`: `(ids [B, T], mask [B, T])`; of vectors, `ids [B, T, F]`."""
-    length = torch.tensor([len(row) for row in rows])
-    mask = torch.arange(max(int(length.max()), width)) < length[:, None]
-    flat = torch.tensor([i for row in rows for i in row])
+    length = torch.tensor([len(row) for row in rows], device="cpu")
+    mask = torch.arange(max(int(length.max()), width), device="cpu") < length[:, None]
+    flat = torch.tensor([i for row in rows for i in row], device="cpu")
+    flat = flat.float() if flat.is_floating_point() else flat
     ids = flat.new_zeros(*mask.shape, *flat.shape[1:])
     ids[mask] = flat
     return ids, mask

@@ -32,8 +32,9 @@ def torch_lstm(x: Tensor, state: tuple[Tensor, Tensor], weights: Sequence[Tensor
 @functools.cache
 def lstm_needs_float32(dtype: torch.dtype) -> bool:
     """Whether torch has no LSTM under autocast to `dtype` on this processor. Tested once per process."""
-    x, h = torch.zeros(1, 1, 1), torch.zeros(1, 1)
-    weights = [torch.zeros(shape, requires_grad=True) for shape in ((4, 1), (4, 1), (4,), (4,))]
+    float32 = functools.partial(torch.zeros, dtype=torch.float32, device="cpu")
+    x, h = float32(1, 1, 1), float32(1, 1)
+    weights = [float32(shape, requires_grad=True) for shape in ((4, 1), (4, 1), (4,), (4,))]
     try:
         with torch.enable_grad(), torch.autocast("cpu", dtype=dtype):
             _unrolled(x, (h, h), weights)[0].sum().backward()  # some processors support only the forward pass

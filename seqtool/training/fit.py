@@ -165,7 +165,7 @@ def _engine_error(reason: str) -> SeqtoolError:
 
 def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choice]) -> dict[str, Any]:
     device = trainer.strategy.root_device
-    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(module.options.precision)
+    mixed = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(trainer.precision)
     computed_in_float32 = ["lstm"] if device.type == "cpu" and mixed and lstm_needs_float32(mixed) else []
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
     return {
@@ -174,7 +174,7 @@ def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choi
         "device_name": name,
         "world_size": trainer.world_size,
         "strategy": type(trainer.strategy).__name__,
-        "precision": module.options.precision,
+        "precision": trainer.precision,  # Lightning replaces 16-mixed on the CPU
         "computed_in_float32": computed_in_float32,
         "threads": torch.get_num_threads(),
         **record(module.options.engine, choices),

@@ -9,6 +9,7 @@ from seqtool.build.assembly import PreparedTasks
 from seqtool.build.check import check
 from seqtool.build.objectives import build_metrics
 from seqtool.build.requirements import Provided
+from seqtool.build.torch_settings import default_settings
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.bleu import Bleu
 from seqtool.inference.evaluation import Evaluation, measure_names
@@ -26,6 +27,7 @@ RESULTS = ("train_loss", "valid_loss", "steps", "seconds", "steps_per_second", "
 """The keys of a seed's result.json besides its metrics."""
 
 
+@default_settings()
 def verify(
     claim: str | Path | Claim,
     *,
