@@ -50,7 +50,7 @@ def run(
         resume: a run directory to resume; finished variants and seeds are skipped.
         overrides: "a.b=c", like `--set`.
         variants: train only these; default: all of the recipe's.
-        seeds: train these instead of the recipe's.
+        seeds: train these instead of the recipe's; with `resume`, seeds that the run lacks are added to it.
         device: "cpu", "cuda", "cuda:1", "mps"; default: the recipe's.
         registry: the available parts; default: all installed plugins.
         workers: number of seeds to train in parallel, each in its own process, all on the same device; 1 trains them
@@ -84,6 +84,8 @@ def run(
         directory = create_run(planned.out, plan_content, planned.recipe.text, resolved, states)
     try:
         with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
+            if writes and directory:
+                directory.add_seeds(planned.seeds)
             launcher(workers).run(_jobs(planned, directory), stop, show_bar=show_bar)
     except Interrupted as error:
         saved = "all completed steps are saved" if error.saved else "steps after the last checkpoint are not saved"

@@ -68,7 +68,8 @@ def test_runs_that_cannot_be_paired_give_the_reason(tmp_path: Path) -> None:
 def test_the_page_and_the_figures(tmp_path: Path, call: Call) -> None:
     runs = [write_run(tmp_path / "a&b", ("<b>x</b>".replace("/", "_"), "two"), (0, 1)), write_run(tmp_path / "c")]
     code, out, err = call("compare", *runs, "--out", tmp_path / "out", "--format", "pdf", "--format", "png")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == "warning: a&b: <b>x<_b> and c: default have equal recipes, but are not pooled: they share seed 0\n"
     files = {path.name for path in (tmp_path / "out").iterdir()}
     figures = {f"{name}.{form}" for name in ("curves", "alignments", "cost") for form in ("pdf", "png")}
     assert files == {"compare.html", "compare.json", *figures}
@@ -116,6 +117,41 @@ def test_an_unfinished_run_is_compared(tmp_path: Path) -> None:
     assert "alignments: b has no weights of example 0" in found["notes"]
 
 
+def test_runs_of_equal_recipes_are_seeds_of_one_variant(tmp_path: Path) -> None:
+    """Three seeds in two runs give what three seeds in one run give."""
+    names = ("small", "large")
+    parts = [write_run(tmp_path / "a", names, (0,)), write_run(tmp_path / "b", names, (1, 2))]
+    found, whole = compare(parts), compare([write_run(tmp_path / "c", names, (0, 1, 2))])
+    assert [(one["label"], list(one["seeds"])) for one in found["variants"]] == [
+        (name, ["0", "1", "2"]) for name in names
+    ]
+    assert found["variants"][0]["runs"] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    for table in ("recipe", "metrics", "pairs", "cost"):
+        assert found[table] == whole[table]
+
+
+def test_pooled_runs_beside_others(tmp_path: Path) -> None:
+    """One variant with all seeds may stand alone, and a name that does not tell two variants apart is no label."""
+    parts = [write_run(tmp_path / "a", seeds=(0,)), write_run(tmp_path / "b", seeds=(1,))]
+    alone = compare(parts)
+    assert [one["label"] for one in alone["variants"]] == ["default"]
+    assert list(alone["metrics"]["train_loss"]["default"]["seeds"]) == ["0", "1"]
+    other = write_run(tmp_path / "c", seeds=(0, 1))
+    recipe = other / "default/resolved.yaml"
+    recipe.write_text(recipe.read_text().replace("size: 1", "size: 9"))
+    assert [one["label"] for one in compare([*parts, other])["variants"]] == ["a and 1 more", "c"]
+    shared = compare([*parts, write_run(tmp_path / "d", seeds=(1,))])
+    assert [one["label"] for one in shared["variants"]] == ["a", "b", "d"]
+    assert "a and b and d have equal recipes, but are not pooled: they share seed 1" in shared["notes"]
+
+
+def test_the_baseline_is_chosen_by_name(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", ("one", "two", "three"))
+    found = compare([run], baseline="two")
+    assert found["bootstrap"]["baseline"] == "two"
+    assert [(pair["label"], pair["baseline"]) for pair in found["pairs"]] == [("one", "two"), ("three", "two")]
+
+
 @pytest.mark.parametrize(
     ("names", "options", "error", "words"),
     [
@@ -124,6 +160,8 @@ def test_an_unfinished_run_is_compared(tmp_path: Path) -> None:
         (["a", "gone"], {}, SeqtoolError, "gone is not a run: there is no such folder"),
         (["a", "empty"], {}, SeqtoolError, "empty is not a run: it has no seeds"),
         (["a", "b"], {"variants": ["defualt"]}, MisuseError, "did you mean 'default'"),
+        (["a", "b"], {"baseline": "bb"}, MisuseError, "no variant has the name 'bb'\n    did you mean 'b'"),
+        (["a", "b"], {"baseline": "default"}, MisuseError, "several variants have the name 'default'"),
     ],
 )
 def test_invalid_arguments_of_compare(

@@ -17,6 +17,9 @@ seqtool compare old_run new_run --variant attentive --out comparison"""
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN]...", type=click.Path(path_type=Path))
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="Only variants of this name (repeatable).")
 @click.option(
+    "--baseline", metavar="NAME", help="Variant that the others are compared with; default: the first of the first RUN."
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -42,6 +45,7 @@ seqtool compare old_run new_run --variant attentive --out comparison"""
 def command(
     runs: tuple[Path, ...],
     variants: tuple[str, ...],
+    baseline: str | None,
     out: Path | None,
     formats: tuple[Any, ...],
     example: int,
@@ -49,12 +53,12 @@ def command(
 ) -> None:
     """Compare the variants of one RUN, or of several: recipes, metrics, predictions, curves, alignments, cost.
 
-    Results are means over the seeds of a variant, with intervals. Only the files of the runs are read; a file that
-    cannot be read is reported.
+    Results are means over the seeds of a variant, with intervals. Runs of equal recipes are pooled: their seeds count
+    as seeds of one variant. Only the files of the runs are read; a file that cannot be read is reported.
     """
     from seqtool.analysis.compare import compare
 
-    found = compare(runs, variants=variants, out=out, formats=formats, example=example)
+    found = compare(runs, variants=variants, baseline=baseline, out=out, formats=formats, example=example)
     for line in (*found["problems"], *found["notes"]):
         click.echo(f"warning: {line}", err=True)
     if as_json:
@@ -71,11 +75,12 @@ def command(
         ("metric, mean over seeds", *labels),
         [(measure, *(_interval(row.get(label)) for label in labels)) for measure, row in found["metrics"].items()],
     )
-    click.echo()
-    emit_table(
-        (f"difference to {labels[0]}, same examples", "exact match", "token accuracy", "bootstrap over"),
-        map(_pair, found["pairs"]),
-    )
+    if found["pairs"]:  # none if all runs are seeds of one variant
+        click.echo()
+        emit_table(
+            (f"difference to {labels[0]}, same examples", "exact match", "token accuracy", "bootstrap over"),
+            map(_pair, found["pairs"]),
+        )
     if out:
         click.echo(f"\n{out / 'compare.html'}")
 

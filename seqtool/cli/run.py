@@ -13,7 +13,8 @@ EXAMPLE = """\
 seqtool run align_60_20
 seqtool run my.yaml --set train.steps=200 --variant attentive --seed 0 --seed 1
 seqtool run align_60_20 --seed 0 --seed 1 --seed 2 --seed 3 --workers 2
-seqtool run --resume runs/align_60_20/20261121-101500-ab12"""
+seqtool run --resume runs/align_60_20/20261121-101500-ab12
+seqtool run --resume my_run --seed 5 --seed 6"""
 
 ATTENTION_METRICS = ("valid_attention_", "valid_alignment_")
 
@@ -27,7 +28,7 @@ ATTENTION_METRICS = ("valid_attention_", "valid_alignment_")
     "seeds",
     multiple=True,
     type=click.IntRange(min=0),
-    help="Use this seed instead of the recipe's (repeatable).",
+    help="Use this seed instead of the recipe's, or add it to the run of --resume (repeatable).",
 )
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps; default: the recipe's.")
 @click.option(

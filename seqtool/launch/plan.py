@@ -87,7 +87,7 @@ def plan(
         saved = directory.read_plan()
         name, device = saved["recipe"], device or saved["device"]
         chosen = resumed_variants(directory, saved, registry, recipe)
-        seeds = _select(seeds, saved["seeds"], "seed")
+        seeds = list(dict.fromkeys(seeds)) or saved["seeds"]
     else:
         if recipe is None:
             raise MisuseError("a recipe or --resume with a run is required")

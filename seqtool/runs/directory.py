@@ -20,7 +20,7 @@ RUN/                       runs/<recipe>/<run id>, or --out
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,13 @@ class RunDirectory:
     def read_plan(self) -> dict[str, Any]:
         """The checked content of run.json. Raises: see `plan_file.read_plan`."""
         return read_plan(self.plan)
+
+    def add_seeds(self, seeds: Iterable[int]) -> None:
+        """Add seeds to run.json; those that it has are skipped."""
+        plan = self.read_plan()
+        added = [seed for seed in seeds if seed not in plan["seeds"]]
+        if added:
+            write_json(self.plan, plan | {"seeds": [*plan["seeds"], *added]})
 
     def read_result(self) -> dict[str, Any]:
         return read_json(self.result)

@@ -171,6 +171,16 @@ def test_a_resume_of_one_seed_keeps_the_results_of_the_others(small: Path, tmp_p
     assert json.loads((out / "result.json").read_text()) == again
 
 
+def test_seeds_are_added_to_a_run(small: Path, tmp_path: Path) -> None:
+    flags = ["train.steps=10", "train.validate_every=5"]
+    seqtool.run(small, out=tmp_path / "both", overrides=flags, seeds=[0, 5])
+    seqtool.run(small, out=tmp_path / "one", overrides=flags)
+    added = seqtool.run(resume=tmp_path / "one", seeds=[5])
+    assert list(added["variants"]["default"]["seeds"]) == ["0", "5"]
+    assert read_json(tmp_path / "one/run.json")["seeds"] == [0, 5]
+    same_run(tmp_path / "one/default/seed5", tmp_path / "both/default/seed5")
+
+
 def test_one_process_at_a_time(
     small: Path, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -1,6 +1,7 @@
 """`seqtool compare`: differences between variants and runs, from their files. Imports no torch.
 
-`variants` reads the runs; `comparison_tables` computes the tables; `comparison_figures` draws; `page` renders.
+`variants` reads the runs; `pooling` joins those of equal recipes; `comparison_tables` computes the tables;
+`comparison_figures` draws; `page` renders.
 """
 
 import json
@@ -16,15 +17,17 @@ def compare(
     runs: Sequence[Path],
     *,
     variants: Sequence[str] = (),
+    baseline: str | None = None,
     out: Path | None = None,
     formats: Sequence[Format] = ("png", "svg"),
     example: int = 0,
 ) -> dict[str, Any]:
-    """Compare variants of one run, or of several.
+    """Compare variants of one run, or of several. The seeds of runs with equal recipes are pooled.
 
     Args:
         runs: run directories; of damaged runs and runs in training, whatever can be read is used.
         variants: names of the variants; default: all.
+        baseline: the label or name of the variant that the others are compared with; default: the first.
         out: a folder for compare.html, compare.json and the figures; None writes nothing.
         formats: formats of the figure files.
         example: the validation example whose alignments are drawn, from 0.
@@ -38,7 +41,7 @@ def compare(
     from seqtool.analysis.compare.variants import read_variants
     from seqtool.analysis.figures import render_figure
 
-    compared = read_variants(runs, variants)
+    compared = read_variants(runs, variants, baseline)
     found = comparison(compared)
     if out is None:
         return found

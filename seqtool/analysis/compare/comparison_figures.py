@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from seqtool.analysis.alignments import COLUMNS, alignment_of, draw_alignment, has_weights
 from seqtool.analysis.compare.comparison_tables import over_seeds
-from seqtool.analysis.compare.variants import ComparedVariant
+from seqtool.analysis.compare.pooling import ComparedVariant
 from seqtool.analysis.figures import colour, draw_curves, shortened, styled
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.results import results, title

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from seqtool.analysis.compare.variants import ComparedVariant, ComparedVariants
+from seqtool.analysis.compare.pooling import ComparedVariant
+from seqtool.analysis.compare.variants import ComparedVariants
 from seqtool.analysis.report.cost import costs
 from seqtool.analysis.report.recipe_differences import differences
 from seqtool.analysis.report.results import results
@@ -31,7 +32,8 @@ def comparison(compared: ComparedVariants) -> dict[str, Any]:
 
 def _summary(variant: ComparedVariant) -> dict[str, Any]:
     seeds = {str(seed.seed): "finished" if seed.finished else "not finished" for seed in variant.seeds}
-    return {"label": variant.label, "run": str(variant.run.path), "variant": variant.name, "seeds": seeds}
+    runs = [str(path) for path in variant.folders]
+    return {"label": variant.label, "run": runs[0], "runs": runs, "variant": variant.name, "seeds": seeds}
 
 
 def _metrics(variants: list[ComparedVariant]) -> dict[str, dict[str, Any]]:

@@ -5,23 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqtool.analysis.compare.pooling import ComparedVariant, pool
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
-from seqtool.runs.contents import Run, Seed
+from seqtool.runs.contents import Run
 from seqtool.runs.read import read_run
-
-
-@dataclass(frozen=True)
-class ComparedVariant:
-    """One variant of one run, with a unique label."""
-
-    label: str
-    run: Run
-    name: str
-
-    @property
-    def seeds(self) -> list[Seed]:
-        """The seeds with rows or results."""
-        return [seed for seed in self.run.variants[self.name] if seed.rows or seed.result]
 
 
 @dataclass(frozen=True)
@@ -33,11 +20,15 @@ class ComparedVariants:
     notes: list[str]
 
 
-def read_variants(paths: Sequence[Path], names: Sequence[str]) -> ComparedVariants:
-    """Read the variants of some runs; without names, all of them.
+def read_variants(paths: Sequence[Path], names: Sequence[str], baseline: str | None = None) -> ComparedVariants:
+    """Read the variants of some runs; without names, all of them. Runs of equal recipes are pooled.
+
+    Args:
+        baseline: the label or name of the variant that comes first; default: the first of the first run.
 
     Raises:
-        MisuseError: a run is named twice, or there is no such variant. SeqtoolError: fewer than two can be read.
+        MisuseError: a run is named twice, or there is no such variant. SeqtoolError: fewer than two can be read, and
+            they are not pooled.
     """
     twice = [str(path) for path, count in Counter(path.resolve() for path in paths).items() if count > 1]
     if twice:
@@ -63,7 +54,7 @@ def read_variants(paths: Sequence[Path], names: Sequence[str]) -> ComparedVarian
             raise MisuseError(f"no such variant: {wanted!r}", allowed=known, nearest=nearest_name(wanted, known))
     single = all(len(run.variants) == 1 for run in runs.values())
     variants = [
-        ComparedVariant(variant if len(paths) == 1 else name if single else f"{name}: {variant}", run, variant)
+        ComparedVariant(_label(name, variant, len(paths), single), run, variant, (run.path,))
         for name, run in runs.items()
         for variant in run.variants
         if not names or variant in names
@@ -71,10 +62,30 @@ def read_variants(paths: Sequence[Path], names: Sequence[str]) -> ComparedVarian
     empty = [variant for variant in variants if not variant.seeds]
     problems += [f"{variant.label}: no metrics and no result can be read" for variant in empty]
     variants = [variant for variant in variants if variant.seeds]
-    if len(variants) < 2:
+    if len(runs) > 1:
+        variants, remarks = pool(variants)
+        notes += remarks
+    if len(variants) < 2 and not any(len(variant.folders) > 1 for variant in variants):
         listed = "".join(f"\n    {problem}" for problem in problems)
         raise SeqtoolError(f"a comparison needs two variants, but {len(variants)} can be read{listed}")
-    return ComparedVariants(variants, problems, notes)
+    return ComparedVariants(_baseline_first(variants, baseline), problems, notes)
+
+
+def _label(run: str, variant: str, runs: int, single: bool) -> str:
+    return variant if runs == 1 else run if single else f"{run}: {variant}"
+
+
+def _baseline_first(variants: list[ComparedVariant], baseline: str | None) -> list[ComparedVariant]:
+    if baseline is None:
+        return variants
+    found = [variant for variant in variants if variant.label == baseline] or [
+        variant for variant in variants if variant.name == baseline
+    ]
+    if len(found) != 1:
+        labels = [variant.label for variant in variants]
+        what = "several variants have" if found else "no variant has"
+        raise MisuseError(f"{what} the name {baseline!r}", allowed=labels, nearest=nearest_name(baseline, labels))
+    return [*found, *(variant for variant in variants if variant is not found[0])]
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
