@@ -1,21 +1,24 @@
-"""Closed, missing and narrow standard streams, streams of other encodings, and names that are not UTF-8."""
+"""Closed, missing and narrow standard streams, other encodings, control characters, and names that are not UTF-8."""
 
 import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
+from fake_runs import Call, write_run
 
-from seqtool.cli import main
+from seqtool.cli import main, predict
+from seqtool.cli.output import emit_table
+from seqtool.cli.streams import visible_text
 from seqtool.runs.files import read_json, write_json
 from seqtool.training.progress_bar import JobsBar, TrainingBar
 
-Call = Callable[..., tuple[int, str, str]]
 ROW = {"step": 0.0, "train_loss": 12.34567, "train_token_accuracy": 0.5}
 
 
@@ -108,8 +111,6 @@ def test_a_full_disk_behind_stdout_is_an_error() -> None:
 
 def test_stdout_prints_what_its_encoding_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Characters as escapes, and the bytes of a path that is not UTF-8 unchanged."""
-    import click
-
     from seqtool.cli.streams import prepare_streams
 
     for encoding, expected in (("cp1252", b"caf\xe9 \\u3042 \xe9\n"), ("utf-8", "café あ ".encode() + b"\xe9\n")):
@@ -136,3 +137,44 @@ def test_a_data_folder_that_is_not_utf_8_is_named(tmp_path: Path, call: Call) ->
     assert code == 2
     assert "task.train: the name of the folder" in err
     assert "is not UTF-8" in err
+
+
+HOSTILE = "a\x1b]0;title\x07\x9b2J\u202eb"
+SHOWN = r"a\x1b]0;title\x07\x9b2J\u202eb"
+
+
+def test_names_from_a_run_reach_the_terminal_without_control_characters(tmp_path: Path, call: Call) -> None:
+    run = write_run(tmp_path / "run", finished=False)
+    shutil.copytree(run / "default", run / HOSTILE)
+    (run / "run.json").write_text(json.dumps({"format": 1, "variants": ["default"], "seeds": [0], HOSTILE: 1}))
+    for arguments in (("watch", run, "--once"), ("report", run), ("compare", run), ("plot", run, "losses")):
+        printed = "".join(call(*arguments)[1:])
+        assert not set(printed) & {"\x1b", "\x07", "\x9b", "\u202e"}
+    assert "U+001B" in call("watch", run, "--once")[1], "the name must be printed"
+
+
+def test_errors_and_tables_print_no_control_characters(
+    capsys: pytest.CaptureFixture[str], call: Call, tmp_path: Path
+) -> None:
+    with visible_text():
+        click.echo(HOSTILE, err=True)
+        click.echo(HOSTILE)
+        emit_table(["name"], [[HOSTILE]])
+        click.echo(HOSTILE.encode(), nl=False)
+    out, err = capsys.readouterr()
+    assert SHOWN in err
+    assert out == f"{SHOWN}\nname\n{SHOWN}\n{HOSTILE}", "bytes are data"
+    code, _, err = call("report", tmp_path / HOSTILE)
+    assert (code, SHOWN in err) == (1, True)
+
+
+def test_predictions_on_a_terminal_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pipe or a file they are data."""
+    for terminal, expected in ((True, SHOWN), (False, HOSTILE)):
+        stream = io.TextIOWrapper(raw := io.BytesIO(), encoding="utf-8")
+        monkeypatch.setattr(stream, "isatty", lambda terminal=terminal: terminal)
+        monkeypatch.setattr(sys, "stdout", stream)
+        with visible_text(), predict._sink(None) as put:
+            put(HOSTILE)
+        stream.flush()
+        assert raw.getvalue().decode() == expected

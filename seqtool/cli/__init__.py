@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from seqtool import __version__
-from seqtool.cli.streams import finish_streams, prepare_streams
+from seqtool.cli.streams import finish_streams, prepare_streams, visible_text
 from seqtool.cli.verb_options import Settings, debug_option, group_plugin_options, settings
 from seqtool.errors import SeqtoolError, nearest_name, refuse_exit
 from seqtool.registry import Plugin, Registered, Registry
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1 (error) or 2 (misuse)."""
     prepare_streams()
     code = 1
-    with suppress(BrokenPipeError):  # the program that reads the output has exited
+    with suppress(BrokenPipeError), visible_text():  # the program that reads the output has exited
         code = _run(arguments)
     sys.exit(code if finish_streams() else code or 1)
 

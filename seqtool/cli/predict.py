@@ -110,7 +110,8 @@ def _sink(out: Path | None) -> Iterator[Callable[[str], None]]:
     from seqtool.runs.files import atomic_file
 
     if out is None:
-        yield lambda text: click.echo(text.encode(), nl=False)
+        raw = not sys.stdout.isatty()  # a terminal gets escapes instead of control characters
+        yield lambda text: click.echo(text.encode() if raw else text, nl=False)
         return
     with atomic_file(out) as file:
         yield lambda text: _write(file, text)

@@ -1,9 +1,17 @@
 """The standard streams of a command, which may be closed, missing, or unable to encode a text."""
 
 import codecs
+import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
+
+_CONTROLS = {*map(chr, (*range(0x20), *range(0x7F, 0xA0)))} - {"\n", "\t"}
+_DIRECTIONS = {*map(chr, (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))}
+ESCAPES = {ord(character): ascii(character)[1:-1] for character in _CONTROLS | _DIRECTIONS}
+"""Characters that a terminal interprets, and what is printed instead of each."""
 
 
 def prepare_streams() -> None:
@@ -23,6 +31,36 @@ def prepare_streams() -> None:
     for stream, errors in ((sys.stdout, "seqtool"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
+
+
+class VisibleText:
+    """A text stream that prints `ESCAPES`: names and symbols in files from elsewhere may contain control characters.
+
+    Bytes that are written to its `buffer` are unchanged.
+    """
+
+    def __init__(self, stream: Any, escapes: dict[int, str]) -> None:
+        self._stream, self._escapes = stream, escapes
+
+    def write(self, text: Any) -> int:
+        """Write a text with its control characters escaped."""
+        written: int = self._stream.write(text.translate(self._escapes) if isinstance(text, str) else text)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def visible_text() -> Iterator[None]:
+    """Escape control characters in what is printed; progress bars return to the start of a line of stderr."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout = VisibleText(streams[0], ESCAPES)
+    sys.stderr = VisibleText(streams[1], {key: text for key, text in ESCAPES.items() if key != ord("\r")})
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def finish_streams() -> bool:

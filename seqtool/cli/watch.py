@@ -43,7 +43,7 @@ def command(run: Path, every: float, once: bool, as_json: bool) -> None:
             emit_json(progress.plain())
             return
         if sys.stdout.isatty() and not once:
-            click.echo(CLEAR_SCREEN, nl=False)
+            click.echo(CLEAR_SCREEN.encode(), nl=False)
         _show(run, progress)
         if once or progress.ended:
             return
