@@ -100,6 +100,7 @@ def test_plain_models_output_logits_for_every_target_step():
         assert model(source, gold).shape == (16, 2, 4)
 
 
+@pytest.mark.slow
 def test_the_command_writes_json(tmp_path):
     target = tmp_path / "times.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "seeds", "--json", str(target)]

@@ -14,19 +14,19 @@ from seqtool.registry import Registry
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SHIPPED = sorted(path.name for path in RECIPES.glob("*.yaml"))
-NUM_MUTANTS = 1500
-NUM_HOSTILE = 500
+NUM_MUTANTS = pytest.mark.parametrize("count", [300, pytest.param(1500, marks=pytest.mark.slow)])
+NUM_HOSTILE = pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.slow)])
 
 
-def drawn() -> list[tuple[str, Mutant]]:
-    """`NUM_MUTANTS` mutants of the bundled recipes, evenly over operators as far as possible."""
+def drawn(count: int) -> list[tuple[str, Mutant]]:
+    """`count` mutants of the bundled recipes, evenly over operators as far as possible."""
     made = [(name, m) for i, name in enumerate(SHIPPED) for m in mutants((RECIPES / name).read_text(), i)]
     unique = {mutant.text: (name, mutant) for name, mutant in made}
     pools: dict[str, list[tuple[str, Mutant]]] = {}
     for name, mutant in random.Random(0).sample(list(unique.values()), len(unique)):
         pools.setdefault(mutant.operator, []).append((name, mutant))
     turns = [pool[turn] for turn in range(len(unique)) for pool in pools.values() if turn < len(pool)]
-    return turns[:NUM_MUTANTS]
+    return turns[:count]
 
 
 def refusal(path: Path, registry: Registry, label: str) -> RecipeError:
@@ -47,11 +47,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_faults_in_mutated_recipes_are_reported_at_their_line(folder: Path, registry: Registry) -> None:
+@NUM_MUTANTS
+def test_faults_in_mutated_recipes_are_reported_at_their_line(folder: Path, registry: Registry, count: int) -> None:
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
     misses = []
-    sample = drawn()
+    sample = drawn(count)
     for name, mutant in sample:
         path = folder / f"mutant_of_{name}"
         path.write_text(mutant.text, newline="")
@@ -65,7 +66,7 @@ def test_faults_in_mutated_recipes_are_reported_at_their_line(folder: Path, regi
     share = right.total() / total.total()
     table = "\n".join(f"{operator}: {right[operator]} of {total[operator]}" for operator in total)
     print(f"{share:.4f} of {total.total()} mutants are told at their line\n{table}\n" + "\n".join(misses))
-    assert total.total() == NUM_MUTANTS
+    assert total.total() == count
     assert len(total) >= 14
     assert share >= 0.98, "\n".join(misses)
 
@@ -78,9 +79,10 @@ def test_unmutated_recipes_are_valid(folder: Path, tmp_path: Path, registry: Reg
     assert load_recipe(path, registry=registry).variants
 
 
-def test_hostile_files_are_refused_with_a_position(tmp_path: Path, registry: Registry) -> None:
-    count = 0
-    for label, path in hostile(tmp_path, NUM_HOSTILE):
+@NUM_HOSTILE
+def test_hostile_files_are_refused_with_a_position(tmp_path: Path, registry: Registry, count: int) -> None:
+    tried = 0
+    for label, path in hostile(tmp_path, count):
         error = refusal(path, registry, label)
         for problem in error.problems:
             assert problem.message
@@ -89,5 +91,5 @@ def test_hostile_files_are_refused_with_a_position(tmp_path: Path, registry: Reg
             assert problem.origin.line >= 1, label
             assert len(str(problem)) < 5000, label
         assert error.exit_code == 2
-        count += 1
-    assert count == NUM_HOSTILE
+        tried += 1
+    assert tried == count

@@ -141,6 +141,7 @@ def test_validation_of_two_processes_equals_that_of_one(small: Path, tmp_path: P
     assert two["token_accuracy"] == right / count
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_both_at_the_same_step_and_resumes(
     small: Path, tmp_path: Path, spawn: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -113,6 +113,7 @@ def test_two_workers_write_the_same_files_as_one_process(small: Path, tmp_path: 
     assert kept[0] == kept[1]
 
 
+@pytest.mark.slow
 def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, spawn: Command) -> None:
     flags = ("-p", "faulty", "--workers", "2", "--quiet")
     done = spawn("run", faulty, "--out", "run", *flags, FAULT="raise")
@@ -128,6 +129,7 @@ def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, s
     assert not log.exists()
 
 
+@pytest.mark.slow
 def test_a_replacement_that_cannot_start_leaves_the_other_worker_alone(faulty: Path, spawn: Command) -> None:
     done = spawn("run", faulty, "--out", "run", "-p", "faulty", "--quiet", "--workers", "2", FAULT="kill for good")
     assert done.returncode == 1
@@ -136,6 +138,7 @@ def test_a_replacement_that_cannot_start_leaves_the_other_worker_alone(faulty: P
     assert "1 of 3 jobs failed" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_worker_fails_only_its_job_and_a_resume_completes_it(faulty: Path, spawn: Command) -> None:
     flags = ("-p", "faulty", "--quiet")
     done = spawn("run", faulty, "--out", "run", *flags, "--workers", "2", FAULT="kill")
