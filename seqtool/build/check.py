@@ -19,6 +19,7 @@ from seqtool.build.recipe_errors import recipe_error
 from seqtool.errors import PartError, Problem, RecipeError, nearest_name
 from seqtool.parts.task import Task
 from seqtool.recipe import Recipe, Variant
+from seqtool.recipe.overrides import suggest_variants
 
 MAX_TRIED_PARAMETERS = 20_000_000
 """Only models with at most this many parameters run on two examples; larger models take too long to build."""
@@ -40,16 +41,18 @@ def check(recipe: Recipe, tasks: PreparedTasks | None = None) -> dict[str, Assem
     tasks = tasks or PreparedTasks()
     problems: dict[str, Problem] = {}
     assemblies: dict[str, Assembly] = {}
+    valid: list[str] = []
     remaining = MAX_TRIED_PARAMETERS
     for name, variant in recipe.variants.items():
         try:
             assembly, size = _checked(variant, tasks.of(variant), recipe.seeds[0])
+            valid.append(name)
             if size <= remaining:
                 assemblies[name], remaining = assembly, remaining - size
         except RecipeError as error:
             problems |= {str(problem): problem for problem in error.problems}
     if problems:
-        raise RecipeError(problems.values())
+        raise RecipeError(suggest_variants(problem, valid) for problem in problems.values())
     return assemblies
 
 

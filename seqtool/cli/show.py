@@ -8,7 +8,7 @@ import click
 
 from seqtool.cli.output import emit_json, emit_table
 from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
-from seqtool.errors import MisuseError, dotted, nearest_name
+from seqtool.errors import dotted
 
 if TYPE_CHECKING:
     from seqtool.recipe import Recipe, Variant
@@ -39,8 +39,8 @@ def command(
     """
     from seqtool.recipe import load_recipe
 
-    loaded = load_recipe(recipe, registry=plugins.registry(), overrides=overrides)
-    variants = [_variant(loaded, name) for name in dict.fromkeys(names or loaded.variants)]
+    loaded = load_recipe(recipe, registry=plugins.registry(), overrides=overrides, variants=names)
+    variants = list(loaded.variants.values())
     if as_json:
         emit_json(_json(loaded, variants, with_origin))
         return
@@ -53,13 +53,6 @@ def command(
             from seqtool.recipe.dump import dump
 
             click.echo(dump(variant.data), nl=False)
-
-
-def _variant(recipe: "Recipe", name: str) -> "Variant":
-    if name not in recipe.variants:
-        nearest = nearest_name(name, recipe.variants)
-        raise MisuseError(f"the recipe has no variant {name!r}", allowed=recipe.variants, nearest=nearest)
-    return recipe.variants[name]
 
 
 def _json(recipe: "Recipe", variants: "list[Variant]", with_origin: bool) -> dict[str, Any]:

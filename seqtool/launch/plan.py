@@ -1,6 +1,6 @@
 """Plans a run: which variants and seeds to train, checked before anything is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ import torch
 
 from seqtool.build.assembly import PreparedTasks, build_model, count_parameters
 from seqtool.build.check import check
-from seqtool.errors import MisuseError, SeqtoolError, nearest_name
+from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.parts.task import changed_entries
 from seqtool.recipe import Recipe, Variant, load_recipe
+from seqtool.recipe.recipe import select
 from seqtool.registry import Registry, default_registry
 from seqtool.runs import RunDirectory
 from seqtool.runs.checkpoint import read_checkpoint
@@ -91,10 +92,10 @@ def plan(
     else:
         if recipe is None:
             raise MisuseError("a recipe or --resume with a run is required")
-        loaded = as_recipe(recipe, registry, overrides)
+        loaded = as_recipe(recipe, registry, overrides, variants)
         name, chosen = loaded.name, loaded.variants
         seeds = list(dict.fromkeys(seeds)) or list(loaded.seeds)
-    chosen = {name: chosen[name] for name in _select(variants, chosen, "variant")}
+    chosen = {name: chosen[name] for name in select(variants, chosen, "variant")}
     trainers = {name: build_trainer(variant.train, device) for name, variant in chosen.items()}
     if workers > 1:
         for variant in chosen.values():
@@ -112,13 +113,15 @@ def plan(
     return Plan(name, loaded, directory, folder, chosen, list(seeds), device, registry, tasks, workers, prepared)
 
 
-def as_recipe(recipe: str | Path | Recipe, registry: Registry, overrides: Sequence[str]) -> Recipe:
-    """Load a recipe by path or name; a loaded recipe is returned unchanged."""
+def as_recipe(
+    recipe: str | Path | Recipe, registry: Registry, overrides: Sequence[str], variants: Sequence[str] = ()
+) -> Recipe:
+    """Load these variants of a recipe by path or name, or all; a loaded recipe is returned unchanged."""
     if isinstance(recipe, Recipe):
         if overrides:
             raise MisuseError("a loaded recipe takes no overrides; pass them to load_recipe")
         return recipe
-    return load_recipe(recipe, registry=registry, overrides=overrides)
+    return load_recipe(recipe, registry=registry, overrides=overrides, variants=variants)
 
 
 def resumed_variants(
@@ -128,7 +131,7 @@ def resumed_variants(
     found = {name: load_resolved_variant(directory, name, registry) for name in saved["variants"]}
     if recipe is not None:
         overrides = () if isinstance(recipe, Recipe) else saved["overrides"]
-        given = as_recipe(recipe, registry, overrides).variants
+        given = as_recipe(recipe, registry, overrides, saved["variants"]).variants
         for name, variant in found.items():
             if name not in given or not same_experiment(given[name], variant):
                 raise SeqtoolError(
@@ -165,15 +168,3 @@ def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: P
                 f"the data of {name}'s task have changed since {directory.path} was started: {', '.join(changed)}\n"
                 "    allowed: the original data, or a new run"
             )
-
-
-def _select(requested: Sequence[Any], available: Iterable[Any], what: str) -> list[Any]:
-    """The requested items, each of which must be available; all available items if none is requested."""
-    known = list(available)
-    for item in requested:
-        if item not in known:
-            names = list(map(str, known))
-            raise MisuseError(
-                f"the recipe has no {what} {item!r}", allowed=names, nearest=nearest_name(str(item), names)
-            )
-    return list(dict.fromkeys(requested)) or known

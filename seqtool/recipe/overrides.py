@@ -1,11 +1,14 @@
 """`--set a.b=c`: sets one value in every variant or in one."""
 
+import shlex
 from dataclasses import dataclass, replace
 
 from seqtool.errors import Origin, Problem, RecipeError, dotted, nearest_name
 from seqtool.recipe.loader import MAX_DEPTH, parse_text
 from seqtool.recipe.merge import merge
 from seqtool.recipe.nodes import Node, describe_node, relocate
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,16 @@ def check_variants(overrides: list[Override], variants: list[str]) -> list[Probl
         for override in overrides
         if override.variant and override.variant not in variants
     ]
+
+
+def suggest_variants(problem: Problem, variants: list[str]) -> Problem:
+    """The problem of a `--set` flag that applies to all variants, with flags that apply only to these variants."""
+    source = problem.origin.source if problem.origin else ""
+    flag = source.removeprefix("--set ")
+    if flag == source or flag.startswith("variants.") or not variants:
+        return problem
+    flags = " ".join(f"--set {shlex.quote(f'variants.{name}.{flag}')}" for name in variants[:_SHOWN])
+    return replace(problem, allowed=f"{problem.allowed}; for other variants {flags}".removeprefix("; "))
 
 
 def _overlay(here: Node | None, steps: tuple[str, ...], override: Override, path: tuple[str, ...]) -> Node:

@@ -1,17 +1,17 @@
 """Loads recipes: resolves and checks every variant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from seqtool.errors import Origin, Problem, RecipeError
+from seqtool.errors import MisuseError, Origin, Problem, RecipeError, nearest_name
 from seqtool.recipe.document import Document, ModelOptions
 from seqtool.recipe.fill import Filler
 from seqtool.recipe.interpolation import interpolate
 from seqtool.recipe.merge import merge
 from seqtool.recipe.nodes import Node, Path, from_plain
-from seqtool.recipe.overrides import Override, apply_override, check_variants, parse_override
+from seqtool.recipe.overrides import Override, apply_override, check_variants, parse_override, suggest_variants
 from seqtool.recipe.recipe_files import find_recipe, read_text, read_tree
 from seqtool.recipe.reference import Reference
 from seqtool.recipe.structure import SECTIONS, Structure, read_structure
@@ -67,7 +67,11 @@ class Recipe:
 
 
 def load_recipe(
-    path_or_name: str | FilePath, *, registry: "Registry | None" = None, overrides: Sequence[str] = ()
+    path_or_name: str | FilePath,
+    *,
+    registry: "Registry | None" = None,
+    overrides: Sequence[str] = (),
+    variants: Sequence[str] = (),
 ) -> Recipe:
     """Read a recipe, apply `--set` flags, and check each variant against the parts that it names.
 
@@ -75,9 +79,10 @@ def load_recipe(
         path_or_name: a file, or the name of a bundled recipe.
         registry: the available parts; None means the installed plugins.
         overrides: `a.b=c` for all variants, `variants.NAME.a.b=c` for one.
+        variants: load and check only these; default: all.
 
     Raises:
-        RecipeError: all problems of the recipe.
+        RecipeError: all problems of the recipe. MisuseError: there is no such variant.
     """
     path = find_recipe(path_or_name)
     text = read_text(path)
@@ -85,19 +90,35 @@ def load_recipe(
     flags = _parse_overrides(overrides, problems)
     structure = _read(read_tree(path, text), flags, problems)
     registry = registry or _installed()
-    variants = {}
+    loaded = {}
     problems_by_variant: dict[str, list[Problem]] = {}
     trees: dict[str, Node | None] = {**structure.variants} or {DEFAULT: None}
-    for name, tree in trees.items():
+    for name in select(variants, trees, "variant"):
         try:
-            variants[name] = _resolve(name, structure.shared, tree, flags, registry)
+            loaded[name] = _resolve(name, structure.shared, trees[name], flags, registry)
         except RecipeError as error:
             problems_by_variant[name] = error.problems
-    problems += _merge_problems(problems_by_variant, len(trees))
+    problems += _merge_problems(problems_by_variant, list(loaded))
     if problems:
         raise RecipeError(problems)
-    document = next(iter(variants.values())).data
-    return Recipe(document["name"], path, text, tuple(document["seeds"]), tuple(overrides), variants)
+    document = next(iter(loaded.values())).data
+    return Recipe(document["name"], path, text, tuple(document["seeds"]), tuple(overrides), loaded)
+
+
+def select(requested: Sequence[Any], available: Iterable[Any], what: str) -> list[Any]:
+    """The requested items of a recipe; all available items if none is requested.
+
+    Raises:
+        MisuseError: an item is not available.
+    """
+    known = list(available)
+    for item in requested:
+        if item not in known:
+            names = list(map(str, known))
+            raise MisuseError(
+                f"the recipe has no {what} {item!r}", allowed=names, nearest=nearest_name(str(item), names)
+            )
+    return list(dict.fromkeys(requested)) or known
 
 
 def reference(kind: str | type, value: Any, registry: "Registry", origin: Origin | None = None) -> Reference:
@@ -183,7 +204,7 @@ def _filled(slot: Any) -> Reference:
     return slot
 
 
-def _merge_problems(problems_by_variant: dict[str, list[Problem]], num_variants: int) -> list[Problem]:
+def _merge_problems(problems_by_variant: dict[str, list[Problem]], valid: list[str]) -> list[Problem]:
     """The problems of all variants without duplicates. Problems of some variants only have the path of the first."""
     first: dict[tuple[Origin | None, str], tuple[str, Problem]] = {}
     count: dict[tuple[Origin | None, str], int] = {}
@@ -192,8 +213,11 @@ def _merge_problems(problems_by_variant: dict[str, list[Problem]], num_variants:
             key = problem.origin, problem.message
             first.setdefault(key, (name, problem))
             count[key] = count.get(key, 0) + 1
+    num_variants = len(problems_by_variant) + len(valid)
     return [
-        problem if count[key] >= num_variants else replace(problem, path=("variants", name, *problem.path))
+        problem
+        if count[key] >= num_variants
+        else suggest_variants(replace(problem, path=("variants", name, *problem.path)), valid)
         for key, (name, problem) in first.items()
     ]
 

@@ -1,15 +1,19 @@
 """`--set` and `${...}`."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import WHOLE
 
-from seqtool.errors import Problem
-from seqtool.recipe import Recipe
+from seqtool.build.check import check
+from seqtool.errors import MisuseError, Problem, RecipeError
+from seqtool.recipe import Recipe, load_recipe
+from seqtool.registry import Registry
 
 Load = Callable[..., Recipe]
 Problems = Callable[..., list[Problem]]
+Write = Callable[..., Path]
 
 TWO = WHOLE + "variants: {a: {}, b: {model: {decoder: {cell: {hidden_size: 5}}}}}\n"
 
@@ -119,6 +123,39 @@ def test_a_problem_of_one_variant_is_reported_under_its_name(problems: Problems)
     assert problem.path == ("variants", "b", "train", "steps")
     (problem,) = problems(TWO, "train.steps=0")
     assert problem.path == ("train", "steps")
+
+
+PLAIN = (
+    WHOLE + "variants: {attentive: {}, plain: {model: {decoder: {type: plain, cell: {type: lstm, hidden_size: 4}}}}}\n"
+)
+SCORER = "model.decoder.attention.scorer=dot"
+
+
+def test_overrides_are_checked_only_against_the_requested_variants(write: Write, registry: Registry) -> None:
+    recipe = load_recipe(write(PLAIN), registry=registry, overrides=[SCORER], variants=["attentive"])
+    assert list(recipe.variants) == ["attentive"]
+    with pytest.raises(
+        MisuseError, match=r"no variant 'plane'\n    did you mean 'plain'\?\n    allowed: attentive, plain"
+    ):
+        load_recipe(write(PLAIN), registry=registry, variants=["attentive", "plane"])
+
+
+def test_an_override_that_only_some_variants_accept_is_suggested_for_those(problems: Problems) -> None:
+    (problem,) = problems(PLAIN, SCORER)
+    assert problem.path == ("variants", "plain", "model", "decoder", "attention")
+    assert problem.allowed.endswith("; for other variants --set variants.attentive.model.decoder.attention.scorer=dot")
+    (problem,) = problems(PLAIN, "variants.plain.model.decoder.attention=null")
+    assert "--set" not in problem.allowed
+
+
+def test_an_override_whose_sizes_only_some_variants_accept_is_suggested_for_those(
+    write: Write, registry: Registry
+) -> None:
+    text = WHOLE + "variants: {odd: {}, even: {model: {decoder: {cell: {hidden_size: 4}}}}}\n"
+    text = text.replace("decoder:\n", "encoder: {type: rnn, cell: {type: rnn, hidden_size: 4}}\n  decoder:\n", 1)
+    with pytest.raises(RecipeError) as caught:
+        check(load_recipe(write(text), registry=registry, overrides=["model.decoder.attention.heads=2"]))
+    assert "--set variants.even.model.decoder.attention.heads=2" in caught.value.problems[0].allowed
 
 
 def test_a_reference_is_another_value_of_the_same_variant(load: Load) -> None:
