@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from seqtool.errors import Origin, PartError, PluginError, Problem, RecipeError, nearest_name
+from seqtool.errors import Origin, PartError, PluginError, Problem, RecipeError, dotted, nearest_name
 from seqtool.recipe.loader import MAX_DEPTH
-from seqtool.recipe.nodes import Node, Path, describe_node
+from seqtool.recipe.nodes import Node, Path, describe_node, paths_of
 from seqtool.recipe.option_values import Checked, check_default, check_value
 from seqtool.recipe.reference import Reference
 from seqtool.recipe.schema import Option, Schema, Slot, schema_of
+from seqtool.recipe.structure import SECTIONS
 from seqtool.registry.describe import render_type
 from seqtool.registry.options import Named
 
@@ -185,8 +186,13 @@ def _unknown(schema: Schema, label: str, entries: dict[str, Node], path: Path) -
             continue
         nearest = nearest_name(name, schema.options)
         meant.add(nearest)
-        allowed = ", ".join(schema.options) or "none"
-        problems.append(Problem(f"{label} has no option {name!r}", (*path, name), node.key, allowed, nearest))
+        message, allowed = f"{label} has no option {name!r}", ", ".join(schema.options) or "none"
+        deeper = [inner for option, child in entries.items() for inner in paths_of(name, child, (*path, option))]
+        if path and name in SECTIONS:
+            message += f"; {name} is a section of recipes, so it must not be indented"
+        elif deeper and not nearest:
+            nearest = min(map(dotted, deeper), key=len)
+        problems.append(Problem(message, (*path, name), node.key, allowed, nearest))
     return problems, meant
 
 

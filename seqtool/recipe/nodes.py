@@ -43,6 +43,14 @@ class Node:
         return self.value
 
 
+def paths_of(name: str, node: Node, path: Path = ()) -> Iterator[Path]:
+    """The paths of all entries with this name below a node at `path`."""
+    for step, child in node.children():
+        if step == name:
+            yield (*path, step)
+        yield from paths_of(name, child, (*path, step))
+
+
 def from_plain(value: Any, origin: Origin) -> Node:
     """The tree of a Python value, with one location for all nodes."""
     if isinstance(value, Mapping):

@@ -46,10 +46,21 @@ def find_recipe(path_or_name: str | Path) -> Path:
     if _exists(path) and not (path.is_dir() and str(path) in bundled):
         return path
     if str(path_or_name) not in bundled:
+        beside = [file.as_posix() for file in _recipes_beside(path)]
         nearest = nearest_name(shorten(path.with_suffix("").as_posix()), bundled)
+        nearest = next((file for file in beside if Path(file).stem == path.name), nearest)
+        nearest = nearest or nearest_name(shorten(path.as_posix()), beside)
         problem = Problem("no such file", (), Origin(str(path)), f"a path, or {', '.join(bundled)}", nearest)
         raise RecipeError([problem])
     return bundled[str(path_or_name)]
+
+
+def _recipes_beside(path: Path) -> list[Path]:
+    """The YAML files in the folder of a path."""
+    try:
+        return sorted(file for file in path.parent.iterdir() if file.suffix in (".yaml", ".yml"))
+    except (OSError, ValueError):
+        return []
 
 
 def read_text(path: Path) -> str:

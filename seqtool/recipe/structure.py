@@ -3,8 +3,11 @@
 import re
 from dataclasses import dataclass, replace
 
-from seqtool.errors import Origin, Problem, RecipeError, nearest_name
-from seqtool.recipe.nodes import Node, describe_node
+from seqtool.errors import Origin, Problem, RecipeError, dotted, nearest_name
+from seqtool.recipe.document import ModelOptions
+from seqtool.recipe.nodes import Node, describe_node, paths_of
+from seqtool.recipe.schema import schema_of
+from seqtool.recipe.train_options import TrainOptions
 
 VERSION = 1
 SECTIONS = ("task", "model", "train")
@@ -29,7 +32,7 @@ def read_structure(root: Node, problems: list[Problem]) -> Structure:
     Raises:
         RecipeError: the recipe has another version, so nothing else can be checked.
     """
-    entries = _known(root.entries or {}, TOP, "a recipe", (), problems)
+    entries = _known(root.entries or {}, TOP, "a recipe", (), problems, root)
     _check_version(entries.get("seqtool"))
     name = entries.get("name")
     if name and isinstance(name.value, str) and not _NAME.fullmatch(name.value):
@@ -49,18 +52,35 @@ def _check_version(node: Node | None) -> None:
 
 
 def _known(
-    entries: dict[str, Node], names: tuple[str, ...], owner: str, path: tuple[str, ...], problems: list[Problem]
+    entries: dict[str, Node],
+    names: tuple[str, ...],
+    owner: str,
+    path: tuple[str, ...],
+    problems: list[Problem],
+    root: Node,
 ) -> dict[str, Node]:
     """The entries with known names. A misspelt name is a problem, and its entry is read under the nearest name."""
     known = {name: node for name, node in entries.items() if name in names}
     for name, node in entries.items():
         if name not in names:
-            nearest = nearest_name(name, names)
+            nearest, options = nearest_name(name, names), _option_paths(name, root)
             message, allowed = f"{owner} has no section {name!r}", ", ".join(names)
-            problems.append(Problem(message, (*path, name), node.key, allowed, nearest))
-            if nearest:
+            if options and node.key.line:
+                message += f"; an option of {options[0].rpartition('.')[0]} must be indented below it"
+            shown = options[0] if options else nearest
+            problems.append(Problem(message, (*path, name), node.key, ", ".join(options[1:]) or allowed, shown))
+            if nearest and not options:
                 known.setdefault(nearest, node)
     return known
+
+
+def _option_paths(name: str, root: Node) -> list[str]:
+    """The paths of options with this name: of `train` and `model`, and those that the recipe sets, shortest first."""
+    sections: dict[str, type] = {"train": TrainOptions, "model": ModelOptions}
+    found = [f"{section}.{name}" for section, cls in sections.items() if name in schema_of(cls).options]
+    below = {section: root.entries[section] for section in SECTIONS if root.entries and section in root.entries}
+    given = [dotted(path) for section, node in below.items() for path in paths_of(name, node, (section,))]
+    return list(dict.fromkeys([*found, *sorted(given, key=lambda path: path.count("."))]))
 
 
 def _seeds(node: Node | None, problems: list[Problem]) -> Node:
@@ -110,7 +130,7 @@ def _variants(node: Node | None, problems: list[Problem]) -> dict[str, Node]:
             allowed = "letters, digits, '_' and '-', at most 100"
             problems.append(Problem(f"{name!r} is not a valid variant name", path, variant.key, allowed=allowed))
         elif variant.entries is not None:
-            sections = _known(variant.entries, SECTIONS, "a variant", path, problems)
+            sections = _known(variant.entries, SECTIONS, "a variant", path, problems, variant)
             variants[name] = replace(variant, value=dict(sections))
         elif variant.value is not None:
             problems.append(

@@ -1,6 +1,7 @@
 """The registry: finds parts by name, and names by part."""
 
 import functools
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -144,10 +145,13 @@ class Registry:
         if disabled:
             message += f"; disabled, so not searched: {', '.join(disabled)}"
         labels = [self.label(part) for part in parts]
+        nearest = nearest_name(name, [*labels, *(part.canonical for part in parts)])
+        cited = [self.label(part) for part in parts if _cites(part, name)]
+        if cited:
+            message += f" (the sources of {', '.join(cited)} cite {name.capitalize()})"
+            nearest = cited[0] if len(cited) == 1 else nearest
         return UnknownPartError(
-            message,
-            allowed=", ".join(labels) or f"none: no working plugin has a {kind}",
-            nearest=nearest_name(name, [*labels, *(part.canonical for part in parts)]),
+            message, allowed=", ".join(labels) or f"none: no working plugin has a {kind}", nearest=nearest
         )
 
 
@@ -206,6 +210,17 @@ def default_registry() -> Registry:
         for warning in plugin.warnings:
             warnings.warn(f"plugin {plugin} {warning}", stacklevel=2)
     return registry
+
+
+def _cites(part: Registered, author: str) -> bool:
+    """Whether the source in the docstring of a part names an author."""
+    if not re.fullmatch("[a-z]{3,}", author, re.IGNORECASE):
+        return False
+    try:
+        source = (part.load().__doc__ or "").partition("Source:")[2].partition("\n\n")[0]
+    except PluginError:
+        return False
+    return re.search(rf"\b{author.capitalize()}\b", source) is not None
 
 
 def _check_kind(kind: str) -> None:

@@ -41,6 +41,7 @@ def provenance(
             for plugin in registry.plugins
             if plugin.status == "ok"
         ],
+        "plugin_flags": plugin_flags(registry).strip(),
         "machine": machine(),
         "git": git_revision(recipe.path.parent),
     }

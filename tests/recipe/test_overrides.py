@@ -83,6 +83,10 @@ def test_list_items_are_addressed_by_number(load: Load, problems: Problems) -> N
         ("model.decoder.cell.hiden_size=3", "hidden_size"),
         ("model.decodr.cell=gru", "decoder"),
         ("variants.bb.train.steps=3", "b"),
+        ("steps=3", "train.steps"),
+        ("decoder.cell=gru", "model.decoder"),
+        ("attention=null", "model.decoder.attention"),
+        ("model.hidden_size=3", "model.decoder.cell.hidden_size"),
     ],
 )
 def test_unknown_paths_are_refused_with_the_nearest_name(problems: Problems, flag: str, nearest: str) -> None:

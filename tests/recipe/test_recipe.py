@@ -14,7 +14,7 @@ from seqtool.parts.cell import Cell
 from seqtool.recipe import Recipe, Reference, load_recipe
 from seqtool.recipe.dump import dump
 from seqtool.recipe.recipe_files import bundled_recipes
-from seqtool.registry import Registry
+from seqtool.registry import Registry, UnknownPartError
 
 Load = Callable[..., Recipe]
 Problems = Callable[..., list[Problem]]
@@ -98,6 +98,43 @@ def test_a_recipe_extends_another_beside_it(write: Write, registry: Registry) ->
     assert str(wide.origins["task", "type"]) == f"{path.with_name('parent.yaml')}:3:14"
     assert str(wide.origins["train", "steps"]) == f"{path}:5:45"
     assert str(wide.origins["train", "batch_size"]) == "default of train"
+
+
+def test_wrong_indentation_is_named(problems: Problems) -> None:
+    found = {
+        problem.message: problem.nearest for problem in problems(WHOLE.replace("train: {steps", "train:\nsteps: 5\n#"))
+    }
+    assert found["a recipe has no section 'steps'; an option of train must be indented below it"] == "train.steps"
+    text = WHOLE.replace("task: {type: copy, length: 3}", "task:\n  type: copy\n  length: 3\n  train: {steps: 5}")
+    messages = [problem.message for problem in problems(text)]
+    assert (
+        "task tasks:copy has no option 'train'; train is a section of recipes, so it must not be indented" in messages
+    )
+
+
+def test_a_file_is_suggested_without_its_suffix(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write(WHOLE, "lecture.yaml").parent)
+    for name, nearest in (("lecture", "lecture.yaml"), ("lectur.yaml", "lecture.yaml"), ("align_60_21", "align_60_20")):
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(name)
+        assert caught.value.problems[0].nearest == nearest
+
+
+@pytest.mark.parametrize(
+    ("kind", "author", "nearest", "cited"),
+    [
+        ("scorer", "bahdanau", "additive", "additive"),
+        ("scorer", "Luong", "", "concat, dot, general, location"),
+        ("decoder", "luong", "attend_after", "attend_after"),
+        ("scorer", "graves", "", "cosine, gmm"),
+    ],
+)
+def test_the_name_of_an_author_leads_to_parts(
+    registry: Registry, kind: str, author: str, nearest: str, cited: str
+) -> None:
+    with pytest.raises(UnknownPartError, match=rf"the sources of {cited} cite {author.capitalize()}\)") as caught:
+        registry.find(kind, author)
+    assert caught.value.nearest == nearest
 
 
 def test_extends_across_several_files_and_folders(write: Write, registry: Registry, tmp_path: Path) -> None:

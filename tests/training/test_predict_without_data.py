@@ -96,6 +96,8 @@ def test_a_run_predicts_without_its_data(tmp_path: Path, registry: Registry) -> 
         loaded.predict(["abx"])
     with pytest.raises(SeqtoolError, match=r"there is no .*pairs\.txt"):
         loaded.evaluate("test")
+    with pytest.raises(SeqtoolError, match=rf"the run was made with other plugins: --plugins-dir {tmp_path}/plugins"):
+        seqtool.load(tmp_path / "kept")
 
 
 def test_text_pairs_with_features_predict_without_their_file(tmp_path: Path) -> None:
