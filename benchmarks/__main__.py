@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import accuracy, calls, growth, seeds, suites
+from benchmarks import accuracy, calls, growth, neighbour, seeds, suites
 from benchmarks.gpu import command
 from benchmarks.racing import MIN_SECONDS, Race, Result, run
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument(
         "suites",
         nargs="*",
-        help="training families decoding seeds growth data commands accuracy calls; default: training, "
+        help="training families decoding seeds growth data commands accuracy calls neighbour; default: training, "
         "decoding, seeds, data and commands",
     )
     parser.add_argument("--rounds", type=int, default=5)
@@ -75,6 +75,7 @@ def catalogue(compiled: bool, quick: bool, rounds: int) -> dict[str, Callable[[]
         "commands": suites.commands,
         "calls": calls.races,
         "accuracy": partial(accuracy.results, 1 if quick else rounds, quick),
+        "neighbour": partial(neighbour.results, 1 if quick else rounds, quick),
     }
 
 

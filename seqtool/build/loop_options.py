@@ -1,6 +1,7 @@
 """The values of a recipe's `train` section that the training loop reads. Its parts are in the `Assembly`."""
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from seqtool.recipe.train_options import EarlyStopping, Engine, Precision, TrainOptions
 
@@ -28,6 +29,7 @@ class LoopOptions:
     checkpoint_every: int | None
     log_every: int
     precision: Precision
+    threads: int | Literal["auto"]
     engine: Engine
     deterministic: bool
     tensorboard: bool

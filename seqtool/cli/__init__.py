@@ -105,6 +105,8 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with 0, 1 (error) or 2 (misuse)."""
+    if "torch" not in sys.modules:  # OpenMP reads it when torch is loaded; threads that spin slow down shared cores
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     prepare_streams()
     code = 1
     with suppress(BrokenPipeError), visible_text():  # the program that reads the output has exited

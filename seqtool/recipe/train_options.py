@@ -55,6 +55,8 @@ class TrainOptions:
         checkpoint_every: steps between checkpoints in addition to those at validations; null for no additional ones.
         log_every: steps over which a row of metrics.csv is averaged.
         accelerator, devices, num_nodes, strategy, precision: as in Lightning; "auto" uses what is available.
+        threads: threads of each process on the CPU; "auto" uses one for small models, and otherwise those that torch
+            has. A resumed run keeps its number.
         engine: the implementation of each part: "reference", its own code; "fused", fused kernels, at least one;
             "compiled", torch.compile; "graphed", fused kernels in steps that are replayed as CUDA graphs; "auto", all
             available fused kernels, replayed as CUDA graphs on a CUDA device.
@@ -84,6 +86,7 @@ class TrainOptions:
     num_nodes: Size = 1
     strategy: str = "auto"
     precision: Precision = "32-true"
+    threads: Size | Literal["auto"] = "auto"
     engine: Engine = "auto"
     deterministic: bool = False
     tensorboard: bool = False

@@ -30,6 +30,7 @@ from seqtool.training.prepared import Prepared
 from seqtool.training.progress_bar import TrainingBar
 from seqtool.training.recorder import Recorder
 from seqtool.training.stopping import StopSignal
+from seqtool.training.threads import choose_threads, wait_policy
 from seqtool.training.torch_flags import torch_flags
 from seqtool.training.trainer import build_trainer, connect
 from seqtool.training.validation_sample import write_sample
@@ -78,9 +79,11 @@ def fit_seed(
     if directory:
         valid = (f"valid_{name}" for name in ("loss", *assembly.metrics))
         directory.prepare([*(SYMBOL_COLUMNS if module.symbols else CONTINUOUS_COLUMNS), *valid, "seconds"], done)
-    flags = torch_flags(deterministic=options.deterministic)
-    with TrainingBar(options.label, options.steps, done, show=show_bar) as bar, quiet_lightning(), flags:
-        recorder = Recorder(directory, fingerprint(variant, seed), stop, [bar.show, *listeners])
+    saved_threads = checkpoint["seqtool"].get("threads") if checkpoint else None
+    threads = saved_threads or choose_threads(assembly, trainer.strategy.root_device)
+    flags = torch_flags(deterministic=options.deterministic, threads=threads)
+    with flags, TrainingBar(options.label, options.steps, done, show=show_bar) as bar, quiet_lightning():
+        recorder = Recorder(directory, fingerprint(variant, seed), threads, stop, [bar.show, *listeners])
         connect(trainer, module, recorder, done)
         choices = _install_kernels(module, trainer.strategy.root_device)
         not_captured = _use_graphs(module, trainer.strategy)
@@ -95,8 +98,9 @@ def fit_seed(
             module.load_state_dict(checkpoint["state_dict"])
         else:
             _fit(trainer, module, resume)
+        if directory:
+            write_sample(directory, module)
     if directory:
-        write_sample(directory, module)
         directory.write_result(_result(recorder, count_parameters(assembly.model)))
 
 
@@ -177,6 +181,7 @@ def _environment(trainer: pl.Trainer, module: SequenceModule, choices: list[Choi
         "precision": trainer.precision,  # Lightning replaces 16-mixed on the CPU
         "computed_in_float32": computed_in_float32,
         "threads": torch.get_num_threads(),
+        "wait_policy": wait_policy(),
         **record(module.options.engine, choices),
         "parameters": {part: count_parameters(module) for part, module in module.model.named_children()},
         "parameters_within": _parameters_within(module.model),

@@ -37,11 +37,13 @@ class Recorder(pl.callbacks.Checkpoint):
         self,
         directory: SeedDirectory | None,
         fingerprint: str,
+        threads: int,
         stop: StopSignal,
         listeners: Sequence[Callable[[dict[str, float]], None]] = (),
     ) -> None:
         self.directory = directory
         self.fingerprint = fingerprint
+        self.threads = threads
         self.stop = stop
         self.listeners = listeners
         self.snapshot_listeners: Sequence[Callable[[int, Snapshot], None]] = ()
@@ -61,7 +63,8 @@ class Recorder(pl.callbacks.Checkpoint):
         return self.seconds_before + (time.perf_counter() - self._started if self._started else 0.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+        """Set the number of threads, which launchers of several processes change, and start the clock."""
+        torch.set_num_threads(self.threads)
         self._started = time.perf_counter()
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -128,8 +131,8 @@ class Recorder(pl.callbacks.Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the fingerprint. Drop Lightning's loop counters, which record a position inside a step."""
-        checkpoint["seqtool"] = {"format": FORMAT, "fingerprint": self.fingerprint}
+        """Add fingerprint and threads. Drop Lightning's loop counters, which record a position inside a step."""
+        checkpoint["seqtool"] = {"format": FORMAT, "fingerprint": self.fingerprint, "threads": self.threads}
         del checkpoint["loops"]
 
     def state_dict(self) -> dict[str, Any]:
