@@ -1,5 +1,6 @@
 """Pairs with learnt subwords, from data sets of the hub, and through Arrow files."""
 
+import gzip
 import json
 import os
 import random
@@ -376,6 +377,16 @@ def test_a_damaged_arrow_file_is_replaced(large: Path) -> None:
     assert texts(made(large)) == expected
     assert kept(large) == [path]
     assert path.read_bytes() == whole
+
+
+def test_the_decompressed_size_decides_whether_a_file_is_large(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = large.with_suffix(".tsv.gz")
+    packed.write_bytes(gzip.compress(b"aaaaaaaa\tbbbbbbbb\n" * 9000))
+    for limit, expected in ((9000 * 18, False), (9000 * 18 - 1, True), (0, True)):
+        monkeypatch.setattr(pair_reader, "LARGE_FILE_BYTES", limit)
+        monkeypatch.setenv("SEQTOOL_CACHE", str(large.parent / str(limit)))
+        assert len(texts(made(packed))) > 0
+        assert (large.parent / str(limit)).exists() == expected
 
 
 def test_temporary_files_of_killed_processes_are_removed(large: Path) -> None:

@@ -60,6 +60,17 @@ def file_size(path: Path) -> int:
     return found.st_size
 
 
+def is_larger(path: Path, size: int) -> bool:
+    """Whether the decompressed content of a file has more than `size` bytes."""
+    on_disk = file_size(path)  # refuses pipes, before one is opened
+    if not is_gzip(path):
+        return on_disk > size
+    with gzip.open(path, "rb") as file:
+        while size >= 0 and (piece := file.read(1 << 20)):
+            size -= len(piece)
+    return size < 0
+
+
 def is_gzip(path: Path) -> bool:
     """Whether a file starts with gzip's magic number."""
     with open(path, "rb") as file:

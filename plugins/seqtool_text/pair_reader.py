@@ -11,12 +11,12 @@ from seqtool.api import PartError, SeqtoolError, Split, cache_folder, remove_lef
 from seqtool_text.arrow import Spool, read_arrow, write_arrow
 from seqtool_text.corpus import Columns, Corpus, Summary, corpus_from, read_columns
 from seqtool_text.hub import HUB, hub_rows
-from seqtool_text.lines import file_size, reading_errors
+from seqtool_text.lines import file_size, is_larger, reading_errors
 from seqtool_text.sides import NAMES, Sides
 from seqtool_text.tables import Layout, Row, rows
 
 LARGE_FILE_BYTES = 16 << 20
-"""Files of more bytes are read through an Arrow file."""
+"""Files of more bytes, decompressed, are read through an Arrow file."""
 FORMAT = 2
 """Incremented when the same file and options give different pairs."""
 
@@ -51,7 +51,7 @@ class PairReader:
         """
         place, name = Path(path), path if path.startswith(HUB) else Path(path).name
         with reading_errors(place, split):
-            large = not path.startswith(HUB) and file_size(place) > LARGE_FILE_BYTES
+            large = not path.startswith(HUB) and is_larger(place, LARGE_FILE_BYTES)
             corpus = self._cached_corpus(split, path) if large else corpus_from(*self._read(split, path))
         bad, long = bad_rows_message(corpus, name), long_pairs_message(corpus, name, self.sides.limits)
         if bad and not (self.skip_bad and len(corpus)):

@@ -7,6 +7,7 @@ Raises:
 """
 
 import csv
+import io
 import json
 import math
 import zipfile
@@ -19,8 +20,14 @@ import numpy as np
 from seqtool.runs.contents import AttentionWeights, Example, Rows, is_number
 from seqtool.runs.plan_file import short_repr
 
-MAX_BYTES = 1 << 30
-"""Larger files are not read."""
+MAX_BYTES = 1 << 26
+"""Larger text files are not read."""
+MAX_JSON_BYTES = 1 << 24
+"""Longer JSON objects are not read."""
+MAX_EXAMPLES = 10_000
+"""Number of examples read from a file."""
+MAX_ARRAY_BYTES = 1 << 28
+"""Arrays of a file that need more memory are not read."""
 MAX_COLUMNS = 60
 """Number of columns read from metrics.csv."""
 
@@ -43,6 +50,8 @@ def read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _parsed(content: bytes) -> Any:
+    if len(content) > MAX_JSON_BYTES:
+        raise UnreadableError(f"has {len(content):,} bytes of JSON, more than the limit of {MAX_JSON_BYTES:,}")
     try:
         return json.loads(content, parse_constant=lambda name: None)
     except (ValueError, RecursionError) as error:
@@ -52,18 +61,18 @@ def _parsed(content: bytes) -> Any:
 def read_rows(path: Path) -> tuple[Rows, list[str]]:
     """The columns of metrics.csv. Rows and cells that are not numbers are omitted and reported."""
     text = read_bytes(path)[0].decode(errors="replace")
-    lines, faults, bad = text.splitlines(keepends=True), [], 0
-    if not lines or "step" not in lines[0].strip().split(","):
+    heading, faults, bad = text.partition("\n")[0].strip().split(","), [], 0
+    if "step" not in heading:
         raise UnreadableError("has no column `step`")
-    if not lines[-1].endswith("\n"):
+    if not text.endswith("\n"):
         faults.append("ends with an incomplete row")
-        lines = lines[:-1] or [lines[0]]
-    names = [name for name in dict.fromkeys(lines[0].strip().split(",")) if name not in ("", "step")]
+        text = text[: text.rfind("\n") + 1] or text
+    names = [name for name in dict.fromkeys(heading) if name not in ("", "step")]
     if len(names) > MAX_COLUMNS:
         faults.append(f"has {len(names)} columns, of which {MAX_COLUMNS} are shown")
     columns: Rows = {name: {} for name in names[:MAX_COLUMNS]}
     try:
-        for row in csv.DictReader(lines):
+        for row in csv.DictReader(io.StringIO(text)):
             step = _number(row.get("step"))
             cells = [row.get(name) for name in columns]
             values = [_number(cell) for cell in cells]
@@ -93,7 +102,9 @@ def _number(text: Any) -> float | None:
 def read_examples(path: Path) -> tuple[list[Example], list[str]]:
     """One example per line, up to the first invalid line, so that examples keep their line numbers."""
     found: list[Example] = []
-    for number, line in enumerate(read_bytes(path)[0].splitlines(), 1):
+    for number, line in enumerate(io.BytesIO(read_bytes(path)[0]), 1):
+        if number > MAX_EXAMPLES:
+            return found, [f"has more than {MAX_EXAMPLES:,} examples; the others are omitted"]
         try:
             found.append(_example(_parsed(line)))
         except UnreadableError as error:
@@ -140,9 +151,12 @@ def _format_vector(value: Any) -> str | None:
     return text if len(numbers) == 1 else f"({text})"
 
 
-def read_attention(path: Path) -> tuple[AttentionWeights | None, list[str]]:
-    """Attention weights and gold alignment of an .npz file; None for a model without attention."""
-    arrays = _read_arrays(path)
+def read_attention(path: Path, limit: int = MAX_ARRAY_BYTES) -> tuple[AttentionWeights | None, list[str]]:
+    """Attention weights and gold alignment of an .npz file; None for a model without attention.
+
+    `limit`: bytes of memory that the arrays may need.
+    """
+    arrays = _read_arrays(path, limit)
     if "weights" not in arrays:
         return None, []
     weights, faults = arrays["weights"], []
@@ -154,23 +168,26 @@ def read_attention(path: Path) -> tuple[AttentionWeights | None, list[str]]:
     scale = arrays.get("scale", np.float32(255)).astype(np.float64)
     if scale.ndim and scale.shape != (examples, heads):
         raise UnreadableError("has a scale whose shape does not match its weights")
-    weights = weights * (scale.reshape(*scale.shape, 1, 1) / 255)
-    if not np.isfinite(weights).all() or (weights < 0).any():
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = weights.astype(np.float32)
+        weights *= (scale.reshape(*scale.shape, 1, 1) / 255).astype(np.float32)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
         faults.append("has weights that are negative or not finite; they are replaced by 0")
-        weights = np.where(np.isfinite(weights) & (weights > 0), weights, 0)
-    weights = np.minimum(weights, 1e30)
+        weights[wrong] = 0
+    np.minimum(weights, 1e30, out=weights)
     mask = _shaped(arrays, "memory_mask", (examples, memory), True, faults).astype(bool)
     gold = _shaped(arrays, "gold", (examples, steps), -1, faults).astype(np.int64)
     correct = arrays.get("right")
     if correct is not None and (correct.shape != (examples, steps) or correct.dtype.kind not in "biu"):
         faults.append("has no valid `right` for its weights")
         correct = None
-    return AttentionWeights(weights.astype(np.float32), mask, gold, correct), faults
+    return AttentionWeights(weights, mask, gold, correct), faults
 
 
-def read_gates(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The gates in an .npz file, `[E, steps, units]` each. Other arrays are omitted."""
-    return {name: array for name, array in _read_arrays(path).items() if array.ndim == 3}, []
+def read_gates(path: Path, limit: int = MAX_ARRAY_BYTES) -> tuple[dict[str, Any], list[str]]:
+    """The gates in an .npz file, `[E, steps, units]` each. Other arrays are omitted. `limit`: see `read_attention`."""
+    return {name: array for name, array in _read_arrays(path, limit).items() if array.ndim == 3}, []
 
 
 def _shaped(arrays: dict[str, Any], name: str, shape: tuple[int, ...], default: Any, faults: list[str]) -> Any:
@@ -188,11 +205,12 @@ def _shaped(arrays: dict[str, Any], name: str, shape: tuple[int, ...], default: 
     return np.full(shape, default)
 
 
-def _read_arrays(path: Path) -> dict[str, Any]:
+def _read_arrays(path: Path, limit: int) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:
-                raise UnreadableError(f"unpacks to more than {MAX_BYTES:,} bytes")
+            needed = sum(_array_bytes(packed, entry) for entry in packed.infolist())
+        if needed > limit:
+            raise UnreadableError(f"needs {needed:,} bytes of memory, more than the limit of {limit:,}")
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
     except (
@@ -203,3 +221,14 @@ def _read_arrays(path: Path) -> dict[str, Any]:
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
             raise UnreadableError(f"has an array `{name}` that is not numeric")
     return found
+
+
+def _array_bytes(packed: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+    """The memory that an array needs as float32 or wider, from the header of its .npy file."""
+    with packed.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    if any(size < 0 for size in shape):
+        raise ValueError("a negative size")
+    return math.prod(shape) * max(dtype.itemsize, 4)

@@ -1,13 +1,15 @@
 """Reads a run directory, complete or damaged, and lists what cannot be read."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from seqtool.runs import FORMAT, RunDirectory, SeedDirectory
-from seqtool.runs.contents import Run, Seed
+from seqtool.runs.contents import AttentionWeights, Run, Seed
 from seqtool.runs.files import points_outside
 from seqtool.runs.parse import (
+    MAX_ARRAY_BYTES,
     UnreadableError,
     read_attention,
     read_bytes,
@@ -18,6 +20,8 @@ from seqtool.runs.parse import (
 )
 from seqtool.runs.plan_file import MAX_LISTED, is_folder_name, is_seed, short_repr
 
+MAX_RUN_ARRAY_BYTES = 1 << 30
+"""The arrays of a run that need more memory in total are not read."""
 Content = TypeVar("Content")
 
 
@@ -32,6 +36,7 @@ class RunReader:
     def __init__(self, path: Path) -> None:
         self.run = Run(path)
         self.directory = RunDirectory(path)
+        self.free_bytes = MAX_RUN_ARRAY_BYTES
 
     def read(self) -> Run:
         """Everything that can be read, and a list of problems."""
@@ -87,9 +92,10 @@ class RunReader:
         seed.rows = self._try_read(directory.metrics, read_rows) or {}
         if seed.finished or directory.predictions.exists():
             seed.examples = self._try_read(directory.predictions, read_examples) or []
-            seed.attention = self._try_read(directory.alignments, read_attention)
+            seed.attention = self._attention(directory.alignments)
         if directory.gates.exists():
-            seed.gates = self._try_read(directory.gates, read_gates) or {}
+            seed.gates = self._try_read(directory.gates, partial(read_gates, limit=self._limit)) or {}
+            self.free_bytes -= sum(array.nbytes for array in seed.gates.values())
         self._read_snapshots(directory, seed)
         if directory.interventions.exists():
             seed.interventions = self._object(directory.interventions)
@@ -101,9 +107,20 @@ class RunReader:
         if directory.snapshot_examples.exists():
             seed.snapshot_examples = self._try_read(directory.snapshot_examples, read_examples) or []
         for step in directory.snapshot_steps():
-            attention = self._try_read(directory.snapshot(step), read_attention)
+            attention = self._attention(directory.snapshot(step))
             if attention is not None:
                 seed.snapshots[step] = attention
+
+    @property
+    def _limit(self) -> int:
+        """Bytes of memory that the arrays of the next file may need."""
+        return min(MAX_ARRAY_BYTES, self.free_bytes)
+
+    def _attention(self, path: Path) -> AttentionWeights | None:
+        found = self._try_read(path, partial(read_attention, limit=self._limit))
+        if found is not None:
+            self.free_bytes -= found.weights.nbytes + found.memory_mask.nbytes + found.gold.nbytes
+        return found
 
     def _object(self, path: Path) -> dict[str, Any]:
         return self._try_read(path, read_object) or {}

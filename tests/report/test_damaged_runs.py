@@ -1,8 +1,10 @@
 """Reports of damaged, partial, foreign or unfinished runs show readable files and list the others."""
 
+import io
 import json
 import random
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from made_run import made_run, write_arrays
 
 from seqtool.analysis.report import Report, write_report
-from seqtool.runs.read import read_run
+from seqtool.runs.read import RunReader, read_run
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,20 @@ def remove(path: str) -> Callable[[Path], object]:
 
 def arrays(path: str, **found: object) -> Callable[[Path], object]:
     return lambda run: write_arrays(run / path, {name: np.asarray(value) for name, value in found.items()})
+
+
+def huge_array(path: str) -> Callable[[Path], object]:
+    """An .npz file of which only the header claims 4 TiB."""
+
+    def change(run: Path) -> None:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "|u1", "fortran_order": False, "shape": (1, 1, 1 << 20, 1 << 20)}
+        )
+        with zipfile.ZipFile(run / path, "w") as packed:
+            packed.writestr("weights.npy", header.getvalue())
+
+    return change
 
 
 def plan(**changes: object) -> Callable[[Path], object]:
@@ -115,6 +131,19 @@ DAMAGE = [
     (arrays(f"{SEED}/alignments.npz", weights=np.full((3, 1, 5, 12), np.nan)), "negative or not finite"),
     (arrays(f"{SEED}/alignments.npz", weights=np.full((3, 1, 5, 12), 1e300)), "has no valid `gold` for its weights"),
     (arrays(f"{SEED}/alignments.npz", weights=np.ones((9, 1, 1, 1)), gold=np.full((9, 1), 1.5)), "has no valid `gold`"),
+    (
+        arrays(f"{SEED}/alignments.npz", weights=np.zeros((1, 1, 1 << 13, (1 << 13) + 1), np.uint8)),
+        "needs 268,468,224 bytes of memory, more than the limit of 268,435,456",
+    ),
+    (huge_array(f"{SEED}/snapshots/25.npz"), "needs 4,398,046,511,104 bytes of memory, more than the limit"),
+    (
+        replace(f"{SEED}/environment.json", b" " * (1 << 24) + b"{}"),
+        "has 16,777,218 bytes of JSON, more than",
+    ),
+    (
+        replace(f"{SEED}/predictions.jsonl", b'{"source": [], "target": []}\n' * 10_001),
+        "has more than 10,000 examples; the others are omitted",
+    ),
     (arrays(f"{SEED}/alignments.npz", weights=[["a"]]), "has an array `weights` that is not numeric"),
     (
         arrays(f"{SEED}/snapshots/25.npz", weights=np.ones((3, 1, 5, 12)), scale=np.ones(4)),
@@ -147,6 +176,16 @@ def test_unreadable_files_are_listed_and_others_shown(run: Path, damage: Callabl
     assert "other" in found.path.read_text()
     others = read_run(run).variants["other"]
     assert all(seed.rows["train_loss"] and seed.examples and seed.result for seed in others if seed.seed < 2)
+
+
+def test_the_arrays_of_a_run_share_a_limit_of_memory(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = RunReader(run)
+    free = reader.free_bytes
+    reader.read()
+    monkeypatch.setattr("seqtool.runs.read.MAX_RUN_ARRAY_BYTES", (free - reader.free_bytes) // 2)
+    found = read_run(run)
+    assert any("bytes of memory, more than the limit of" in problem for problem in found.problems)
+    assert any(seed.attention is not None for seed in found.seeds)
 
 
 def test_a_complete_run_has_no_problems(run: Path) -> None:
