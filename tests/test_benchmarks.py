@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import commands, growth, plain, racing
+from benchmarks import commands, growth, plain, racing, small_data
 from benchmarks.__main__ import catalogue, table
 from benchmarks.gpu import command
 from benchmarks.gpu.report import Item, Setting, SkippedError, run_items
@@ -152,3 +152,34 @@ def test_an_endless_item_is_stopped():
     (found,) = run_items(iter(items), Setting(torch.device("cpu"), True, time.monotonic() + 60))
     assert found.status == "skipped"
     assert found.lines[0].startswith("stopped")
+
+
+@pytest.mark.parametrize("name", ["copy", "reverse", "identity"])
+def test_generated_pairs_are_disjoint_and_always_the_same(tmp_path, name):
+    (tmp_path / "again").mkdir()
+    pairs = small_data.generate(name, tmp_path)
+    again = small_data.generate(name, tmp_path / "again")
+    splits = [path.read_text().splitlines() for path in pairs[:3]]
+    assert splits == [path.read_text().splitlines() for path in again[:3]]
+    assert [len(split) for split in splits] == [100] * 3
+    assert len({line for split in splits for line in split}) == 300
+    for source, target in (line.split("\t") for split in splits for line in split):
+        assert target == ("".join(reversed(source)) if name == "reverse" else source)
+
+
+def test_results_of_small_data_are_kept_and_averaged(tmp_path, monkeypatch, capsys):
+    values = {0: 0.25, 1: 0.75}
+    calls = []
+
+    def trained(pairs, split, seed, epochs, overrides):
+        calls.append((pairs.train.name, split, seed, epochs, overrides))
+        return values[seed]
+
+    monkeypatch.setattr(small_data, "TOOLS", {"seqtool": trained})
+    words = ["small_data", "--sets", "copy", "--seeds", "0", "1", "--epochs", "7", "--json", str(tmp_path / "r.jsonl")]
+    monkeypatch.setattr(sys, "argv", words)
+    small_data.main()
+    assert calls == [("copy_train.tsv", "test", seed, 7, []) for seed in (0, 1)]
+    small_data.main()
+    assert len(calls) == 2, "results in the file are not repeated"
+    assert "copy  test  7 epochs  seqtool    0.500  (2 seeds)" in capsys.readouterr().out

@@ -53,6 +53,18 @@ def test_linear_readout() -> None:
     torch.testing.assert_close(readout(features), torch.tensor(wanted, dtype=torch.float64))
 
 
+def test_dropout_of_a_linear_readout_masks_the_features_in_training() -> None:
+    readout = build("readout", "linear", 300, 300, dropout=0.25)
+    with torch.no_grad():
+        readout.map.weight.copy_(torch.eye(300))
+        readout.map.bias.fill_(1.0)
+    features = torch.full((4, 5, 300), 3.0)
+    kept = readout.train()(features) - 1
+    assert sorted(set(kept.flatten().tolist())) == [0.0, 4.0], "3 / (1 - 0.25)"
+    assert 0.72 < (kept > 0).float().mean() < 0.78, "0.75, with a standard deviation of 0.0056"
+    assert torch.equal(readout.eval()(features), features + 1)
+
+
 def batch() -> Batch:
     """Targets of 3, 1 and 0 symbols."""
     mask = torch.arange(3) < torch.tensor([[3], [1], [0]])
