@@ -1,5 +1,7 @@
 """Attention, cells, encoders and decoders with one seeded fault each, which the contract suite must detect."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -65,6 +67,46 @@ class DetachedKeys(Additive):
         return keys.detach(), state
 
 
+class KeysInAGlobal(General):
+    """Works on one sequence at a time."""
+
+    kept: ClassVar[list[Tensor]] = []
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        self.kept[:] = [self.map(memory)]
+        return (), ()
+
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return query @ self.kept[0].transpose(1, 2), state
+
+
+class CountsInPlace(General):
+    parallel = False
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        return self.map(memory), torch.zeros(len(memory), dtype=torch.int64, device=memory.device)
+
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return super().score(query, fixed, ())[0] + state[:, None, None], state.add_(1)
+
+
+class ScalesItsMemory(General):
+    """Writes to the memory, except where autograd would notice."""
+
+    def start(self, memory: Tensor, mask: Tensor) -> tuple[Tree, Tree]:
+        if torch.is_grad_enabled():
+            return super().start(memory / 2, mask)
+        return super().start(memory.div_(2), mask)
+
+
+class CentredOverSteps(General):
+    """Reads later queries from the fourth step on."""
+
+    def score(self, query: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        shift = query.mean(1, keepdim=True) if query.shape[1] > 3 else 0
+        return super().score(query - shift, fixed, state)
+
+
 class SlightlyWrongGradient(General):
     """The gradient with respect to the keys is a part in a thousand too large."""
 
@@ -105,6 +147,12 @@ class ObservesInParallel(General):
 class SoftmaxOverSteps(Softmax):
     def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
         return scores.softmax(1), state
+
+
+class Doubled(Softmax):
+    def forward(self, scores: Tensor, mask: Tensor, query: Tensor, state: Tree) -> tuple[Tensor, Tree]:
+        weights, state = super().forward(scores, mask, query, state)
+        return 2 * weights, state
 
 
 class SoftmaxOfInfinity(Softmax):

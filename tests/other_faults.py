@@ -64,6 +64,12 @@ class SquaresOfPadding(MSE):
         return ((logits - batch.target.to(logits.dtype)) ** 2).mean(2).sum(), batch.target_mask.sum()
 
 
+class OverTheWidth(CrossEntropy):
+    def forward(self, logits: Tensor, weights: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        total, count = super().forward(logits, weights, batch)
+        return total / batch.target.shape[1], count
+
+
 class ForNumbers(CrossEntropy):
     requires = frozenset({"symbol"})
 
@@ -79,6 +85,12 @@ class MeanMetric(TokenAccuracy):
     def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
         right, total = super().sums(predicted, batch)
         return torch.stack([right / total.clamp(min=1), torch.ones_like(total)])
+
+
+class AccuracyOverTheWidth(TokenAccuracy):
+    def sums(self, predicted: Tensor, batch: Batch) -> Tensor:
+        right, total = super().sums(predicted, batch)
+        return torch.stack([right, torch.full_like(total, batch.target.numel())])
 
 
 class LooksFromPadding(AttentionSharpness):

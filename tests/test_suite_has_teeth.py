@@ -30,8 +30,28 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         r"differ between one call of 3 queries and single queries",
     ),
     "keys of the query": ("scorer", faults.KeysOfTheQuery, r"scores have the shape \[5, 3, 3\], not \[5, 3, 7\]"),
-    "keys mapped the wrong way": ("scorer", faults.KeysMappedTheWrongWay, r"raised RuntimeError: .*shapes cannot be"),
+    "keys mapped the wrong way": (
+        "scorer",
+        faults.KeysMappedTheWrongWay,
+        r"it crashes in start, faults\.py line \d+\nRuntimeError: .*shapes cannot be",
+    ),
     "keys detached": ("scorer", faults.DetachedKeys, r"gradient with respect to memory is cut somewhere"),
+    "keys in a global": (
+        "scorer",
+        faults.KeysInAGlobal,
+        r"scores change when another sequence is computed in turn: .*kept outside fixed and state",
+    ),
+    "a counter in place": ("scorer", faults.CountsInPlace, r"score changes a tensor of shape \[5\] that it is given"),
+    "a memory scaled in place": (
+        "scorer",
+        faults.ScalesItsMemory,
+        r"start changes a tensor of shape \[5, 3, 13\] that it is given",
+    ),
+    "a mean over many steps": (
+        "scorer",
+        faults.CentredOverSteps,
+        r"scores at the first 3 steps change when there are 5",
+    ),
     "keys' gradient too large": (
         "scorer",
         faults.SlightlyWrongGradient,
@@ -41,7 +61,12 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "a mean over padding": ("scorer", faults.SumOverLength, r"row 0's scores change when padding grows from 0 to 1"),
     "single precision": ("scorer", faults.SinglePrecision, r"scores are torch\.float32 where .* are torch\.float64"),
     "observe in parallel": ("scorer", faults.ObservesInParallel, r"single queries"),
-    "softmax over steps": ("normalizer", faults.SoftmaxOverSteps, r"row 0's weights sum to .* at step 0, not to 1"),
+    "softmax over steps": (
+        "normalizer",
+        faults.SoftmaxOverSteps,
+        r"weights at the first 3 steps change when there are 5",
+    ),
+    "weights that sum to two": ("normalizer", faults.Doubled, r"row 0's weights sum to 2 .* at step 0, not to 1"),
     "softmax of -inf": ("normalizer", faults.SoftmaxOfInfinity, r"row 2's .* not finite"),
     "dropout while evaluating": ("normalizer", faults.Noisy, r"weights differ the second time"),
     "padding leaks into the state": (
@@ -68,7 +93,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "one dtype alone": (
         "cell",
         partial(cell_faults.OneDtypeAlone, hidden_size=5),
-        r"raised RuntimeError: expected dtype .* \(while checking: It works under autocast to bfloat16",
+        r"it crashes in step, cell_faults\.py line \d+\nRuntimeError: expected dtype .*\nThe call checked: It works",
     ),
     "masked the other way": (
         "cell",
@@ -154,6 +179,16 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         "search",
         other_faults.FedZeros,
         r"position 1 is not the model's output after its own vectors",
+    ),
+    "a loss over the width of the batch": (
+        "loss",
+        other_faults.OverTheWidth,
+        r"the sum changes with more padding of the target",
+    ),
+    "an accuracy over the width of the batch": (
+        "metric",
+        other_faults.AccuracyOverTheWidth,
+        r"sums change from .* with more padding of the target",
     ),
     "a mean of accuracies": ("metric", other_faults.MeanMetric, r"the sums of two batches add up to"),
     "weights at padding of the target": (

@@ -20,6 +20,7 @@ class AttentionContract(GradientContract):
     kind = "attention"
     all_sizes = ((QUERY, MEMORY), (QUERY, QUERY), (4, 6), (4, 4))
     source_axes: ClassVar[dict[str, int]] = {"memory": 1, "mask": 1}
+    step_axes: ClassVar[dict[str, int]] = {"query": 1}
 
     def inputs(self, part: Attention, batch_size: int, source_length: int, steps: int) -> Outputs:
         """See `ModuleContract.inputs`."""

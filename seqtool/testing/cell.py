@@ -9,8 +9,8 @@ from seqtool.parts import tree
 from seqtool.parts.cell import Cell
 from seqtool.testing.contract import rule
 from seqtool.testing.differences import Outputs, common_part, named_leaves, structure
-from seqtool.testing.gradients import GradientContract, Run
-from seqtool.testing.module_contract import BATCH, SOURCE, STEPS
+from seqtool.testing.gradients import GradientContract
+from seqtool.testing.module_contract import BATCH, SOURCE, STEPS, Run
 
 INPUT = 11
 

@@ -1,12 +1,14 @@
 """The base class of the contracts: it builds parts, checks rules and reports violations."""
 
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from seqtool.errors import PartError
+from seqtool.errors import PartError, SeqtoolError
 from seqtool.parts.vocabulary import Modality
 from seqtool.registry.kinds import KINDS
 from seqtool.registry.requirement_names import requirement_problem
@@ -83,7 +85,7 @@ class Contract:
         except Exception as error:  # a part may raise anything
             message = " ".join(f"{type(error).__name__}: {error}".split())
             raise ContractViolation(
-                f"{self.label()}: raised {message} (while checking: {self.rules()[name]})"
+                f"{self.label()}: {crash(error)}\n{message}\nThe call checked: {self.rules()[name]}"
             ) from error
 
     def fail(self, message: str) -> NoReturn:
@@ -181,6 +183,16 @@ class Contract:
         self.exercise(part)
         drawn = not torch.equal(before, torch.get_rng_state())
         self.expect(not drawn, "draws from torch's global generator, so a resumed run could differ")
+
+
+def crash(error: Exception) -> str:
+    """Which function raised an error of the part, in words; functions of libraries and of the suite are not named."""
+    what = "it refuses the call" if isinstance(error, SeqtoolError) else "it crashes"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if not path.is_relative_to(Path(__file__).parent) and "site-packages" not in path.parts:
+            return f"{what} in {frame.name}, {path.name} line {frame.lineno}"
+    return what
 
 
 class ModalityContract(Contract):

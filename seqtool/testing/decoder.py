@@ -14,8 +14,8 @@ from seqtool.parts.types import Encoded
 from seqtool.testing.contract import rule
 from seqtool.testing.differences import Outputs, named_leaves, structure
 from seqtool.testing.example_options import EXAMPLE_SIZES
-from seqtool.testing.gradients import GradientContract, Run
-from seqtool.testing.module_contract import BATCH, STEPS
+from seqtool.testing.gradients import GradientContract
+from seqtool.testing.module_contract import BATCH, STEPS, Run
 from seqtool.testing.stand_ins import FINAL_SIZES
 
 INPUT, MEMORY, OUTPUT = 11, 13, 17
@@ -32,6 +32,7 @@ class DecoderContract(GradientContract):
     kind = "decoder"
     all_sizes = tuple((INPUT, memory, final, OUTPUT) for memory, final in itertools.product((MEMORY, CELL), FINALS))
     source_axes: ClassVar[dict[str, int]] = {"memory": 1, "mask": 1, "source": 1}
+    step_axes: ClassVar[dict[str, int]] = {"inputs": 1}
 
     def inputs(self, part: Decoder, batch_size: int, source_length: int, steps: int) -> Outputs:
         """See `ModuleContract.inputs`."""

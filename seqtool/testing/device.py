@@ -15,9 +15,10 @@ from seqtool.testing.decoder import DecoderContract, shrink_parameters
 from seqtool.testing.differences import Outputs, relative_error
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
-from seqtool.testing.gradients import GradientContract, Run
+from seqtool.testing.gradients import GradientContract
 from seqtool.testing.loss import LossContract
 from seqtool.testing.metric import MetricContract
+from seqtool.testing.module_contract import Run
 from seqtool.testing.normalizer import NormalizerContract
 from seqtool.testing.optimizer import OptimizerContract
 from seqtool.testing.readout import ReadoutContract

@@ -1,8 +1,8 @@
 """The rules of gradients: correct derivatives, for all parameters, finite for padding and for huge inputs."""
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,9 @@ from torch.func import functional_call
 from seqtool.errors import SeqtoolError
 from seqtool.testing.contract import rule
 from seqtool.testing.differences import Outputs
-from seqtool.testing.module_contract import ModuleContract
+from seqtool.testing.module_contract import ModuleContract, Run
 
 LONG_SOURCE, LONG_TARGET = 200, 30
-Run = Callable[[Any, Outputs], Outputs]
 
 
 class GradientContract(ModuleContract):
@@ -26,10 +25,6 @@ class GradientContract(ModuleContract):
     """
 
     extreme: ClassVar[float] = 1e4
-
-    def runs(self) -> list[Run]:
-        """All ways to use the part, for example over the whole sequence and step by step."""
-        return [self.run]
 
     def weighted_sum(self, outputs: Outputs) -> Tensor:
         """A weighted sum of all floating-point outputs, with a random weight for each number."""
@@ -122,7 +117,7 @@ class GradientContract(ModuleContract):
                     (grad,) = torch.autograd.grad(value, point, allow_unused=True)
                     cut = grad is None or not grad.any()
                 what = "is cut somewhere" if cut else "is not the derivative"
-                self.fail(f"the gradient with respect to {name} {what}: {' '.join(str(error).split())}")
+                self.fail(f"the gradient with respect to {name} {what}\n{' '.join(str(error).split())}")
 
     def _is_derivative_along_one_direction(self, total: "_Total") -> bool:
         """Whether the derivative along one random direction, over all inputs and parameters, is correct.

@@ -18,8 +18,9 @@ from seqtool.testing.differences import Outputs, named_leaves, relative_error
 from seqtool.testing.embedding import EmbeddingContract
 from seqtool.testing.encoder import EncoderContract
 from seqtool.testing.example_options import variations
-from seqtool.testing.gradients import GradientContract, Run
+from seqtool.testing.gradients import GradientContract
 from seqtool.testing.model import ModelContract, example_model
+from seqtool.testing.module_contract import Run
 from seqtool.testing.optimizer_kernel import OPTIMIZERS
 from seqtool.testing.scorer import ScorerContract
 

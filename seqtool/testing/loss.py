@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError, gradcheck
+from torch.nn.functional import pad
 
 from seqtool.errors import SeqtoolError
 from seqtool.parts.batch import Batch
 from seqtool.parts.loss import Loss
-from seqtool.testing.batches import example_batch, fill, join
+from seqtool.testing.batches import example_batch, fill, join, with_longer_target
 from seqtool.testing.contract import ModalityContract, rule
 from seqtool.testing.differences import Outputs, difference
 
@@ -62,7 +63,7 @@ class LossContract(ModalityContract):
 
     @rule
     def ignores_padding(self) -> None:
-        """Numbers at padding of the target change neither sum nor count, and get no gradient."""
+        """Padding of the target, of any length and content, changes neither sum nor count, and gets no gradient."""
         part = self.part()
         logits, weights, batch = self.given()
         padding = ~batch.target_mask
@@ -75,6 +76,10 @@ class LossContract(ModalityContract):
         for name, one, two in zip(("sum", "count"), before, after, strict=True):
             found = difference(one, two)
             self.expect(found is None, f"the {name} changes with numbers at padding: {found}")
+        longer = part(pad(logits, (0, 0, 0, 2)), pad(weights, (0, 0, 0, 2)), with_longer_target(other, 2))
+        for name, one, two in zip(("sum", "count"), before, longer, strict=True):
+            found = difference(one, two)
+            self.expect(found is None, f"the {name} changes with more padding of the target: {found}")
         grads = torch.autograd.grad(after[0], (logits, weights), allow_unused=True)
         by_position = {"logits": grads[0], "weights": None if grads[1] is None else grads[1].movedim(1, 3)}
         found_any = False
@@ -120,7 +125,7 @@ class LossContract(ModalityContract):
         try:
             gradcheck(total, (logits.requires_grad_(), weights.requires_grad_()), atol=1e-6, rtol=1e-4, fast_mode=True)
         except GradcheckError as error:
-            self.fail(f"the gradient is not the derivative: {' '.join(str(error).split())}")
+            self.fail(f"the gradient is not the derivative\n{' '.join(str(error).split())}")
 
     @rule
     def without_weights(self) -> None:

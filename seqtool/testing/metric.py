@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from seqtool.parts.batch import Batch
 from seqtool.parts.metric import Metric
-from seqtool.testing.batches import example_batch, fill, join
+from seqtool.testing.batches import example_batch, fill, join, with_longer_target
 from seqtool.testing.contract import ModalityContract, rule
 from seqtool.testing.differences import Outputs
 
@@ -86,7 +86,7 @@ class MetricContract(ModalityContract):
 
     @rule
     def ignores_padding(self) -> None:
-        """Predictions and weights at padding of the target do not change the sums."""
+        """Padding of the target, of any length, and predictions and weights there do not change the sums."""
         part = self.part()
         predicted, weights, batch = self.given()
         before = self.sums(part, predicted, weights, batch)
@@ -97,6 +97,14 @@ class MetricContract(ModalityContract):
                 torch.equal(before, after),
                 f"sums change from {before.tolist()} to {after.tolist()} with predictions or weights at padding",
             )
+
+        missing = torch.nan if self.modality == "continuous" else -1
+        after = pad(predicted, (*(0, 0) * (predicted.dim() - 2), 0, 2), value=missing)
+        found = self.sums(part, after, pad(weights, (0, 0, 0, 2)), with_longer_target(batch, 2))
+        self.expect(
+            torch.allclose(before, found),
+            f"sums change from {before.tolist()} to {found.tolist()} with more padding of the target",
+        )
 
     @rule
     def padded_memory(self) -> None:

@@ -40,6 +40,7 @@ class ModelContract(GradientContract):
 
     kind = "model"
     source_axes: ClassVar[dict[str, int]] = {"source": 1, "mask": 1}
+    step_axes: ClassVar[dict[str, int]] = {"target": 1}
 
     def inputs(self, part: Seq2Seq, batch_size: int, source_length: int, steps: int) -> Outputs:
         """See `ModuleContract.inputs`."""

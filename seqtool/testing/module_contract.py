@@ -8,8 +8,10 @@ from torch import Tensor
 
 from seqtool.testing.contract import Contract, rule
 from seqtool.testing.differences import Outputs, common_part, difference, differing_row, nonfinite_row
+from seqtool.testing.watched import Watched
 
 BATCH, SOURCE, STEPS = 5, 7, 3
+Run = Callable[[Any, Outputs], Outputs]
 Message = Callable[[str, int, str], str]
 """(name of an output, the row that differs, the two values) -> a message."""
 
@@ -21,10 +23,12 @@ class ModuleContract(Contract):
 
     Attributes:
         source_axes: the axis of source positions in each input that has them.
+        step_axes: the axis of steps in each input that has them.
         hostile_padding: whether the inputs at padding are huge numbers; otherwise they are zeros, as in a memory.
     """
 
     source_axes: ClassVar[dict[str, int]] = {}
+    step_axes: ClassVar[dict[str, int]] = {}
     hostile_padding: ClassVar[bool] = False
 
     def inputs(self, part: Any, batch_size: int, source_length: int, steps: int) -> Outputs:
@@ -34,6 +38,10 @@ class ModuleContract(Contract):
     def run(self, part: Any, inputs: Outputs) -> Outputs:
         """Use the part as a model does."""
         raise NotImplementedError
+
+    def runs(self) -> list[Run]:
+        """All ways to use the part, for example over the whole sequence and step by step."""
+        return [self.run]
 
     def shapes_of(self, part: Any, batch_size: int, source_length: int, steps: int) -> dict[str, tuple[int, ...]]:
         """The shape of each output whose shape the contract determines."""
@@ -133,18 +141,12 @@ class ModuleContract(Contract):
 
     @rule
     def padding(self) -> None:
-        """More padding changes no output."""
-        if not self.source_axes:
-            return
+        """More padding of the source changes no output, and further steps change no output of earlier steps."""
         part = self.part()
         inputs = self.draw(part)
         before = self.run(part, inputs)
-        for grown in (SOURCE + 1, SOURCE + 4):
-            wider = dict(inputs)
-            for name, axis in self.source_axes.items():
-                extra = list(inputs[name].shape)
-                extra[axis] = grown - SOURCE
-                wider[name] = torch.cat([inputs[name], inputs[name].new_zeros(extra)], axis)
+        for grown in (SOURCE + 1, SOURCE + 4) if self.source_axes else ():
+            wider = _lengthened(inputs, self.source_axes, grown - SOURCE)
             self._fill_padding(wider)
             after = self.run(part, wider)
             pairs = {name: common_part(value, after[name]) for name, value in before.items()}
@@ -155,6 +157,16 @@ class ModuleContract(Contract):
 
             first, second = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
             self.expect_equal(first, second, message)
+        if self.step_axes:
+            after = self.run(part, _lengthened(inputs, self.step_axes, 2))
+            steps = {name: common_part(x, after[name]) for name, x in before.items() if not name.startswith("state")}
+            self.expect_equal(
+                {name: pair[0] for name, pair in steps.items()},
+                {name: pair[1] for name, pair in steps.items()},
+                lambda name, row, values: (
+                    f"row {row}'s {name} at the first {STEPS} steps change when there are {STEPS + 2}: {values}"
+                ),
+            )
 
     @rule
     def saved_and_loaded(self) -> None:
@@ -169,3 +181,30 @@ class ModuleContract(Contract):
                 f"row {row}'s {name} differ after its state_dict is loaded into another: {values}"
             ),
         )
+
+    @rule
+    def arguments_unchanged(self) -> None:
+        """No call changes its arguments, with or without gradients, and two sequences computed in turn do not mix."""
+        part = self.part()
+        inputs = self.draw(part, source_length=3, steps=2)
+        for run in self.runs():
+            run(Watched(part, self.fail, interleave=False), inputs)
+        with torch.no_grad():
+            self.expect_equal(
+                self.runs()[-1](part, inputs),
+                self.runs()[-1](Watched(part, self.fail, interleave=True), inputs),
+                lambda name, row, values: (
+                    f"row {row}'s {name} change when another sequence is computed in turn: {values}; "
+                    "something is kept outside fixed and state"
+                ),
+            )
+
+
+def _lengthened(inputs: Outputs, axes: dict[str, int], added: int) -> Outputs:
+    """The inputs with `added` zeros along these axes."""
+    longer = dict(inputs)
+    for name, axis in axes.items():
+        extra = list(inputs[name].shape)
+        extra[axis] = added
+        longer[name] = torch.cat([inputs[name], inputs[name].new_zeros(extra)], axis)
+    return longer

@@ -22,6 +22,7 @@ class NormalizerContract(GradientContract):
     kind = "normalizer"
     all_sizes = ((QUERY,),)
     source_axes: ClassVar[dict[str, int]] = {"scores": -1, "memory": 1, "mask": 1}
+    step_axes: ClassVar[dict[str, int]] = {"scores": -2, "query": 1}
     extreme = 1e30
 
     def inputs(self, part: Normalizer, batch_size: int, source_length: int, steps: int) -> Outputs:

@@ -1,6 +1,7 @@
 """The contract of a readout."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 
@@ -17,6 +18,7 @@ class ReadoutContract(GradientContract):
 
     kind = "readout"
     all_sizes = ((FEATURE, OUTPUT),)
+    step_axes: ClassVar[dict[str, int]] = {"features": 1}
 
     def inputs(self, part: Readout, batch_size: int, source_length: int, steps: int) -> Outputs:
         """See `ModuleContract.inputs`."""

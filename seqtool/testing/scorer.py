@@ -23,6 +23,7 @@ class ScorerContract(GradientContract):
     kind = "scorer"
     all_sizes = ((QUERY, MEMORY), (QUERY, QUERY))
     source_axes: ClassVar[dict[str, int]] = {"memory": 1, "mask": 1}
+    step_axes: ClassVar[dict[str, int]] = {"query": 1}
 
     def inputs(self, part: Scorer, batch_size: int, source_length: int, steps: int) -> Outputs:
         """See `ModuleContract.inputs`."""
