@@ -131,9 +131,9 @@ class TextPairs(ExampleTask):
         plain = {"source": source, "target": target, "longest_target": longest, "read": self._counts}
         return super().state() | plain | ({"subwords": learned} if learned else {})
 
-    def encode_source(self, text: str) -> tuple[int, ...]:
-        """The ids of a source, followed by its feature columns, each after a tab."""
-        return self.source_ids(self.sides.parse_source(text, len(self.reader.layout.columns) - 1))
+    def source_symbols(self, text: str) -> list[str]:
+        """See `Task.source_symbols`. The feature columns follow the source, each after a tab."""
+        return self.sides.parse_source(text, len(self.reader.layout.columns) - 1)
 
     def encode_target(self, text: str) -> tuple[int, ...]:
         """See `Task.encode_target`."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from seqtool.cli.model_options import BadLines, ModelFlags, bad_lines_option, measurement_options, model_options
+from seqtool.cli.model_options import BadLines, ModelFlags, bad_lines_option, measurement_options, model_options, warn
 from seqtool.cli.output import emit_json, emit_table
 from seqtool.cli.verb_options import json_option, verb
 from seqtool.errors import MisuseError
@@ -94,10 +94,18 @@ def command(
 def _pairs(predictor: "Predictor", file: str, bad: BadLines) -> "list[Pair]":
     from seqtool.inference.pairs import read_pairs
     from seqtool.inference.text_lines import read_lines
+    from seqtool.inference.unknown_symbols import UnknownSymbols
+
+    report_unknown = UnknownSymbols(predictor.task, "warn", warn)
+
+    def encode_source(text: str) -> tuple[Any, ...]:
+        ids = predictor.encode_source(text)
+        report_unknown(repr(text), text, ids)
+        return ids
 
     with click.open_file(file, "rb") as lines:
         name = "standard input" if file == "-" else file
-        return read_pairs(read_lines([(name, lines)]), predictor.encode_source, predictor.encode_target, bad)
+        return read_pairs(read_lines([(name, lines)]), encode_source, predictor.encode_target, bad)
 
 
 def _lengths(group: "Group") -> str:

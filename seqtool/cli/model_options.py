@@ -81,6 +81,20 @@ bad_lines_option = click.option(
 )
 
 
+unknown_option = click.option(
+    "--unknown",
+    type=click.Choice(["warn", "error"]),
+    default="warn",
+    show_default=True,
+    help="What to do with symbols of a source that training never saw.",
+)
+
+
+def warn(message: str) -> None:
+    """Print a warning to stderr."""
+    click.echo(f"warning: {message}", err=True)
+
+
 def parse_search(text: str, registry: "Registry") -> "Reference":
     """Parse the value of `--search`.
 

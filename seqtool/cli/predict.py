@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from seqtool.cli.model_options import BadLines, ModelFlags, bad_lines_option, model_options
+from seqtool.cli.model_options import BadLines, ModelFlags, bad_lines_option, model_options, unknown_option, warn
 from seqtool.cli.output import can_print
 from seqtool.cli.verb_options import verb
 from seqtool.errors import MisuseError, SeqtoolError
@@ -17,6 +17,7 @@ from seqtool.errors import MisuseError, SeqtoolError
 if TYPE_CHECKING:
     from seqtool.inference.prediction import Prediction
     from seqtool.inference.predictor import Predictor
+    from seqtool.inference.unknown_symbols import UnknownSymbols
     from seqtool.parts.search import Search
 
 EXAMPLE = """\
@@ -43,6 +44,7 @@ seqtool predict my_run --interactive"""
     "--weights", type=click.Path(path_type=Path, dir_okay=False), help="Also write the attention weights, as .npz."
 )
 @bad_lines_option
+@unknown_option
 @click.option(
     "--interactive", is_flag=True, help="Prompt for sources, and draw the attention weights of each prediction."
 )
@@ -56,6 +58,7 @@ def command(
     out: Path | None,
     weights: Path | None,
     bad_lines: Literal["fail", "skip"],
+    unknown: Literal["warn", "error"],
     interactive: bool,
 ) -> None:
     """Predict with a model of RUN. Each line of each FILE, or of standard input, is one source.
@@ -69,10 +72,13 @@ def command(
     for path in (out, weights):
         if path and path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
             raise MisuseError(f"{path} is not a regular file", allowed=["a new or regular file", "standard output"])
+    from seqtool.inference.unknown_symbols import UnknownSymbols
+
     predictor, requested = model.load()
     search = predictor.build_search(requested, n_best)
+    unknown_symbols = UnknownSymbols(predictor.task, unknown, warn)
     if interactive:
-        _converse(predictor, search, max_length)
+        _converse(predictor, search, max_length, unknown_symbols)
         return
     if weights and not predictor.model.decoder.num_heads:
         raise SeqtoolError(f"variant {predictor.name!r} has no attention, so --weights has nothing to write")
@@ -84,7 +90,7 @@ def command(
     form = form or ("jsonl" if out and out.suffix == ".jsonl" else "tsv")
     write: Callable[[int, Prediction], str] = jsonl if form == "jsonl" else tsv
     bad = BadLines(bad_lines)
-    lines = LinePredictor(predictor, search, batch_size, max_length, bad)
+    lines = LinePredictor(predictor, search, batch_size, max_length, bad, unknown_symbols)
     with ExitStack() as stack:
         sources = [(_name(file), stack.enter_context(click.open_file(file, "rb"))) for file in files or ("-",)]
         keep = stack.enter_context(weights_file(weights)) if weights else None
@@ -121,7 +127,9 @@ def _write(file: IO[bytes], text: str) -> None:
     file.write(text.encode())
 
 
-def _converse(predictor: "Predictor", search: "Search", max_length: int | None) -> None:
+def _converse(
+    predictor: "Predictor", search: "Search", max_length: int | None, unknown_symbols: "UnknownSymbols"
+) -> None:
     """Predict each line of standard input; prompt if it is a terminal."""
     prompts = sys.stdin.isatty()
     if prompts:
@@ -133,7 +141,10 @@ def _converse(predictor: "Predictor", search: "Search", max_length: int | None) 
         if not text:
             return
         try:
-            (found,) = predictor.predict([text.rstrip("\r\n")], search=search, max_length=max_length)
+            source = text.rstrip("\r\n")
+            ids = predictor.encode_source(source)
+            unknown_symbols(repr(source), source, ids)
+            (found,) = predictor.predict_batch([source], [ids], search, max_length)
         except SeqtoolError as error:
             click.echo(f"error: {error}", err=True)
             continue

@@ -26,6 +26,7 @@ class LinePredictor:
 
     Attributes:
         on_error: called with the error of a line; if it returns, the line is skipped.
+        on_source: called with the place, text and ids of each line; a SeqtoolError that it raises is the line's error.
     """
 
     predictor: Predictor
@@ -33,6 +34,7 @@ class LinePredictor:
     batch_size: int
     max_length: int | None
     on_error: Callable[[SeqtoolError], None]
+    on_source: Callable[[str, str, tuple[Any, ...]], None] = lambda place, text, ids: None
 
     def predict(self, lines: Iterable[Line]) -> Iterator[list[tuple[int, Prediction]]]:
         """Batches of `(line number, prediction)`; the lines before a bad one are yielded before its error."""
@@ -53,7 +55,9 @@ class LinePredictor:
     def _encode(self, line: Line) -> Source | SeqtoolError:
         try:
             text = decode(line)
-            return Source(line, text, self.predictor.encode_source(text))
+            ids = self.predictor.encode_source(text)
+            self.on_source(line.place, text, ids)
+            return Source(line, text, ids)
         except SeqtoolError as error:
             return error
 

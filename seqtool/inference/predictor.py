@@ -1,5 +1,6 @@
 """A trained model with its task: text in, text out."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from seqtool.inference.intervene import DELAY, InterventionEffects, first_exampl
 from seqtool.inference.pairs import Pair, as_pair, group_by_source
 from seqtool.inference.prediction import Hypothesis, Prediction
 from seqtool.inference.task_data import task_with_data
+from seqtool.inference.unknown_symbols import UnknownPolicy, UnknownSymbols
 from seqtool.nn.accepted_targets import pad_rows
 from seqtool.nn.model import Seq2Seq
 from seqtool.parts.batch import Batch
@@ -62,6 +64,7 @@ class Predictor:
         search: SearchOption = None,
         batch_size: int = 64,
         max_length: int | None = None,
+        unknown: UnknownPolicy = "warn",
     ) -> list[Prediction]:
         """Predict the target of each source, in order.
 
@@ -69,6 +72,7 @@ class Predictor:
             search: as in a recipe: "greedy", `{"type": "beam", "size": 5, "best": 5}`; default: the recipe's.
             batch_size: number of sources decoded together.
             max_length: the most symbols to generate; default: the task's maximum.
+            unknown: what to do with symbols that training never saw: "warn" or "error".
 
         Raises:
             SeqtoolError: a source that the task cannot encode, or a task without text; nothing is predicted then.
@@ -82,6 +86,9 @@ class Predictor:
             if not isinstance(text, str):
                 raise MisuseError(f"source {i + 1} is {text!r}, not a string")
         ids = [self.encode_source(text) for text in texts]
+        report = UnknownSymbols(self.task, unknown, lambda message: warnings.warn(message, stacklevel=4))
+        for i, (text, row) in enumerate(zip(texts, ids, strict=True)):
+            report(f"source {i + 1}", text, row)
         batches = [slice(i, i + batch_size) for i in range(0, len(texts), batch_size)]
         return [one for some in batches for one in self.predict_batch(texts[some], ids[some], built, max_length)]
 

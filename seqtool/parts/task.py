@@ -88,7 +88,15 @@ class Task:
             SeqtoolError: a symbol is not in the vocabulary, which has no id for unknown symbols, or a position is not
                 the expected list of numbers.
         """
-        return self.source_ids(text.split())
+        return self.source_ids(self.source_symbols(text))
+
+    def source_symbols(self, text: str) -> Sequence[str]:
+        """The symbols of a source, known or not: by default those between white space.
+
+        Raises:
+            SeqtoolError: the text is not a valid source.
+        """
+        return text.split()
 
     def source_ids(self, symbols: Iterable[str]) -> tuple[Any, ...]:
         """The ids of source symbols, or the vectors. Raises: see `encode_source`."""

@@ -195,6 +195,23 @@ def test_heads_examples_and_models_can_be_selected(page: Page, report: Path) -> 
     assert all(marks)
 
 
+def test_errors_are_filtered_by_text(page: Page, report: Path) -> None:
+    page.open(report)
+    listed = (
+        "[...document.querySelectorAll('#mistakes details[open] .mistake:not([hidden])')].map((one) => one.innerText)"
+    )
+    every = page.run(listed)
+    first = page.run("[...document.querySelectorAll('#mistakes .mistake dd')][0].querySelector('.symbol').textContent")
+    for wanted, count in ((first, sum(first in one for one in every)), ("no such text", 0), ("", len(every))):
+        page.driver.execute_script(
+            "const box = document.querySelector('.mistake-filter'); box.value = arguments[0]; "
+            "box.dispatchEvent(new Event('input'))",
+            wanted,
+        )
+        assert len(page.run(listed)) == count
+        assert page.run("document.querySelector('#mistakes .filter .count').textContent") == f"{count} shown"
+
+
 def test_an_error_opens_its_weights(page: Page, report: Path) -> None:
     page.open(report)
     button = page.driver.find_element("css selector", ".show-weights")

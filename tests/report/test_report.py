@@ -15,13 +15,14 @@ from made_run import made_run, write_arrays, write_lines
 
 from seqtool.analysis.report import write_report
 from seqtool.analysis.report.curves import MAX_POINTS, curves
-from seqtool.analysis.report.examples import by_length, mistakes
+from seqtool.analysis.report.examples import MAX_MISTAKES, by_length, mistakes
 from seqtool.analysis.report.packing import FINAL, pack_seed, right_symbols
+from seqtool.analysis.report.page import render
 from seqtool.analysis.report.recipe_differences import differences
 from seqtool.analysis.report.visible_symbols import visible
 from seqtool.cli import main
 from seqtool.errors import SeqtoolError
-from seqtool.runs.contents import Example, Seed
+from seqtool.runs.contents import Example, Run, Seed
 from seqtool.runs.read import read_run
 
 
@@ -81,6 +82,16 @@ def test_errors_are_collected_from_all_seeds_in_turn() -> None:
     assert [(one.seed, one.number) for one in shown] == [(4, 1), (7, 1), (4, 2), (7, 2)]
     assert shown[0].predicted == [("b", False), ("a", False)]
     assert shown[2].predicted == [("b", True)]
+
+
+def test_all_errors_are_listed_and_an_omission_is_stated(tmp_path: Path) -> None:
+    wrong = [example("ab", "ba") for _ in range(MAX_MISTAKES + 3)]
+    assert len(mistakes([Seed("v", 0, examples=wrong[:11])])[0]) == 11
+    assert len(mistakes([Seed("v", 0, examples=wrong)])[0]) == MAX_MISTAKES
+    for count, words in ((11, "11 shown</span>"), (MAX_MISTAKES + 3, "200 shown, the first of 203</span>")):
+        page = render(Run(tmp_path, variants={"v": [Seed("v", 0, examples=wrong[:count])]}))
+        assert words in page
+        assert page.count('<article class="mistake">') == min(count, MAX_MISTAKES)
 
 
 def test_correct_symbols_of_predictions_with_another_length() -> None:

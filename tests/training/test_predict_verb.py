@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 import seqtool
 from seqtool.cli import main
-from seqtool.errors import SeqtoolError
+from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.inference.line_predictor import LinePredictor
 from seqtool.inference.predictor import Predictor
 from seqtool.inference.text_lines import read_lines
@@ -164,6 +165,46 @@ def test_a_line_that_the_model_refuses_is_identified_in_its_batch(moved: Path, m
     batches = lines.predict(read_lines([("f", io.BytesIO(b"a b\na b c d\nc\nd\na b c d\nb\n"))]))
     assert [number for batch in batches for number, _ in batch] == [1, 3, 4, 6]
     assert told == ["f:2: at most 3 positions", "f:5: at most 3 positions"]
+
+
+@pytest.fixture
+def knows_unknown(moved: Path, monkeypatch: pytest.MonkeyPatch) -> Predictor:
+    """The trained model, loaded by every verb, whose source symbol d stands for unknown symbols."""
+    loaded = seqtool.load(moved)
+    vocabulary = loaded.task.source_vocabulary
+    loaded.task.source_vocabulary = replace(vocabulary, unknown=vocabulary.symbols.index("d"))
+    monkeypatch.setattr("seqtool.inference.loading.load", lambda *arguments, **options: loaded)
+    return loaded
+
+
+def test_a_symbol_that_training_never_saw_is_reported_once(run: Run, knows_unknown: Predictor, moved: Path) -> None:
+    code, out, err = run("predict", moved, "-", typed=b"a b\nx b y\nx x\nz\n")
+    assert (code, len(out.splitlines())) == (0, 5)
+    tail = "in a source; the model reads the unknown symbol instead"
+    assert err.splitlines() == [
+        f"warning: standard input:2: training never saw 'x', 'y' {tail}",
+        f"warning: standard input:4: training never saw 'z' {tail}",
+    ]
+    code, out, err = run("predict", moved, "--interactive", typed=b"a x\n")
+    assert (code, err) == (0, f"warning: 'a x': training never saw 'x' {tail}\n")
+    code, out, err = run("evaluate", moved, "-", "--json", typed=b"a x\tb a\n")
+    assert (code, err) == (0, f"warning: 'a x': training never saw 'x' {tail}\n")
+
+
+def test_a_symbol_that_training_never_saw_may_be_an_error(run: Run, knows_unknown: Predictor, moved: Path) -> None:
+    code, out, err = run("predict", moved, "-", "--unknown", "error", typed=b"a b\nx b\n")
+    assert (code, err) == (1, "error: standard input:2: training never saw 'x' in a source\n")
+    code, out, err = run("predict", moved, "-", "--unknown", "error", "--bad-lines", "skip", typed=b"a b\nx b\n")
+    assert (code, len(out.splitlines())) == (0, 2)
+
+
+def test_unknown_symbols_in_python(knows_unknown: Predictor) -> None:
+    with pytest.warns(UserWarning, match="source 2: training never saw 'x' in a source"):
+        knows_unknown.predict(["a b", "x b", "x"])
+    with pytest.raises(SeqtoolError, match="training never saw 'x'"):
+        knows_unknown.predict(["a b", "x b"], unknown="error")
+    with pytest.raises(MisuseError, match="allowed: warn, error"):
+        knows_unknown.predict(["a b"], unknown="skip")
 
 
 def test_one_batch_is_read_at_a_time(moved: Path) -> None:

@@ -7,7 +7,7 @@ from seqtool.analysis.report.packing import right_symbols, truncate
 from seqtool.runs.contents import Example, Seed
 from seqtool.statistics.length_groups import LengthGroups
 
-MAX_MISTAKES = 8
+MAX_MISTAKES = 200
 """Maximum number of mistakes per variant."""
 MAX_SYMBOLS = 80
 """Maximum number of symbols of a sequence."""
@@ -78,7 +78,10 @@ class Mistake:
 
 
 def mistakes(seeds: Sequence[Seed]) -> tuple[list[Mistake], int, int]:
-    """Some wrong predictions, from the seeds in turn; the number of wrong predictions; the number of examples."""
+    """The wrong predictions, from the seeds in turn; the number of wrong predictions; the number of examples.
+
+    Of more than `MAX_MISTAKES` wrong predictions, only the first are returned.
+    """
     wrong = [[(i, one) for i, one in enumerate(seed.examples) if one.exact is False] for seed in seeds]
     total = sum(len(_judged(seed)) for seed in seeds)
     taken: list[Mistake] = []

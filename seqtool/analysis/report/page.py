@@ -25,7 +25,7 @@ from seqtool.runs.contents import Run, Seed
 WEIGHT_BYTES = 6_000_000
 """Approximate limit for the weights in the page."""
 
-SCRIPTS = ("theme.js", "charts.js", "explorer.js")
+SCRIPTS = ("theme.js", "charts.js", "mistakes.js", "explorer.js")
 
 
 def render(run: Run) -> str:
