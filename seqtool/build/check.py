@@ -15,6 +15,7 @@ from seqtool.build.assembly import (
     count_parameters,
 )
 from seqtool.build.plugin_faults import attributed
+from seqtool.build.precision_check import check_precision
 from seqtool.build.recipe_errors import recipe_error
 from seqtool.errors import PartError, Problem, RecipeError, nearest_name
 from seqtool.parts.task import Task
@@ -25,11 +26,12 @@ MAX_TRIED_PARAMETERS = 20_000_000
 """Only models with at most this many parameters run on two examples; larger models take too long to build."""
 
 
-def check(recipe: Recipe, tasks: PreparedTasks | None = None) -> dict[str, Assembly]:
+def check(recipe: Recipe, tasks: PreparedTasks | None = None, device: str | None = None) -> dict[str, Assembly]:
     """Build the model of every variant on the meta device, then run it on two examples.
 
     Args:
         tasks: receives the tasks that are prepared.
+        device: overrides the recipe's accelerator.
 
     Returns:
         The assembly of the first seed of each variant by its name, ready to be trained; only as many as have
@@ -45,7 +47,7 @@ def check(recipe: Recipe, tasks: PreparedTasks | None = None) -> dict[str, Assem
     remaining = MAX_TRIED_PARAMETERS
     for name, variant in recipe.variants.items():
         try:
-            assembly, size = _checked(variant, tasks.of(variant), recipe.seeds[0])
+            assembly, size = _checked(variant, tasks.of(variant), recipe.seeds[0], device)
             valid.append(name)
             if size <= remaining:
                 assemblies[name], remaining = assembly, remaining - size
@@ -56,7 +58,7 @@ def check(recipe: Recipe, tasks: PreparedTasks | None = None) -> dict[str, Assem
     return assemblies
 
 
-def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
+def _checked(variant: Variant, task: Task, seed: int, device: str | None) -> tuple[Assembly, int]:
     """The assembly of a variant, and its number of parameters.
 
     A model of more than `MAX_TRIED_PARAMETERS` parameters is built on the meta device.
@@ -75,7 +77,7 @@ def _checked(variant: Variant, task: Task, seed: int) -> tuple[Assembly, int]:
     with attributed(variant), torch.device("meta") if size > MAX_TRIED_PARAMETERS else contextlib.nullcontext():
         assembly = assemble(variant, seed, task=task)
     if size <= MAX_TRIED_PARAMETERS:
-        _try(variant, assembly)
+        _try(variant, assembly, device)
     _check_training(variant, assembly)
     return assembly, size
 
@@ -102,7 +104,7 @@ def _check_training(variant: Variant, assembly: Assembly) -> None:
         raise recipe_error(variant, ("train", "tensorboard"), message)
 
 
-def _try(variant: Variant, assembly: Assembly) -> None:
+def _try(variant: Variant, assembly: Assembly, device: str | None) -> None:
     """Run the model and the loss on two validation examples, which finds lengths that a part refuses."""
     with attributed(variant):
         batch = assembly.task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
@@ -115,6 +117,7 @@ def _try(variant: Variant, assembly: Assembly) -> None:
     try:
         with attributed(variant, again=run):
             run()
+        check_precision(variant, assembly, batch, device)
         assembly.model.train()
     except PartError as error:
         raise recipe_error(variant, ("model",), str(error), error.allowed) from error

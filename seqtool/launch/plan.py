@@ -106,7 +106,7 @@ def plan(
         _check_tasks(directory, chosen, tasks)
     if loaded:
         loaded = replace(loaded, variants=chosen, seeds=tuple(seeds))
-        assemblies = check(loaded, tasks)
+        assemblies = check(loaded, tasks, device)
         for name in assemblies if workers == 1 else ():
             prepared.add(Prepared(assemblies[name], trainers[name]))
     folder = Path(out) if out is not None else None

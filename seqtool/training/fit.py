@@ -13,6 +13,7 @@ from torch import nn
 
 from seqtool.build.assembly import assemble, count_parameters
 from seqtool.build.kernels import Choice, install, record
+from seqtool.build.precision_check import PARAMETER_DTYPES
 from seqtool.errors import SeqtoolError
 from seqtool.nn.torch_lstm import lstm_needs_float32
 from seqtool.parts.task import Task
@@ -38,8 +39,6 @@ from seqtool.training.validation_sample import write_sample
 SYMBOL_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
 CONTINUOUS_COLUMNS = ("step", "train_loss", "learning_rate")
 """The training columns of metrics.csv for symbols and for continuous targets."""
-PARAMETER_DTYPES = {"32-true": torch.float32, "64-true": torch.float64, "bf16-true": torch.bfloat16}
-"""The dtype of the parameters for precisions without autocast."""
 
 
 def fit_seed(
