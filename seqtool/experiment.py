@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from seqtool.launch.processes import ProcessLauncher
 from seqtool.recipe import Recipe
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry
-from seqtool.runs import FORMAT, RunDirectory
+from seqtool.runs import RunDirectory
 from seqtool.runs.create import create_run
 from seqtool.runs.provenance import plugin_flags, provenance
 from seqtool.runs.read import read_run
+from seqtool.training.devices import num_ranks
 from seqtool.training.lightning_internals import is_rank_zero
 from seqtool.training.stopping import Interrupted, StopSignal
+from seqtool.training.waiting import share_result
 
 
 @default_settings()
@@ -42,7 +45,7 @@ def run(
     workers: int = 1,
     show_bar: bool = False,
 ) -> dict[str, Any]:
-    """Train every variant and seed of a recipe, and return the content of the run's result.json.
+    """Train every variant and seed of a recipe, and return the content of the run's result.json, on every rank.
 
     Args:
         recipe: a path, the name of a bundled recipe, or a loaded recipe. Optional with `resume`.
@@ -82,18 +85,26 @@ def run(
         resolved = {name: dump(variant.data) for name, variant in planned.variants.items()}
         states = {name: planned.tasks.of(variant).state() for name, variant in planned.variants.items()}
         directory = create_run(planned.out, plan_content, planned.recipe.text, resolved, states)
+    jobs = _jobs(planned, directory)
+    shared = any(not job.finished and num_ranks(job.variant.train, job.device) > 1 for job in jobs)
     try:
         with StopSignal() as stop, directory.locked() if writes and directory else nullcontext():
             if writes and directory:
                 directory.add_seeds(planned.seeds)
-            launcher(workers).run(_jobs(planned, directory), stop, show_bar=show_bar)
+            launcher(workers).run(jobs, stop, show_bar=show_bar)
     except Interrupted as error:
         saved = "all completed steps are saved" if error.saved else "steps after the last checkpoint are not saved"
         raise SeqtoolError(f"stopped; {saved}\n    resume with: {_resume_command(planned, directory)}") from error
     except FailedJobsError as error:
         raise SeqtoolError(f"{error}\n    try again with: {_resume_command(planned, directory)}") from error
-    if not writes or not directory:
-        return {"format": FORMAT, "run": "", "variants": {}}
+    return share_result(partial(_write_summary, directory)) if shared else _write_summary(directory)
+
+
+def _write_summary(directory: RunDirectory | None) -> dict[str, Any]:
+    """Write result.json, the figures and the report. Returns the content of result.json."""
+    assert directory, "rank 0, and all ranks of a resumed run, have its directory"
+    if not is_rank_zero():
+        return directory.collect_results()
     result = directory.write_result()
     contents = read_run(directory.path)
     draw_losses(contents, directory.losses_plot)

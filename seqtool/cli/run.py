@@ -69,6 +69,7 @@ def command(
         start_fork_server()
     from seqtool.experiment import run
     from seqtool.launch.plan import plan
+    from seqtool.training.lightning_internals import is_rank_zero
 
     arguments: dict[str, Any] = {
         "out": out,
@@ -84,7 +85,7 @@ def command(
         _show_plan(plan(recipe, **arguments).summary(), as_json)
         return
     result = run(recipe, **arguments, show_bar=not quiet)
-    if not result["run"]:
+    if not is_rank_zero():
         return
     if as_json:
         emit_json(result)

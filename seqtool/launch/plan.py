@@ -96,10 +96,10 @@ def plan(
         name, chosen = loaded.name, loaded.variants
         seeds = list(dict.fromkeys(seeds)) or list(loaded.seeds)
     chosen = {name: chosen[name] for name in select(variants, chosen, "variant")}
-    trainers = {name: build_trainer(variant.train, device) for name, variant in chosen.items()}
     if workers > 1:
         for variant in chosen.values():
             check_one_device(variant.train, device)
+    trainers = {name: build_trainer(variant.train, device) for name, variant in chosen.items()}
     tasks, prepared = PreparedTasks(), PreparedTrainings()
     if directory:
         _check_checkpoints(directory, chosen, seeds)

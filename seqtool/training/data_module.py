@@ -16,20 +16,27 @@ class LoadedBatch:
     Attributes:
         batch: the batch on the training device.
         cpu_batch: the same batch on the CPU, for metrics; None in training.
+        counted: False for a validation batch that is another rank's, see `DataModule`.
     """
 
-    def __init__(self, batch: Batch, cpu_batch: Batch | None = None) -> None:
+    def __init__(self, batch: Batch, cpu_batch: Batch | None = None, *, counted: bool = True) -> None:
         self.batch = batch
         self.cpu_batch = cpu_batch
+        self.counted = counted
 
     def to(self, device: torch.device, **keys: object) -> "LoadedBatch":
         """Move the batch to `device`."""
-        return self if self.batch.target.device == device else LoadedBatch(self.batch.to(device), self.cpu_batch)
+        if self.batch.target.device == device:
+            return self
+        return LoadedBatch(self.batch.to(device), self.cpu_batch, counted=self.counted)
 
 
 @dataclass
 class Batches:
-    """Iterates over the batches `numbers` of a split; each is drawn when it is needed."""
+    """Iterates over the batches `numbers` of a split; each is drawn when it is needed.
+
+    `count`: the number of batches of the split; a number from `count` on gives the last one, not counted.
+    """
 
     task: Task
     split: Split
@@ -38,6 +45,7 @@ class Batches:
     rank: int
     batch_size: int
     device: torch.device
+    count: int | None = None
 
     def __iter__(self) -> Iterator[LoadedBatch]:
         keys = {"seed": self.seed, "rank": self.rank, "batch_size": self.batch_size}
@@ -45,15 +53,18 @@ class Batches:
             if self.split == "train":
                 yield LoadedBatch(self.task.batch(self.split, k, **keys, device=self.device))
             else:
-                cpu_batch = self.task.batch(self.split, k, **keys, device=torch.device("cpu"))
-                yield LoadedBatch(cpu_batch.to(self.device), cpu_batch)
+                assert self.count is not None, "validation has a number of batches"
+                own = min(k, self.count - 1)
+                cpu_batch = self.task.batch(self.split, own, **keys, device=torch.device("cpu"))
+                yield LoadedBatch(cpu_batch.to(self.device), cpu_batch, counted=own == k)
 
 
 class DataModule(pl.LightningDataModule):
     """One training batch for each step, and a fixed set of validation batches.
 
     Each rank draws its own training batches and every `world_size`-th validation batch. If the task has fewer than
-    `valid_batches` validation batches, all of them are used.
+    `valid_batches` validation batches, all of them are used. All ranks validate equally many batches, because DDP and
+    FSDP communicate in the forward pass; a rank without a batch of its own repeats the last one, which is not counted.
     """
 
     def __init__(
@@ -75,13 +86,14 @@ class DataModule(pl.LightningDataModule):
         return Batches(self.task, "train", numbers, self.seed, trainer.global_rank, self.batch_size, device)
 
     def val_dataloader(self) -> Batches:
-        """The validation batches of this rank."""
+        """The validation batches of this rank, equally many on each."""
         trainer = self._trainer()
         available = self.task.num_batches("valid", self.valid_batch_size)
         count = self.valid_batches if available is None else min(self.valid_batches, available)
-        numbers = range(trainer.global_rank, count, trainer.world_size)
+        rounds = -(-count // trainer.world_size)
+        numbers = range(trainer.global_rank, rounds * trainer.world_size, trainer.world_size)
         device = trainer.strategy.root_device
-        return Batches(self.task, "valid", numbers, self.seed, 0, self.valid_batch_size, device)
+        return Batches(self.task, "valid", numbers, self.seed, 0, self.valid_batch_size, device, count)
 
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None

@@ -35,6 +35,7 @@ from seqtool.training.threads import choose_threads, wait_policy
 from seqtool.training.torch_flags import torch_flags
 from seqtool.training.trainer import build_trainer, connect
 from seqtool.training.validation_sample import write_sample
+from seqtool.training.waiting import RankWait
 
 SYMBOL_COLUMNS = ("step", "train_loss", "train_token_accuracy", "learning_rate")
 CONTINUOUS_COLUMNS = ("step", "train_loss", "learning_rate")
@@ -96,7 +97,9 @@ def fit_seed(
             recorder.load_state_dict(state)
             module.load_state_dict(checkpoint["state_dict"])
         else:
-            _fit(trainer, module, resume)
+            with RankWait(trainer, stop) as wait:
+                trainer.callbacks.insert(0, wait)  # type: ignore[attr-defined]
+                _fit(trainer, module, resume)
         if directory:
             write_sample(directory, module)
     if directory:

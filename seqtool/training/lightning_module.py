@@ -130,6 +130,8 @@ class SequenceModule(LowOverheadModule):
         assert cpu_batch is not None, "validation batches are drawn on the CPU"
         with record_memory_masks(self.model.encoder) as memory_masks:
             logits, weights = self.model(batch)
+        if not loaded.counted:
+            return
         total, count = self.loss(logits, weights, batch)
         self._valid_losses.append((total, count))
         accepted = accepted_targets(self.assembly.task, cpu_batch) if self.symbols else []

@@ -24,10 +24,17 @@ class Interrupted(BaseException):
 
 
 class StopSignal:
-    """Context manager: the first Ctrl-C or SIGTERM sets `requested`, the second raises `Interrupted` immediately."""
+    """Context manager: the first Ctrl-C or SIGTERM sets `requested`, the second raises `Interrupted` immediately.
+
+    Attributes:
+        immediate: whether the first signal raises too, because there is nothing to save.
+        handled: the number of signals so far.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self.immediate = False
+        self.handled = 0
         self._previous_handlers: dict[int, object] = {}
 
     def __enter__(self) -> "StopSignal":
@@ -52,8 +59,9 @@ class StopSignal:
         return bool(trainer.strategy.reduce(flag, reduce_op="sum") > 0)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise Interrupted(saved=False)
+        self.handled += 1
+        if self.requested or self.immediate:
+            raise Interrupted(saved=self.immediate)
         self.requested = True
 
 

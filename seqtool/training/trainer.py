@@ -10,7 +10,7 @@ from seqtool.errors import SeqtoolError
 from seqtool.recipe.train_options import TrainOptions
 from seqtool.training.alignment_images import alignment_images
 from seqtool.training.checkpoint_io import AtomicCheckpointIO
-from seqtool.training.devices import cluster_plugins, trainer_options
+from seqtool.training.devices import check_launched, cluster_plugins, trainer_options
 from seqtool.training.lightning_internals import set_completed_steps
 from seqtool.training.lightning_messages import quiet_lightning
 from seqtool.training.lightning_module import SequenceModule
@@ -27,10 +27,11 @@ def build_trainer(train: TrainOptions, device: str | None = None) -> pl.Trainer:
     """The trainer of one seed. It writes nothing yet.
 
     Raises:
-        MisuseError: unknown device or strategy name. SeqtoolError: Lightning does not support this combination of
-            accelerator, devices, strategy and precision.
+        MisuseError: see `trainer_options` and `check_launched`. SeqtoolError: Lightning does not support this
+            combination of accelerator, devices, strategy and precision.
     """
     options = trainer_options(train, device)
+    check_launched(options["num_nodes"])
     try:
         with quiet_lightning():
             trainer = pl.Trainer(

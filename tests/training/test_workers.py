@@ -280,7 +280,7 @@ def test_trainings_of_several_processes_take_no_workers(small: Path, tmp_path: P
 def test_ranks_of_torchrun_take_no_workers(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(MisuseError, match="torchrun or SLURM already started 2"):
+    with pytest.raises(MisuseError, match="torchrun or srun already started 2"):
         seqtool.run(small, out=tmp_path / "run", workers=2)
 
 
