@@ -1,7 +1,7 @@
 """Runs an experiment: from a recipe to a finished run directory with results, figures and report."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ def run(
     device: str | None = None,
     registry: Registry | None = None,
     workers: int = 1,
+    data: Mapping[str, str] | None = None,
     show_bar: bool = False,
 ) -> dict[str, Any]:
     """Train every variant and seed of a recipe, and return the content of the run's result.json, on every rank.
@@ -59,6 +60,7 @@ def run(
         workers: number of seeds to train in parallel, each in its own process, all on the same device; 1 trains them
             one after the other in this process. Metrics do not depend on it if the number of threads is the same.
             A script that passes more than 1 must do so inside `if __name__ == "__main__":`.
+        data: with `resume`, the files of moved data, by the options of the task that name them.
         show_bar: whether to show a progress bar on stderr.
 
     Raises:
@@ -77,6 +79,7 @@ def run(
             device=device,
             registry=registry,
             workers=workers,
+            data=data,
         )
     directory = planned.directory
     writes = is_rank_zero()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from seqtool.cli.verb_options import PluginFlags, plugin_options
+from seqtool.cli.verb_options import PluginFlags, data_option, plugin_options
 from seqtool.errors import SeqtoolError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ModelFlags:
     device: str | None
     search: str | None
     plugins: PluginFlags
+    data: dict[str, str]
 
     def load(self) -> "tuple[Predictor, Reference | None]":
         """The model, and the search of `--search`, or None for the search of the recipe."""
@@ -38,7 +39,9 @@ class ModelFlags:
 
         registry = self.plugins.registry()
         search = None if self.search is None else parse_search(self.search, registry)
-        predictor = load(self.run, self.variant, self.seed, self.checkpoint, self.device, registry=registry)
+        predictor = load(
+            self.run, self.variant, self.seed, self.checkpoint, self.device, registry=registry, data=self.data
+        )
         return predictor, search
 
     def about(self, predictor: "Predictor", search: "Reference | None") -> dict[str, Any]:
@@ -148,6 +151,7 @@ def model_options(function: Function) -> Function:
     @click.option(
         "--search", metavar="YAML", help="greedy, '{type: beam, size: 5, best: 5}', ...; default: the recipe's."
     )
+    @data_option
     @plugin_options
     @functools.wraps(function)
     def collect(
@@ -159,9 +163,10 @@ def model_options(function: Function) -> Function:
         device: str | None,
         search: str | None,
         plugins: PluginFlags,
+        data: dict[str, str],
         **options: Any,
     ) -> Any:
-        model = ModelFlags(run, variant, seed, checkpoint, device, search, plugins)
+        model = ModelFlags(run, variant, seed, checkpoint, device, search, plugins, data)
         return function(model=model, **options)
 
     return collect

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.verb_options import PluginFlags, data_option, json_option, plugin_options, verb
 
 EXAMPLE = """\
 seqtool run align_60_20
@@ -40,6 +40,7 @@ ATTENTION_METRICS = ("valid_attention_", "valid_alignment_")
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory, new or empty; default: runs/NAME/ID.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a stopped run.")
+@data_option
 @click.option("--dry-run", is_flag=True, help="Check the recipe and print what would be trained; write nothing.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @json_option
@@ -53,6 +54,7 @@ def command(
     workers: int,
     out: Path | None,
     resume: Path | None,
+    data: dict[str, str],
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -74,6 +76,7 @@ def command(
     arguments: dict[str, Any] = {
         "out": out,
         "resume": resume,
+        "data": data,
         "overrides": overrides,
         "variants": variants,
         "seeds": seeds,

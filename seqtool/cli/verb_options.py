@@ -94,6 +94,22 @@ debug_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
+def _data_files(context: click.Context, _: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    pairs = [item.partition("=") for item in value]
+    if not all(name and equals and file for name, equals, file in pairs):
+        raise click.BadParameter("expected OPTION=FILE, for example --data train=pairs.tsv", context)
+    return {name: file for name, _, file in pairs}
+
+
+data_option = click.option(
+    "--data",
+    multiple=True,
+    callback=_data_files,
+    metavar="OPTION=FILE",
+    help="New place of a file of the run's task, such as train=pairs.tsv (repeatable).",
+)
+
+
 def verb(name: str, *, example: str) -> Callable[[Function], click.Command]:
     """Make a function a click command with `--debug`, and with an example at the end of its help."""
     lines = "\n".join(f"  {line}" for line in example.splitlines())

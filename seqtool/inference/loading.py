@@ -1,5 +1,6 @@
 """Load a trained model from a run directory."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from seqtool.build.kernels import install
 from seqtool.build.torch_settings import default_settings
 from seqtool.errors import MisuseError, SeqtoolError, nearest_name
 from seqtool.inference.predictor import Predictor
+from seqtool.recipe.moved_data import with_data
 from seqtool.recipe.train_options import Engine
 from seqtool.registry import Registry, default_registry
 from seqtool.runs import RunDirectory, SeedDirectory
@@ -30,6 +32,7 @@ def load(
     device: str | None = None,
     *,
     registry: Registry | None = None,
+    data: Mapping[str, str] | None = None,
 ) -> Predictor:
     """Load a trained model from a run directory, which may have been moved.
 
@@ -40,9 +43,10 @@ def load(
         checkpoint: "best" by the recipe's `train.monitor`, or "last".
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest available; default: the CPU.
         registry: the registry of parts; default: all installed plugins.
+        data: the files of moved data, by the options of the task that name them: `{"train": "pairs.tsv"}`.
 
     Raises:
-        MisuseError: unknown variant, seed, checkpoint or device name.
+        MisuseError: unknown option in `data`, variant, seed, checkpoint or device name.
         SeqtoolError: not a run directory, no readable checkpoint, or the device is not available.
     """
     if checkpoint not in CHECKPOINTS:
@@ -53,7 +57,7 @@ def load(
     name = _variant(directory, plan["variants"], variant)
     number = _seed(directory, plan["seeds"], seed)
     path = _checkpoint(directory.seed(name, number), checkpoint)
-    return _loaded(directory, name, number, checkpoint, path, place, registry or default_registry())
+    return _loaded(directory, name, number, checkpoint, path, place, registry or default_registry(), data or {})
 
 
 def _loaded(
@@ -64,8 +68,9 @@ def _loaded(
     path: Path,
     device: torch.device,
     registry: Registry,
+    data: Mapping[str, str],
 ) -> Predictor:
-    variant = load_resolved_variant(directory, name, registry)
+    variant = with_data(load_resolved_variant(directory, name, registry), data)
     refuse_float64(device, variant.train.precision)
     read = read_checkpoint(path, variant, seed)
     assembly = assemble(variant, seed, directory.read_task(name))

@@ -5,6 +5,7 @@ from seqtool.build.torch_settings import default_settings
 from seqtool.errors import SeqtoolError
 from seqtool.parts.task import Task, changed_entries
 from seqtool.recipe import Variant
+from seqtool.recipe.moved_data import suggest_data
 
 
 @default_settings()
@@ -14,7 +15,8 @@ def task_with_data(variant: Variant, trained: Task) -> Task:
     Raises:
         SeqtoolError: the data are missing or have changed.
     """
-    task = prepared_task(variant)
+    with suggest_data(variant):
+        task = prepared_task(variant)
     sides = ("source_vocabulary", "target_vocabulary")
     changed = ["vocabularies"] if any(getattr(task, side) != getattr(trained, side) for side in sides) else []
     changed = changed or changed_entries(trained.state(), task.state())

@@ -1,6 +1,6 @@
 """Plans a run: which variants and seeds to train, checked before anything is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from seqtool.build.check import check
 from seqtool.errors import MisuseError, SeqtoolError
 from seqtool.parts.task import changed_entries
 from seqtool.recipe import Recipe, Variant, load_recipe
+from seqtool.recipe.moved_data import suggest_data, with_data
 from seqtool.recipe.recipe import select
 from seqtool.registry import Registry, default_registry
 from seqtool.runs import RunDirectory
@@ -71,6 +72,7 @@ def plan(
     device: str | None = None,
     registry: Registry | None = None,
     workers: int = 1,
+    data: Mapping[str, str] | None = None,
 ) -> Plan:
     """Check what `seqtool.run` with the same arguments would train. For arguments and errors see `seqtool.run`."""
     registry = registry or default_registry()
@@ -80,6 +82,8 @@ def plan(
         raise MisuseError(f"seeds are integers of at least 0; got {list(seeds)}")
     if not isinstance(workers, int) or workers < 1:
         raise MisuseError(f"workers is an integer of at least 1; got {workers!r}")
+    if data and (resume is None or workers > 1):
+        raise MisuseError("--data requires --resume, and cannot be used with --workers")
     loaded, directory = None, None
     if resume is not None:
         if out is not None or overrides:
@@ -88,6 +92,7 @@ def plan(
         saved = directory.read_plan()
         name, device = saved["recipe"], device or saved["device"]
         chosen = resumed_variants(directory, saved, registry, recipe)
+        chosen = {name: with_data(variant, data or {}) for name, variant in chosen.items()}
         seeds = list(dict.fromkeys(seeds)) or saved["seeds"]
     else:
         if recipe is None:
@@ -158,11 +163,9 @@ def _check_checkpoints(directory: RunDirectory, variants: dict[str, Variant], se
 def _check_tasks(directory: RunDirectory, variants: dict[str, Variant], tasks: PreparedTasks) -> None:
     """Raise if a task's data have changed since the run was started."""
     for name, variant in variants.items():
-        changed = (
-            changed_entries(directory.read_task(name), tasks.of(variant).state())
-            if directory.task(name).exists()
-            else []
-        )
+        with suggest_data(variant):
+            task = tasks.of(variant)
+        changed = changed_entries(directory.read_task(name), task.state()) if directory.task(name).exists() else []
         if changed:
             raise SeqtoolError(
                 f"the data of {name}'s task have changed since {directory.path} was started: {', '.join(changed)}\n"

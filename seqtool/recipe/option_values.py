@@ -55,7 +55,7 @@ def _absolute_path(annotation: Any, node: Node, steps: Path) -> Node:
     Raises:
         RecipeError: the path is not UTF-8.
     """
-    if not isinstance(node.value, str) or not node.value or "://" in node.value or not _is_path(annotation):
+    if not isinstance(node.value, str) or not node.value or "://" in node.value or not is_path(annotation):
         return node
     folder = FilePath(node.origin.source).parent if node.origin.line else FilePath()
     path = str((folder / node.value).absolute())
@@ -65,10 +65,11 @@ def _absolute_path(annotation: Any, node: Node, steps: Path) -> Node:
     return replace(node, value=path)
 
 
-def _is_path(annotation: Any) -> bool:
+def is_path(annotation: Any) -> bool:
+    """Whether an option is a path relative to the recipe."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
-        return any(map(_is_path, arguments))
+        return any(map(is_path, arguments))
     return any(isinstance(note, RelativeToRecipe) for note in getattr(annotation, "__metadata__", ()))
 
 

@@ -9,14 +9,14 @@ import torch
 from small_run import REVERSES
 
 import seqtool
-from seqtool.errors import SeqtoolError
+from seqtool.errors import MisuseError, RecipeError, SeqtoolError
 from seqtool.recipe.dump import dump
 from seqtool.registry import Registry, discover
 from seqtool.runs.checkpoint import _digest
 
 PLUGIN = '''
 from pathlib import Path
-from seqtool.api import Component, Examples, ExampleTask, PartError, Ragged, Vocabulary, hookimpl
+from seqtool.api import Component, DataPath, Examples, ExampleTask, PartError, Ragged, Vocabulary, hookimpl
 
 SEQTOOL_API = (1, 0)
 
@@ -30,7 +30,7 @@ class Pairs(ExampleTask):
 
     ending = "eos"
 
-    def __init__(self, *, path: str) -> None:
+    def __init__(self, *, path: DataPath) -> None:
         self.path = path
 
     def prepare(self, saved=None) -> None:
@@ -71,6 +71,16 @@ def registry(tmp_path: Path) -> Registry:
     return discover(plugins_dirs=[str(folder)])
 
 
+def _resumes_where_its_data_lie(run: Path, registry: Registry, data: Path) -> None:
+    (result,) = run.glob("default/seed*/result.json")
+    before = {key: value for key, value in json.loads(result.read_text()).items() if "second" not in key}
+    result.unlink()
+    with pytest.raises(RecipeError, match="allowed: --data path=FILE if the file was moved"):
+        seqtool.run(resume=run, registry=registry)
+    seqtool.run(resume=run, registry=registry, data={"path": str(data)})
+    assert {key: value for key, value in json.loads(result.read_text()).items() if "second" not in key} == before
+
+
 def test_a_run_predicts_without_its_data(tmp_path: Path, registry: Registry) -> None:
     data, recipe = tmp_path / "pairs.txt", tmp_path / "pairs.yaml"
     data.write_text("".join(f"{word} {word[::-1]}\n" for word in ("ab", "abc", "cab", "bca", "éa")))
@@ -83,11 +93,26 @@ def test_a_run_predicts_without_its_data(tmp_path: Path, registry: Registry) -> 
     assert (found.batches, found.overall.examples) == (3, 5)
     assert loaded.evaluate("test", batches=99) == found
     assert loaded.evaluate("test", batches=2).overall.examples == 4
+    other = tmp_path / "other.txt"
+    data.rename(other)
+    with pytest.raises(
+        RecipeError, match=r"there is no .*pairs\.txt\n.*\n *\^\n    allowed: --data path=FILE if the file was moved"
+    ):
+        loaded.evaluate("test")
+    assert seqtool.load(tmp_path / "kept", registry=registry, data={"path": str(other)}).evaluate("test") == found
+    _resumes_where_its_data_lie(tmp_path / "kept", registry, other)
+    with pytest.raises(MisuseError, match=r"reads no file given by 'paht'\n    did you mean 'path'\?"):
+        seqtool.load(tmp_path / "kept", registry=registry, data={"paht": str(other)})
+    with pytest.raises(MisuseError, match="--data requires --resume"):
+        seqtool.run(recipe, registry=registry, data={"path": str(other)})
     before = [one.text for one in loaded.predict(["abc", "cab", "éa"])]
     assert before == ["cba", "bac", "aé"]
     data.write_text("xy yx\n")
-    with pytest.raises(SeqtoolError, match="the data of this run's task have changed"):
-        loaded.evaluate("test")
+    for run in (loaded, seqtool.load(tmp_path / "kept", registry=registry, data={"path": str(data)})):
+        with pytest.raises(SeqtoolError, match="the data of this run's task have changed"):
+            run.evaluate("test")
+    with pytest.raises(SeqtoolError, match="the data of default's task have changed"):
+        seqtool.run(resume=tmp_path / "kept", registry=registry, data={"path": str(data)})
     data.unlink()
     recipe.unlink()
     loaded = seqtool.load(tmp_path / "kept", registry=registry)
