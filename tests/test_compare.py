@@ -67,7 +67,9 @@ def test_runs_that_cannot_be_paired_give_the_reason(tmp_path: Path) -> None:
 
 def test_the_page_and_the_figures(tmp_path: Path, call: Call) -> None:
     runs = [write_run(tmp_path / "a&b", ("<b>x</b>".replace("/", "_"), "two"), (0, 1)), write_run(tmp_path / "c")]
-    code, out, err = call("compare", *runs, "--out", tmp_path / "out", "--format", "pdf", "--format", "png")
+    code, out, err = call(
+        "compare", *runs, "--out", tmp_path / "out", "--figure-format", "pdf", "--figure-format", "png"
+    )
     assert code == 0
     assert err == "warning: a&b: <b>x<_b> and c: default have equal recipes, but are not pooled: they share seed 0\n"
     files = {path.name for path in (tmp_path / "out").iterdir()}

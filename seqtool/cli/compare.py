@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import json_option, verb
+from seqtool.cli.output import emit_json, emit_note, emit_table
+from seqtool.cli.verb_options import table_options, verb
 
 EXAMPLE = """\
 seqtool compare runs/align_60_20/20261121-101500-ab12
@@ -26,7 +26,7 @@ seqtool compare old_run new_run --variant attentive --out comparison"""
     help="Write compare.html, compare.json and the figures to this folder.",
 )
 @click.option(
-    "--format",
+    "--figure-format",
     "formats",
     multiple=True,
     type=click.Choice(["png", "svg", "pdf"]),
@@ -41,7 +41,7 @@ seqtool compare old_run new_run --variant attentive --out comparison"""
     show_default=True,
     help="Validation example whose alignments are drawn, from 0.",
 )
-@json_option
+@table_options
 def command(
     runs: tuple[Path, ...],
     variants: tuple[str, ...],
@@ -82,7 +82,7 @@ def command(
             map(_pair, found["pairs"]),
         )
     if out:
-        click.echo(f"\n{out / 'compare.html'}")
+        emit_note(f"\n{out / 'compare.html'}")
 
 
 def _interval(entry: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from seqtool import __version__
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.verb_options import PluginFlags, plugin_options, table_options, verb
 from seqtool.errors import PluginError
 from seqtool.registry import Registry
 from seqtool.registry.records import one_line
@@ -33,7 +33,7 @@ class Check:
 
 @verb("doctor", example="seqtool doctor\nseqtool doctor --json")
 @plugin_options
-@json_option
+@table_options
 def command(plugins: PluginFlags, as_json: bool) -> int:
     """Check versions, devices, plugins and parts. The exit code is 1 if a required component is broken."""
     registry = plugins.registry(warn=False)

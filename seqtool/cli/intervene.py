@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seqtool.cli.model_options import ModelFlags, measurement_options, model_options
-from seqtool.cli.output import emit_json, emit_table, finite
-from seqtool.cli.verb_options import json_option, verb
+from seqtool.cli.output import emit_json, emit_note, emit_table, finite
+from seqtool.cli.verb_options import table_options, verb
 
 if TYPE_CHECKING:
     from seqtool.inference.intervene import Effect
@@ -37,7 +37,7 @@ HEADINGS = {
 @click.option("--examples", type=click.IntRange(min=1), help="Maximum number; default: as many as for `evaluate`.")
 @measurement_options
 @click.option("--save", is_flag=True, help="Also write interventions.json to the folder of the seed.")
-@json_option
+@table_options
 def command(
     model: ModelFlags,
     only: tuple[str, ...],
@@ -80,14 +80,14 @@ def command(
         emit_json(content)
         return
     for mode, heading in HEADINGS.items():
-        click.echo(heading.format(search=about["search"].get("type", "")))
+        emit_note(heading.format(search=about["search"].get("type", "")))
         rows = [[name, *_cells(modes[mode], name != "own")] for name, modes in found.measured.items()]
         names = [name.replace("_", " ") for name in found.measured["own"][mode]]
         emit_table(("weights", *(cell for name in names for cell in (name, "change"))), rows)
         click.echo()
     for name, why in found.left_out.items():
-        click.echo(f"{name} skipped: {why}")
-    click.echo(
+        emit_note(f"{name} skipped: {why}")
+    emit_note(
         f"{about['variant']}, seed {about['seed']}, {about['checkpoint']} checkpoint, step {about['step']}; "
         f"{found.examples} examples of {split}; brackets: paired 95 % interval of the change"
     )

@@ -3,14 +3,14 @@
 import click
 
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.verb_options import PluginFlags, plugin_options, table_options, verb
 from seqtool.registry import Registered, Registry
 
 
 @verb("list", example="seqtool list scorer\nseqtool list --json | jq '.parts[].canonical'")
 @click.argument("kind", required=False)
 @plugin_options
-@json_option
+@table_options
 def command(kind: str | None, plugins: PluginFlags, as_json: bool) -> None:
     """List the parts that recipes can name, or those of one KIND (cell, scorer, task, ..., verb)."""
     registry = plugins.registry()

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +43,32 @@ class ModelFlags:
             self.run, self.variant, self.seed, self.checkpoint, self.device, registry=registry, data=self.data
         )
         return predictor, search
+
+    def each(self) -> "list[ModelFlags]":
+        """The flags of each model: all variants and seeds with a checkpoint, unless a variant or seed is given.
+
+        If no model has a checkpoint, the first is included, and loading it reports what is missing.
+        """
+        from seqtool.runs import RunDirectory
+
+        directory = RunDirectory.open(self.run)
+        plan = directory.read_plan()
+        if self.variant not in (None, *plan["variants"]) or self.seed not in (None, *plan["seeds"]):
+            return [self]  # loading it reports the names that exist
+        names = plan["variants"] if self.variant is None else [self.variant]
+        seeds = plan["seeds"] if self.seed is None else [self.seed]
+        models = [replace(self, variant=name, seed=seed) for name in names for seed in seeds]
+        if len(models) == 1:
+            return models
+        trained = []
+        for model in models:
+            files = directory.seed(str(model.variant), int(model.seed or 0))
+            path = files.best_checkpoint if self.checkpoint == "best" else files.last_checkpoint
+            if path.exists():
+                trained.append(model)
+            else:
+                click.echo(f"warning: {model.variant}, seed {model.seed} has no {self.checkpoint} checkpoint", err=True)
+        return trained or models[:1]
 
     def about(self, predictor: "Predictor", search: "Reference | None") -> dict[str, Any]:
         """The model and its search as JSON, to accompany measurements."""

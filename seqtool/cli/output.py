@@ -1,13 +1,16 @@
-"""Output of verbs to stdout: a table of aligned columns, or one JSON object."""
+"""Output of verbs to stdout: tables and their notes, or one JSON object."""
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
-import wcwidth
+
+from seqtool.cli.tables import render
+from seqtool.cli.verb_options import settings
 
 FORMAT = 1
 
@@ -18,11 +21,14 @@ def emit_json(content: Mapping[str, Any]) -> None:
 
 
 def emit_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print left-aligned columns; a wide character counts as two."""
-    lines = [heading, *rows]
-    widths = [max(wcwidth.width(line[column]) for line in lines) for column in range(len(heading))]
-    for line in lines:
-        click.echo("  ".join(wcwidth.ljust(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    """Print a table in the format of `--format`; in a terminal, aligned text fits its width."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(render([heading, *rows], settings().table_format, width))
+
+
+def emit_note(text: str) -> None:
+    """Print a text that accompanies a table: to stderr if the table is not text, so that stdout is only tables."""
+    click.echo(text, err=settings().table_format != "text")
 
 
 def can_print(text: str) -> bool:

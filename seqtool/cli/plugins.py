@@ -2,14 +2,14 @@
 
 import click
 
-from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json, emit_note, emit_table
+from seqtool.cli.verb_options import PluginFlags, plugin_options, table_options, verb
 from seqtool.registry import Plugin
 
 
 @verb("plugins", example="seqtool plugins\nseqtool plugins --plugins-dir my_plugins --json")
 @plugin_options
-@json_option
+@table_options
 def command(plugins: PluginFlags, as_json: bool) -> None:
     """List all plugins that were found: number of parts, load time in milliseconds, and errors."""
     found = plugins.registry(warn=False).plugins
@@ -33,9 +33,9 @@ def command(plugins: PluginFlags, as_json: bool) -> None:
     emit_table(("PLUGIN", "FROM", "VERSION", "STATUS", "PARTS", "MS"), rows)
     for plugin in found:
         if plugin.status == "broken":
-            click.echo(f"\n{plugin.name} is broken: it {plugin.error}")
+            emit_note(f"\n{plugin.name} is broken: it {plugin.error}")
         for warning in plugin.warnings:
-            click.echo(f"\nwarning: {plugin.name} {warning}")
+            emit_note(f"\nwarning: {plugin.name} {warning}")
 
 
 def _json(plugin: Plugin) -> dict[str, object]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import PluginFlags, data_option, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json, emit_note, emit_table
+from seqtool.cli.verb_options import PluginFlags, data_option, plugin_options, table_options, verb
 
 EXAMPLE = """\
 seqtool run align_60_20
@@ -43,7 +43,7 @@ ATTENTION_METRICS = ("valid_attention_", "valid_alignment_")
 @data_option
 @click.option("--dry-run", is_flag=True, help="Check the recipe and print what would be trained; write nothing.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@json_option
+@table_options
 @plugin_options
 def command(
     recipe: str | None,
@@ -96,7 +96,7 @@ def command(
     columns = _columns(result["variants"])
     rows = [_row(name, variant, columns) for name, variant in result["variants"].items()]
     emit_table(("variant", "seeds", "parameters", *columns), rows)
-    click.echo(f"\n{result['run']}")
+    emit_note(f"\n{result['run']}")
 
 
 def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -134,5 +134,5 @@ def _show_plan(summary: dict[str, Any], as_json: bool) -> None:
     ]
     emit_table(("variant", "seeds", "parameters", "steps", "device"), rows)
     if summary["workers"] > 1:
-        click.echo(f"\n{summary['workers']} seeds in parallel, each in its own process")
-    click.echo("\nnothing was trained or written: --dry-run")
+        emit_note(f"\n{summary['workers']} seeds in parallel, each in its own process")
+    emit_note("\nnothing was trained or written: --dry-run")

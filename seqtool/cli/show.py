@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.verb_options import PluginFlags, plugin_options, table_options, verb
 from seqtool.errors import dotted
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ seqtool show align_60_20 --variant attentive --set model.decoder.cell.hidden_siz
 @click.option("--variant", "names", multiple=True, metavar="NAME", help="Only this variant (repeatable).")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change one value (repeatable).")
 @click.option("--origin", "with_origin", is_flag=True, help="Show the origin of each value.")
-@json_option
+@table_options
 @plugin_options
 def command(
     recipe: str,

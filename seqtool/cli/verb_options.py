@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seqtool.cli.tables import TABLE_FORMATS, TableFormat
+
 if TYPE_CHECKING:
     from seqtool.registry import Registry
 
@@ -64,9 +66,11 @@ class Settings:
     Attributes:
         plugins: the plugin flags before the verb.
         registries: cache, flags -> registry.
+        table_format: the format of tables, see `emit_table`.
     """
 
     debug: bool = False
+    table_format: TableFormat = "text"
     plugins: PluginFlags = PluginFlags()
     registries: dict[PluginFlags, "Registry"] = field(default_factory=dict)
 
@@ -108,6 +112,26 @@ data_option = click.option(
     metavar="OPTION=FILE",
     help="New place of a file of the run's task, such as train=pairs.tsv (repeatable).",
 )
+
+
+def _set_table_format(context: click.Context, _: click.Parameter, value: Any) -> None:
+    context.find_root().ensure_object(Settings).table_format = value
+
+
+_table_format_option = click.option(
+    "--format",
+    type=click.Choice(TABLE_FORMATS),
+    default="text",
+    show_default=True,
+    expose_value=False,
+    callback=_set_table_format,
+    help="Format of the tables: text, Markdown, CSV or LaTeX.",
+)
+
+
+def table_options(function: Function) -> Function:
+    """Add `--json` and `--format` to a verb that prints tables."""
+    return json_option(_table_format_option(function))
 
 
 def verb(name: str, *, example: str) -> Callable[[Function], click.Command]:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seqtool.cli.output import emit_json, emit_table
-from seqtool.cli.verb_options import PluginFlags, json_option, plugin_options, verb
+from seqtool.cli.output import emit_json, emit_note, emit_table
+from seqtool.cli.verb_options import PluginFlags, plugin_options, table_options, verb
 from seqtool.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ seqtool verify scan_length --seed 0 --out my_runs"""
     help="Train N seeds in parallel, in processes that share the device; default: 1.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@json_option
+@table_options
 @plugin_options
 def command(
     name: str | None,
@@ -119,7 +119,7 @@ def _claim_json(claim: "Claim") -> dict[str, object]:
 def _show(verdict: "Verdict") -> None:
     document = verdict.claim.document
     schedule = "the published schedule" if verdict.as_published else "our schedule"
-    click.echo(f"{verdict.claim.name}: {document.title}\n{document.published}\n{document.source}\n")
+    emit_note(f"{verdict.claim.name}: {document.title}\n{document.published}\n{document.source}\n")
     heading = ("measure", *(f"seed {seed}" for seed in verdict.seeds), "mean", "band", "published", "holds")
     rows = []
     for finding in verdict.findings:
@@ -129,7 +129,7 @@ def _show(verdict: "Verdict") -> None:
         rows.append((finding.measure.name, *map(_number, numbers), finding.measure.band, published, holds))
     emit_table(heading, rows)
     note = f"\n{document.note}" if document.note else ""
-    click.echo(f"{note}\n{verdict.text}; {schedule}, {verdict.about['recipe']}")
+    emit_note(f"{note}\n{verdict.text}; {schedule}, {verdict.about['recipe']}")
 
 
 def _number(value: float) -> str:

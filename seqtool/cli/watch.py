@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seqtool.cli.output import can_print, emit_json, emit_table
-from seqtool.cli.verb_options import json_option, verb
+from seqtool.cli.output import can_print, emit_json, emit_note, emit_table
+from seqtool.cli.verb_options import table_options, verb
 
 if TYPE_CHECKING:
     from seqtool.analysis.watch import RunProgress
@@ -26,7 +26,7 @@ CLEAR_SCREEN = "\x1b[H\x1b[J"
     "--every", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between updates."
 )
 @click.option("--once", is_flag=True, help="Print once and exit.")
-@json_option
+@table_options
 def command(run: Path, every: float, once: bool, as_json: bool) -> None:
     """Show the progress of RUN: each seed's step, loss, last validation, speed and remaining time.
 
@@ -61,6 +61,6 @@ def _show(run: Path, progress: "RunProgress") -> None:
 
     emit_table(HEADING, table(progress, BARS if can_print(BARS) else PLAIN_BARS))
     for problem in progress.problems:
-        click.echo(f"cannot read: {problem}")
+        emit_note(f"cannot read: {problem}")
     if any(seed.state == "stopped" for seed in progress.seeds):
-        click.echo(f"\nresume with: seqtool run --resume {run}")
+        emit_note(f"\nresume with: seqtool run --resume {run}")

@@ -1,5 +1,6 @@
 """Evaluation of a trained run, compared with the measures of training and with plain Python."""
 
+import csv
 import itertools
 import json
 import sys
@@ -11,7 +12,7 @@ from subprocess import CompletedProcess
 
 import pytest
 import torch
-from small_run import REVERSES
+from small_run import REVERSES, SMALL
 
 import seqtool
 from seqtool.errors import MisuseError, RecipeError, SeqtoolError
@@ -323,6 +324,28 @@ def test_error_rates_are_named_after_target_units(moved: Path, monkeypatch: pyte
     found = {name: seqtool.make(f"task/{name}", **options).token_name for name, options in names.items()}
     assert found == dict.fromkeys(names, "character")
     assert seqtool.make("task/text_pairs", train="x", target_unit="words").token_name == "word"
+
+
+def test_all_variants_and_seeds_are_evaluated(small: Path, tmp_path: Path, command: Command) -> None:
+    small.write_text(f"{SMALL}variants: {{one: {{}}, two: {{model: {{decoder: {{cell: {{hidden_size: 4}}}}}}}}}}\n")
+    run = tmp_path / "run"
+    seqtool.run(small, out=run, overrides=["train.steps=2", "train.validate_every=2"], seeds=[0, 1])
+    content = json.loads(command("evaluate", run, "--json").stdout)["models"]
+    assert [(one["variant"], one["seed"]) for one in content] == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
+    alone = json.loads(command("evaluate", run, "--json", "--variant", "two", "--seed", "1").stdout)
+    assert alone == {"format": 1, **content[3]}
+    (run / "two/seed1/best.ckpt").unlink()
+    done = command("evaluate", run, "--format", "csv")
+    assert "warning: two, seed 1 has no best checkpoint" in done.stderr
+    measures, attention = (list(csv.reader(table.splitlines())) for table in done.stdout.strip().split("\n\n"))
+    assert [row[:2] for row in measures[1:]] == [["one", "0"], ["one", "1"], ["two", "0"], ["one", "mean"]]
+    column = measures[0].index("token accuracy")
+    values = [one["overall"]["measures"]["token_accuracy"]["value"] for one in content[:2]]
+    assert float(measures[4][column]) == pytest.approx(sum(values) / 2, abs=1e-4)
+    assert attention[0][:2] == ["variant", "seed"]
+    done = command("evaluate", run, "--variant", "tow")
+    assert done.returncode == 2
+    assert "did you mean 'two'" in done.stderr
 
 
 def test_evaluate_from_the_command_line(moved: Path, command: Command) -> None:
