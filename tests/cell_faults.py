@@ -1,10 +1,12 @@
 """Cells and encoders with one seeded fault each."""
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtool.api import Encoded, Tree
+from seqtool.api import Embedding, Encoded, Tree
 from seqtool_cells.gru import GRU
 from seqtool_cells.lstm import LSTM
 from seqtool_cells.min_gru import MinGRU
@@ -25,6 +27,53 @@ class OneDtypeAlone(MinGRU):
         _, h = super().step(x, fixed, state)
         h = torch.lerp(F.linear(x, self.weight_ih[: self.output_size]), h, 1.0)
         return h, h
+
+
+class BatchStatistics(GRU):
+    """Adds a mean over the batch to its input, only in training."""
+
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return super().unroll(self.shifted(x), mask, fixed, state)
+
+    def step(self, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return super().step(self.shifted(x), fixed, state)
+
+    def shifted(self, x: Tensor) -> Tensor:
+        return x + 0.1 * x.tanh().mean(0, keepdim=True) if self.training else x
+
+
+class RunningMean(nn.Embedding, Embedding):
+    """Stores the mean of its vectors in training."""
+
+    output_size = 5
+
+    def __init__(self, vocabulary: Any) -> None:
+        super().__init__(len(vocabulary), 5)
+        self.register_buffer("mean", torch.zeros(5))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        vectors = super().forward(ids)
+        if self.training:
+            self.mean += vectors.detach().mean((0, 1))
+        return vectors
+
+
+class DropsInUnroll(GRU):
+    """Draws one mask in `unroll`, and none in `step`."""
+
+    def unroll(self, x: Tensor, mask: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
+        return super().unroll(F.dropout(x, 0.5, self.training), mask, fixed, state)
+
+
+class PaddingInTraining(Conv):
+    """Does not mask its input in training."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Encoded:
+        encoded = super().forward(x, mask)
+        if not self.training:
+            return encoded
+        mean = x.masked_fill(~mask[:, :, None], 0).mean(1, keepdim=True)[..., :1]
+        return encoded._replace(memory=(encoded.memory + mean).masked_fill(~mask[:, :, None], 0))
 
 
 class UpdateTheOtherWay(GRU):

@@ -95,6 +95,22 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
         partial(cell_faults.OneDtypeAlone, hidden_size=5),
         r"it crashes in step, cell_faults\.py line \d+\nRuntimeError: expected dtype .*\nThe call checked: It works",
     ),
+    "batch statistics in training": (
+        "cell",
+        partial(cell_faults.BatchStatistics, hidden_size=5),
+        r"row 0's outputs change when the row is a batch of its own in training mode",
+    ),
+    "a running mean": ("embedding", cell_faults.RunningMean, r"use in training mode writes on self\.mean"),
+    "dropout in unroll alone": (
+        "cell",
+        partial(cell_faults.DropsInUnroll, hidden_size=5),
+        r"row 0's outputs differ between unroll and a loop of step in training mode",
+    ),
+    "a mean over padding in training": (
+        "encoder",
+        partial(cell_faults.PaddingInTraining, hidden_size=5),
+        r"row 0's memory change when padding grows from 0 to 1 in training mode",
+    ),
     "masked the other way": (
         "cell",
         partial(cell_faults.UpdateTheOtherWay, hidden_size=5),

@@ -163,7 +163,7 @@ def test_encoders_take_cells_of_any_state(name: str) -> None:
     check_encoder(lambda size: build("encoder", "rnn", size, cell=CELLS[name], bidirectional=True).float())
 
 
-DECODER_RULES = ("shapes", "rows", "batched_trees", "unroll_is_steps", "unroll_continues", "parameters_learn")
+DECODER_RULES = ("shapes", "rows", "batched_trees", "unroll_is_steps", "unroll_continues", "training_mode")
 
 
 def attention(query_size: int, memory_size: int) -> Attention:

@@ -13,7 +13,7 @@ from seqtool.parts.vocabulary import Modality
 from seqtool.registry.kinds import KINDS
 from seqtool.registry.requirement_names import requirement_problem
 from seqtool.registry.signature import read_constructor
-from seqtool.testing.differences import Outputs, difference, snapshot
+from seqtool.testing.differences import Outputs, changes, difference, snapshot
 
 Method = TypeVar("Method", bound=Callable[..., None])
 
@@ -164,8 +164,7 @@ class Contract:
         part = self.part()
         before = snapshot(part)
         self.exercise(part)
-        after = snapshot(part)
-        changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+        changed = changes(before, snapshot(part))
         self.expect(not changed, f"use writes on self.{', self.'.join(changed)}; pass it as state")
 
     @rule

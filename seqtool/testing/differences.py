@@ -101,6 +101,11 @@ def snapshot(part: object) -> dict[str, object]:
     return found
 
 
+def changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """The paths at which two snapshots differ."""
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
 def _snapshot(value: object, path: str, found: dict[str, object], seen: set[int]) -> None:
     if isinstance(value, Tensor):
         found[path] = (str(value.dtype), repr(value.detach().tolist()))

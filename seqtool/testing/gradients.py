@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from seqtool.errors import SeqtoolError
 from seqtool.testing.contract import rule
-from seqtool.testing.differences import Outputs
+from seqtool.testing.differences import Outputs, changes, difference, snapshot
 from seqtool.testing.module_contract import ModuleContract, Run
 
 LONG_SOURCE, LONG_TARGET = 200, 30
@@ -43,6 +43,11 @@ class GradientContract(ModuleContract):
             grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         named = zip(leaves.items(), grads, strict=True)
         return outputs | {f"gradients of {n}": torch.zeros_like(x) if g is None else g for (n, x), g in named}
+
+    def with_gradients_from_seed(self, part: nn.Module, inputs: Outputs, run: Run) -> Outputs:
+        """`with_gradients`, with torch's global generator seeded first."""
+        torch.default_generator.manual_seed(0)
+        return self.with_gradients(part, inputs, run)
 
     @rule
     def padding_gradient(self) -> None:
@@ -142,14 +147,34 @@ class GradientContract(ModuleContract):
             return False
 
     @rule
-    def parameters_learn(self) -> None:
-        """Every parameter gets a gradient in training mode."""
+    def training_mode(self) -> None:
+        """In training mode, parameters get gradients, and steps, rows, padding and side effects follow the same rules.
+
+        Random numbers are drawn from the same seed. Rows and padding are compared for parts that draw none.
+        """
         part = self.part().train()
-        torch.default_generator.manual_seed(0)
-        found = self.with_gradients(part, self.draw(part), self.run)
+        inputs = self.draw(part)
+        before = snapshot(part)
+        first, *others = (self.with_gradients_from_seed(part, inputs, run) for run in self.runs())
+        draws = not torch.equal(torch.get_rng_state(), torch.Generator().manual_seed(0).get_state())
+        changed = changes(before, snapshot(part))
+        self.expect(not changed, f"use in training mode writes on self.{', self.'.join(changed)}; pass it as state")
         for name, parameter in part.named_parameters():
-            learns = not parameter.requires_grad or bool(found[f"gradients of {name}"].any())
+            learns = not parameter.requires_grad or bool(first[f"gradients of {name}"].any())
             self.expect(learns, f"the parameter {name} gets no gradient")
+        for other in others:
+            self.expect_equal(
+                first,
+                other,
+                lambda name, row, values: (
+                    f"row {row}'s {name} differ between unroll and a loop of step in training mode: {values}"
+                ),
+                tolerance=1e-6,
+            )
+        evaluated = self.run(part.eval(), inputs)
+        if not draws and any(difference(x, first[name], exact=True) for name, x in evaluated.items()):
+            self.expect_independent_rows(part.train(), inputs, " in training mode")
+            self.expect_independent_of_padding(part, inputs, " in training mode")
 
 
 class _Total:

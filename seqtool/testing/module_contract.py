@@ -127,7 +127,10 @@ class ModuleContract(Contract):
     def rows(self) -> None:
         """The outputs of a row do not depend on the other rows of the batch."""
         part = self.part()
-        inputs = self.draw(part)
+        self.expect_independent_rows(part, self.draw(part))
+
+    def expect_independent_rows(self, part: Any, inputs: Outputs, mode: str = "") -> None:
+        """Fail where the outputs of a row change when it is a batch of its own."""
         together = self.run(part, inputs)
         for row in range(BATCH):
             alone = self.run(part, {name: x[row : row + 1] for name, x in inputs.items()})
@@ -135,7 +138,7 @@ class ModuleContract(Contract):
                 {name: x[row : row + 1] for name, x in together.items()},
                 alone,
                 lambda name, _, values, row=row: (  # type: ignore[misc]
-                    f"row {row}'s {name} change when the row is a batch of its own: {values}"
+                    f"row {row}'s {name} change when the row is a batch of its own{mode}: {values}"
                 ),
             )
 
@@ -143,7 +146,10 @@ class ModuleContract(Contract):
     def padding(self) -> None:
         """More padding of the source changes no output, and further steps change no output of earlier steps."""
         part = self.part()
-        inputs = self.draw(part)
+        self.expect_independent_of_padding(part, self.draw(part))
+
+    def expect_independent_of_padding(self, part: Any, inputs: Outputs, mode: str = "") -> None:
+        """Fail where an output changes with more padding of the source or with further steps."""
         before = self.run(part, inputs)
         for grown in (SOURCE + 1, SOURCE + 4) if self.source_axes else ():
             wider = _lengthened(inputs, self.source_axes, grown - SOURCE)
@@ -153,7 +159,8 @@ class ModuleContract(Contract):
 
             def message(name: str, row: int, values: str, grown: int = grown) -> str:
                 real = int(inputs["mask"][row].sum())
-                return f"row {row}'s {name} change when padding grows from {SOURCE - real} to {grown - real}: {values}"
+                growth = f"from {SOURCE - real} to {grown - real}"
+                return f"row {row}'s {name} change when padding grows {growth}{mode}: {values}"
 
             first, second = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
             self.expect_equal(first, second, message)
@@ -164,7 +171,7 @@ class ModuleContract(Contract):
                 {name: pair[0] for name, pair in steps.items()},
                 {name: pair[1] for name, pair in steps.items()},
                 lambda name, row, values: (
-                    f"row {row}'s {name} at the first {STEPS} steps change when there are {STEPS + 2}: {values}"
+                    f"row {row}'s {name} at the first {STEPS} steps change when there are {STEPS + 2}{mode}: {values}"
                 ),
             )
 
