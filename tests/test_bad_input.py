@@ -183,6 +183,7 @@ def test_unknown_variants(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'attentive'" in told
 
 
+@pytest.mark.filterwarnings("ignore:.*training diverges")  # before the loss is no longer finite
 @pytest.mark.parametrize(
     "changes",
     [

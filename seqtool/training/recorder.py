@@ -19,6 +19,8 @@ from seqtool.training.stopping import Interrupted, StopSignal
 
 NUM_LAST_LOSSES = 20
 """`train_loss` in result.json is the mean over this many last steps."""
+DIVERGED = 10.0
+"""A loss that exceeds the loss of the first step, of the untrained model, by this factor is reported."""
 
 
 class Recorder(pl.callbacks.Checkpoint):
@@ -29,6 +31,7 @@ class Recorder(pl.callbacks.Checkpoint):
 
     Attributes:
         open_sums: `[summed loss, tokens, correct tokens]` of each step since the last row.
+        first_loss: the loss of step 1, to which later losses are compared.
         listeners: called with each row.
         snapshot_listeners: called with the step and the snapshot whenever a snapshot is written.
     """
@@ -50,6 +53,8 @@ class Recorder(pl.callbacks.Checkpoint):
         self.finished = False
         self.last_losses: deque[float] = deque(maxlen=NUM_LAST_LOSSES)
         self.open_sums: list[list[float]] = []
+        self.first_loss: float | None = None
+        self._divergence_reported = False
         self.best: dict[str, float] = {}
         self.last_valid: dict[str, float] = {}
         self.step = 0
@@ -141,6 +146,7 @@ class Recorder(pl.callbacks.Checkpoint):
             "finished": self.finished,
             "last_losses": list(self.last_losses),
             "open_sums": self.open_sums,
+            "first_loss": self.first_loss,
             "best": self.best,
             "last_valid": self.last_valid,
             "step": self.step,
@@ -152,6 +158,7 @@ class Recorder(pl.callbacks.Checkpoint):
         self.finished = state_dict["finished"]
         self.last_losses.extend(state_dict["last_losses"])
         self.open_sums = list(state_dict["open_sums"])
+        self.first_loss = state_dict.get("first_loss")
         self.best = state_dict["best"]
         self.last_valid = state_dict["last_valid"]
         self.step = state_dict["step"]
@@ -165,6 +172,8 @@ class Recorder(pl.callbacks.Checkpoint):
         columns = [torch.stack(column).float() for column in zip(*module.step_sums, strict=True)]
         sums = torch.stack(columns, 1).tolist()
         module.step_sums.clear()
+        if self.first_loss is None:
+            self.first_loss = step_loss(sums[0])
         self.open_sums += sums
         self.last_losses.extend(step_loss(row) for row in sums)
         if not all(math.isfinite(row[0]) for row in sums):
@@ -183,10 +192,24 @@ class Recorder(pl.callbacks.Checkpoint):
             "seconds": round(self.seconds, 3),
         }
         self.open_sums = []
+        self._report_divergence(module, step, max(row["train_loss"], valid.get("valid_loss", 0.0)))
         if self.directory:
             self.directory.append_metrics([row])
         for listener in self.listeners:
             listener(row)
+
+    def _report_divergence(self, module: SequenceModule, step: int, loss: float) -> None:
+        """Warn once, on rank 0, of a loss that an untrained model does not have by far."""
+        if self._divergence_reported or not self.directory:
+            return
+        if not self.first_loss or loss < DIVERGED * abs(self.first_loss):
+            return
+        self._divergence_reported = True
+        warnings.warn(
+            f"{module.options.label}: training diverges: the loss is {loss:.3g} at step {step}, and was "
+            f"{self.first_loss:.3g} at step 1\n    {_advice(module)}",
+            stacklevel=2,
+        )
 
     def _save(self, trainer: pl.Trainer, best: bool = False) -> None:
         """Save a checkpoint. All ranks take part; rank 0 writes, and the other ranks' path is ignored."""
@@ -195,10 +218,16 @@ class Recorder(pl.callbacks.Checkpoint):
 
 
 def _diverged(module: SequenceModule, step: int, what: str) -> SeqtoolError:
-    return SeqtoolError(
-        f"{module.options.label}: the {what} is no longer finite at step {step}\n"
-        "    try a lower train.optimizer.lr, or train.clip_norm: 1.0"
-    )
+    return SeqtoolError(f"{module.options.label}: the {what} is no longer finite at step {step}\n    {_advice(module)}")
+
+
+def _advice(module: SequenceModule) -> str:
+    """What may keep this training from diverging, from the values of its recipe."""
+    options, group = module.options, module.assembly.optimizer.param_groups[0]
+    advice = [f"a lower train.optimizer.lr than {float(group.get('initial_lr', group['lr'])):g}"]
+    advice += [f"a lower train.clip_norm than {options.clip_norm:g}" if options.clip_norm else "train.clip_norm: 1.0"]
+    advice += ["train.precision: 32-true"] if "16" in options.precision else []
+    return f"try {', or '.join(advice)}"
 
 
 def _accuracy(rows: list[list[float]]) -> float:

@@ -108,6 +108,25 @@ def test_a_part_that_exits_is_an_error(
         seqtool.run(small, out=tmp_path / "other")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "advice"),
+    [
+        (["train.clip_norm=null"], "try a lower train.optimizer.lr than 1e+06, or train.clip_norm: 1.0"),
+        (["train.precision=bf16-mixed"], "lower train.clip_norm than 1, or train.precision: 32-true"),
+    ],
+)
+def test_a_diverging_training_is_reported_once_with_values_of_the_recipe(
+    small: Path, tmp_path: Path, overrides: list[str], advice: str
+) -> None:
+    overrides = [*overrides, "train.optimizer.lr=1e6", "train.schedule=null", "train.steps=14"]
+    with pytest.warns(UserWarning, match="default, seed 0: training diverges: the loss is") as found:
+        seqtool.run(small, out=tmp_path / "run", overrides=overrides)
+    told = [str(warning.message) for warning in found if "diverges" in str(warning.message)]
+    assert len(told) == 1
+    assert re.search(r"at step 7, and was 1\.\d+ at step 1\n", told[0]), told
+    assert told[0].endswith(advice)
+
+
 def test_a_training_that_exits_is_an_error(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a library could; `validate_every` is not reached in the check of a recipe."""
     monkeypatch.setattr(SequenceModule, "on_validation_epoch_end", lambda self: sys.exit(0))
