@@ -77,6 +77,20 @@ def test_it_keeps_the_contract_with_other_options() -> None:
     assert {"source_unit", "source_pattern", "valid", "test", "bucket", "unknown", "quoted"} <= changed
 
 
+def test_sources_can_have_an_end_symbol(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("ab\tx\nb\ty\nabc\tz\n")
+    with pytest.warns(UserWarning, match="line 3"):
+        task = whole(path, source_end=True, longest_source=2)
+    names = task.source_vocabulary.symbols
+    batch = task.batch("valid", 0, seed=0, rank=0, batch_size=2, device=torch.device("cpu"))
+    rows = zip(batch.source.tolist(), batch.source_mask.sum(1).tolist(), strict=True)
+    found = [[names[i] for i in row[:length]] for row, length in rows]
+    assert found == [["a", "b", "</s>"], ["b", "</s>"]]
+    assert [names[i] for i in task.encode_source("ba")] == ["b", "a", "</s>"]
+    assert "</s>" not in whole(path).source_vocabulary.symbols
+
+
 def tsv(path: Path) -> None:
     path.write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS))
 

@@ -90,7 +90,7 @@ def read_columns(
             if len(summary.long) < MAX_REPORTED:
                 summary.long.append(number)
             continue
-        for side, tokens in enumerate(pair):
+        for side, tokens in enumerate((sides.ended(pair[0]), pair[1])):
             columns.ids[side].extend(map(ids_of[side], tokens))
             lengths[side] += len(tokens)
             columns.ends[side].append(lengths[side])

@@ -100,7 +100,7 @@ class PairReader:
         """A digest of the file and of all that its pairs depend on."""
         sides = self.sides
         tokens = (sides.source.fingerprint(), sides.target.fingerprint())
-        how = (FORMAT, kind, self.layout, tokens, sides.separator, sides.limits, self.seed)
+        how = (FORMAT, kind, self.layout, tokens, sides.separator, sides.limits, sides.source_end, self.seed)
         digest = hashlib.blake2b(repr(how).encode(), digest_size=20)
         with open(path, "rb") as file:
             while piece := file.read(1 << 20):

@@ -10,16 +10,21 @@ from seqtool_text.tables import Row
 from seqtool_text.tokenizer import Tokenizer, normalize
 
 NAMES = ("source", "target")
+END = "</s>"
 
 
 @dataclass(frozen=True)
 class Sides:
-    """The tokenizers of both sides; `separator` is between the features of a column, `limits` are the most tokens."""
+    """The tokenizers of both sides.
+
+    `separator`: between the features of a column. `limits`: the most tokens. `source_end`: whether sources end with </s>.
+    """
 
     source: Tokenizer | Subwords
     target: Tokenizer | Subwords
     separator: str
     limits: tuple[int | None, int | None]
+    source_end: bool
 
     def symbols(self, fields: Sequence[str]) -> list[str]:
         """The symbols of a source, preceded by those of its features.
@@ -44,9 +49,13 @@ class Sides:
         if len(fields) != columns:
             raise SeqtoolError(f"a source and its features are {columns} texts separated by tabs; got {len(fields)}")
         try:
-            return self.symbols(fields)
+            return self.ended(self.symbols(fields))
         except ValueError as error:
             raise SeqtoolError(f"{text!r} is not a valid source: {error}") from error
+
+    def ended(self, source: list[str]) -> list[str]:
+        """The symbols of a source, with the end symbol if sources have one."""
+        return [*source, END] if self.source_end else source
 
     def parse_target(self, text: str) -> list[str]:
         """The symbols of a typed target.

@@ -48,6 +48,7 @@ class TextPairs(ExampleTask):
         source_unit, target_unit: tokens are "characters" (graphemes), "words" (separated by white space),
             matches of the side's pattern ("regex"), or "subwords", learned from the training pairs.
         source_pattern, target_pattern: a regular expression for one token; only white space may remain unmatched.
+        source_end: whether every source ends with the symbol </s>, to which attention can move after the last token.
         source_subwords, target_subwords: with the unit "subwords", their number, including single characters.
         subword_model: "bpe" repeatedly merges the most frequent pair, "unigram" keeps the most probable subwords.
         normalization: the Unicode normal form of all texts.
@@ -85,6 +86,7 @@ class TextPairs(ExampleTask):
         target_unit: Unit = "characters",
         source_pattern: Annotated[str, Example(r"\w+|\W")] | None = None,
         target_pattern: Annotated[str, Example(r"\w+|\W")] | None = None,
+        source_end: bool = False,
         source_subwords: Size | None = None,
         target_subwords: Size | None = None,
         subword_model: Model = "bpe",
@@ -107,7 +109,7 @@ class TextPairs(ExampleTask):
         self.source_tokens = side_tokenizer("source", source_unit, source_pattern, source_subwords, *shared)
         self.target_tokens = side_tokenizer("target", target_unit, target_pattern, target_subwords, *shared)
         parts = (self.source_tokens, self.target_tokens)
-        self.sides = Sides(*parts, feature_separator, (longest_source, longest_target))
+        self.sides = Sides(*parts, feature_separator, (longest_source, longest_target), source_end)
         self.reader = PairReader(Layout(format, header, quoted, columns), self.sides, split_seed, bad_rows == "skip")
         self.token_name = {"characters": "character", "words": "word"}.get(target_unit, "token")
 
