@@ -17,7 +17,8 @@ END = "</s>"
 class Sides:
     """The tokenizers of both sides.
 
-    `separator`: between the features of a column. `limits`: the most tokens. `source_end`: whether sources end with </s>.
+    `separator`: between the features of a column. `limits`: the most tokens. `source_end`: whether sources end with
+    </s>.
     """
 
     source: Tokenizer | Subwords
