@@ -158,7 +158,9 @@ class RunDirectory:
         """The saved state of the variant's task; empty for runs written before tasks had one."""
         if not self.task(variant).exists():
             return {}
-        state: dict[str, Any] = read_json(self.task(variant))["state"]
+        state = read_json(self.task(variant)).get("state")
+        if not isinstance(state, dict):
+            raise SeqtoolError(f"{self.task(variant)} is damaged: it has no object `state`")
         return state
 
     def read_plan(self) -> dict[str, Any]:

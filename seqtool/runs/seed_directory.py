@@ -7,11 +7,13 @@ import contextlib
 import csv
 import io
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqtool.errors import SeqtoolError
 from seqtool.runs.files import (
     file_lock,
     read_json,
@@ -103,9 +105,18 @@ class SeedDirectory:
         return self.result.exists()
 
     def read_result(self) -> dict[str, Any]:
-        """The result that `write_result` wrote."""
+        """The result that `write_result` wrote.
+
+        Raises:
+            SeqtoolError: the file cannot be read, or lacks the number of parameters.
+        """
         result = read_json(self.result)
-        del result["format"]
+        result.pop("format", None)
+        if not isinstance(result.get("parameters"), int):
+            raise SeqtoolError(
+                f"{self.result} is damaged: it has no number `parameters`\n"
+                "    allowed: remove the file and resume the run, which writes it again from the checkpoint"
+            )
         return result
 
     def write_result(self, result: Mapping[str, Any]) -> None:
@@ -140,19 +151,26 @@ class SeedDirectory:
         """
         with translate_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lines = self.metrics.read_text().splitlines(keepends=True) if step else []
+            lines = self.metrics.read_text(errors="replace").splitlines(keepends=True) if step else []
             self.error.unlink(missing_ok=True)
         remove_temporary_files(self.path)
         remove_temporary_files(self.snapshots)
         for snapshot_step in self.snapshot_steps():
             if snapshot_step > step:
                 self.snapshot(snapshot_step).unlink()
-        rows = csv.DictReader(line for line in lines if line.endswith("\n"))
         text = io.StringIO()
         writer = csv.DictWriter(text, list(columns), extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row for row in rows if int(row["step"]) <= step)
+        writer.writerows(row for row in self._complete_rows(lines) if int(row["step"]) <= step)
         write_atomic(self.metrics, text.getvalue().encode())
+
+    def _complete_rows(self, lines: Iterable[str]) -> list[dict[str, str]]:
+        """The rows of metrics.csv with a valid step and a value in each column. A warning reports damaged rows."""
+        rows = list(csv.DictReader((line for line in lines if line.endswith("\n")), quoting=csv.QUOTE_NONE))
+        valid = [row for row in rows if None not in row and None not in row.values() and _is_step(row.get("step"))]
+        if len(valid) < len(rows):
+            warnings.warn(f"{self.metrics}: {len(rows) - len(valid)} damaged rows are removed", stacklevel=2)
+        return valid
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows in a single write, so that a kill leaves no partial row. Missing columns stay empty."""
@@ -173,3 +191,7 @@ class SeedDirectory:
             return []
         with open(self.metrics, newline="") as file:
             return list(csv.DictReader(file))
+
+
+def _is_step(text: str | None) -> bool:
+    return text is not None and text.isascii() and text.isdecimal() and len(text) < 19

@@ -5,22 +5,24 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from small_run import figures, rows, same_run
+from small_run import SMALL, figures, rows, same_run
 
 import seqtool
 from seqtool.api import SyntheticTask
 from seqtool.errors import SeqtoolError
-from seqtool.runs import RunDirectory
+from seqtool.runs import RunDirectory, SeedDirectory
 from seqtool.runs.files import TEMPORARY, read_json
 from seqtool.training.lightning_module import SequenceModule
 from seqtool_attention.additive import Additive
@@ -321,3 +323,67 @@ def test_killed_at_thirty_moments_and_resumed(
     assert not list(killed.rglob(f".*{TEMPORARY}"))
     for seed in (0, 1):
         same_run(RunDirectory(tmp_path / "whole").seed("default", seed).path, killed / f"default/seed{seed}")
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without its results, which is resumed from a complete checkpoint. Tests must not write to it."""
+    folder = tmp_path_factory.mktemp("unfinished")
+    (folder / "small.yaml").write_text(SMALL)
+    seqtool.run(folder / "small.yaml", out=folder / "run", overrides=["train.steps=4", "train.schedule.warmup_steps=1"])
+    for path in (folder / "run").rglob("result.json"):
+        path.unlink()
+    return folder / "run"
+
+
+def _checkpoint(change: Callable[[Any], object]) -> Callable[[Path], object]:
+    def damage(run: Path) -> None:
+        path = run / "default/seed0/last.ckpt"
+        content = torch.load(path, weights_only=True)
+        change(content)
+        torch.save(content, path)
+
+    return damage
+
+
+def _text(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda run: (run / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_text("default/task.json", b'{"state": 3}'), r"task\.json is damaged: it has no object `state`"),
+        (_text("default/task.json", b'{"state"'), r"cannot read .*task\.json"),
+        (_text("default/task.json", b"{}"), r"task\.json is damaged"),
+        (
+            _text("default/seed0/result.json", b'{"format": 1}'),
+            r"result\.json is damaged: it has no number `parameters`",
+        ),
+        (_text("default/seed0/result.json", b"[]"), r"cannot read .*result\.json"),
+        (_checkpoint(lambda c: c.pop("state_dict")), r"last\.ckpt: .*no valid entry state_dict"),
+        (_checkpoint(lambda c: c.update(state_dict=[])), r"last\.ckpt: .*no valid entry state_dict"),
+        (_checkpoint(lambda c: c.update(global_step="x")), r"last\.ckpt: .*no valid entry global_step"),
+        (_checkpoint(lambda c: c["state_dict"].update(a=[1])), r"last\.ckpt: .*state_dict contains more than tensors"),
+        (_checkpoint(lambda c: c["callbacks"].clear()), r"last\.ckpt: .*no valid entry callbacks.Recorder.finished"),
+        (_checkpoint(lambda c: c.update(callbacks=7)), r"last\.ckpt: .*no valid entry callbacks.Recorder.finished"),
+        (_checkpoint(lambda c: c["callbacks"]["Recorder"].pop("best")), r"no valid entry callbacks.Recorder.best"),
+    ],
+)
+def test_damaged_files_of_a_run_are_named(
+    unfinished: Path, tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    run = Path(shutil.copytree(unfinished, tmp_path / "run"))
+    damage(run)
+    with pytest.raises(SeqtoolError, match=message):
+        seqtool.run(resume=run)
+
+
+def test_damaged_rows_are_removed_and_reported(tmp_path: Path) -> None:
+    directory = SeedDirectory(tmp_path)
+    good = b"1,0.5\n2,0.25\n"
+    for bad in (b"x,1\n", b"-,\n", b"1e999,1\n", b'"3,1\n', b"3\n", b"3,1,2\n", b"\xff\xfe,1\n"):
+        directory.metrics.write_bytes(b"step,train_loss\n" + good + bad + b"2,0.1")
+        with pytest.warns(UserWarning, match=r"metrics\.csv: 1 damaged rows are removed"):
+            directory.prepare(["step", "train_loss"], 9)
+        assert directory.metrics.read_bytes() == b"step,train_loss\n" + good
