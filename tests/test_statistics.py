@@ -8,6 +8,7 @@ import pytest
 
 from seqtool.statistics.bootstrap import RESAMPLES, interval, resampled
 from seqtool.statistics.length_groups import LengthGroups
+from seqtool.statistics.number_text import number_text
 
 
 def test_resamples_are_draws_with_replacement() -> None:
@@ -24,6 +25,23 @@ def test_an_interval_excludes_a_fortieth_at_each_end() -> None:
     assert interval(values) == pytest.approx((1, 39))
     low, high = interval(np.stack([values, -values], 1))
     assert [*low, *high] == pytest.approx([1, -39, 39, -1])
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (0.25, 4, "0.2500"),
+        (-12.3456, 2, "-12.35"),
+        (999_999.5, 1, "999999.5"),
+        (2.5e30, 4, "2.5e+30"),
+        (-1e300, 1, "-1e+300"),
+        (float("inf"), 4, "inf"),
+        (float("nan"), 4, "nan"),
+    ],
+)
+def test_a_large_number_has_an_exponent_instead_of_many_digits(value: float, decimals: int, text: str) -> None:
+    assert number_text(value, decimals) == text
+    assert number_text(value, decimals, sign=True).lstrip("+") == text
 
 
 def test_up_to_ten_lengths_have_one_group_each() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from seqtool.analysis.report.visible_symbols import visible
 from seqtool.analysis.watch import RunProgress, SeedProgress
+from seqtool.statistics.number_text import number_text
 
 BARS, PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 """Bars from the lowest to the highest value; the second string is for terminals without block characters."""
@@ -43,7 +44,7 @@ def _validation(values: Mapping[str, float]) -> str:
 
 
 def _number(value: float | None, places: int = 4) -> str:
-    return "-" if value is None else f"{value:.{places}f}"
+    return "-" if value is None else number_text(value, places)
 
 
 def sparkline(values: Sequence[float], bars: str = BARS, max_bars: int = MAX_BARS) -> str:

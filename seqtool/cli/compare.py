@@ -7,6 +7,7 @@ import click
 
 from seqtool.cli.output import emit_json, emit_note, emit_table
 from seqtool.cli.verb_options import table_options, verb
+from seqtool.statistics.number_text import number_text
 
 EXAMPLE = """\
 seqtool compare runs/align_60_20/20261121-101500-ab12
@@ -88,8 +89,8 @@ def command(
 def _interval(entry: Any) -> str:
     if entry is None:
         return "-"
-    ends = "" if entry["low"] is None else f" [{entry['low']:.4f}, {entry['high']:.4f}]"
-    return f"{entry['mean']:.4f}{ends}"
+    ends = "" if entry["low"] is None else f" [{number_text(entry['low'])}, {number_text(entry['high'])}]"
+    return f"{number_text(entry['mean'])}{ends}"
 
 
 def _pair(pair: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from seqtool.cli.model_options import BadLines, ModelFlags, bad_lines_option, me
 from seqtool.cli.output import emit_json, emit_note, emit_table
 from seqtool.cli.verb_options import table_options, verb
 from seqtool.errors import MisuseError
+from seqtool.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from seqtool.inference.estimates import Estimate
@@ -138,7 +139,7 @@ def _means(found: "list[tuple[dict[str, Any], Evaluation]]", kind: str, names: l
 
 
 def _mean(name: str, found: "list[Estimate]") -> str:
-    return format(mean(one.value for one in found), _digits(name)) if found else "-"
+    return number_text(mean(one.value for one in found), _decimals(name)) if found else "-"
 
 
 def _pairs(predictor: "Predictor", lines: "list[Line]", bad: BadLines) -> "list[Pair]":
@@ -177,13 +178,15 @@ def _attention_headings(names: list[str]) -> list[str]:
     return [name.removeprefix("alignment_").removeprefix("attention_").replace("_", " ") for name in names]
 
 
-def _digits(name: str) -> str:
-    return ".2f" if name == "bleu" else ".4f"
+def _decimals(name: str) -> int:
+    return 2 if name == "bleu" else 4
 
 
 def _cell(name: str, one: "Estimate | None") -> str:
-    digits = _digits(name)
-    return "-" if one is None else f"{one.value:{digits}} [{one.low:{digits}}, {one.high:{digits}}]"
+    if one is None:
+        return "-"
+    value, low, high = (number_text(number, _decimals(name)) for number in (one.value, one.low, one.high))
+    return f"{value} [{low}, {high}]"
 
 
 def _lengths(group: "Group") -> str:
@@ -196,4 +199,4 @@ def _row(label: str, group: "Group") -> list[str]:
 
 
 def _attention_row(label: str, group: "Group", names: list[str]) -> list[str]:
-    return [label, *(f"{group.attention[name].value:.4f}" if name in group.attention else "-" for name in names)]
+    return [label, *(number_text(group.attention[name].value) if name in group.attention else "-" for name in names)]

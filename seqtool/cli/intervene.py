@@ -7,6 +7,7 @@ import click
 from seqtool.cli.model_options import ModelFlags, measurement_options, model_options
 from seqtool.cli.output import emit_json, emit_note, emit_table, finite
 from seqtool.cli.verb_options import table_options, verb
+from seqtool.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from seqtool.inference.intervene import Effect
@@ -97,6 +98,6 @@ def _cells(measures: "dict[str, Effect]", compared: bool) -> list[str]:
     found = []
     for effect in measures.values():
         change = effect.change
-        difference = f"{change.value:+.4f} [{change.low:+.4f}, {change.high:+.4f}]" if compared else ""
-        found += [f"{effect.value.value:.4f}", difference]
+        value, low, high = (number_text(one, sign=True) for one in (change.value, change.low, change.high))
+        found += [number_text(effect.value.value), f"{value} [{low}, {high}]" if compared else ""]
     return found

@@ -8,6 +8,7 @@ import click
 
 from seqtool.cli.output import emit_json, emit_note, emit_table
 from seqtool.cli.verb_options import PluginFlags, data_option, plugin_options, table_options, verb
+from seqtool.statistics.number_text import number_text
 
 EXAMPLE = """\
 seqtool run align_60_20
@@ -99,8 +100,8 @@ def command(
     emit_note(f"\n{result['run']}")
 
 
-def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Heading -> `(key, format)` of the final table: the loss, the metrics of all variants, the speed.
+def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    """Heading -> `(key, number of decimals)` of the final table: the loss, the metrics of all variants, the speed.
 
     Attention metrics are omitted because the table would be too wide; `seqtool evaluate` and the report have them.
     """
@@ -108,18 +109,18 @@ def _columns(variants: dict[str, Any]) -> dict[str, tuple[str, str]]:
     measured = dict.fromkeys(name for seed in seeds for name in seed["best"] if name not in ("step", "valid_loss"))
     metrics = [name.removeprefix("valid_") for name in measured if not name.startswith(ATTENTION_METRICS)]
     return {
-        "train loss": ("train_loss", ".4f"),
-        **{name.replace("_", " "): (name, ".4f") for name in metrics},
-        "steps/s": ("steps_per_second", ".1f"),
+        "train loss": ("train_loss", 4),
+        **{name.replace("_", " "): (name, 4) for name in metrics},
+        "steps/s": ("steps_per_second", 1),
     }
 
 
-def _row(name: str, variant: dict[str, Any], columns: dict[str, tuple[str, str]]) -> list[str]:
+def _row(name: str, variant: dict[str, Any], columns: dict[str, tuple[str, int]]) -> list[str]:
     """A row of the final table: means over seeds."""
     seeds = list(variant["seeds"].values())
     cells = [
-        format(mean(seed[key] for seed in seeds), form) if all(key in seed for seed in seeds) else "-"
-        for key, form in columns.values()
+        number_text(mean(seed[key] for seed in seeds), decimals) if all(key in seed for seed in seeds) else "-"
+        for key, decimals in columns.values()
     ]
     return [name, str(len(seeds)), f"{variant['parameters']:,}", *cells]
 

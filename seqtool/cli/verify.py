@@ -8,6 +8,7 @@ import click
 from seqtool.cli.output import emit_json, emit_note, emit_table
 from seqtool.cli.verb_options import PluginFlags, plugin_options, table_options, verb
 from seqtool.errors import MisuseError
+from seqtool.statistics.number_text import LARGE, number_text
 
 if TYPE_CHECKING:
     from seqtool.registry import Registry
@@ -133,4 +134,4 @@ def _show(verdict: "Verdict") -> None:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"
+    return f"{value:,.0f}" if float(value).is_integer() and 1 < abs(value) < LARGE else number_text(value)

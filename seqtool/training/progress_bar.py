@@ -9,6 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from seqtool.statistics.number_text import number_text
+
 NARROW = 100
 """Terminals with fewer columns get a short label and no bar, so that the line is not cut."""
 NARROW_LABEL = 16
@@ -79,7 +81,7 @@ class TrainingBar(_Progress):
 
     def show(self, row: dict[str, float]) -> None:
         """Move to the step of `row` and show its loss and accuracy."""
-        text = f"loss {row['train_loss']:.4f}"
+        text = f"loss {number_text(row['train_loss'])}"
         if "train_token_accuracy" in row:
             text += f", accuracy {row['train_token_accuracy']:.3f}"
         self._move(int(row["step"]), self._label, text)
