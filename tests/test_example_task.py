@@ -191,6 +191,15 @@ def test_digest_in_the_state_identifies_the_examples() -> None:
     assert changed_entries(restored.state(), made(size=49).state()) == []
 
 
+def test_examples_are_indexed_and_iterated() -> None:
+    examples = Examples(Ragged.of([[1, 2], [3]]), Ragged.of([[4], [5, 6]]))
+    assert list(examples) == [((1, 2), (4,)), ((3,), (5, 6))]
+    assert examples[-1] == examples[1]
+    for i in (2, -3):
+        with pytest.raises(IndexError, match="there are 2 examples"):
+            examples[i]
+
+
 def test_digest_depends_only_on_selected_rows() -> None:
     rows = Ragged.of([(9,), (1, 2), (3,)])
     part = Ragged(rows.values, rows.starts[1:])

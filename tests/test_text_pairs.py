@@ -192,6 +192,15 @@ def test_a_field_of_csv_may_be_as_long_as_a_line(tmp_path: Path) -> None:
     assert csv.field_size_limit() == limit
 
 
+def test_sources_are_decoded(tmp_path: Path) -> None:
+    task = whole(
+        written(tmp_path / "a.tsv", "walk+\tV;PST\twalked\ngo\tV\twent\n"), feature_columns=(2,), target_column=3
+    )
+    for (source, _), text in zip(task.examples["train"], ("walk+\tV;PST", "go\tV"), strict=True):
+        assert task.decode_source(source) == text
+        assert task.encode_source(text) == source
+
+
 @pytest.mark.parametrize("kind", ["dictionary", "string_view", "large_string"])
 def test_text_columns_of_parquet(kind: str, tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")

@@ -18,6 +18,10 @@ class CharacterTask(SyntheticTask):
         """See `Task.encode_target`."""
         return _ids(text, [symbol for symbol in self.target_vocabulary.symbols if len(symbol) == 1], "target")
 
+    def decode_source(self, ids: Sequence[int]) -> str:
+        """See `Task.decode_source`."""
+        return "".join(self.source_vocabulary.names(ids))
+
     def decode_target(self, ids: Sequence[int]) -> str:
         """See `Task.decode_target`."""
         vocabulary = self.target_vocabulary

@@ -93,6 +93,10 @@ class CMUDict(ExampleTask):
         """See `Task.encode_source`: a word, in upper or lower case."""
         return self.source_ids(text.lower())
 
+    def decode_source(self, ids: Sequence[int]) -> str:
+        """See `Task.decode_source`: a word in lower case."""
+        return "".join(self.source_vocabulary.names(ids))
+
 
 class _Words(NamedTuple):
     examples: dict[Split, Examples]

@@ -1,6 +1,7 @@
 """String pairs from files: pronunciations, inflections, transliterations, dates."""
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -136,6 +137,14 @@ class TextPairs(ExampleTask):
     def source_symbols(self, text: str) -> list[str]:
         """See `Task.source_symbols`. The feature columns follow the source, each after a tab."""
         return self.sides.parse_source(text, len(self.reader.layout.columns) - 1)
+
+    def decode_source(self, ids: Sequence[int]) -> str:
+        """See `Task.decode_source`. The features of all columns follow the source, after one tab."""
+        symbols = self.source_vocabulary.names(ids)
+        marked = (symbol.startswith("+") and len(symbol) > 1 for symbol in symbols)
+        count = sum(1 for _ in takewhile(bool, marked)) if len(self.reader.layout.columns) > 2 else 0
+        features = self.sides.separator.join(symbol[1:] for symbol in symbols[:count])
+        return self.source_tokens.join(symbols[count:]) + (f"\t{features}" if features else "")
 
     def encode_target(self, text: str) -> tuple[int, ...]:
         """See `Task.encode_target`."""

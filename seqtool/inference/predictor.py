@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,10 +36,10 @@ class Predictor:
     """
 
     name: str
-    variant: Variant
+    variant: Variant = field(repr=False)
     checkpoint: str
     step: int
-    assembly: Assembly
+    assembly: Assembly = field(repr=False)
     device: torch.device
 
     @property

@@ -75,6 +75,18 @@ class Examples:
     def __len__(self) -> int:
         return len(self.source)
 
+    def __getitem__(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The ids of the source and of the target of example `i`; a negative `i` counts from the end.
+
+        Raises:
+            IndexError: there is no such example.
+        """
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"there are {len(self)} examples; got the index {i}")
+        row = torch.tensor([i % len(self)], device="cpu")
+        source, target = (tuple(side.padded(row)[0][0].tolist()) for side in (self.source, self.target))
+        return source, target
+
     def digest(self) -> str:
         """A digest of the examples in their order."""
         digest = hashlib.sha256()

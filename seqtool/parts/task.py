@@ -123,6 +123,10 @@ class Task:
                 )
         return ids
 
+    def decode_source(self, ids: Sequence[Any]) -> str:
+        """The text of source ids, or of continuous values; separated by spaces by default."""
+        return " ".join(self.source_vocabulary.names(ids))
+
     def decode_target(self, ids: Sequence[Any]) -> str:
         """The text of target ids, without the end symbol, or of continuous values; separated by spaces by default."""
         vocabulary = self.target_vocabulary

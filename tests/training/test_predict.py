@@ -171,6 +171,11 @@ def test_a_run_without_a_checkpoint(moved: Path, tmp_path: Path) -> None:
         seqtool.load(run, checkpoint="last")
 
 
+def test_the_text_of_a_predictor_is_short(moved: Path) -> None:
+    assert repr(seqtool.load(moved)).startswith("Predictor(name='default', checkpoint='best', step=")
+    assert len(repr(seqtool.load(moved))) < 120
+
+
 class Evil:
     """Runs code when unpickled."""
 
