@@ -10,6 +10,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seqtool.analysis.fonts import FONT_SETTINGS, add_fallback_fonts
+
 Format = Literal["png", "svg", "pdf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DPI = 150
@@ -33,9 +35,11 @@ _METADATA: dict[Format, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"Creat
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Use seqtool's matplotlib settings instead of the user's."""
+    """Use seqtool's matplotlib settings instead of the user's, except for the user's fonts."""
     with matplotlib.rc_context():
+        fonts: Any = {name: matplotlib.rcParams[name] for name in FONT_SETTINGS}
         matplotlib.rcdefaults()
+        matplotlib.rcParams.update(fonts)
         matplotlib.rcParams.update(_STYLE)
         yield
 
@@ -43,9 +47,11 @@ def styled() -> Iterator[None]:
 def render_figure(figure: Figure, format_: Format = "png", dpi: int = DPI) -> bytes:
     """The content of a figure file; equal figures give equal bytes."""
     sink = io.BytesIO()
-    with styled(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # missing glyphs are drawn as boxes
-        figure.savefig(sink, format=format_, dpi=dpi, metadata=_METADATA[format_])
+    with styled():
+        add_fallback_fonts(figure)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # missing glyphs, which are reported
+            figure.savefig(sink, format=format_, dpi=dpi, metadata=_METADATA[format_])
     return sink.getvalue()
 
 
