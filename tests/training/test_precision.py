@@ -1,6 +1,7 @@
 """Training works in every precision that a CPU supports."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from seqtool.nn.model import Seq2Seq
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
 def test_trains(small: Path, tmp_path: Path, precision: str) -> None:
-    change = [f"train.precision={precision}", "train.optimizer.fused=false", "train.steps=40"]
+    optimizer = ["train.optimizer.fused=false", "train.optimizer.lr=3e-2"]
+    change = [f"train.precision={precision}", *optimizer, "train.steps=60", "train.validate_every=60"]
     figures = seqtool.run(small, out=tmp_path / "run", overrides=change)["variants"]["default"]["seeds"]["0"]
-    assert 0.5 < figures["train_loss"] < 1.2
+    assert figures["train_loss"] < 0.9 * math.log(3)  # chance of three symbols
     environment = json.loads((tmp_path / "run/default/seed0/environment.json").read_text())
     assert environment["precision"] == precision
     assert environment["seed"] == 0
