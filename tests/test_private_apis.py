@@ -28,8 +28,8 @@ INTERNALS = {
     "seqtool/training/lightning_internals.py",
 }
 PRIVATE = re.compile("_[a-z][a-z0-9_]*")
-PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_field_defaults"}
-"""Documented names of NamedTuples, whose underscore distinguishes them from fields."""
+PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_field_defaults", "_exit"}
+"""Documented names: those of NamedTuples, whose underscore distinguishes them from fields, and `os._exit`."""
 OWN_OBJECT = {"self", "cls"}
 LIBRARY_NAMES = {
     name
