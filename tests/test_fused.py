@@ -1,6 +1,7 @@
 """Kernels in C beyond the contract suite: sizes around the vector width, threads, the compiler."""
 
 import copy
+import hashlib
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from seqtool.registry import default_registry
 from seqtool_attention.additive import Additive
 from seqtool_cells.gru import GRU
 from seqtool_cells.lstm import LSTM
+from seqtool_fused import library as fused_library
 
 CELLS = {"lstm": LSTM, "gru": GRU}
 
@@ -182,7 +184,31 @@ def test_compiled_library_is_cached(tmp_path: Path) -> None:
         (kept,) = tmp_path.rglob("*.so")
         written = kept.stat().st_mtime_ns
     assert kept.stat().st_mtime_ns == written
+    assert "compiling" not in done.stderr
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_damaged_library_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A truncated library ends the process with a bus error when it is loaded."""
+    if fused_library.unavailable_reason():
+        pytest.skip("needs a C compiler")
+    whole = fused_library._library_path().read_bytes()
+    monkeypatch.setenv("SEQTOOL_CACHE", str(tmp_path))
+    monkeypatch.setattr(fused_library, "_compile", lambda compiler, cache, name: cache / f"{name}-new.so")
+    find = fused_library._library_path.__wrapped__
+    name = find().stem.removesuffix("-new")
+    path = tmp_path / "compiled" / f"{name}-{hashlib.sha256(whole).hexdigest()[:32]}.so"
+    for content, mode in ((b"", 0o700), (whole[: len(whole) // 2], 0o700), (whole[:-1] + b"x", 0o700), (whole, 0o722)):
+        path.write_bytes(content)
+        path.chmod(mode)
+        assert find().name == f"{name}-new.so"
+        assert not path.exists()
+    path.write_bytes(whole)
+    path.chmod(0o700)
+    assert find() == path
+    path.parent.chmod(0o777)
+    with pytest.raises(fused_library.Unavailable, match="other users can write"):
+        find()
 
 
 def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from seqtool.api import SeqtoolError, cache_folder
+from seqtool.api import SeqtoolError, cache_folder, remove_leftovers
 
 SOURCES = Path(__file__).parent / "csrc"
 FLAGS = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
@@ -59,12 +60,38 @@ def unavailable_reason() -> str | None:
 
 @functools.cache
 def _library_path() -> Path:
-    """The file of the library, named after a digest of sources, compiler and processor."""
+    """The file of the library, named after digests of sources, compiler and processor, and of its own content."""
     compiler = _compiler()
-    path = _cache() / f"fused-{_digest(compiler)}.so"
-    if not path.exists():
-        _compile(compiler, path)
-    return path
+    folder, name = _cache(), f"fused-{_digest(compiler)}"
+    for path in sorted(folder.glob(f"{name}-*.so")):
+        if _is_whole(path, path.stem.removeprefix(f"{name}-")):
+            return path
+        path.unlink(missing_ok=True)
+    remove_leftovers(folder)
+    return _compile(compiler, folder, name)
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    """Whether a library is the one that was compiled, and can be loaded."""
+    try:
+        if path.is_symlink() or _other_writers(path) or _content_digest(path) != digest:
+            return False
+        ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    return True
+
+
+def _content_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def _other_writers(path: Path) -> bool:
+    """Whether users other than this one and root can change a file or folder."""
+    if not hasattr(os, "geteuid"):
+        return False
+    status = path.stat()
+    return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & 0o022)
 
 
 def _compiler() -> list[str]:
@@ -80,11 +107,15 @@ def _compiler() -> list[str]:
 
 
 def _cache() -> Path:
-    folder = cache_folder()
+    folder = cache_folder() / "compiled"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        cache_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        unsafe = _other_writers(folder)
     except OSError as error:
         raise Unavailable(f"the folder for compiled code cannot be created: {error}") from error
+    if unsafe:
+        raise Unavailable(f"other users can write to the folder for compiled code: {folder}")
     return folder
 
 
@@ -108,19 +139,24 @@ def _processor() -> Iterator[str]:
     yield from sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
 
 
-def _compile(compiler: list[str], path: Path) -> None:
+def _compile(compiler: list[str], cache: Path, name: str) -> Path:
     """Compile in a temporary folder and move the result into place, since other processes may do the same."""
+    print("compiling the kernels in C, once on this machine; this takes some seconds", file=sys.stderr, flush=True)
     sources = [str(source) for source in sorted(SOURCES.glob("*.c"))]
     output = ""
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".compiling-") as folder:
-            made = str(Path(folder) / path.name)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".", suffix=".tmp") as folder:
+            made = Path(folder) / f"{name}.so"
             for flags in OPTIONAL_FLAGS:
-                build = [*compiler, *FLAGS, *flags, "-o", made, *sources, "-lm"]
+                build = [*compiler, *FLAGS, *flags, "-o", str(made), *sources, "-lm"]
                 done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=600)
                 if done.returncode == 0:
+                    path = cache / f"{name}-{_content_digest(made)}.so"
+                    made.chmod(0o700)
+                    with open(made, "rb+") as file:
+                        os.fsync(file.fileno())
                     os.replace(made, path)
-                    return
+                    return path
                 output = output or done.stderr.strip()[-500:]
     except (OSError, subprocess.SubprocessError) as error:
         output = str(error)
