@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqtool.api import Decoder, Encoded, tree
+from seqtool.api import Attention, Decoder, Encoded, tree
 from seqtool.build.assembly import make
 from seqtool.build.kernels import install
 from seqtool.registry import default_registry
@@ -118,11 +118,12 @@ def test_huge_scores() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["separate_gradients", "same_without_gradients", "double_backward", "defers_to_reference"]
+    "rule",
+    ["separate_gradients", "same_without_gradients", "double_backward", "defers_to_reference", "replaced_modules"],
 )
 @pytest.mark.parametrize("kernel", [AttendBeforeKernel, AttendAfterKernel])
 def test_contract(kernel: Any, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """tests/test_contracts.py runs the other rules at more sizes on a GPU."""
+    """tests/test_contracts.py runs the other rules, and more sizes, on a GPU."""
     monkeypatch.setattr(kernel, "examples", kernel.examples[:1])
     monkeypatch.setattr("seqtool.testing.kernel_cases.variations", lambda *_: ())
     monkeypatch.setattr("seqtool.testing.module_contract.BATCH", 2)
@@ -165,6 +166,13 @@ def test_refusals(kind: str, size: int, attention: Options | None, options: Opti
     part = make(f"decoder/{kind}", INPUT, 13, (size, size), 7, cell=cell, attention=attention, **options)
     kernel = AttendBeforeKernel() if kind == "attend_before" else AttendAfterKernel()
     assert reason in (kernel.unsupported(part) or "")
+
+
+def test_a_subclass_of_attention_is_refused() -> None:
+    part: Any = decoder("attend_before", "lstm", 7, "additive")
+    assert AttendBeforeKernel().unsupported(part) is None
+    part.attention.__class__ = type("Altered", (Attention,), {})
+    assert "attention is Altered" in (AttendBeforeKernel().unsupported(part) or "")
 
 
 def test_auto_uses_triton_only_on_cuda() -> None:

@@ -269,6 +269,14 @@ def test_unsupported_parts_are_refused_with_a_reason() -> None:
     assert "twice" in str(why("attend_before", **before, features=("output", "output")))
 
 
+@pytest.mark.parametrize("kind", ["attend_after", "attend_before"])
+def test_a_subclass_of_attention_is_refused(kind: str) -> None:
+    part: Any = decoder(kind, "lstm", ADDITIVE, AFTER if kind == "attend_after" else {})
+    assert kernel_of(part).unsupported(part) is None
+    part.attention.__class__ = type("Altered", (Attention,), {})
+    assert "attention is Altered" in (kernel_of(part).unsupported(part) or "")
+
+
 def test_engine_selects_triton_kernels_on_cuda() -> None:
     made = assemble(variant("input_feeding", Shape(hidden=HIDDEN, source=3, target=2, batch=2)), seed=0)
     choices = install(made.model, "auto", default_registry(), torch.device("cuda"), torch.float32)

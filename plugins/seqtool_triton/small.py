@@ -174,6 +174,8 @@ def _parts(module: Any) -> str | None:
         return "it has no attention"
     if part_name(module.cell) not in CELLS:
         return f"its cell is {type(module.cell).__name__}; LSTM and GRU are supported"
+    if part_name(attention) != "attention":
+        return f"its attention is {type(attention).__name__}; Attention is supported"
     if attention.num_heads > 1:
         return f"it has {attention.num_heads} heads; one is supported"
     normalizer, scorer = attention.normalizer, attention.scorers[0]

@@ -59,6 +59,8 @@ class TritonKernel(CudaKernel):
 
 def attention_refusal(attention: Any) -> str | None:
     """Why an attention is not supported; None if it is."""
+    if part_name(attention) != "attention":
+        return f"its attention is {type(attention).__name__}; Attention is supported"
     if attention.num_heads > 1:
         return f"it has {attention.num_heads} heads; one is supported"
     if part_name(attention.normalizer) != SOFTMAX:

@@ -1,7 +1,7 @@
 """The rules of what a kernel must not bypass: hooks, interventions and replaced modules."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,12 +11,21 @@ from torch import Tensor, nn
 from seqtool.nn.attention import Attention, intervened
 from seqtool.parts import tree
 from seqtool.parts.cell import Cell
+from seqtool.parts.decoder import Decoder
+from seqtool.parts.encoder import Encoder
 from seqtool.parts.intervention import Intervention
+from seqtool.parts.normalizer import Normalizer
+from seqtool.parts.scorer import Scorer
 from seqtool.parts.tree import Tree
 from seqtool.testing.contract import rule
 from seqtool.testing.differences import Outputs, difference, relative_error
 from seqtool.testing.kernel_binding import attach_kernel
 from seqtool.testing.kernel_cases import Case, KernelCases, to_double
+
+COMPUTED_BY: Mapping[type[nn.Module], str] = {
+    Attention: "forward", Cell: "step", Decoder: "step", Encoder: "forward", Normalizer: "forward", Scorer: "score",
+}  # fmt: skip
+"""The method that subclasses of each kind of part override; its first argument is a floating-point tensor."""
 
 
 class KernelInterferenceRules(KernelCases):
@@ -59,7 +68,7 @@ class KernelInterferenceRules(KernelCases):
 
     @rule
     def replaced_modules(self) -> None:
-        """A submodule that was replaced after a call is used, whether it is of the same class or not."""
+        """A submodule that was replaced after a call is used, whether it is of the same class or of a subclass."""
         kernel = self.part()
         for case in self.examples(kernel):
             inputs, run, module = case.draw(), case.run, case.module
@@ -98,18 +107,26 @@ def _retain(outputs: list[Tensor], module: nn.Module, arguments: Any, result: An
 
 
 def _replacements(inner: nn.Module) -> Iterator[nn.Module]:
-    """The module with other parameters; for a cell, also a subclass with another step."""
+    """The module with other parameters; for a part of `COMPUTED_BY`, also a subclass with another method."""
     other = copy.deepcopy(inner)
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.mul_(0.5)
     yield other
-    if isinstance(inner, Cell):
-        subclass: Any = copy.deepcopy(inner)
-        subclass.__class__ = type("Halved", (type(inner),), {"step": _halved_step, "unroll": Cell.unroll})
-        yield subclass
+    for part, method in COMPUTED_BY.items():
+        if isinstance(inner, part):
+            altered: Any = {method: _halved(method)}
+            if hasattr(part, "unroll"):
+                altered["unroll"] = part.unroll
+            subclass: Any = copy.deepcopy(inner)
+            subclass.__class__ = type(f"Halved{type(inner).__name__}", (type(inner),), altered)
+            yield subclass
 
 
-def _halved_step(self: Any, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
-    output, state = super(type(self), self).step(x / 2, fixed, state)
-    return output, state
+def _halved(method: str) -> Callable[..., Any]:
+    """The base class's method applied to half of its first argument."""
+
+    def halved(self: Any, first: Tensor, *others: Any) -> Any:
+        return getattr(super(type(self), self), method)(first / 2, *others)
+
+    return halved
