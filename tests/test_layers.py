@@ -3,6 +3,7 @@
 import ast
 import functools
 import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -152,6 +153,13 @@ def test_every_core_module_belongs_to_a_layer() -> None:
     known = set(MAY_IMPORT) | above
     found = {path.relative_to(ROOT / "seqtool").with_suffix("").parts[0] for path in CORE}
     assert found <= known, f"add to MAY_IMPORT: {sorted(found - known)}"
+
+
+def test_the_layers_in_contributing_are_those_of_the_rules() -> None:
+    rows = re.findall(r"^\| (`.*`) \| (.*?) ?\|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    names = [(re.findall(r"`(\w+)`", layers), set(re.findall(r"`(\w+)`", others))) for layers, others in rows]
+    found = {layer: others for layers, others in names for layer in layers if layer in MAY_IMPORT}
+    assert found == {layer: others - BASE - {layer} for layer, others in MAY_IMPORT.items() if layer not in BASE}
 
 
 def parallel(one: Path, other: Path) -> bool:

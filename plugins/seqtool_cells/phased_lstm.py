@@ -39,7 +39,9 @@ class PhasedLSTM(Cell):
     Args:
         input_size: I, the size of x.
         hidden_size: H, the size of h and of c.
-        min_period, max_period: the bounds of the initial tau, in steps, which is log-uniform; s is uniform in [0, tau].
+        min_period: the smallest initial tau, in steps. The initial log tau is uniform between the logarithms of
+            `min_period` and `max_period`, and the initial s is uniform in [0, tau].
+        max_period: the largest initial tau, in steps.
         open_ratio: the initial r, the fraction of its period for which a unit is open. The default is the paper's, for
             sequences of hundreds of steps or more.
         leak: the slope of k while a unit is closed.

@@ -17,8 +17,8 @@ class Pointer(Decoder):
     Source: Vinyals et al. 2015, arXiv 1506.03134, section 2.3; the sum over equal symbols: Kadlec et al. 2016,
     arXiv 1603.01547, eq. 2.
 
-    The task's `copy_map` maps source symbols to target symbols. Positions whose symbol it maps to none have no part in
-    p, and the weights of the others are renormalised.
+    The task's `copy_map` maps source symbols to target symbols. A position whose symbol has no target symbol gets
+    weight zero in p, and the weights of the other positions are renormalised.
 
     When to use: tasks whose target symbols all occur in the source: sorting, copying, selection. Targets with an end
     symbol, or with any other symbol that the source lacks, need `pointer_generator`. All target steps attend in

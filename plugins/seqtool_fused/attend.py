@@ -101,7 +101,7 @@ class AttendBeforeKernel(_AttentionLoopKernel):
     """`AttendBefore.unroll` of an LSTM or a GRU with gmm, additive or product scores, forward and backward.
 
     Equation:
-        as decoder/attend_before, for all steps; backward recomputes tanh and the terms of the window
+        the equations of decoder/attend_before, for all steps; backward recomputes tanh and the terms of the window
 
     Source: decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
@@ -163,7 +163,7 @@ class AttendAfterKernel(_AttentionLoopKernel):
     """`AttendAfter.unroll` of an LSTM or a GRU with gmm, additive or product scores, with or without input feeding.
 
     Equation:
-        as decoder/attend_after, for all steps
+        the equations of decoder/attend_after, for all steps
 
     Source: decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 

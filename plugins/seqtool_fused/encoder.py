@@ -123,7 +123,7 @@ class EncoderKernel(FusedKernel):
     """`RNNEncoder.forward` with LSTM or GRU cells, in one or both directions, forward and backward.
 
     Equation:
-        as encoder/rnn and its cells; the reverse direction begins at the last real position of each row
+        the equations of encoder/rnn and its cells; the reverse direction begins at the last real position of each row
 
     Source: encoder/rnn; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 

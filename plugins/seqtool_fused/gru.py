@@ -55,7 +55,7 @@ class GRUKernel(RecurrentKernel):
     """`GRU.unroll`, forward and backward.
 
     Equation:
-        as cell/gru, for all steps; backward, with dh the gradient of h' from later steps:
+        the equations of cell/gru, for all steps; backward, with dh the gradient of h' from later steps:
         dn = dh (1 - z) (1 - n^2);  dz = dh (h - n) z (1 - z);  dr = dn (U_n h + b_hn) r (1 - r)
         dh of the previous step = dh z + U^T [dr dz (dn r)]
 

@@ -72,7 +72,7 @@ class AdditiveKeysKernel(_KeysKernel):
     """`Additive.start`: the keys of all positions.
 
     Equation:
-        as scorer/additive: U h_j + b
+        the keys of scorer/additive: U h_j + b
 
     Source: scorer/additive.
 
@@ -91,7 +91,7 @@ class GeneralKeysKernel(_KeysKernel):
     """`General.start`: the keys of all positions.
 
     Equation:
-        as scorer/general: W h_j
+        the keys of scorer/general: W h_j
 
     Source: scorer/general.
 

@@ -64,7 +64,7 @@ class LSTMKernel(RecurrentKernel):
     """`LSTM.unroll`, forward and backward.
 
     Equation:
-        as cell/lstm, for all steps; backward, with dh and dc the gradients of h' and c' from later steps:
+        the equations of cell/lstm, for all steps; backward, with dh and dc the gradients of h' and c' from later steps:
         dc += dh o (1 - tanh(c')^2);  di, df, dg, do = dc g, dc c, dc i, dh tanh(c'), each times its gate's derivative
         dh, dc of the previous step = U^T [di df dg do], dc f
 

@@ -62,14 +62,15 @@ class EncodeKernel(FusedKernel):
     """`Seq2Seq.encode` with encoder/rnn and learned or one-hot embeddings, forward and backward.
 
     Equation:
-        as the embedding and the encoder; W E[symbol] of the first layer is computed once per symbol of the vocabulary,
-        not once per position, and so is its gradient
+        x_j = E[symbol_j];  W x_j = (E W^T)[symbol_j]
+        The product E W^T has one row per symbol of the vocabulary. It replaces one product per position, W x_j, in the
+        first layer. All other equations are those of encoder/rnn.
 
     Source: encoder/rnn, embedding/learned and embedding/one_hot.
 
-    When to use: chosen by `engine: auto`; gains if the vocabulary is small compared with the positions of a batch. With
-    few positions, vectors of fewer than 16 columns, or a hook on the embedding or within the encoder, both parts run
-    separately.
+    When to use: chosen by `engine: auto`; faster if the vocabulary is small compared with the number of positions in a
+    batch. With few positions, vectors of fewer than 16 columns, or a hook on the embedding or within the encoder, the
+    two parts run separately.
     """
 
     parts = ("model",)
@@ -120,8 +121,9 @@ class DecodeKernel(FusedKernel):
     """`Seq2Seq.decode` of decoders with a loop in C and learned or one-hot embeddings.
 
     Equation:
-        as the embedding and the decoder; what a symbol adds to the gates is computed once per symbol of the vocabulary,
-        not once per step, and so is its gradient
+        y_i = E[symbol_i];  W y_i = (E W^T)[symbol_i]
+        The product E W^T has one row per symbol of the vocabulary. It replaces one product per step, W y_i, in the
+        gates. All other equations are those of the decoder.
 
     Source: decoder/attend_before, decoder/attend_after, decoder/plain, embedding/learned and embedding/one_hot.
 

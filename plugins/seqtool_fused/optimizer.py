@@ -30,7 +30,7 @@ class AdamKernel(_UpdateKernel):
     """`step` of Adam and AdamW, for all parameters in one call.
 
     Equation:
-        as optimizer/adam and optimizer/adamw
+        the equations of optimizer/adam and optimizer/adamw
 
     Source: optimizer/adam and optimizer/adamw.
 

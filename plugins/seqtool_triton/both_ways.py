@@ -20,8 +20,8 @@ class BothWaysKernel(CudaKernel):
     """`RNNEncoder.forward` with LSTM or GRU cells in both directions: one call of cuDNN per layer.
 
     Equation:
-        as encoder/rnn. Padding is an additional input, whose weights keep the state unchanged. In the reverse
-        direction, padding comes first and keeps the first state, zero, so that no row is reversed.
+        The equations of encoder/rnn. Padding is an additional input, whose weights keep the state unchanged. In the
+        reverse direction, padding comes first and keeps the initial state, zero, so that no row is reversed.
 
     Source: encoder/rnn.
 

@@ -78,7 +78,7 @@ class AttendBeforeKernel(_SmallDecoderKernel):
     """`AttendBefore.unroll` of an LSTM or a GRU of at most 64 units with gmm, additive or product scores, on CUDA.
 
     Equation:
-        as decoder/attend_before, for all steps; backward recomputes tanh and the terms of the window
+        the equations of decoder/attend_before, for all steps; backward recomputes tanh and the terms of the window
 
     Source: decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
@@ -120,7 +120,7 @@ class AttendAfterKernel(_SmallDecoderKernel):
     """`AttendAfter.unroll` with input feeding of an LSTM or a GRU of at most 64 units, on CUDA.
 
     Equation:
-        as decoder/attend_after, for all steps
+        the equations of decoder/attend_after, for all steps
 
     Source: decoder/attend_after; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 

@@ -225,8 +225,8 @@ class WideAttendBeforeKernel(_DecoderKernel):
     """`AttendBefore.unroll` of an LSTM or a GRU with additive or product scores: 4 kernels per step.
 
     Equation:
-        as decoder/attend_before. The inputs' parts of gates and queries are one product each before the loop; the
-        gradients of weights, keys and memory are one product each after it.
+        The equations of decoder/attend_before. Products of the inputs with the weights of gates and queries are
+        computed for all steps before the loop, and the gradients of weights, keys and memory for all steps after it.
 
     Source: decoder/attend_before; backpropagation through time, Werbos 1990, Proc. IEEE 78(10).
 
