@@ -77,7 +77,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "length 1 forgotten": (
         "cell",
         partial(faults.LengthOneForgotten, hidden_size=5),
-        r"row 3's state differ between unroll and a loop of step \(1 real positions\)",
+        r"row 3's state differ between unroll and a loop of step",
     ),
     "unroll starts anew": (
         "cell",
