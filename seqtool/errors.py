@@ -102,13 +102,10 @@ def refuse_exit(task: str) -> Iterator[None]:
 
     Raises:
         SeqtoolError: the file and line that called `sys.exit()`.
-        BrokenPipeError: click called it because nothing reads the output any more.
     """
     try:
         yield
     except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # click exits if the program that reads the output has
-            raise error.__context__ from None
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise SeqtoolError(f"{task} was ended by sys.exit({error.code!r}) at {last.filename}:{last.lineno}") from error
 

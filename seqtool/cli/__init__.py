@@ -3,9 +3,9 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 import click
 
@@ -22,6 +22,16 @@ DIAGNOSIS = ("plugins", "doctor")
 
 class Verbs(click.Group):
     """The group of the verbs that plugins provide; a verb is imported when it runs."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _exit_without_reader():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _exit_without_reader():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_verbs(_registry(ctx)))
@@ -55,6 +65,15 @@ class Verbs(click.Group):
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+
+
+@contextmanager
+def _exit_without_reader() -> Iterator[None]:
+    """End with code 1 when nothing reads the output any more; click would call `sys.exit()`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(1) from None
 
 
 def _registry(ctx: click.Context) -> Registry:
