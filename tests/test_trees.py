@@ -27,17 +27,17 @@ class Pair(NamedTuple):
 
 
 def example() -> tuple[Any, ...]:
-    """Leaves with one, two and three dimensions, an empty tuple and None, two levels deep."""
+    """Leaves with one, two and three dimensions and an empty tuple, two levels deep."""
     numbers = torch.arange(3.0)
     matrices = numbers.reshape(3, 1, 1).expand(3, 2, 2) + 20
-    return (Pair(numbers, ()), (numbers.reshape(3, 1) + 10, None), Pair(matrices, ()))
+    return (Pair(numbers, ()), (numbers.reshape(3, 1) + 10, ()), Pair(matrices, ()))
 
 
 def test_map_keeps_the_structure() -> None:
     found = tree.map(lambda x, y: x + y, example(), example())
     assert type(found[0]) is Pair
     assert found[0].second == ()
-    assert found[1][1] is None
+    assert found[1][1] == ()
     assert [x.tolist() for x in tree.leaves(found)] == [(2 * x).tolist() for x in tree.leaves(example())]
     assert torch.equal(tree.map(torch.neg, torch.ones(2)), -torch.ones(2))
     assert tree.map(torch.neg, ()) == ()
@@ -83,25 +83,33 @@ def test_heads_fold_into_rows_and_back() -> None:
         assert torch.equal(one, other)
 
 
+LEAF = torch.ones(1, 1)
+
+
 @pytest.mark.parametrize(
-    ("other", "words"),
+    ("one", "other", "change"),
     [
-        (
-            Pair(torch.ones(1), (torch.ones(1),)),
-            "the structure of a state must not change: tuple of 0 became tuple of 1",
-        ),
-        ((torch.ones(1), ()), "the structure of a state must not change: Pair of 2 became tuple of 2"),
+        (Pair(LEAF, ()), Pair(LEAF, (LEAF,)), "tuple of 0 became tuple of 1"),
+        (Pair(LEAF, ()), (LEAF, ()), "Pair of 2 became tuple of 2"),
+        (LEAF, (LEAF,), "Tensor became tuple of 1"),
+        ((LEAF,), LEAF, "tuple of 1 became Tensor"),
+        ((LEAF, LEAF), (LEAF, ()), "Tensor became tuple of 0"),
     ],
 )
-def test_another_structure_is_refused(other: Any, words: str) -> None:
+def test_another_structure_is_refused(one: Any, other: Any, change: str) -> None:
+    words = f"the structure of a state must not change: {change}"
     with pytest.raises(PartError, match=words):
-        tree.map(torch.add, Pair(torch.ones(1), ()), other)
+        tree.map(torch.add, one, other)
+    with pytest.raises(PartError, match=words):
+        tree.where_real(LEAF.bool(), new=other, old=one)
 
 
-@pytest.mark.parametrize("wrong", [[torch.ones(1)], {"h": torch.ones(1)}, 3])
+@pytest.mark.parametrize("wrong", [[torch.ones(1)], {"h": torch.ones(1)}, 3, None])
 def test_other_objects_than_trees_are_refused(wrong: Any) -> None:
     with pytest.raises(PartError, match=f"a tuple or NamedTuple of trees; got {type(wrong).__name__}"):
         tree.map(torch.neg, (wrong,))
+    with pytest.raises(PartError, match=f"a tuple or NamedTuple of trees; got {type(wrong).__name__}"):
+        tree.map(torch.add, (torch.ones(1),), (wrong,))
     with pytest.raises(PartError, match=type(wrong).__name__):
         tree.leaves(wrong)
 
@@ -139,6 +147,32 @@ def test_cells_of_any_state_keep_the_contract(name: str) -> None:
 def test_sizes_are_read_from_start(name: str, sizes: tuple[int, ...], inner: tuple[int, ...]) -> None:
     layout = state_layout(CELLS[name](3))
     assert (layout.sizes, layout.inner_sizes) == (sizes, inner)
+
+
+class Sliced(LinearAttention):
+    """Its features are half of its output."""
+
+    def features(self, state: MatrixState) -> torch.Tensor:
+        return state.output[:, :2]
+
+
+class Doubled(LinearAttention):
+    """Its output is not in its state."""
+
+    def output(self, state: MatrixState) -> torch.Tensor:
+        return 2 * state.output
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (Sliced, r"cell Sliced: features\(state\) must return leaves of the state"),
+        (Doubled, r"cell Doubled: output\(state\) must return a leaf of the state"),
+    ],
+)
+def test_features_and_output_must_be_leaves(cell: type[Cell], words: str) -> None:
+    with pytest.raises(PartError, match=words):
+        state_layout(cell(3))
 
 
 def test_zoneout_mixes_every_feature_and_no_counter() -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from seqtool.errors import PartError
 from seqtool.parts import tree
 from seqtool.parts.kernel import NO_KERNELS, Kernels, accelerated
 from seqtool.parts.tree import Tree
@@ -45,7 +46,10 @@ class Cell(nn.Module):
         return state
 
     def features(self, state: Tree) -> Tree:
-        """The subtree of the state that queries, bridges and zoneout use: by default all floating-point leaves."""
+        """The subtree of the state that queries, bridges and zoneout use: by default all floating-point leaves.
+
+        It contains leaves of the state as they are, not slices or other results of them.
+        """
         return tuple(leaf for leaf in tree.leaves(state) if leaf.is_floating_point())
 
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
@@ -104,15 +108,22 @@ class StateLayout(NamedTuple):
 
 
 def state_layout(cell: Cell) -> StateLayout:
-    """The layout of a cell's state, read from `start` on the meta device."""
+    """The layout of a cell's state, read from `start` on the meta device.
+
+    Raises:
+        PartError: `features` or `output` of the cell returns a tensor that is not a leaf of the state.
+    """
     cell = copy.deepcopy(cell).to("meta").eval()
     _, state = cell.start(1, torch.empty(0, device="meta"))
     leaves = [torch.empty_like(leaf) for leaf in tree.leaves(state)]
     state = tree.rebuild(state, leaves)
     indices = {id(leaf): index for index, leaf in enumerate(leaves)}
-    features = tree.leaves(cell.features(state))
+    features, output = tree.leaves(cell.features(state)), cell.output(state)
+    for method, found, allowed in (("features", features, "leaves"), ("output", [output], "a leaf")):
+        if any(id(leaf) not in indices for leaf in found):
+            raise PartError(f"cell {type(cell).__name__}: {method}(state) must return {allowed} of the state")
     sizes = tuple(leaf.numel() for leaf in features)
-    return StateLayout(sizes, tuple(indices[id(leaf)] for leaf in features), indices[id(cell.output(state))])
+    return StateLayout(sizes, tuple(indices[id(leaf)] for leaf in features), indices[id(output)])
 
 
 def stack_steps(steps: list[Tensor], like: Tensor, size: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Trees of tensors, the type of `fixed` and `state`.
 
-A tree is a tensor `[B, ...]`, or a tuple or NamedTuple of trees; `None` and `()` are empty. The core selects and
+A tree is a tensor `[B, ...]`, or a tuple or NamedTuple of trees; `()` is the empty tree. The core selects and
 repeats rows of trees, and makes no other assumption about them.
 """
 
@@ -27,15 +27,16 @@ def map(function: Callable[..., Tensor], tree: T, *others: T) -> T:
         PartError: a tree contains something other than tensors and tuples, or the trees differ in structure.
     """
     if isinstance(tree, tuple):
-        _require_same(tree, others)
-        parts = [
-            function(*same) if type(same[0]) is Tensor else map(function, *same)
-            for same in zip(tree, *others, strict=True)
-        ]
+        for other in others:
+            if type(other) is not type(tree) or len(other) != len(tree):  # type: ignore[arg-type]
+                raise _differing(tree, other)
+        parts = [map(function, *same) for same in zip(tree, *others, strict=True)]
         return tuple(parts) if type(tree) is tuple else tree._make(parts)  # type: ignore[return-value, attr-defined]
-    if tree is None:
-        return tree
-    _require_tensor(tree)
+    if not isinstance(tree, Tensor):
+        raise _not_a_tree(tree)
+    for other in others:
+        if not isinstance(other, Tensor):
+            raise _differing(tree, other) if isinstance(other, tuple) else _not_a_tree(other)
     return function(tree, *others)  # type: ignore[return-value]
 
 
@@ -43,9 +44,8 @@ def leaves(tree: Tree) -> list[Tensor]:
     """All tensors of a tree, in order."""
     if isinstance(tree, tuple):
         return [leaf for part in tree for leaf in ((part,) if type(part) is Tensor else leaves(part))]
-    if tree is None:
-        return []
-    _require_tensor(tree)
+    if not isinstance(tree, Tensor):
+        raise _not_a_tree(tree)
     return [tree]
 
 
@@ -74,16 +74,11 @@ def where_real(real: Tensor, new: T, old: T) -> T:
     """`new` in rows where `real [B, 1]` is True, `old` elsewhere.
 
     If a leaf has grown, the old leaf is padded with zeros at the end.
+
+    Raises:
+        PartError: as `map`.
     """
-    if isinstance(new, tuple):
-        if type(old) is not type(new) or len(old) != len(new):  # type: ignore[arg-type]
-            _require_same(new, (old,))
-        parts = [
-            _where(real, after, before) if type(after) is Tensor else where_real(real, after, before)
-            for after, before in zip(new, old, strict=True)  # type: ignore[call-overload]
-        ]
-        return tuple(parts) if type(new) is tuple else new._make(parts)  # type: ignore[return-value, attr-defined]
-    return map(partial(_where, real), new, old)
+    return map(partial(_where, real), old, new)
 
 
 def fold(tree: T) -> T:
@@ -96,7 +91,7 @@ def unfold(tree: T, num_heads: int) -> T:
     return map(lambda leaf: leaf.unflatten(0, (-1, num_heads)), tree)
 
 
-def _where(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
+def _where(real: Tensor, old: Tensor, new: Tensor) -> Tensor:
     if new.numel() != old.numel():
         added = [after - before for after, before in zip(new.shape, old.shape, strict=True)]
         old = F.pad(old, [size for count in reversed(added) for size in (0, count)])
@@ -105,16 +100,13 @@ def _where(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(real, new, old)
 
 
-def _require_tensor(leaf: Any) -> None:
-    if not isinstance(leaf, Tensor):
-        message = "fixed and state must be trees: a tensor, or a tuple or NamedTuple of trees"
-        raise PartError(f"{message}; got {type(leaf).__name__}")
+def _not_a_tree(found: Any) -> PartError:
+    message = "fixed and state must be trees: a tensor, or a tuple or NamedTuple of trees"
+    return PartError(f"{message}; got {type(found).__name__}")
 
 
-def _require_same(tree: tuple[Any, ...], others: tuple[Any, ...]) -> None:
-    for other in others:
-        if type(other) is not type(tree) or len(other) != len(tree):
-            raise PartError(f"the structure of a state must not change: {_structure(tree)} became {_structure(other)}")
+def _differing(tree: Any, other: Any) -> PartError:
+    return PartError(f"the structure of a state must not change: {_structure(tree)} became {_structure(other)}")
 
 
 def _structure(tree: Any) -> str:
