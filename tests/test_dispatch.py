@@ -111,6 +111,23 @@ def test_global_hooks_run_as_often_as_with_the_reference(made: Assembly) -> None
     assert counts[0] == counts[1] > 1
 
 
+@pytest.mark.parametrize("path", ["decoder", "decoder.cell", "decoder.attention.scorers.0"])
+def test_hooks_on_parts_without_forward_never_run_but_kernels_refuse_the_call(made: Assembly, path: str) -> None:
+    batch, model = batch_of(made), with_kernels(made.model)
+    decoder, inputs = model.decoder, torch.randn(16, 3, 21)
+    call = (inputs, *decoder.start(model.encode(batch.source, batch.source_mask)))
+    (kernel,) = decoder.kernels["unroll"]
+    assert kernel.verify(decoder, *call) is None
+    calls: list[None] = []
+    model.get_submodule(path).register_forward_hook(lambda *_: calls.append(None))
+    model(batch)
+    with reference_only():
+        model(batch)
+    assert not calls
+    refused = kernel.verify(decoder, *call)
+    assert refused is None if path == "decoder" else "a hook is registered on its" in refused
+
+
 def test_a_replaced_cell_is_used(made: Assembly) -> None:
     batch, model = batch_of(made), with_kernels(made.model)
     before = model(batch)[0]
