@@ -16,7 +16,7 @@ from torch.optim import optimizer
 
 import seqtool
 from seqtool.api import Cell, Kernel, accelerated, part_name
-from seqtool.build.assembly import Assembly, assemble
+from seqtool.build.assembly import Assembly, assemble, make
 from seqtool.build.kernels import install, record
 from seqtool.errors import MisuseError
 from seqtool.nn.model import Seq2Seq
@@ -236,6 +236,28 @@ def test_kernels_are_asked_in_order_before_the_method_runs() -> None:
         cell.kernels = {"unroll": (willing,)}
         assert unrolled(cell) == 1
     assert unrolled(cell) == 100
+
+
+class First(Kernel):
+    parts = ("cell/cells:gru",)
+
+
+class Preferred(First):
+    priority = 1
+
+
+class Last(First):
+    priority = -1
+
+
+def test_kernels_are_ordered_by_priority_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = {"b:first": First(), "a:last": Last(), "c:preferred": Preferred(), "a:second": First()}  # by name
+    monkeypatch.setattr("seqtool.build.kernels.available_kernels", lambda registry: kernels.items())
+    model: Any = nn.ModuleDict({"cell": make("cell/gru", 3, hidden_size=5)})
+    (choice,) = install(model, "auto", default_registry(), CPU, torch.float32)
+    assert choice.kernel == "c:preferred"
+    wanted = [kernels[name] for name in ("c:preferred", "b:first", "a:second", "a:last")]
+    assert list(model["cell"].kernels["unroll"]) == wanted
 
 
 def test_an_override_uses_kernels_only_if_marked() -> None:

@@ -67,7 +67,7 @@ def install(
     """
     if engine == "reference":
         return []
-    kernels = dict(available_kernels(registry))
+    kernels = dict(sorted(available_kernels(registry), key=lambda named: -named[1].priority))
     disabled = _disabled(kernels)
     refused = {name: disabled.get(name) or refusal(kernel, device, dtype) for name, kernel in kernels.items()}
     choices = list(_choices(model.named_modules(), kernels, refused, registry))
@@ -78,7 +78,7 @@ def install(
 
 
 def available_kernels(registry: Registry) -> Iterator[tuple[str, Kernel]]:
-    """The kernels of all working plugins with their canonical names, except those that fail to import.
+    """The kernels of all working plugins with their canonical names, sorted by name, except those that fail to import.
 
     `seqtool doctor` reports import errors.
     """

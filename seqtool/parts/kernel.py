@@ -33,6 +33,8 @@ class Kernel:
             them.
         tolerance: the largest error of outputs and gradients against the float64 reference, relative to the largest
             absolute value of each tensor.
+        priority: of several kernels of a method, the one with the highest priority is asked first; with equal
+            priorities, the first by name.
     """
 
     kind = "kernel"
@@ -42,6 +44,7 @@ class Kernel:
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
     examples: ClassVar[tuple[tuple[str, Mapping[str, Any]], ...]]
     tolerance: ClassVar[float] = 1e-5
+    priority: ClassVar[int] = 0
 
     def unavailable(self) -> str | None:
         """Why it cannot run on this machine; None if it can."""
