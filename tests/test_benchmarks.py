@@ -112,7 +112,10 @@ def test_the_command_writes_json(tmp_path):
     assert set(result["medians"]) == set(result["times"])
 
 
-@pytest.mark.parametrize("section", ["training", "decoding", "loop", "seeds", "compiled"])
+@pytest.mark.parametrize(
+    "section",
+    ["decoding", "loop", "compiled", *(pytest.param(name, marks=pytest.mark.slow) for name in ("training", "seeds"))],
+)
 def test_sections_for_a_device_run_at_a_tiny_size(section, capsys):
     with pytest.raises(SystemExit) as ended:
         command.main([section, "--quick", "--device", "cpu"])
@@ -121,6 +124,7 @@ def test_sections_for_a_device_run_at_a_tiny_size(section, capsys):
     assert f"== {section}" in printed
 
 
+@pytest.mark.slow
 def test_correctness_on_a_device_writes_json(tmp_path, capsys):
     path = tmp_path / "gpu.json"
     with pytest.raises(SystemExit) as ended:
