@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqtool.api import Cell, Factory, Probability, Tree
+from seqtool_cells.wrapper import Wrapper
 
 
 class DropoutFixed(NamedTuple):
@@ -16,7 +17,7 @@ class DropoutFixed(NamedTuple):
     cell: Tree
 
 
-class VariationalDropout(Cell):
+class VariationalDropout(Wrapper):
     """A cell whose input and last output are multiplied by dropout masks drawn once per sequence, in training alone.
 
     Equation:
@@ -41,11 +42,9 @@ class VariationalDropout(Cell):
     def __init__(
         self, input_size: int, *, cell: Factory[Cell], input: Probability = 0.0, recurrent: Probability = 0.0
     ) -> None:
-        super().__init__()
-        self.cell = cell(input_size)
+        super().__init__(cell(input_size))
         self.input_size = input_size
         self.input, self.recurrent = input, recurrent
-        self.output_size = self.cell.output_size
 
     def start(self, batch_size: int, like: Tensor) -> tuple[DropoutFixed, Tree]:
         """See `Cell.start`; the masks are ones in evaluation."""
@@ -54,14 +53,6 @@ class VariationalDropout(Cell):
         masks = (F.dropout(like.new_ones(batch_size, size), rate, self.training) for size, rate in sizes)
         return DropoutFixed(*masks, fixed), state
 
-    def output(self, state: Tree) -> Tensor:
-        """See `Cell.output`."""
-        return self.cell.output(state)
-
-    def features(self, state: Tree) -> Tree:
-        """See `Cell.features`."""
-        return self.cell.features(state)
-
     def step(self, x: Tensor, fixed: DropoutFixed, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step`."""
         return self.cell.step_masked(x * fixed.input_mask, fixed.output_mask, fixed.cell, state)
@@ -69,10 +60,6 @@ class VariationalDropout(Cell):
     def step_masked(self, x: Tensor, factors: Tensor, fixed: DropoutFixed, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step_masked`."""
         return self.cell.step_masked(x * fixed.input_mask, factors * fixed.output_mask, fixed.cell, state)
-
-    def scale_output(self, state: Tree, factors: Tensor) -> Tree:
-        """See `Cell.scale_output`."""
-        return self.cell.scale_output(state, factors)
 
     def gates(self, x: Tensor, fixed: DropoutFixed, state: Tree) -> dict[str, Tensor]:
         """See `Cell.gates`; the wrapped cell's, computed from its masked state."""

@@ -5,9 +5,10 @@ from torch import Tensor
 
 from seqtool.api import Cell, Factory, Probability, Tree, state_layout, tree
 from seqtool_cells.interpolate import interpolate
+from seqtool_cells.wrapper import Wrapper
 
 
-class Zoneout(Cell):
+class Zoneout(Wrapper):
     """A cell whose units keep their last value with some probability, drawn for each unit and step.
 
     Equation:
@@ -29,23 +30,9 @@ class Zoneout(Cell):
     def __init__(
         self, input_size: int, *, cell: Factory[Cell], output: Probability = 0.05, state: Probability = 0.5
     ) -> None:
-        super().__init__()
-        self.cell = cell(input_size)
-        self.output_size = self.cell.output_size
+        super().__init__(cell(input_size))
         layout = state_layout(self.cell)
         self.rates = {leaf: output if leaf == layout.output else state for leaf in layout.features}
-
-    def start(self, batch_size: int, like: Tensor) -> tuple[Tree, Tree]:
-        """See `Cell.start`."""
-        return self.cell.start(batch_size, like)
-
-    def output(self, state: Tree) -> Tensor:
-        """See `Cell.output`."""
-        return self.cell.output(state)
-
-    def features(self, state: Tree) -> Tree:
-        """See `Cell.features`."""
-        return self.cell.features(state)
 
     def step(self, x: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step`."""
@@ -54,14 +41,6 @@ class Zoneout(Cell):
     def step_masked(self, x: Tensor, factors: Tensor, fixed: Tree, state: Tree) -> tuple[Tensor, Tree]:
         """See `Cell.step_masked`; kept units are not masked."""
         return self._zone_out(state, self.cell.step_masked(x, factors, fixed, state)[1])
-
-    def scale_output(self, state: Tree, factors: Tensor) -> Tree:
-        """See `Cell.scale_output`."""
-        return self.cell.scale_output(state, factors)
-
-    def gates(self, x: Tensor, fixed: Tree, state: Tree) -> dict[str, Tensor]:
-        """See `Cell.gates`; the wrapped cell's."""
-        return self.cell.gates(x, fixed, state)
 
     def _zone_out(self, old: Tree, new: Tree) -> tuple[Tensor, Tree]:
         """`(output, state)` of the states before and after a step of the wrapped cell."""
