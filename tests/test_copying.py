@@ -157,7 +157,7 @@ class Secret(Pointer):
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [(Improper, "logits are not log-probabilities"), (Secret, r"copied as, and requires is \['symbols'\]")],
+    [(Improper, "logits are not log-probabilities"), (Secret, r"copied source symbols, and requires is \['symbols'\]")],
 )
 def test_faults_of_copying_are_named(fault: type[Pointer], words: str) -> None:
     options = {"cell": STAND_INS["cell"], "attention": example_options(Pointer)["attention"]}

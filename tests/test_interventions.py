@@ -96,7 +96,7 @@ def plainly(name: str, own: list[list[float]], row: int, step: int, length: int)
 
 @pytest.mark.parametrize("normalizer", [STAND_INS["normalizer"], Exp])
 @pytest.mark.parametrize("name", [name for name in ALL if name != "shuffled"])
-@pytest.mark.filterwarnings("ignore:.*huge")
+@pytest.mark.filterwarnings("ignore:.*takes scores as logarithms")
 def test_each_intervention_equals_a_plain_loop(name: str, normalizer: Any) -> None:
     attention = build(normalizer=normalizer)
     _, own = looked(attention, None)

@@ -282,7 +282,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     name = "<b onclick=window.hacked=3>&amp;"
     run = made_run(
         tmp_path_factory.mktemp("hostile") / "run", variants=[name], heads={name: 1}, seeds=[0], examples=1,
-        source=len(HOSTILE), target=len(HOSTILE), name="</title><script>window.hacked = 4</script>",
+        source=len(HOSTILE), target=len(HOSTILE), name="<img src=x onerror='window.hacked = 4'>",
     )  # fmt: skip
     place = run.seed(name, 0)
     line = {"source": HOSTILE, "target": HOSTILE, "predicted": HOSTILE[::-1], "exact": False}
@@ -315,7 +315,7 @@ def test_hostile_text_is_escaped(page: Page, hostile: Path, width: int) -> None:
     assert page.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     heights = page.run("[...document.querySelectorAll('#source .unit')].map((one) => one.offsetHeight)")
     assert max(heights) <= 2 * min(heights)
-    assert page.text("h1") == "</title><script>window.hacked = 4</script>"
+    assert page.text("h1") == "<img src=x onerror='window.hacked = 4'>"
     assert HOSTILE[0] in page.text("pre")
 
 
@@ -353,3 +353,7 @@ def test_page_opens_in_less_than_two_seconds(page: Page, tmp_path: Path) -> None
     page.pick("#model", 14)
     page.until("report.explorer.at.model === 14")
     assert page.processor_seconds() - taken < 0.5
+    mistakes = "document.querySelectorAll('#mistakes details[open] .mistake').length"
+    assert page.run(mistakes) == 8
+    page.run("document.querySelector('.all-mistakes').click()")
+    assert page.run(mistakes) > 100

@@ -88,7 +88,11 @@ def test_all_errors_are_listed_and_an_omission_is_stated(tmp_path: Path) -> None
     wrong = [example("ab", "ba") for _ in range(MAX_MISTAKES + 3)]
     assert len(mistakes([Seed("v", 0, examples=wrong[:11])])[0]) == 11
     assert len(mistakes([Seed("v", 0, examples=wrong)])[0]) == MAX_MISTAKES
-    for count, words in ((11, "11 shown</span>"), (MAX_MISTAKES + 3, "200 shown, the first of 203</span>")):
+    for count, words in (
+        (8, "8 shown</span>"),
+        (11, "show all 11</button>"),
+        (MAX_MISTAKES + 3, "8 shown; the page has the first 200 of 203</span>"),
+    ):
         page = render(Run(tmp_path, variants={"v": [Seed("v", 0, examples=wrong[:count])]}))
         assert words in page
         assert page.count('<article class="mistake">') == min(count, MAX_MISTAKES)

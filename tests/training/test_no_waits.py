@@ -124,7 +124,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendDevice]:
 
     def on_device(train: Any, device: Any = None) -> dict[str, Any]:
         strategy = SingleDeviceStrategy(DEVICE, accelerator=Pretended())
-        return {"strategy": strategy, "devices": 1, "precision": train.precision}
+        return {"strategy": strategy, "devices": 1, "num_nodes": 1, "precision": train.precision}
 
     monkeypatch.setattr(fit, "assemble", elsewhere)
     monkeypatch.setattr(trainer, "trainer_options", on_device)

@@ -147,7 +147,7 @@ def test_text_pairs_with_features_predict_without_their_file(tmp_path: Path) -> 
     data.unlink()
     after = seqtool.load(moved, registry=registry).predict(["walk\tV;PST", "jumper\tV;3"])
     assert [(one.text, one.score) for one in after] == [(one.text, one.score) for one in before]
-    with pytest.raises(SeqtoolError, match="2 texts parted by tabs; got 1"):
+    with pytest.raises(SeqtoolError, match="2 texts separated by tabs; got 1"):
         loaded.predict(["walk"])
 
 

@@ -329,7 +329,9 @@
     choose(t);
   });
   $("heat").addEventListener("pointerleave", () => point(-1));
-  for (const button of document.querySelectorAll(".show-weights")) button.addEventListener("click", () => {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".show-weights");
+    if (!button) return;
     const { variant, seed: number, number: which } = button.dataset;
     const model = data.models.findIndex((one) => one.variant === variant && String(one.seed) === number);
     if (model >= 0) open(model, Number(which)).then(() => { $("alignments").scrollIntoView(); $("target").focus({ preventScroll: true }); });
