@@ -77,14 +77,14 @@ TIMED = (
 def serving(place: str) -> Iterator["subprocess.Popen[str]"]:
     """A process that times what it is asked to, in the checkout's own environment."""
     folder, _, python = place.partition(":")
-    process = subprocess.Popen(
-        [python, "-c", SERVER], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    command = [python, "-c", SERVER]
+    with subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def ask(process: "subprocess.Popen[str]", line: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import commands, growth, plain, racing, small_data
+from benchmarks import commands, commits, growth, plain, racing, small_data
 from benchmarks.__main__ import catalogue, table
 from benchmarks.gpu import command
 from benchmarks.gpu.report import Item, Setting, SkippedError, run_items
@@ -187,3 +187,15 @@ def test_results_of_small_data_are_kept_and_averaged(tmp_path, monkeypatch, caps
     small_data.main()
     assert len(calls) == 2, "results in the file are not repeated"
     assert "copy  test  7 epochs  seqtool    0.500  (2 seeds)" in capsys.readouterr().out
+
+
+def test_two_checkouts_are_timed_in_turn(monkeypatch, capsys):
+    monkeypatch.setattr(commits, "TIMED", ("command('--version')",))
+    place = f"{ROOT}:{sys.executable}"
+    monkeypatch.setattr(sys, "argv", ["commits", place, place, "--rounds", "2"])
+    commits.main()
+    (line,) = capsys.readouterr().out.splitlines()
+    old, new, ratio = (float(line.split()[i]) for i in (1, 2, 4))
+    assert old > 1
+    assert new > 1
+    assert 0.05 < ratio < 20
