@@ -201,7 +201,7 @@ def required(site: Site) -> bool:
     if site.path[0] == "variants":
         return site.name == "hidden_size"
     always = {"seqtool", "name", "task", "source_length", "target_length", "steps", "cell", "hidden_size", "scorer"}
-    return site.name in always or (site.name == "type" and site.path[-2] not in ("optimizer", "encoder"))
+    return site.name in always or (site.name == "type" and site.path[-2] not in ("optimizer", "encoder", "readout"))
 
 
 def bad_references(text: str, dice: random.Random) -> Iterator[Mutant]:
