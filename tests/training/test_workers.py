@@ -120,7 +120,8 @@ def test_a_part_that_raises_in_one_seed_does_not_stop_the_others(faulty: Path, s
     assert done.returncode == 1
     assert finished(Path("run")) == {0, 2}
     log = Path("run/default/seed1/error.log")
-    assert "1 of 3 jobs failed\n    default, seed 1: ValueError: seed 1 cannot be drawn" in done.stderr
+    message = "task 'faulty:faulty' (-p) raised ValueError: seed 1 cannot be drawn"
+    assert f"1 of 3 jobs failed\n    default, seed 1: {message}" in done.stderr
     assert f"log: {log}" in done.stderr
     assert "try again with: seqtool run --resume run --workers 2 -p faulty" in done.stderr
     assert 'raise ValueError("seed 1 cannot be drawn")' in log.read_text()
