@@ -62,7 +62,7 @@ def test_decoded_predictions(
     [
         (0, [0, END], [0, END], [True, True]),
         (0, [0, END], [1, END], [True, True]),  # "b" begins "bb"
-        (0, [0, END], [0, 1], [True, True]),  # "ab" goes on with "b" after "a"
+        (0, [0, END], [0, 1], [True, True]),  # in "ab", "b" follows "a"
         (0, [0, END], [0, 0], [True, False]),
         (0, [1, 1, END], [1, 0, END], [True, False, True]),
         (1, [0, END], [1, END], [False, True]),

@@ -62,8 +62,11 @@ def test_a_file_gets_ten_lines_instead_of_a_bar(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_progress_that_cannot_be_written_ends_no_training(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[str] = []
+
     class Broken(Terminal):
         def write(self, text: str) -> int:
+            writes.append(text)
             raise BrokenPipeError
 
         def isatty(self) -> bool:
@@ -73,6 +76,7 @@ def test_progress_that_cannot_be_written_ends_no_training(terminal: bool, monkey
         monkeypatch.setattr("sys.stderr", stream)
         with TrainingBar("a", 10, 0, show=True) as bar:
             bar.show(ROW | {"step": 10.0})
+    assert writes, "the bar tried to write"
 
 
 def test_streams_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ class Operation:
 
 
 class _Differentiable(torch.autograd.Function):
-    """Gradients by the kernel; with `create_graph`, by the reference, which can be differentiated again."""
+    """Gradients of the kernel. With `create_graph`, the reference computes them: it can be differentiated again."""
 
     @staticmethod
     def forward(ctx: Any, operation: Operation, *inputs: Tensor) -> Tensors:

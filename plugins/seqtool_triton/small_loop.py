@@ -67,7 +67,7 @@ class Loop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Gradients of the inputs; with `create_graph`, by the reference, which can be differentiated again."""
+        """Gradients of the inputs. With `create_graph`, the reference computes them, because it can be differentiated again."""
         mask, *saved = ctx.saved_tensors
         plan, wanted = ctx.plan, ctx.needs_input_grad[4:]
         inputs, kept = saved[: len(wanted)], dict(zip(ctx.kept, saved[len(wanted) :], strict=True))
@@ -92,7 +92,7 @@ class _Replaced(nn.Module):
 
 
 def _reference(plan: Plan, decoder: _Replaced, mask: Tensor, inputs: Sequence[Tensor]) -> Tensors:
-    """The outputs of `Loop`, by the reference."""
+    """The outputs of `Loop`, computed with the reference."""
     named = dict(zip(plan.names, inputs, strict=True))
     memory, state = (named["values"], mask, named["keys"]), tuple(named[name] for name in plan.states)
     parameters = {f"decoder.{path}": named[name] for name, path in plan.parameters.items()}

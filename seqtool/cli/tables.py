@@ -3,12 +3,11 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
 
 import wcwidth
 
-TableFormat = Literal["text", "md", "csv", "tex"]
-TABLE_FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
+from seqtool.cli.verb_options import TableFormat
+
 GAP = "  "
 MIN_WRAPPED = 24
 """A column is wrapped to this width or more; if that does not suffice, the columns are divided into blocks."""

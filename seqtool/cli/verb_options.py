@@ -5,16 +5,16 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
-
-from seqtool.cli.tables import TABLE_FORMATS, TableFormat
 
 if TYPE_CHECKING:
     from seqtool.registry import Registry
 
 Function = Callable[..., Any]
+TableFormat = Literal["text", "md", "csv", "tex"]
+TABLE_FORMATS: tuple[TableFormat, ...] = get_args(TableFormat)
 
 
 @dataclass(frozen=True)

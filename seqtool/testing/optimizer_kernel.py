@@ -35,7 +35,7 @@ class OptimizerKernelRules(Contract):
 
     @rule
     def matches_reference_updates(self) -> None:
-        """Parameters, gradients and state equal those of the float64 reference, and autograd is told of all writes.
+        """Parameters, gradients and state equal those of the float64 reference, and autograd is notified of all writes.
 
         The first step, which creates the state, may run the reference.
         """
