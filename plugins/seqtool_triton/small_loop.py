@@ -67,7 +67,7 @@ class Loop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *of_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Gradients of the inputs. With `create_graph`, the reference computes them, because it can be differentiated again."""
+        """Gradients of the inputs. With `create_graph`, of the reference, which can be differentiated again."""
         mask, *saved = ctx.saved_tensors
         plan, wanted = ctx.plan, ctx.needs_input_grad[4:]
         inputs, kept = saved[: len(wanted)], dict(zip(ctx.kept, saved[len(wanted) :], strict=True))
